@@ -1,0 +1,151 @@
+#include "crypto/key.h"
+
+#include "base/hex.h"
+#include "base/memory.h"
+#include "crypto/digest.h"
+#include "os/file.h"
+#include "os/random.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+enum { PEM_SIZE_MAX = 65536, VALID_SECONDS = 30 * 365 * 86400 };
+
+static void free_key(EVP_PKEY **key)
+{
+    EVP_PKEY_free(*key);
+}
+
+static void free_certificate(X509 **certificate)
+{
+    X509_free(*certificate);
+}
+
+static void free_bio(BIO **bio)
+{
+    (void)BIO_free(*bio);
+}
+
+static enum status fingerprint_of(X509 *certificate, struct fingerprint *out, struct error *error)
+{
+    unsigned char *der = NULL;
+    int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+    if (length <= 0) {
+        return error_set(error, INVALID, "the certificate has no readable public key");
+    }
+    struct digest digest = digest_of(der, (size_t)length);
+    OPENSSL_free(der);
+    _Static_assert((int)FINGERPRINT_SIZE >= (int)DIGEST_TEXT_SIZE, "a fingerprint is a digest's text");
+    (void)digest_to_text(&digest, out->text);
+    return OK;
+}
+
+enum status key_fingerprint(struct text certificate_pem, struct fingerprint *out,
+                            struct error *error)
+{
+    if (certificate_pem.length > PEM_SIZE_MAX) {
+        return error_set(error, INVALID, "the certificate has more than %d bytes", PEM_SIZE_MAX);
+    }
+    BIO *bio __attribute__((cleanup(free_bio))) =
+        BIO_new_mem_buf(certificate_pem.bytes, (int)certificate_pem.length);
+    X509 *certificate __attribute__((cleanup(free_certificate))) =
+        PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    if (!certificate) {
+        return error_set(error, INVALID, "this is not a certificate in PEM form");
+    }
+    return fingerprint_of(certificate, out, error);
+}
+
+static bool add_extension(X509 *certificate, int kind, const char *value)
+{
+    X509V3_CTX context;
+    X509V3_set_ctx_nodb(&context);
+    X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, kind, value);
+    bool is_added = extension && X509_add_ext(certificate, extension, -1) == 1;
+    X509_EXTENSION_free(extension);
+    return is_added;
+}
+
+static bool is_dns_name(const char *name)
+{
+    size_t length =
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
+    return length > 0 && length < 64 && name[length] == '\0';
+}
+
+static bool fill_certificate(X509 *certificate, EVP_PKEY *key, const char *name)
+{
+    unsigned char serial[8];
+    random_fill(serial, sizeof serial);
+    serial[0] &= 0x7F;
+    BIGNUM *number = BN_bin2bn(serial, sizeof serial, NULL);
+    bool is_numbered = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
+    BN_free(number);
+    X509_NAME *subject = X509_get_subject_name(certificate);
+    char common[64];
+    (void)snprintf(common, sizeof common, "%s", name);
+    AUTO_FREE char *names =
+        memory_format("DNS:localhost,IP:127.0.0.1,IP:::1%s%s", is_dns_name(name) ? ",DNS:" : "",
+                      is_dns_name(name) ? name : "");
+    return is_numbered && X509_set_version(certificate, 2) == 1 &&
+           X509_gmtime_adj(X509_getm_notBefore(certificate), -86400) &&
+           X509_gmtime_adj(X509_getm_notAfter(certificate), VALID_SECONDS) &&
+           X509_set_pubkey(certificate, key) == 1 &&
+           X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)common,
+                                      -1, -1, 0) == 1 &&
+           X509_set_issuer_name(certificate, subject) == 1 &&
+           add_extension(certificate, NID_basic_constraints, "critical,CA:FALSE") &&
+           add_extension(certificate, NID_subject_alt_name, names) &&
+           X509_sign(certificate, key, NULL) > 0;
+}
+
+static enum status write_pem(BIO *bio, const char *path, mode_t mode, struct error *error)
+{
+    char *bytes = NULL;
+    long length = BIO_get_mem_data(bio, &bytes);
+    return file_write_atomic(path, (struct text){bytes, (size_t)length}, mode, error);
+}
+
+static enum status make_pair(const char *key_path, const char *certificate_path, const char *name,
+                             struct error *error)
+{
+    EVP_PKEY *key __attribute__((cleanup(free_key))) = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    X509 *certificate __attribute__((cleanup(free_certificate))) = X509_new();
+    BIO *key_bio __attribute__((cleanup(free_bio))) = BIO_new(BIO_s_mem());
+    BIO *certificate_bio __attribute__((cleanup(free_bio))) = BIO_new(BIO_s_mem());
+    if (!key || !certificate || !fill_certificate(certificate, key, name) ||
+        PEM_write_bio_PKCS8PrivateKey(key_bio, key, NULL, NULL, 0, NULL, NULL) != 1 ||
+        PEM_write_bio_X509(certificate_bio, certificate) != 1) {
+        return error_set(error, INTERNAL, "cannot make an Ed25519 key and its certificate");
+    }
+    // The certificate last: a crash in between leaves a key without one, and both are made anew.
+    TRY(write_pem(key_bio, key_path, 0600, error));
+    return write_pem(certificate_bio, certificate_path, 0644, error);
+}
+
+enum status key_ensure(const char *folder, const char *name, struct fingerprint *out,
+                       struct error *error)
+{
+    AUTO_FREE char *key_path = memory_format("%s/key.pem", folder);
+    AUTO_FREE char *certificate_path = memory_format("%s/certificate.pem", folder);
+    AUTO_BUFFER struct buffer pem = {0};
+    enum status status = file_read(certificate_path, PEM_SIZE_MAX, &pem, error);
+    if (status == NOT_FOUND) {
+        TRY(make_pair(key_path, certificate_path, name, error));
+        status = file_read(certificate_path, PEM_SIZE_MAX, &pem, error);
+    }
+    return status == OK ? key_fingerprint(buffer_text(&pem), out, error) : status;
+}
+
+enum status fingerprint_to_pin(const char *fingerprint, char out[PIN_SIZE], struct error *error)
+{
+    struct digest digest;
+    TRY(digest_from_text(text_of(fingerprint), &digest, error));
+    AUTO_BUFFER struct buffer base64 = {0};
+    base64_append(&base64, digest.bytes, DIGEST_SIZE);
+    (void)snprintf(out, PIN_SIZE, "sha256//%s", base64.bytes);
+    return OK;
+}

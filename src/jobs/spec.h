@@ -1,0 +1,97 @@
+// What a user submits: a command over an index set, with everything that the result depends on.
+#ifndef LODE_JOBS_SPEC_H
+#define LODE_JOBS_SPEC_H
+
+#include "base/json.h"
+
+enum {
+    SPEC_ARGUMENTS_MAX = 4096,
+    SPEC_ARGUMENTS_SIZE_MAX = 128 << 10, // Bytes of the whole command.
+    SPEC_NAME_MAX = 200,
+    SPEC_DATA_MAX = 64,
+    SPEC_FILES_MAX = 256,
+    SPEC_OUTPUTS_MAX = 64,
+    SPEC_ENVIRONMENT_MAX = 256,
+    SPEC_AFTER_MAX = 64,
+    SPEC_RETRIES_MAX = 100,
+    SPEC_BODY_MAX = 1 << 20, // Bytes of the JSON document.
+};
+#define SPEC_COUNT_MAX INT64_C(1000000000)
+
+enum spec_mode { SPEC_COMMAND, SPEC_STREAM };
+enum spec_index { SPEC_INDEX_COUNT, SPEC_INDEX_OVER, SPEC_INDEX_ITEMS };
+enum spec_cache { SPEC_CACHE_USE, SPEC_CACHE_REFRESH, SPEC_CACHE_OFF };
+
+// What one task takes of a worker while it runs.
+struct resources {
+    int64_t cpu_millis;   // 1000: one core.
+    int64_t memory_bytes;
+    int64_t disk_bytes;
+};
+
+struct spec_data {
+    const char *id;   // Normalised identifier.
+    const char *name; // Bound at /data/<name>.
+};
+
+struct spec_file {
+    const char *name;   // In the task's working folder; one path part.
+    const char *digest; // "sha256:..." of the blob.
+    bool is_executable;
+};
+
+struct spec_variable {
+    const char *name;
+    const char *value;
+};
+
+// All strings belong to the spec's arena. In the command: {index} is the index, {file} the path of the file of an index set over a
+// dataset, {} the item (the index, the file's path or the line), {{ and }} are braces. Unknown {words} stay as they are.
+struct job_spec {
+    struct arena arena;
+    const char *name; // "" when not given.
+    enum spec_mode mode;
+    enum spec_index index;
+    int64_t count;        // Index sets by count; for others 0 until the site has resolved them.
+    const char *over;     // Dataset identifier, or NULL.
+    const char *over_name; // Where it is bound: /data/<over_name>.
+    const char *items;    // "sha256:..." of a blob with one item a line, or NULL.
+    const char **command; // NULL-terminated.
+    size_t argument_count;
+    struct spec_data *data;
+    size_t data_count;
+    struct spec_file *files;
+    size_t file_count;
+    const char **outputs; // Glob patterns below the working folder.
+    size_t output_count;
+    struct spec_variable *environment; // Sorted by name.
+    size_t environment_count;
+    int64_t *after; // Jobs that must have succeeded before.
+    size_t after_count;
+    struct resources need;
+    int64_t walltime_us;
+    int64_t retries;
+    int64_t priority; // -100 to 100
+    bool has_network;
+    enum spec_cache cache;
+};
+
+// Reads and checks the document of POST /v1/jobs (docs/protocols/api.md); every refusal names the field, the value and the way out:
+// unknown fields, an empty command, output patterns that are absolute or have "..", names that are no single path part, NUL bytes,
+// wrong UTF-8, two index sets, equal data names, limits above. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
+// retries 0, no network, cache use; a data name is the last part of its id made safe ([A-Za-z0-9._-]).
+// *out is the caller's (spec_free).
+enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error);
+void spec_free(struct job_spec *spec);
+
+// The full document again, with defaults filled in.
+json_t *spec_to_json(const struct job_spec *spec);
+
+// The part of the spec that the result depends on, as canonical JSON: command, mode, files with digests, environment, outputs, network,
+// over_name; not name, count, resources, retries, priority, after, cache. Data digests are added by who knows them.
+void spec_write_identity(const struct job_spec *spec, struct buffer *out);
+
+// One argument with its {words} replaced, as the runner does it.
+void spec_expand(struct text argument, int64_t index, struct text item, struct text file, struct buffer *out);
+
+#endif

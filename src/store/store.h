@@ -15,15 +15,17 @@ struct store_migration {
 };
 
 struct store_options {
-    const char *url;                         // A file path (SQLite); "postgres://..." is UNSUPPORTED for now.
-    const struct store_migration *migrations; // Applied in order, each once, in one transaction each.
+    const char *url; // A file path (SQLite); "postgres://..." is UNSUPPORTED for now.
+    const struct store_migration
+        *migrations; // Applied in order, each once, in one transaction each.
     size_t migration_count;
-    unsigned readers;                        // Connections for reading at the same time; 0: 4.
+    unsigned readers; // Connections for reading at the same time; 0: 4.
 };
 
 // Opens (and creates, 0600) and migrates. CORRUPT for a damaged file, CONFLICT when another process holds it or when it was
 // written by a newer version of the program.
-enum status store_open(const struct store_options *options, struct store **out, struct error *error);
+enum status store_open(const struct store_options *options, struct store **out,
+                       struct error *error);
 
 // Commits what was asked before and closes. NULL is allowed.
 void store_close(struct store *store);
@@ -40,7 +42,8 @@ typedef void store_done_fn(void *context, enum status status, const struct error
 void store_write(struct store *store, store_write_fn *write, store_done_fn *done, void *context);
 
 // The same, and waits for the commit. Not from the writer's thread.
-enum status store_write_wait(struct store *store, store_write_fn *write, void *context, struct error *error);
+enum status store_write_wait(struct store *store, store_write_fn *write, void *context,
+                             struct error *error);
 
 // Runs on the writer's thread after a batch whose commit failed was rolled back, before the `done`s: the owner of in-memory state
 // rebuilds it from the database. Any number of owners; called in order of registration.

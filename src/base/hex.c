@@ -100,6 +100,9 @@ enum status base64_decode(struct text text, struct buffer *out, struct error *er
             }
             group = group << 6 | (uint32_t)value;
         }
+        if ((group & ((1U << (8 * pads)) - 1)) != 0) {
+            return error_set(error, INVALID, "base64 text ends in bits that stand for nothing");
+        }
         char bytes[3] = {(char)(group >> 16), (char)(group >> 8), (char)group};
         buffer_append(out, bytes, 3 - pads);
     }

@@ -37,7 +37,8 @@ static enum status fingerprint_of(X509 *certificate, struct fingerprint *out, st
     }
     struct digest digest = digest_of(der, (size_t)length);
     OPENSSL_free(der);
-    _Static_assert((int)FINGERPRINT_SIZE >= (int)DIGEST_TEXT_SIZE, "a fingerprint is a digest's text");
+    _Static_assert((int)FINGERPRINT_SIZE >= (int)DIGEST_TEXT_SIZE,
+                   "a fingerprint is a digest's text");
     (void)digest_to_text(&digest, out->text);
     return OK;
 }

@@ -129,7 +129,8 @@ enum status file_open_beneath(int folder_fd, const char *path, int flags, mode_t
     long opened = syscall(SYS_openat2, folder_fd, path, &how, sizeof how);
     if (opened < 0 && errno == EXDEV) {
         (void)error_set(error, DENIED, "path \"%.200s\" leaves its folder", path);
-        return error_fix(error, "use a path without \"..\" and without links that lead out");
+        (void)error_fix(error, "use a path without \"..\" and without links that lead out");
+        return DENIED;
     }
     if (opened < 0) {
         return error_set_errno(error, errno, "cannot open %.200s", path);

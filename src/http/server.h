@@ -12,6 +12,7 @@
 #include "base/text.h"
 
 struct http_server;
+struct http_route;
 struct http_exchange; // One request on its way to its answer; valid until it has been answered.
 
 enum {
@@ -31,6 +32,7 @@ struct http_request {
     struct text body;         // Empty for sink routes.
     struct text peer_address; // "127.0.0.1"
     const char *peer_key;     // Fingerprint of the client certificate ("sha256:..."), NULL without one.
+    const struct http_route *route; // The one that fits: an entry of the server's table.
 };
 
 // The value of a header (name without regard to case); the empty text when it is absent. Repeated ones: the first.

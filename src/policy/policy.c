@@ -1,0 +1,97 @@
+#include "policy/policy.h"
+
+#include <assert.h>
+
+enum rule { NO, YES, OWN };
+
+static const struct {
+    const char *name;
+    enum rule rules[ROLE_COUNT]; // nobody, user, worker, admin, task.
+} ACTIONS[ACTION_COUNT] = {
+    [ACTION_SITE_READ] = {"site.read", {NO, YES, YES, YES, NO}},
+    [ACTION_SITE_CHANGE] = {"site.change", {NO, NO, NO, YES, NO}},
+    [ACTION_DATA_READ] = {"data.read", {NO, YES, NO, YES, NO}},
+    [ACTION_DATA_CHANGE] = {"data.change", {NO, NO, NO, YES, NO}},
+    [ACTION_JOB_SUBMIT] = {"job.submit", {NO, YES, NO, YES, NO}},
+    [ACTION_JOB_LIST] = {"job.list", {NO, YES, NO, YES, OWN}},
+    [ACTION_JOB_CONTENT] = {"job.content", {NO, OWN, NO, YES, OWN}},
+    [ACTION_JOB_CHANGE] = {"job.change", {NO, OWN, NO, YES, NO}},
+    [ACTION_BLOB_READ] = {"blob.read", {NO, YES, YES, YES, YES}},
+    [ACTION_BLOB_WRITE] = {"blob.write", {NO, YES, YES, YES, YES}},
+    [ACTION_WORKER_POLL] = {"worker.poll", {NO, NO, YES, YES, NO}},
+    [ACTION_TOKEN_OWN] = {"token.own", {NO, OWN, NO, YES, NO}},
+    [ACTION_TOKEN_CHANGE] = {"token.change", {NO, NO, NO, YES, NO}},
+    [ACTION_AUDIT_READ] = {"audit.read", {NO, NO, NO, YES, NO}},
+};
+
+static const struct {
+    const char *name;
+    const char *allowed;
+    const char *refused;
+    const char *not_own;
+} ROLES[ROLE_COUNT] = {
+    [ROLE_NOBODY] = {"nobody", "everyone may do this", "this needs a token: lode login gets one",
+                     ""},
+    [ROLE_USER] = {"user", "users may do this", "this is for the site's administrators",
+                   "this belongs to another user"},
+    [ROLE_WORKER] = {"worker", "workers may do this",
+                     "a worker's token is for leasing tasks and moving their files only", ""},
+    [ROLE_ADMIN] = {"admin", "administrators may do everything", "", ""},
+    [ROLE_TASK] = {"task", "a task may do this for its own job",
+                   "a task's token is for its own job's files and record only",
+                   "this belongs to another job than the task's own"},
+};
+
+const char *role_name(enum role role)
+{
+    assert((unsigned)role < ROLE_COUNT);
+    return ROLES[role].name;
+}
+
+bool role_from_text(struct text text, enum role *out)
+{
+    for (int role = 0; role < ROLE_COUNT; role++) {
+        if (text_equal(text, text_of(ROLES[role].name))) {
+            *out = (enum role)role;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *action_name(enum action action)
+{
+    assert((unsigned)action < ACTION_COUNT);
+    return ACTIONS[action].name;
+}
+
+// An empty name owns nothing: two missing names are not the same one.
+static bool is_same(struct text a, struct text b)
+{
+    return a.length > 0 && text_equal(a, b);
+}
+
+static bool is_own(const struct principal *principal, const struct policy_object *object)
+{
+    return principal->role == ROLE_TASK ? is_same(principal->job, object->job)
+                                        : is_same(principal->name, object->owner);
+}
+
+struct policy_answer policy_decide(const struct principal *principal, enum action action,
+                                   const struct policy_object *object)
+{
+    enum role role = principal->role;
+    assert((unsigned)action < ACTION_COUNT && (unsigned)role < ROLE_COUNT);
+    switch (ACTIONS[action].rules[role]) {
+    case YES:
+        return (struct policy_answer){true, ROLES[role].allowed};
+    case OWN:
+        if (is_own(principal, object)) {
+            return (struct policy_answer){true, "it is the principal's own"};
+        }
+        return (struct policy_answer){false, ROLES[role].not_own};
+    case NO:
+        break;
+    }
+    return (struct policy_answer){false, ROLES[role].refused};
+}

@@ -1,0 +1,81 @@
+// May this principal do that? A pure function, and the one place where it is decided.
+//
+//                   nobody   user    worker   admin   task
+//   site.read        -        yes     yes      yes     -       status, figures, list of workers
+//   site.change      -        -       -        yes     -       drain, stop, settings
+//   data.read        -        yes     -        yes     -       list, show, resolve
+//   data.change      -        -       -        yes     -       register, verify, remove: it exposes files of the site
+//   job.submit       -        yes     -        yes     -
+//   job.list         -        yes     -        yes     own     list, record, why
+//   job.content      -        own     -        yes     own     logs and outputs
+//   job.change       -        own     -        yes     -       cancel, retry
+//   blob.read        -        yes     yes      yes     yes     whoever knows the digest knew the bytes or was given it
+//   blob.write       -        yes     yes      yes     yes
+//   worker.poll      -        -       yes      yes     -       lease, report
+//   token.own        -        own     -        yes     -       list and revoke one's own tokens
+//   token.change     -        -       -        yes     -       make tokens; those of others
+//   audit.read       -        -       -        yes     -
+//
+// "own": for a user, an object that it owns; for a task, its own job. A site on a single machine gives its user an admin token.
+#ifndef LODE_POLICY_POLICY_H
+#define LODE_POLICY_POLICY_H
+
+#include "base/text.h"
+
+enum role {
+    ROLE_NOBODY, // No credential.
+    ROLE_USER,
+    ROLE_WORKER,
+    ROLE_ADMIN,
+    ROLE_TASK, // What runs inside a task, with that task's token.
+};
+enum { ROLE_COUNT = ROLE_TASK + 1 };
+
+// "user"; a static string.
+const char *role_name(enum role role);
+// Reads that form; false for anything else.
+bool role_from_text(struct text text, enum role *out);
+
+enum action {
+    ACTION_SITE_READ,
+    ACTION_SITE_CHANGE,
+    ACTION_DATA_READ,
+    ACTION_DATA_CHANGE,
+    ACTION_JOB_SUBMIT,
+    ACTION_JOB_LIST,
+    ACTION_JOB_CONTENT,
+    ACTION_JOB_CHANGE,
+    ACTION_BLOB_READ,
+    ACTION_BLOB_WRITE,
+    ACTION_WORKER_POLL,
+    ACTION_TOKEN_OWN,
+    ACTION_TOKEN_CHANGE,
+    ACTION_AUDIT_READ,
+};
+enum { ACTION_COUNT = ACTION_AUDIT_READ + 1 };
+
+// "job.submit", as in the table above and in the audit log; a static string.
+const char *action_name(enum action action);
+
+// Who asks. The texts are borrowed.
+struct principal {
+    struct text name;
+    enum role role;
+    struct text job; // The job of a task's token; empty for others.
+};
+
+// What it is about; empty texts where that makes no sense.
+struct policy_object {
+    struct text owner; // The name of the principal that it belongs to.
+    struct text job;   // The id of the job that it is or belongs to.
+};
+
+struct policy_answer {
+    bool allowed;
+    const char *reason; // Why, in words; a static string.
+};
+
+struct policy_answer policy_decide(const struct principal *principal, enum action action,
+                                   const struct policy_object *object);
+
+#endif

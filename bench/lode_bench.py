@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+"""Lode against the floor of the machine or a peer, measured in turn in the same run.
+
+    lode_bench.py [NAME ...] [--json]      names: tasks stream latency submit transfer
+
+Each line is a median and a ratio to what was measured beside it; `--json` prints one object a line.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import uuid
+
+import transfer
+from measure import LODE, command_rate, line, program, site, timed
+
+ROUNDS = 5
+CORES = os.cpu_count()
+
+
+def measure_tasks(rounds=ROUNDS):
+    """Sandboxed, durable command tasks a second, against a posix_spawn loop of the same program on the same cores."""
+    rates, floors = [], []
+    with site() as here:
+        here.run_job(command=["/bin/true"], count=2000, cache="off")
+        for _ in range(rounds):
+            before = command_rate(2, CORES, "/bin/true")
+            count = int(before * 3)
+            seconds, _ = timed(lambda: here.run_job(command=["/bin/true"], count=count, environment={"ROUND": uuid.uuid4().hex}))
+            floors.append((before + command_rate(2, CORES, "/bin/true")) / 2)
+            rates.append(count / seconds)
+    ratios = [rate / floor for rate, floor in zip(rates, floors)]
+    yield line("tasks", "per_second", statistics.median(rates), "floor_per_second", statistics.median(floors), ratios,
+               floor="posix_spawn loop of /bin/true over the same cores", target=0.90)
+
+
+def measure_stream(rounds=ROUNDS, count=500_000):
+    """Streamed items a second through a C echo program, against the same program fed by a plain pipe."""
+    rates, floors = [], []
+    items = "".join(f'{{"x": {i}}}\n' for i in range(count)).encode()
+    with site() as here:
+        path = here.folder / "items"
+        path.write_bytes(items)
+        echo = here.put_blob(program("stream_echo"))
+        blob = here.put_blob(path)
+        for _ in range(rounds):
+            seconds, _ = timed(lambda: here.run_job(
+                command=["./echo"], mode="stream", items=blob, environment={"ROUND": uuid.uuid4().hex},
+                files=[{"name": "echo", "blob": echo, "executable": True}]))
+            rates.append(count / seconds)
+            with open(path, "rb") as source:
+                plain, _ = timed(lambda: subprocess.run([program("stream_echo")], stdin=source, stdout=subprocess.DEVNULL,
+                                                        check=True))
+            floors.append(count / plain)
+    ratios = [rate / floor for rate, floor in zip(rates, floors)]
+    yield line("stream", "per_second", statistics.median(rates), "floor_per_second", statistics.median(floors), ratios,
+               floor="the same program reading a file and writing to /dev/null, one process", target_per_second=100_000)
+
+
+def bubblewrap_ms():
+    """The median launch of a bare bubblewrap sandbox with all namespaces, in milliseconds."""
+    command = ["/usr/bin/bwrap", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib",
+               "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--unshare-all",
+               "--die-with-parent", "--new-session", "--cap-drop", "ALL", "/bin/true"]
+    return 1000 / command_rate(1, 1, *command)
+
+
+def measure_latency(rounds=ROUNDS, each=20):
+    """One small job from submission to its end through a warm connection; and a whole `lode run -- true`."""
+    jobs, runs, floors = [], [], []
+    with site() as here:
+        command = [str(LODE), "run", "--site", here.where["url"], "--cache", "off", "--", "true"]
+        subprocess.run([LODE, "login", here.where["url"], "--directory", here.directory], env=here.environment, check=True,
+                       stdout=subprocess.DEVNULL)
+        here.run_job(command=["true"], cache="off")
+        for _ in range(rounds):
+            floors.append(bubblewrap_ms())
+            jobs.append(statistics.median(
+                1000 * timed(lambda: here.run_job(command=["true"], cache="off"))[0] for _ in range(each)))
+            runs.append(statistics.median(
+                1000 * timed(lambda: subprocess.run(command, env=here.environment, check=True))[0] for _ in range(each)))
+    floor = statistics.median(floors)
+    yield line("latency", "median_ms", statistics.median(jobs), "floor_ms", floor,
+               [job / bare for job, bare in zip(jobs, floors)], floor="bwrap with all namespaces around /bin/true",
+               beyond_floor_ms=round(statistics.median(job - bare for job, bare in zip(jobs, floors)), 3), target_beyond_ms=2)
+    yield line("latency_lode_run", "median_ms", statistics.median(runs), "floor_ms", floor,
+               [run / bare for run, bare in zip(runs, floors)], floor="bwrap with all namespaces around /bin/true", target_ms=40)
+
+
+def measure_submit(rounds=ROUNDS, count=1_000_000):
+    """Submitting a job of a million tasks, against a job of one; and what it and an idle site cost in memory."""
+    large, small = [], []
+    with site() as here:
+        idle_site = here.resident_mib()
+        idle_worker = here.resident_mib("worker")
+    with site(workers=0) as here:
+        here.post("/v1/jobs", {"command": ["true"], "count": 1})
+        before = here.resident_mib()
+        for _ in range(rounds):
+            for sizes, tasks in ((small, 1), (large, count)):
+                document = {"command": ["true"], "count": tasks, "environment": {"ROUND": uuid.uuid4().hex}}
+                sizes.append(1000 * timed(lambda: here.post("/v1/jobs", document))[0])
+        growth = (here.resident_mib() - before) / rounds
+    yield line("submit", "median_ms", statistics.median(large), "floor_ms", statistics.median(small),
+               [a / b for a, b in zip(large, small)], floor="submitting a job of one task", target_ms=50,
+               memory_growth_mib=round(growth, 3), idle_site_mib=round(idle_site, 1), idle_worker_mib=round(idle_worker, 1))
+
+
+BENCHMARKS = {"tasks": measure_tasks, "stream": measure_stream, "latency": measure_latency, "submit": measure_submit,
+              "transfer": transfer.measure_transfer}
+
+
+def show(result):
+    """One result as a line of a table."""
+    unit = "per_second" if "per_second" in result else "median_ms"
+    rest = "  ".join(f"{key}={value}" for key, value in result.items() if key not in ("name", unit, "ratio", "runs"))
+    print(f"{result['name']:18} {result[unit]:>12} {unit:10} ratio {result['ratio']:<7} runs {result['runs']}  {rest}", flush=True)
+
+
+def main():
+    arguments = sys.argv[1:]
+    as_json = "--json" in arguments
+    names = [a for a in arguments if a != "--json"] or list(BENCHMARKS)
+    for name in names:
+        if name not in BENCHMARKS:
+            sys.exit(f"bench: no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
+    for name in names:
+        for result in BENCHMARKS[name]():
+            print(json.dumps(result), flush=True) if as_json else show(result)
+
+
+main()

@@ -93,6 +93,19 @@ static bool take_offset(struct text *rest, int64_t *offset_seconds)
     return true;
 }
 
+// Does the calendar have this day? "2026-02-30" is a date in form only.
+static bool is_date(int64_t year, int64_t month, int64_t day)
+{
+    int same_year = 0;
+    int same_month = 0;
+    int same_day = 0;
+    if (month < 1 || month > 12 || day < 1 || day > 31) {
+        return false;
+    }
+    date_of_days(days_of_date(year, month, day), &same_year, &same_month, &same_day);
+    return same_year == year && same_month == month && same_day == day;
+}
+
 bool calendar_parse(struct text text, int64_t *time_us)
 {
     int64_t year = 0;
@@ -124,8 +137,8 @@ bool calendar_parse(struct text text, int64_t *time_us)
             return false;
         }
     }
-    if (!take_offset(&rest, &offset) || rest.length > 0 || month < 1 || month > 12 || day < 1 ||
-        day > 31 || hour > 23 || minute > 59 || second > 60) {
+    if (!take_offset(&rest, &offset) || rest.length > 0 || !is_date(year, month, day) ||
+        hour > 23 || minute > 59 || second > 60) {
         return false;
     }
     *time_us =

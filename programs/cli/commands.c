@@ -1,0 +1,100 @@
+// The table of all commands, and finding one in it.
+#include "cli/command.h"
+
+#include "base/status.h"
+
+#include <stdio.h>
+
+static const struct command_option COMMON[] = {
+    {"site", 0, OPTION_TEXT, "URL",
+     "talk to this site (default: $LODE_SITE, the last login, this machine's)", NULL},
+    {"json", 0, OPTION_FLAG, NULL, "write JSON for programs to standard output", NULL},
+};
+const struct option_table COMMON_OPTIONS = {COMMON, sizeof(COMMON) / sizeof(COMMON[0])};
+
+const struct command *const COMMANDS[] = {
+#ifdef LODE_HAS_CLIENT
+    &COMMAND_RUN,          &COMMAND_SUBMIT,      &COMMAND_JOBS,
+    &COMMAND_JOB_SHOW,     &COMMAND_LOGS,        &COMMAND_OUTPUTS,
+    &COMMAND_WAIT,         &COMMAND_CANCEL,      &COMMAND_RETRY,
+    &COMMAND_WHY,          &COMMAND_DATA_ADD,    &COMMAND_DATA_LIST,
+    &COMMAND_DATA_SHOW,    &COMMAND_DATA_VERIFY, &COMMAND_DATA_REMOVE,
+    &COMMAND_RESOLVE,
+#endif
+#ifdef LODE_HAS_SITE
+    &COMMAND_SITE,
+#endif
+#ifdef LODE_HAS_WORKER
+    &COMMAND_WORKER,
+#endif
+#ifdef LODE_HAS_CLIENT
+    &COMMAND_LOGIN,        &COMMAND_STATUS,      &COMMAND_WORKERS,
+    &COMMAND_TOKEN_CREATE, &COMMAND_TOKEN_LIST,  &COMMAND_TOKEN_REVOKE,
+#endif
+    &COMMAND_HELP,         &COMMAND_COMPLETION,  NULL,
+};
+
+const struct command *command_find(int argc, char *const *argv, int *words)
+{
+    for (const struct command *const *each = COMMANDS; *each; each++) {
+        struct text name = text_of((*each)->name);
+        size_t space = text_find_byte(name, 0, ' ');
+        bool is_pair = space < name.length;
+        if (argc < (is_pair ? 2 : 1) || !text_equal(text_slice(name, 0, space), text_of(argv[0]))) {
+            continue;
+        }
+        if (!is_pair || strcmp((*each)->name + space + 1, argv[1]) == 0) {
+            *words = is_pair ? 2 : 1;
+            return *each;
+        }
+    }
+    return NULL;
+}
+
+bool command_is_family(const char *word)
+{
+    size_t length = strlen(word);
+    for (const struct command *const *each = COMMANDS; *each; each++) {
+        if (strncmp((*each)->name, word, length) == 0 && (*each)->name[length] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *command_nearest(const char *word)
+{
+    const char *nearest = NULL;
+    unsigned least = 100;
+    for (const struct command *const *each = COMMANDS; *each; each++) {
+        unsigned distance = word_distance(text_of(word), text_of((*each)->name));
+        if (distance < least) {
+            least = distance;
+            nearest = (*each)->name;
+        }
+    }
+    return word_is_near(least, strlen(word)) ? nearest : NULL;
+}
+
+int command_fail(const struct error *error, int exit_status)
+{
+    (void)fprintf(stderr, "lode: %s\n", error->detail);
+    if (error->fix[0]) {
+        (void)fprintf(stderr, "      %s\n", error->fix);
+    }
+    return exit_status;
+}
+
+int command_refuse_word(const char *word)
+{
+    struct error error;
+    const char *nearest = command_nearest(word);
+    (void)error_set(&error, INVALID, "%s \"%.100s\"",
+                    word[0] == '-' ? "unknown option" : "there is no command", word);
+    if (nearest) {
+        (void)error_fix(&error, "did you mean \"lode %s\"? \"lode --help\" lists all", nearest);
+    } else {
+        (void)error_fix(&error, "\"lode --help\" lists all commands");
+    }
+    return command_fail(&error, EXIT_USAGE);
+}

@@ -1,0 +1,71 @@
+// `lode site` and `lode worker` in the table: what the help says of them; they read their arguments themselves.
+#include "cli/command.h"
+
+#include "commands.h"
+
+#ifdef LODE_HAS_SITE
+static const struct command_option SITE_OPTIONS[] = {
+    {"directory", 0, OPTION_TEXT, "DIR",
+     "keep everything here (default: ~/.local/share/lode, or $XDG_DATA_HOME/lode)", NULL},
+    {"address", 0, OPTION_TEXT, "HOST:PORT", "listen here (default: 127.0.0.1:7733)", NULL},
+    {"name", 0, OPTION_TEXT, "NAME", "the site's name (default: this machine's)", NULL},
+    {"workers", 0, OPTION_COUNT, "CPUS", "cores that run tasks; 0: none (default: all)", NULL},
+    {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
+     "bubblewrap|none"},
+};
+
+static const struct command_example SITE_EXAMPLES[] = {
+    {"lode site", "serves https://127.0.0.1:7733 with workers for all cores"},
+    {"lode site --directory /srv/lode --address 0.0.0.0:7733 --name desk",
+     "serves the network, with its state in /srv/lode"},
+};
+
+const struct command COMMAND_SITE = {
+    .name = "site",
+    .usage = "",
+    .purpose = "serves a site: its data, its queue and this machine's workers",
+    .description =
+        "SIGTERM ends it gracefully. It takes its socket from systemd (LISTEN_FDS) and says when "
+        "it is ready (NOTIFY_SOCKET) where these are set.",
+    .group = GROUP_SITE,
+    .options = OPTION_TABLE(SITE_OPTIONS),
+    .examples = EXAMPLES(SITE_EXAMPLES),
+    .is_offline = true,
+    .main = command_site,
+};
+#endif
+
+#ifdef LODE_HAS_WORKER
+static const struct command_option WORKER_OPTIONS[] = {
+    {"site", 0, OPTION_TEXT, "URL", "take tasks from this site", NULL},
+    {"pin", 0, OPTION_TEXT, "FINGERPRINT", "the site's key must have this fingerprint", NULL},
+    {"site-file", 0, OPTION_TEXT, "FILE", "read URL and fingerprint from this site.json", NULL},
+    {"token-file", 0, OPTION_TEXT, "FILE", "the token of role worker", NULL},
+    {"directory", 0, OPTION_TEXT, "DIR", "keep tasks' folders here", NULL},
+    {"cpus", 0, OPTION_COUNT, "N", "cores to use (default: all)", NULL},
+    {"memory", 0, OPTION_BYTES, "SIZE", "memory to use (default: what the machine has)", NULL},
+    {"name", 0, OPTION_TEXT, "NAME", "its name at the site (default: this machine's)", NULL},
+    {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
+     "bubblewrap|none"},
+};
+
+static const struct command_example WORKER_EXAMPLES[] = {
+    {"lode worker --site https://desk:7733 --pin sha256:... --token-file worker.token --directory "
+     "/scratch/lode",
+     "runs tasks of the site desk on this machine"},
+};
+
+const struct command COMMAND_WORKER = {
+    .name = "worker",
+    .usage = "",
+    .purpose = "runs tasks for a site on this machine",
+    .description =
+        "A site starts workers for its own machine itself; this adds another machine. SIGTERM ends "
+        "it: running tasks are given back to the site.",
+    .group = GROUP_SITE,
+    .options = OPTION_TABLE(WORKER_OPTIONS),
+    .examples = EXAMPLES(WORKER_EXAMPLES),
+    .is_offline = true,
+    .main = command_worker,
+};
+#endif

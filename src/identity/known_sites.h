@@ -29,7 +29,8 @@ struct known_site {
     int64_t line; // From 1.
 };
 
-// Looks in the content of such a file. NOT_FOUND, or INVALID with the number of the line that cannot be read.
+// Looks in the content of such a file. NOT_FOUND, or INVALID with the number of the site's line when that cannot be read;
+// broken lines of other sites do no harm.
 enum status known_sites_look(struct text content, const struct site_address *address,
                              struct known_site *out, struct error *error);
 

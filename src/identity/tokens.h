@@ -58,6 +58,9 @@ enum status tokens_revoke(struct tokens *tokens, struct sql *sql, int64_t id, in
 enum status tokens_find(struct tokens *tokens, struct text bearer, int64_t now_us,
                         struct token *out, struct error *error);
 
+// Has it the form of a token's text?
+bool token_is_well_formed(struct text bearer);
+
 // Who holds the token; borrows from it.
 struct principal token_principal(const struct token *token);
 

@@ -2,6 +2,7 @@
 #ifndef LODE_JOBS_SPEC_H
 #define LODE_JOBS_SPEC_H
 
+#include "base/arena.h"
 #include "base/json.h"
 
 enum {

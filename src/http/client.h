@@ -50,6 +50,8 @@ struct http_ask {
     size_t answer_size_max;  // Of a body kept in memory; 0: 64 MiB.
     // Gets the body of a successful answer piece by piece as it comes; false ends the call (status CONFLICT). NULL: kept.
     bool (*on_data)(void *context, struct text bytes);
+    // Gets each header of the final answer, before its body; names as they came, any case. NULL: not.
+    void (*on_header)(void *context, struct text name, struct text value);
     // Called about four times a second with bytes moved so far and in all (-1 unknown), up or down; NULL: not.
     void (*on_progress)(void *context, int64_t done, int64_t total);
     void *context;

@@ -100,7 +100,7 @@ struct http_server_options {
     const char *key_path;     // PEM; NULL: plain HTTP (tests and measurements).
     const char *certificate_path;
     unsigned loops;           // 0: one per core.
-    const struct http_route *routes;
+    const struct http_route *routes; // Must outlive the server.
     size_t route_count;
     void *context;            // Handed to the handlers and sinks.
     // Called for what no route serves, for oversized bodies and other refusals of the server itself (400, 404, 405, 408,

@@ -1,0 +1,91 @@
+// One connection of the server: reads requests one after the other, hands them over, and sends their answers.
+//
+//     handshake -> head -> body -> answer -> head ...            (kept alive)
+//                                         -> closing -> lingering (the last one)
+//
+// A request is not begun before the answer to the one before it is on its way, so pipelining costs no memory; meanwhile
+// only what tells that the client has left is read. All of it runs on the loop's thread.
+#ifndef LODE_HTTP_CONNECTION_H
+#define LODE_HTTP_CONNECTION_H
+
+#include "crypto/key.h"
+#include "http/exchange.h"
+#include "http/transport.h"
+
+enum { ADDRESS_SIZE = 64 };
+
+enum phase {
+    PHASE_HANDSHAKE,
+    PHASE_HEAD, // Waits for a request, or for the rest of its head.
+    PHASE_BODY,
+    PHASE_ANSWER,  // Waits for the handler, or for the end of its stream.
+    PHASE_CLOSING, // Nothing more is read; ends when all is sent.
+    PHASE_LINGERING, // All is sent; what the client still sends is dropped for a moment, lest it miss the answer.
+    PHASE_GONE, // To be freed as soon as no code is at work on it.
+};
+
+enum deadline_kind { DEADLINE_NONE, DEADLINE_FIXED, DEADLINE_IDLE, DEADLINE_SENDING };
+
+struct connection {
+    struct loop *loop;
+    struct connection *previous;
+    struct connection *next;
+    struct transport transport;
+    struct event *readable;
+    struct event *writable;
+    struct event *timer;
+    enum phase phase;
+    bool is_reading; // The event `readable` is added.
+    bool is_advancing;
+    bool must_close;  // After the answer under way.
+    bool must_linger; // The client may still be sending.
+    enum deadline_kind deadline_kind;
+    int64_t deadline_us;
+    int64_t timer_at_us; // When `timer` comes; 0: it is not added.
+    int64_t sent_seen;   // transport.sent_bytes when the deadline was set.
+    struct head_scan scan;
+    struct buffer input;            // Read, but not yet used.
+    struct text incoming;           // What is being used: of `input`, or of the loop's block.
+    struct http_exchange *exchange; // NULL between requests.
+    struct parser parser;
+    const struct http_sink *sink; // While it takes a body.
+    void *sink_state;
+    const struct http_route *route;
+    int file_fd; // -1: none; sent after the output.
+    int64_t file_from;
+    int64_t file_length;
+    char address[ADDRESS_SIZE];
+    bool has_peer_key;
+    struct fingerprint peer_key;
+};
+
+// Takes a new socket over on the loop's thread.
+void connection_open(struct loop *loop, int fd, const char *address);
+
+// Delivers an answer that came by mail, and goes on with the connection. The answer stays the caller's.
+void connection_deliver(struct connection *connection, struct answer *answer);
+
+// No more requests: closes it now, or after the answer under way.
+void connection_drain(struct connection *connection);
+
+// Closes it now.
+void connection_drop(struct connection *connection);
+
+// connection_send.c: what goes out.
+
+// Puts an answer into the output and sends what can be sent; for the handler that is just running.
+void connection_take(struct connection *connection, struct answer *answer);
+
+// Answers the request with a problem of the server's own, and closes behind it unless it has been read whole.
+void connection_refuse(struct connection *connection, const struct refusal *refusal,
+                       const char *allowed);
+
+// Sends what can be sent now; waits for the socket with the rest.
+void connection_send(struct connection *connection);
+
+static inline bool connection_has_unsent(const struct connection *connection)
+{
+    return connection->file_fd >= 0 || evbuffer_get_length(connection->transport.output) > 0;
+}
+
+#endif

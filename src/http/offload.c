@@ -1,0 +1,104 @@
+#include "http/offload.h"
+
+#include "base/memory.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+
+struct work {
+    struct work *next;
+    void (*run)(void *context);
+    void *context;
+};
+
+struct offload {
+    pthread_mutex_t mutex; // Guards first, last and is_ending.
+    pthread_cond_t has_news;
+    struct work *first;
+    struct work *last;
+    bool is_ending;
+    unsigned thread_count;
+    pthread_t threads[];
+};
+
+// The next piece of work; NULL when there will be none.
+static struct work *take(struct offload *offload)
+{
+    pthread_mutex_lock(&offload->mutex);
+    while (!offload->first && !offload->is_ending) {
+        pthread_cond_wait(&offload->has_news, &offload->mutex);
+    }
+    struct work *work = offload->first;
+    if (work) {
+        offload->first = work->next;
+    }
+    pthread_mutex_unlock(&offload->mutex);
+    return work;
+}
+
+static void *work_on(void *context)
+{
+    struct work *work;
+    while ((work = take(context))) {
+        work->run(work->context);
+        free(work);
+    }
+    return NULL;
+}
+
+enum status offload_new(unsigned threads, struct offload **out, struct error *error)
+{
+    struct offload *offload = memory_new(1, sizeof *offload + threads * sizeof offload->threads[0]);
+    pthread_mutex_init(&offload->mutex, NULL);
+    pthread_cond_init(&offload->has_news, NULL);
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = 0;
+    while (offload->thread_count < threads && failure == 0) {
+        failure = pthread_create(&offload->threads[offload->thread_count], NULL, work_on, offload);
+        offload->thread_count += failure == 0 ? 1 : 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure != 0) {
+        offload_free(offload);
+        return error_set_errno(error, failure, "cannot start a thread");
+    }
+    *out = offload;
+    return OK;
+}
+
+void offload_run(struct offload *offload, void (*run)(void *context), void *context)
+{
+    struct work *work = NEW(struct work);
+    work->run = run;
+    work->context = context;
+    pthread_mutex_lock(&offload->mutex);
+    if (offload->first) {
+        offload->last->next = work;
+    } else {
+        offload->first = work;
+    }
+    offload->last = work;
+    pthread_cond_signal(&offload->has_news);
+    pthread_mutex_unlock(&offload->mutex);
+}
+
+void offload_free(struct offload *offload)
+{
+    if (!offload) {
+        return;
+    }
+    pthread_mutex_lock(&offload->mutex);
+    offload->is_ending = true;
+    pthread_cond_broadcast(&offload->has_news);
+    pthread_mutex_unlock(&offload->mutex);
+    for (unsigned i = 0; i < offload->thread_count; i++) {
+        pthread_join(offload->threads[i], NULL);
+    }
+    pthread_cond_destroy(&offload->has_news);
+    pthread_mutex_destroy(&offload->mutex);
+    free(offload);
+}

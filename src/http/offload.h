@@ -1,0 +1,17 @@
+// A small pool of threads for work that can block, away from the event loops.
+#ifndef LODE_HTTP_OFFLOAD_H
+#define LODE_HTTP_OFFLOAD_H
+
+#include "base/status.h"
+
+struct offload;
+
+enum status offload_new(unsigned threads, struct offload **out, struct error *error);
+
+// Runs `run(context)` on one of the threads; in order of arrival, but several at once.
+void offload_run(struct offload *offload, void (*run)(void *context), void *context);
+
+// Finishes all that was given to it, and frees it. Takes NULL.
+void offload_free(struct offload *offload);
+
+#endif

@@ -1,0 +1,389 @@
+#include "http/server.h"
+
+#include "base/memory.h"
+#include "http/connection.h"
+#include "http/server_parts.h"
+#include "http/tls.h"
+#include "os/clock.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG = 4096,
+    ACCEPTS_MAX = 64, // New connections at once, before others have their turn.
+    OFFLOAD_THREADS = 2,
+    LOOPS_MAX = 256,
+    CONNECTIONS_MAX = 20000,
+    HEADER_TIMEOUT_US = 10000000,
+    IDLE_TIMEOUT_US = 120000000,
+    PAUSE_US = 100000,
+    KEEPALIVE_IDLE_SECONDS = 60,
+    KEEPALIVE_INTERVAL_SECONDS = 15,
+};
+
+// A new connection on its way to its loop.
+struct arrival {
+    struct mail mail;
+    int fd;
+    char address[ADDRESS_SIZE];
+};
+
+static void deliver_arrival(struct loop *loop, struct mail *mail)
+{
+    struct arrival *arrival = (struct arrival *)mail;
+    connection_open(loop, arrival->fd, arrival->address);
+    free(arrival);
+}
+
+static struct loop *least_busy(const struct http_server *server)
+{
+    struct loop *best = server->loops[0];
+    for (size_t i = 1; i < server->loop_count; i++) {
+        if (atomic_load(&server->loops[i]->connection_count) <
+            atomic_load(&best->connection_count)) {
+            best = server->loops[i];
+        }
+    }
+    return best;
+}
+
+static void take_connection(struct http_server *server, int fd, const struct sockaddr *address,
+                            socklen_t length)
+{
+    if (atomic_load(&server->connection_count) >= server->connections_max) {
+        (void)close(fd);
+        return;
+    }
+    struct arrival *arrival = NEW(struct arrival);
+    arrival->mail.deliver = deliver_arrival;
+    arrival->fd = fd;
+    if (address->sa_family == AF_UNIX ||
+        getnameinfo(address, length, arrival->address, sizeof arrival->address, NULL, 0,
+                    NI_NUMERICHOST) != 0) {
+        (void)snprintf(arrival->address, sizeof arrival->address, "local");
+    }
+    struct loop *loop = least_busy(server);
+    atomic_fetch_add(&server->connection_count, 1);
+    atomic_fetch_add(&loop->connection_count, 1);
+    if (loop_is_here(loop)) {
+        deliver_arrival(loop, &arrival->mail);
+    } else {
+        loop_post(loop, &arrival->mail);
+    }
+}
+
+static void on_acceptable(evutil_socket_t fd, short what, void *context)
+{
+    (void)what;
+    struct listener *listener = context;
+    for (int i = 0; i < ACCEPTS_MAX; i++) {
+        struct sockaddr_storage address = {0};
+        socklen_t length = sizeof address;
+        int taken = accept4(fd, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (taken >= 0) {
+            take_connection(listener->server, taken, (struct sockaddr *)&address, length);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            // It would be reported over and over: wait until other connections have ended.
+            const struct timeval pause = {.tv_usec = PAUSE_US};
+            (void)event_del(listener->event);
+            (void)event_add(listener->pause, &pause);
+        }
+        if (errno != ECONNABORTED && errno != EINTR) {
+            return;
+        }
+    }
+}
+
+static void on_pause_end(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    struct listener *listener = context;
+    (void)event_add(listener->event, NULL);
+}
+
+// Splits "127.0.0.1:7733" or "[::1]:0".
+static enum status split_address(const char *address, char *host, size_t host_size,
+                                 const char **port, struct error *error)
+{
+    struct text whole = text_of(address);
+    const char *colon = strrchr(address, ':');
+    struct text name = text_slice(whole, 0, colon ? (size_t)(colon - address) : 0);
+    if (text_starts_with(name, TEXT("[")) && text_ends_with(name, TEXT("]"))) {
+        name = text_slice(name, 1, name.length - 1);
+    }
+    if (!colon || name.length == 0 || name.length >= host_size) {
+        (void)error_set(error, INVALID, "\"%.100s\" is not an address with a port", address);
+        return error_fix(error, "give it as 127.0.0.1:7733 or [::1]:7733");
+    }
+    memcpy(host, name.bytes, name.length);
+    host[name.length] = '\0';
+    *port = colon + 1;
+    return OK;
+}
+
+static enum status listen_at(const char *address, int *out, struct error *error)
+{
+    char host[256];
+    const char *port = NULL;
+    TRY(split_address(address, host, sizeof host, &port, error));
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    int failure = getaddrinfo(host, port, &hints, &found);
+    if (failure != 0) {
+        return error_set(error, INVALID, "cannot listen at %.100s: %s", address,
+                         gai_strerror(failure));
+    }
+    int on = 1;
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool is_listening = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                        bind(fd, found->ai_addr, found->ai_addrlen) == 0 &&
+                        listen(fd, BACKLOG) == 0;
+    int reason = errno;
+    freeaddrinfo(found);
+    if (is_listening) {
+        *out = fd;
+        return OK;
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    if (reason == EADDRINUSE) {
+        (void)error_set(error, CONFLICT, "%s is in use already", address);
+        return error_fix(error, "stop the program that listens there, or choose another port");
+    }
+    return error_set_errno(error, reason, "cannot listen at %s", address);
+}
+
+// Options of a listening socket that its connections inherit: small answers go at once (over TLS they took 48 ms
+// without it), and clients that vanished are noticed.
+static void prepare_socket(int fd)
+{
+    const int on = 1;
+    const int idle = KEEPALIVE_IDLE_SECONDS;
+    const int interval = KEEPALIVE_INTERVAL_SECONDS;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void)evutil_make_socket_nonblocking(fd);
+}
+
+static int port_of(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+    char port[8] = "";
+    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0 ||
+        getnameinfo((struct sockaddr *)&address, length, NULL, 0, port, sizeof port,
+                    NI_NUMERICSERV) != 0) {
+        return 0;
+    }
+    int64_t number = 0;
+    return text_to_int64(text_of(port), &number) ? (int)number : 0;
+}
+
+static enum status make_listeners(struct http_server *server,
+                                  const struct http_server_options *options, struct error *error)
+{
+    size_t count = options->address ? 1 : options->fd_count;
+    if (count == 0) {
+        return error_set(error, INVALID, "there is no address to listen at");
+    }
+    server->listeners = memory_new(count, sizeof *server->listeners);
+    if (options->address) {
+        TRY(listen_at(options->address, &server->listeners[0].fd, error));
+    }
+    server->listener_count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct listener *listener = &server->listeners[i];
+        if (!options->address) {
+            listener->fd = options->fds[i];
+        }
+        prepare_socket(listener->fd);
+        struct event_base *base = server->loops[0]->base;
+        listener->server = server;
+        listener->event =
+            event_new(base, listener->fd, EV_READ | EV_PERSIST, on_acceptable, listener);
+        listener->pause = event_new(base, -1, 0, on_pause_end, listener);
+        if (!listener->event || !listener->pause || event_add(listener->event, NULL) < 0) {
+            return error_set(error, INTERNAL, "cannot watch the listening socket");
+        }
+    }
+    server->port = port_of(server->listeners[0].fd);
+    return OK;
+}
+
+static enum status make_loops(struct http_server *server, unsigned wanted, struct error *error)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t count = wanted > 0 ? wanted : cores > 0 ? (size_t)cores : 1;
+    count = count < LOOPS_MAX ? count : LOOPS_MAX;
+    server->loops = memory_new(count, sizeof(struct loop *));
+    for (size_t i = 0; i < count; i++) {
+        TRY(loop_new(server, &server->loops[i], error));
+        server->loop_count++;
+    }
+    return OK;
+}
+
+static void free_listeners(struct http_server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        if (server->listeners[i].event) {
+            event_free(server->listeners[i].event);
+        }
+        if (server->listeners[i].pause) {
+            event_free(server->listeners[i].pause);
+        }
+        (void)close(server->listeners[i].fd);
+    }
+    free(server->listeners);
+}
+
+// Frees everything once no loop's thread is running.
+static void server_free(struct http_server *server)
+{
+    free_listeners(server);
+    for (size_t i = 0; i < server->loop_count; i++) {
+        loop_deliver(server->loops[i]);
+        while (server->loops[i]->exchanges) {
+            exchange_free(server->loops[i]->exchanges);
+        }
+        loop_free(server->loops[i]);
+    }
+    free(server->loops);
+    offload_free(server->offload);
+    router_free(server->router);
+    SSL_CTX_free(server->tls);
+    pthread_cond_destroy(&server->is_empty);
+    pthread_mutex_destroy(&server->mutex);
+    free(server);
+}
+
+static struct http_server *server_new(const struct http_server_options *options)
+{
+    struct http_server *server = NEW(struct http_server);
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->is_empty, &steady);
+    pthread_condattr_destroy(&steady);
+    pthread_mutex_init(&server->mutex, NULL);
+    server->router = router_new(options->routes, options->route_count);
+    server->context = options->context;
+    server->problem = options->problem;
+    server->header_timeout_us =
+        options->header_timeout_us > 0 ? options->header_timeout_us : HEADER_TIMEOUT_US;
+    server->idle_timeout_us =
+        options->idle_timeout_us > 0 ? options->idle_timeout_us : IDLE_TIMEOUT_US;
+    server->connections_max =
+        options->connections_max > 0 ? options->connections_max : CONNECTIONS_MAX;
+    return server;
+}
+
+static enum status prepare(struct http_server *server, const struct http_server_options *options,
+                           struct error *error)
+{
+    if (options->key_path) {
+        TRY(tls_context_new(options->key_path, options->certificate_path, &server->tls, error));
+    }
+    TRY(offload_new(OFFLOAD_THREADS, &server->offload, error));
+    TRY(make_loops(server, options->loops, error));
+    TRY(make_listeners(server, options, error));
+    // The first loop, which accepts, comes last: by then the others are there to be given connections.
+    for (size_t i = server->loop_count; i > 0; i--) {
+        TRY(loop_start(server->loops[i - 1], error));
+    }
+    return OK;
+}
+
+enum status http_server_start(const struct http_server_options *options, struct http_server **out,
+                              struct error *error)
+{
+    struct http_server *server = server_new(options);
+    enum status status = prepare(server, options, error);
+    if (status != OK) {
+        for (size_t i = 0; i < server->loop_count; i++) {
+            loop_join(server->loops[i]);
+        }
+        server_free(server);
+        return status;
+    }
+    *out = server;
+    return OK;
+}
+
+int http_server_port(const struct http_server *server)
+{
+    return server->port;
+}
+
+static void post(struct loop *loop, void (*deliver)(struct loop *loop, struct mail *mail))
+{
+    struct mail *mail = NEW(struct mail);
+    mail->deliver = deliver;
+    loop_post(loop, mail);
+}
+
+static void drain(struct loop *loop, struct mail *mail)
+{
+    free(mail);
+    loop->is_draining = true;
+    struct http_server *server = loop->server;
+    for (size_t i = 0; loop == server->loops[0] && i < server->listener_count; i++) {
+        (void)event_del(server->listeners[i].event);
+        (void)event_del(server->listeners[i].pause);
+    }
+    struct connection *next;
+    for (struct connection *at = loop->connections; at; at = next) {
+        next = at->next;
+        connection_drain(at);
+    }
+}
+
+static void drop_all(struct loop *loop, struct mail *mail)
+{
+    free(mail);
+    while (loop->connections) {
+        connection_drop(loop->connections);
+    }
+}
+
+void http_server_stop(struct http_server *server, int64_t grace_us)
+{
+    for (size_t i = 0; i < server->loop_count; i++) {
+        post(server->loops[i], drain);
+    }
+    int64_t until_us = clock_steady_us() + grace_us;
+    const struct timespec until = {.tv_sec = until_us / 1000000,
+                                   .tv_nsec = until_us % 1000000 * 1000};
+    pthread_mutex_lock(&server->mutex);
+    int waited = 0;
+    while (atomic_load(&server->connection_count) > 0 && waited == 0) {
+        waited = pthread_cond_timedwait(&server->is_empty, &server->mutex, &until);
+    }
+    pthread_mutex_unlock(&server->mutex);
+    offload_free(TAKE(server->offload));
+    for (size_t i = 0; i < server->loop_count; i++) {
+        post(server->loops[i], drop_all);
+        loop_join(server->loops[i]);
+    }
+    server_free(server);
+}
+
+void http_server_offload(struct http_server *server, void (*run)(void *context), void *context)
+{
+    assert(server->offload);
+    offload_run(server->offload, run, context);
+}

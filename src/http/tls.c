@@ -1,0 +1,76 @@
+#include "http/tls.h"
+
+#include "crypto/digest.h"
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+static int accept_any(X509_STORE_CTX *store, void *context)
+{
+    (void)store;
+    (void)context;
+    return 1;
+}
+
+static enum status use_files(SSL_CTX *context, const char *key_path, const char *certificate_path,
+                             struct error *error)
+{
+    if (SSL_CTX_use_certificate_chain_file(context, certificate_path) != 1) {
+        return error_set(error, INVALID, "cannot use the certificate in %s", certificate_path);
+    }
+    if (SSL_CTX_use_PrivateKey_file(context, key_path, SSL_FILETYPE_PEM) != 1) {
+        return error_set(error, INVALID, "cannot use the key in %s", key_path);
+    }
+    if (SSL_CTX_check_private_key(context) != 1) {
+        return error_set(error, INVALID, "the key in %s does not belong to the certificate in %s",
+                         key_path, certificate_path);
+    }
+    return OK;
+}
+
+enum status tls_context_new(const char *key_path, const char *certificate_path, SSL_CTX **out,
+                            struct error *error)
+{
+    static const unsigned char SESSION_CONTEXT[] = "lode";
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    if (!context || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1) {
+        SSL_CTX_free(context);
+        return error_set(error, INTERNAL, "cannot make a TLS context");
+    }
+    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(context, 1);
+    // Tickets hold the sessions, with the client's certificate in them, so the server remembers none.
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context, 1);
+    SSL_CTX_set_session_id_context(context, SESSION_CONTEXT, sizeof SESSION_CONTEXT - 1);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(context, accept_any, NULL);
+    enum status status = use_files(context, key_path, certificate_path, error);
+    ERR_clear_error();
+    if (status != OK) {
+        SSL_CTX_free(context);
+        return status;
+    }
+    *out = context;
+    return OK;
+}
+
+bool tls_peer_key(const SSL *ssl, struct fingerprint *out)
+{
+    const X509 *certificate = SSL_get0_peer_certificate(ssl);
+    if (!certificate) {
+        return false;
+    }
+    unsigned char *der = NULL;
+    int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+    if (length <= 0) {
+        return false;
+    }
+    struct digest digest = digest_of(der, (size_t)length);
+    OPENSSL_free(der);
+    (void)digest_to_text(&digest, out->text);
+    return true;
+}

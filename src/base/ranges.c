@@ -29,6 +29,9 @@ static size_t lower_bound(const struct ranges *ranges, int64_t index)
 // Replaces `old_count` ranges at `at` by `new_count` undefined ones.
 static void splice(struct ranges *ranges, size_t at, size_t old_count, size_t new_count)
 {
+    if (old_count == new_count) {
+        return;
+    }
     size_t count = ranges->count - old_count + new_count;
     if (count > ranges->capacity) {
         ranges->capacity = count * 2;
@@ -43,6 +46,11 @@ int64_t ranges_add(struct ranges *ranges, int64_t from, int64_t to)
 {
     if (from >= to) {
         return 0;
+    }
+    struct range *last = ranges->count > 0 ? &ranges->items[ranges->count - 1] : NULL;
+    if (last && from == last->to) {
+        last->to = to; // Tasks mostly finish in order.
+        return to - from;
     }
     size_t first = lower_bound(ranges, from);
     size_t end = first;
@@ -136,5 +144,16 @@ bool ranges_first_gap(const struct ranges *ranges, int64_t from, int64_t to, str
     }
     int64_t end = at < ranges->count && ranges->items[at].from < to ? ranges->items[at].from : to;
     *out = (struct range){from, end};
+    return true;
+}
+
+bool ranges_first_overlap(const struct ranges *ranges, int64_t from, int64_t to, struct range *out)
+{
+    size_t at = lower_bound(ranges, from + 1);
+    if (from >= to || at >= ranges->count || ranges->items[at].from >= to) {
+        return false;
+    }
+    const struct range *found = &ranges->items[at];
+    *out = (struct range){found->from > from ? found->from : from, found->to < to ? found->to : to};
     return true;
 }

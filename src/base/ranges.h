@@ -37,4 +37,7 @@ bool ranges_take(struct ranges *ranges, int64_t count_max, struct range *out);
 // The first part of [from, to) that is not in the set; false when all of it is.
 bool ranges_first_gap(const struct ranges *ranges, int64_t from, int64_t to, struct range *out);
 
+// The first part of [from, to) that is in the set; false when nothing of it is.
+bool ranges_first_overlap(const struct ranges *ranges, int64_t from, int64_t to, struct range *out);
+
 #endif

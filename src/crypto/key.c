@@ -127,6 +127,28 @@ static enum status make_pair(const char *key_path, const char *certificate_path,
     return write_pem(certificate_bio, certificate_path, 0644, error);
 }
 
+// A certificate that is not the key's would make every later connection fail with a puzzle; here it has a name.
+static enum status check_pair(const char *key_path, const char *certificate_path,
+                              struct text certificate_pem, struct error *error)
+{
+    AUTO_BUFFER struct buffer pem = {0};
+    TRY(file_read(key_path, PEM_SIZE_MAX, &pem, error));
+    BIO *key_bio __attribute__((cleanup(free_bio))) = BIO_new_mem_buf(pem.bytes, (int)pem.length);
+    BIO *bio __attribute__((cleanup(free_bio))) =
+        BIO_new_mem_buf(certificate_pem.bytes, (int)certificate_pem.length);
+    EVP_PKEY *key __attribute__((cleanup(free_key))) =
+        PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
+    X509 *certificate __attribute__((cleanup(free_certificate))) =
+        PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    if (!key || !certificate || X509_check_private_key(certificate, key) != 1) {
+        enum status status =
+            error_set(error, CORRUPT, "%s is not the key of %s", key_path, certificate_path);
+        (void)error_fix(error, "restore both from a backup, or remove both to get a new identity");
+        return status;
+    }
+    return OK;
+}
+
 enum status key_ensure(const char *folder, const char *name, struct fingerprint *out,
                        struct error *error)
 {
@@ -138,7 +160,9 @@ enum status key_ensure(const char *folder, const char *name, struct fingerprint 
         TRY(make_pair(key_path, certificate_path, name, error));
         status = file_read(certificate_path, PEM_SIZE_MAX, &pem, error);
     }
-    return status == OK ? key_fingerprint(buffer_text(&pem), out, error) : status;
+    TRY(status);
+    TRY(check_pair(key_path, certificate_path, buffer_text(&pem), error));
+    return key_fingerprint(buffer_text(&pem), out, error);
 }
 
 enum status fingerprint_to_pin(const char *fingerprint, char out[PIN_SIZE], struct error *error)

@@ -5,6 +5,7 @@
 #ifndef LODE_JOBS_SCHEDULER_H
 #define LODE_JOBS_SCHEDULER_H
 
+#include "base/buffer.h"
 #include "base/ranges.h"
 #include "base/status.h"
 #include "jobs/spec.h"
@@ -12,11 +13,13 @@
 struct scheduler;
 
 struct scheduler_options {
-    int64_t lease_timeout_us; // A worker that has not been heard for so long has lost its leases. 0: 30 s.
-    int64_t lease_target_us;  // A lease should keep a slot busy for about so long. 0: 500 ms.
-    int64_t ahead_us;         // A slot whose lease has less than this left may get its next one already. 0: 150 ms.
-    int64_t lease_count_max;  // Tasks in one lease. 0: 10000 (stream: 50000).
-    int attempts_lost_max;    // A task that was running on this many lost workers fails. 0: 3.
+    int64_t
+        lease_timeout_us; // A worker that has not been heard for so long has lost its leases. 0: 30 s.
+    int64_t lease_target_us; // A lease should keep a slot busy for about so long. 0: 500 ms.
+    int64_t
+        ahead_us; // A slot whose lease has less than this left may get its next one already. 0: 150 ms.
+    int64_t lease_count_max; // Tasks in one lease. 0: 10000 (stream: 50000).
+    int attempts_lost_max;   // A task that was running on this many lost workers fails. 0: 3.
 };
 
 struct scheduler *scheduler_new(const struct scheduler_options *options);
@@ -25,29 +28,32 @@ void scheduler_free(struct scheduler *scheduler);
 // What the scheduler needs to know of a job.
 struct job_plan {
     int64_t id;
-    int64_t group;   // Fair share is between groups.
+    int64_t group; // Fair share is between groups.
     int64_t priority;
     int64_t count;
     struct resources need;
     int64_t retries; // Times that a task may fail by itself and run again.
     int64_t submitted_us;
     bool is_stream;
-    uint64_t inputs; // A hash of its inputs; workers that ran a job with the same are preferred. 0: none.
+    uint64_t
+        inputs; // A hash of its inputs; workers that ran a job with the same are preferred. 0: none.
 };
 
 // Adds a job whose tasks in `done` (may be NULL) are finished already. CONFLICT when the id is known.
-enum status scheduler_add_job(struct scheduler *scheduler, const struct job_plan *plan, const struct ranges *done,
-                              struct error *error);
+enum status scheduler_add_job(struct scheduler *scheduler, const struct job_plan *plan,
+                              const struct ranges *done, struct error *error);
 // Forgets a job; its leases end (the caller tells the workers). Unknown ids are ignored.
 void scheduler_remove_job(struct scheduler *scheduler, int64_t job);
 // Marks indices as finished without a lease (cache hits, retried jobs); returns how many were not finished before.
 int64_t scheduler_mark_done(struct scheduler *scheduler, int64_t job, int64_t from, int64_t to);
 // A held job gets no leases (dependencies); it starts as not held.
 void scheduler_hold(struct scheduler *scheduler, int64_t job, bool is_held);
-void scheduler_set_group_weight(struct scheduler *scheduler, int64_t group, double weight); // Default 1.
+void scheduler_set_group_weight(struct scheduler *scheduler, int64_t group,
+                                double weight); // Default 1.
 
 // A worker and what it has in all. Known id: its capacity changes.
-void scheduler_add_worker(struct scheduler *scheduler, int64_t worker, const struct resources *capacity, int64_t now_us);
+void scheduler_add_worker(struct scheduler *scheduler, int64_t worker,
+                          const struct resources *capacity, int64_t now_us);
 // A draining worker gets no new leases.
 void scheduler_drain_worker(struct scheduler *scheduler, int64_t worker, bool is_draining);
 // The worker is gone: its leases end, unfinished tasks go back; the task at each lease's front counts as lost once more (when
@@ -62,7 +68,8 @@ struct task_list {
     size_t capacity;
 };
 void task_list_done(struct task_list *list);
-void scheduler_remove_worker(struct scheduler *scheduler, int64_t worker, bool is_lost, int64_t now_us, struct task_list *failed);
+void scheduler_remove_worker(struct scheduler *scheduler, int64_t worker, bool is_lost,
+                             int64_t now_us, struct task_list *failed);
 // It has been heard.
 void scheduler_touch_worker(struct scheduler *scheduler, int64_t worker, int64_t now_us);
 // The next worker whose time is up at `now_us`; 0 when there is none. Remove it with is_lost.
@@ -79,21 +86,31 @@ struct lease {
 // Gives the worker up to `max` leases; returns how many. All bounded by capacity: the sum of the needs of leases that are not nearly
 // done is at most the worker's capacity. Fair share between groups (running need over weight), then priority, then age, then
 // locality among equals. O(log jobs) a lease.
-size_t scheduler_lease(struct scheduler *scheduler, int64_t worker, int64_t now_us, struct lease *out, size_t max);
+size_t scheduler_lease(struct scheduler *scheduler, int64_t worker, int64_t now_us,
+                       struct lease *out, size_t max);
+
+// When asking again for leases of this worker may succeed although nothing else happens (a lease will be nearly done); INT64_MAX:
+// only after an event (a result, a new job). For the timer of a waiting poll.
+int64_t scheduler_lease_again_us(const struct scheduler *scheduler, int64_t worker, int64_t now_us);
+
+// Is the lease in the books still? Fills *out then. A lease that a worker holds and that is not (its job was removed, its tasks were
+// finished by others, the worker was given up) is to be cancelled there.
+bool scheduler_find_lease(const struct scheduler *scheduler, int64_t lease, struct lease *out);
 
 // Takes back into the books a lease that a worker holds from before a restart of the site: the unfinished part of [from, to) of the
 // job. The lease gets a new id in *out. NOT_FOUND when job or worker is unknown or nothing of it is left to do.
-enum status scheduler_reattach(struct scheduler *scheduler, int64_t worker, int64_t job, int64_t from, int64_t to,
-                               int64_t now_us, struct lease *out, struct error *error);
+enum status scheduler_reattach(struct scheduler *scheduler, int64_t worker, int64_t job,
+                               int64_t from, int64_t to, int64_t now_us, struct lease *out,
+                               struct error *error);
 
 // The part [from, to) of a lease that was not run is given back (drain, split of a straggler's range), without blame.
 void scheduler_return(struct scheduler *scheduler, int64_t lease, int64_t from, int64_t to);
 
 enum task_outcome {
     TASK_SUCCEEDED,
-    TASK_FAILED,       // By itself: exit status, signal, limit. Counts against retries.
+    TASK_FAILED, // By itself: exit status, signal, limit. Counts against retries.
     TASK_BLAME_WORKER, // The worker could not run it (sandbox, disk): again elsewhere; counts like a lost worker.
-    TASK_BLAME_INPUT,  // An input is missing or changed: final, repeating cannot help.
+    TASK_BLAME_INPUT, // An input is missing or changed: final, repeating cannot help.
 };
 enum task_verdict {
     TASK_COMMIT,    // Final: record this result.
@@ -102,18 +119,20 @@ enum task_verdict {
 };
 
 // One task's attempt has ended (in any order within a lease; the lease may be long gone: its result is still used if nobody else's was).
-enum task_verdict scheduler_finish(struct scheduler *scheduler, int64_t lease, int64_t worker, struct task_id task,
-                                   enum task_outcome outcome, int64_t wall_us, int64_t now_us);
+enum task_verdict scheduler_finish(struct scheduler *scheduler, int64_t lease, int64_t worker,
+                                   struct task_id task, enum task_outcome outcome, int64_t wall_us,
+                                   int64_t now_us);
 // The same for [from, to) that all succeeded in `wall_us` together; appends what is to commit to *fresh, in order.
-void scheduler_finish_range(struct scheduler *scheduler, int64_t lease, int64_t worker, int64_t job, int64_t from, int64_t to,
-                            int64_t wall_us, int64_t now_us, struct ranges *fresh);
+void scheduler_finish_range(struct scheduler *scheduler, int64_t lease, int64_t worker, int64_t job,
+                            int64_t from, int64_t to, int64_t wall_us, int64_t now_us,
+                            struct ranges *fresh);
 
 // Is every task of the job finished (succeeded or finally failed)?
 bool scheduler_is_complete(const struct scheduler *scheduler, int64_t job);
 
 struct job_figures {
-    int64_t done;    // Finished, either way.
-    int64_t leased;  // In leases and not finished.
+    int64_t done;   // Finished, either way.
+    int64_t leased; // In leases and not finished.
     int64_t waiting;
     int64_t mean_wall_us; // Of one task, recent; 0 when unknown.
 };
@@ -121,11 +140,13 @@ bool scheduler_figures(const struct scheduler *scheduler, int64_t job, struct jo
 
 // Where is a task now? Fills *lease when it is in one.
 enum task_place { TASK_WAITING, TASK_LEASED, TASK_FINISHED, TASK_UNKNOWN };
-enum task_place scheduler_find_task(const struct scheduler *scheduler, struct task_id task, struct lease *lease);
+enum task_place scheduler_find_task(const struct scheduler *scheduler, struct task_id task,
+                                    struct lease *lease);
 
 // Why a job (or one task of it: index >= 0) is not running, in words for people: what it waits for, and what would change it. Both
 // texts are appended. E.g. "needs 64 cpus; the largest worker has 2" / "ask for at most 2 cpus, or add a larger worker".
-void scheduler_why(const struct scheduler *scheduler, int64_t job, int64_t index, struct buffer *why, struct buffer *change);
+void scheduler_why(const struct scheduler *scheduler, int64_t job, int64_t index,
+                   struct buffer *why, struct buffer *change);
 
 // Sanity of the books (for tests and the simulator): capacities, ranges disjoint and complete. CORRUPT names what is broken.
 enum status scheduler_check(const struct scheduler *scheduler, struct error *error);

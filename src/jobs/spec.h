@@ -16,7 +16,14 @@ enum {
     SPEC_AFTER_MAX = 64,
     SPEC_RETRIES_MAX = 100,
     SPEC_BODY_MAX = 1 << 20, // Bytes of the JSON document.
+    SPEC_ID_MAX = 2048,      // Bytes of a dataset's identifier.
+    SPEC_PATTERN_MAX = 1024, // Bytes of an output pattern.
+    SPEC_PRIORITY_MAX = 100,
+    SPEC_CPUS_MAX = 65536,
+    SPEC_MEMORY_MIN = 1 << 20,
+    SPEC_WALLTIME_SECONDS_MAX = 3660 * 24 * 3600,
 };
+#define SPEC_RESOURCE_BYTES_MAX (INT64_C(1) << 56)
 #define SPEC_COUNT_MAX INT64_C(1000000000)
 
 enum spec_mode { SPEC_COMMAND, SPEC_STREAM };
@@ -25,13 +32,13 @@ enum spec_cache { SPEC_CACHE_USE, SPEC_CACHE_REFRESH, SPEC_CACHE_OFF };
 
 // What one task takes of a worker while it runs.
 struct resources {
-    int64_t cpu_millis;   // 1000: one core.
+    int64_t cpu_millis; // 1000: one core.
     int64_t memory_bytes;
     int64_t disk_bytes;
 };
 
 struct spec_data {
-    const char *id;   // Normalised identifier.
+    const char *id;   // As it was given; normalising is the catalogue's.
     const char *name; // Bound at /data/<name>.
 };
 
@@ -53,11 +60,11 @@ struct job_spec {
     const char *name; // "" when not given.
     enum spec_mode mode;
     enum spec_index index;
-    int64_t count;        // Index sets by count; for others 0 until the site has resolved them.
-    const char *over;     // Dataset identifier, or NULL.
+    int64_t count;         // Index sets by count; for others 0 until the site has resolved them.
+    const char *over;      // Dataset identifier, or NULL.
     const char *over_name; // Where it is bound: /data/<over_name>.
-    const char *items;    // "sha256:..." of a blob with one item a line, or NULL.
-    const char **command; // NULL-terminated.
+    const char *items;     // "sha256:..." of a blob with one item a line, or NULL.
+    const char **command;  // NULL-terminated.
     size_t argument_count;
     struct spec_data *data;
     size_t data_count;
@@ -77,10 +84,17 @@ struct job_spec {
     enum spec_cache cache;
 };
 
-// Reads and checks the document of POST /v1/jobs (docs/protocols/api.md); every refusal names the field, the value and the way out:
-// unknown fields, an empty command, output patterns that are absolute or have "..", names that are no single path part, NUL bytes,
-// wrong UTF-8, two index sets, equal data names, limits above. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
-// retries 0, no network, cache use; a data name is the last part of its id made safe ([A-Za-z0-9._-]).
+// Reads and checks the document of POST /v1/jobs:
+//
+//   {"name", "mode": "command" | "stream", "command": [...], "count": n | "over": id, "over_name" | "items": "sha256:...",
+//    "data": [{"id", "name"}], "files": [{"name", "blob": "sha256:...", "executable"}], "outputs": [...], "environment": {...},
+//    "after": [job...], "cpus", "memory_bytes", "disk_bytes", "walltime_seconds", "retries", "priority", "network",
+//    "cache": "use" | "refresh" | "off"}
+//
+// Every refusal names the field, the value and the way out: unknown fields, an empty command, output patterns that are absolute or
+// have "..", names that are no single path part, NUL bytes, wrong UTF-8, two index sets, equal data names, variables LODE_..., outputs
+// of a streamed job, limits above. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
+// retries 0, no network, cache use; a data name is the last part (after "/" or ":") of its id made safe ([A-Za-z0-9._-]).
 // *out is the caller's (spec_free).
 enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error);
 void spec_free(struct job_spec *spec);
@@ -93,6 +107,7 @@ json_t *spec_to_json(const struct job_spec *spec);
 void spec_write_identity(const struct job_spec *spec, struct buffer *out);
 
 // One argument with its {words} replaced, as the runner does it.
-void spec_expand(struct text argument, int64_t index, struct text item, struct text file, struct buffer *out);
+void spec_expand(struct text argument, int64_t index, struct text item, struct text file,
+                 struct buffer *out);
 
 #endif

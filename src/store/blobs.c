@@ -9,7 +9,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { FAN_OUT = 256 }; // Folders 00 to ff: a million blobs are four thousand files each.
+enum {
+    FAN_OUT = 256,             // Folders 00 to ff: a million blobs are four thousand files each.
+    WRITE_BACK_SIZE = 8 << 20, // Bytes after which the disk begins to write a growing blob.
+};
 
 struct blobs {
     char *folder;
@@ -22,6 +25,7 @@ struct blob_writer {
     char *path; // In incoming/; NULL once it has its name.
     int fd;
     int64_t size;
+    int64_t write_back_from; // What is before it is on its way to the disk.
     struct digest_stream *digest;
 };
 
@@ -72,11 +76,22 @@ enum status blob_writer_new(struct blobs *blobs, struct blob_writer **out, struc
     return OK;
 }
 
+// Else a large blob waits in memory for its sync, and with it everybody else's on the same disk.
+static void begin_write_back(struct blob_writer *writer)
+{
+    int64_t length = writer->size - writer->write_back_from;
+    if (length >= WRITE_BACK_SIZE) {
+        (void)sync_file_range(writer->fd, writer->write_back_from, length, SYNC_FILE_RANGE_WRITE);
+        writer->write_back_from = writer->size;
+    }
+}
+
 enum status blob_writer_append(struct blob_writer *writer, struct text bytes, struct error *error)
 {
     TRY(file_write_all(writer->fd, bytes, error));
     digest_stream_update(writer->digest, bytes.bytes, bytes.length);
     writer->size += (int64_t)bytes.length;
+    begin_write_back(writer);
     return OK;
 }
 

@@ -7,7 +7,7 @@
 // Where they stand, so that scripts/check-sql-portable finds them and tries each on PostgreSQL: a domain's statements in
 // src/<module>/<domain>_sql.h, each as `static const char SQL_NAME[] = "..." "...";`, included by that domain's one file; its
 // migrations in src/<module>/migrations.c, as `const struct store_migration MODULE_MIGRATIONS[] = {{"module", 1, "..."}, ...};`
-// (literals only, in both).
+// (literals only; in the statements also macros of literals, such as a list of columns).
 #ifndef LODE_STORE_SQL_H
 #define LODE_STORE_SQL_H
 

@@ -106,11 +106,16 @@ static int note_frames(void *context, sqlite3 *database, const char *name, int f
 // SQLite would create it readable by everyone; its log takes the mode of the file.
 static enum status create_private(const char *path, struct error *error)
 {
-    AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return error_set_errno(error, errno, "cannot open the database %s", path);
+        return errno == EEXIST
+                   ? OK
+                   : error_set_errno(error, errno, "cannot create the database %s", path);
     }
-    return OK;
+    const char *slash = strrchr(path, '/');
+    AUTO_FREE char *folder =
+        slash ? memory_copy_bytes(path, (size_t)(slash - path) + 1) : memory_copy_string(".");
+    return file_sync_folder(folder, error);
 }
 
 enum status connection_open(const char *path, enum connection_use use, struct sql **out,

@@ -15,11 +15,13 @@ struct store_migration {
 };
 
 struct store_options {
-    const char *url; // A file path (SQLite); "postgres://..." is UNSUPPORTED for now.
-    const struct store_migration
-        *migrations; // Applied in order, each once, in one transaction each.
+    // A file path (SQLite); its folder must exist. "postgres://..." is UNSUPPORTED for now.
+    const char *url;
+    // Applied in order, each once, in one transaction each.
+    const struct store_migration *migrations;
     size_t migration_count;
-    unsigned readers; // Connections for reading at the same time; 0: 4.
+    // Connections for reading at the same time; 0: 4.
+    unsigned readers;
 };
 
 // Opens (and creates, 0600) and migrates. CORRUPT for a damaged file, CONFLICT when another process holds it or when it was
@@ -49,7 +51,8 @@ enum status store_write_wait(struct store *store, store_write_fn *write, void *c
 // rebuilds it from the database. Any number of owners; called in order of registration.
 void store_on_recover(struct store *store, store_write_fn *recover, void *context);
 
-// A connection for reading, with a consistent view until it is given back; may wait for a free one. Any thread but the writer's.
+// A connection for reading, with a consistent view until it is given back; may wait for a free one. Any thread but the writer's;
+// a thread holds one at a time, and no longer than it reads, as the database's log grows meanwhile.
 enum status store_read_begin(struct store *store, struct sql **sql, struct error *error);
 void store_read_end(struct store *store, struct sql *sql);
 

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -234,6 +235,21 @@ static void *writer_run(void *argument)
     return NULL;
 }
 
+// Signals are for the program's own threads.
+static int start_thread(struct writer *writer)
+{
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&writer->thread, NULL, writer_run, writer);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (code == 0) {
+        (void)pthread_setname_np(writer->thread, "store-writer");
+    }
+    return code;
+}
+
 enum status writer_start(struct sql *sql, struct writer **out, struct error *error)
 {
     struct writer *writer = NEW(struct writer);
@@ -244,7 +260,7 @@ enum status writer_start(struct sql *sql, struct writer **out, struct error *err
     (void)pthread_cond_init(&writer->wake, &attributes);
     (void)pthread_condattr_destroy(&attributes);
     (void)pthread_mutex_init(&writer->mutex, NULL);
-    int code = pthread_create(&writer->thread, NULL, writer_run, writer);
+    int code = start_thread(writer);
     if (code != 0) {
         (void)pthread_cond_destroy(&writer->wake);
         (void)pthread_mutex_destroy(&writer->mutex);

@@ -49,6 +49,21 @@ static void a_key_is_made_once_and_then_kept(void **state)
     assert_true(text_equal(buffer_text(&certificate), buffer_text(&certificate_again)));
 }
 
+static void a_key_of_another_certificate_is_found(void **state)
+{
+    struct fingerprint fingerprint;
+    struct error error;
+    AUTO_FREE char *other = memory_format("%s/other", (const char *)*state);
+    AUTO_FREE char *from = memory_format("%s/other/key.pem", (const char *)*state);
+    AUTO_FREE char *to = memory_format("%s/key.pem", (const char *)*state);
+    assert_int_equal(key_ensure(*state, "site", &fingerprint, NULL), OK);
+    assert_int_equal(file_make_folder(other, NULL), OK);
+    assert_int_equal(key_ensure(other, "site", &fingerprint, NULL), OK);
+    assert_int_equal(rename(from, to), 0);
+    assert_int_equal(key_ensure(*state, "site", &fingerprint, &error), CORRUPT);
+    assert_non_null(strstr(error.detail, "key.pem"));
+}
+
 static void only_its_owner_can_read_a_key(void **state)
 {
     AUTO_FREE char *path = memory_format("%s/key.pem", (const char *)*state);
@@ -114,6 +129,8 @@ int main(void)
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(a_key_is_made_once_and_then_kept),
+        cmocka_unit_test_setup_teardown(a_key_of_another_certificate_is_found, make_folder,
+                                        remove_folder),
         IN_A_FOLDER(only_its_owner_can_read_a_key),
         IN_A_FOLDER(the_fingerprint_is_that_of_the_certificate),
         IN_A_FOLDER(a_key_that_is_there_is_never_replaced),

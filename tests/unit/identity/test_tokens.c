@@ -6,6 +6,8 @@
 #include "identity/tokens.h"
 #include "os/file.h"
 
+#include <pthread.h>
+
 enum { NOW_US = 1000 };
 
 struct site {
@@ -157,6 +159,72 @@ static void what_is_no_token_is_refused_without_repeating_it(void **state)
     close_site(&site);
 }
 
+static enum status create_and_lose(struct sql *sql, void *context, struct error *error)
+{
+    TRY(create(sql, context, error));
+    return sql_run(sql, "ROLLBACK", SQL_NO_VALUES, NULL, error);
+}
+
+static enum status revoke_and_lose(struct sql *sql, void *context, struct error *error)
+{
+    TRY(run_revoke(sql, context, error));
+    return sql_run(sql, "ROLLBACK", SQL_NO_VALUES, NULL, error);
+}
+
+static void memory_follows_the_database_when_a_commit_is_lost(void **state)
+{
+    struct site site;
+    open_site(*state, &site);
+    struct creation ada = make(&site, TEXT("ada"), ROLE_USER, 0);
+    struct creation ben = {.tokens = site.tokens,
+                           .request = {TEXT("ben"), TEXT_NONE, ROLE_USER, 0}};
+    struct revocation revocation = {site.tokens, ada.token.id};
+    struct token token;
+    assert_int_equal(store_write_wait(site.store, create_and_lose, &ben, NULL), INTERNAL);
+    assert_int_equal(find(&site, &ben.secret, NOW_US, &token, NULL), DENIED);
+    assert_int_equal(store_write_wait(site.store, revoke_and_lose, &revocation, NULL), INTERNAL);
+    assert_int_equal(find(&site, &ada.secret, NOW_US, &token, NULL), OK);
+    close_site(&site);
+}
+
+struct search {
+    struct site *site;
+    const struct token_secret *secret;
+};
+
+static void *find_until_refused(void *argument)
+{
+    struct search *search = argument;
+    struct token token;
+    while (find(search->site, search->secret, NOW_US, &token, NULL) == OK) {
+        if (strcmp(token.name, "ada") != 0) {
+            return argument;
+        }
+    }
+    return NULL;
+}
+
+static void tokens_are_found_while_others_come_and_go(void **state)
+{
+    struct site site;
+    open_site(*state, &site);
+    struct creation ada = make(&site, TEXT("ada"), ROLE_USER, 0);
+    struct search search = {&site, &ada.secret};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, find_until_refused, &search), 0);
+    for (int i = 0; i < 50; i++) {
+        struct creation ben = make(&site, TEXT("ben"), ROLE_USER, 0);
+        struct revocation revocation = {site.tokens, ben.token.id};
+        assert_int_equal(store_write_wait(site.store, run_revoke, &revocation, NULL), OK);
+    }
+    struct revocation revocation = {site.tokens, ada.token.id};
+    assert_int_equal(store_write_wait(site.store, run_revoke, &revocation, NULL), OK);
+    void *wrong = NULL;
+    assert_int_equal(pthread_join(thread, &wrong), 0);
+    assert_null(wrong);
+    close_site(&site);
+}
+
 static void a_bad_request_is_refused(void **state)
 {
     struct site site;
@@ -224,6 +292,8 @@ int main(void)
         TEST(a_revoked_token_is_refused_at_once_and_after_a_restart),
         TEST(an_expired_token_is_refused_with_its_time),
         TEST(what_is_no_token_is_refused_without_repeating_it),
+        TEST(memory_follows_the_database_when_a_commit_is_lost),
+        TEST(tokens_are_found_while_others_come_and_go),
         TEST(a_bad_request_is_refused),
         TEST(tokens_are_listed_by_page_and_name),
     };

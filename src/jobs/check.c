@@ -1,0 +1,153 @@
+// Do the books agree with each other? For tests and the simulator: looks at everything.
+#include "jobs/state.h"
+
+#include <math.h>
+
+static enum status check_disjoint(struct ranges *all, int64_t from, int64_t to, int64_t job,
+                                  const char *place, struct error *error)
+{
+    if (from >= to || ranges_add(all, from, to) != to - from) {
+        return error_set(error, CORRUPT, "job %lld: %lld-%lld is %s and elsewhere too",
+                         (long long)job, (long long)from, (long long)to, place);
+    }
+    return OK;
+}
+
+// Is each index in exactly one place, and are the counts of the places right?
+static enum status check_places(const struct job_state *job, struct ranges *all,
+                                struct error *error)
+{
+    int64_t id = job->plan.id;
+    int64_t leased = 0;
+    for (size_t i = 0; i < job->done.count; i++) {
+        const struct range *each = &job->done.items[i];
+        TRY(check_disjoint(all, each->from, each->to, id, "done", error));
+    }
+    for (size_t i = 0; i < job->again.count; i++) {
+        const struct range *each = &job->again.items[i];
+        TRY(check_disjoint(all, each->from, each->to, id, "to run again", error));
+    }
+    for (struct fit_node *node = fit_tree_first(&job->pieces); node; node = fit_node_next(node)) {
+        const struct piece *piece = (const struct piece *)node;
+        TRY(check_disjoint(all, node->key.second, piece->to, id, "leased", error));
+        leased += piece->to - node->key.second;
+    }
+    struct range gap;
+    int64_t cursor = job->cursor;
+    while (ranges_first_gap(&job->done, cursor, job->plan.count, &gap)) {
+        TRY(check_disjoint(all, gap.from, gap.to, id, "untouched", error));
+        cursor = gap.to;
+    }
+    if (ranges_total(all) != job->plan.count || leased != job->leased_count ||
+        ranges_total(&job->done) != job->done_count) {
+        return error_set(error, CORRUPT, "job %lld: %lld of %lld indices, %lld leased not %lld",
+                         (long long)id, (long long)ranges_total(all), (long long)job->plan.count,
+                         (long long)leased, (long long)job->leased_count);
+    }
+    return OK;
+}
+
+static enum status check_job(const struct job_state *job, struct error *error)
+{
+    struct ranges all = {0};
+    enum status status = check_places(job, &all, error);
+    ranges_done(&all);
+    TRY(status);
+    bool is_ready = !job->is_held && job_waiting(job) > 0;
+    if (is_ready != job->node.is_in || !fit_tree_is_sound(&job->pieces)) {
+        return error_set(error, CORRUPT, "job %lld is in the wrong tree", (long long)job->plan.id);
+    }
+    return OK;
+}
+
+static enum status check_leases(const struct worker_state *worker, struct resources *held,
+                                struct resources *started, struct error *error)
+{
+    for (const struct lease_state *lease = worker->first; lease; lease = lease->next) {
+        int64_t left = 0;
+        for (const struct piece *piece = lease->pieces; piece; piece = piece->next) {
+            left += piece->to - piece->node.key.second;
+            if (piece->lease != lease ||
+                (piece->next && piece->next->node.key.second < piece->to)) {
+                left = -1;
+                break;
+            }
+        }
+        if (left <= 0 || left != lease->left || lease->worker != worker) {
+            return error_set(error, CORRUPT, "lease %lld has %lld tasks left, its pieces %lld",
+                             (long long)lease->lease.id, (long long)lease->left, (long long)left);
+        }
+        const struct resources *need = &lease->job->plan.need;
+        *held = resources_sum(held, need);
+        if (lease->is_started) {
+            *started = resources_sum(started, need);
+        }
+    }
+    return OK;
+}
+
+// What has started fits. What waits at the worker fits once more: it was given for what was nearly done. Leases taken back after a
+// restart and a lowered capacity may hold more, but then nothing was given since.
+static enum status check_worker(const struct worker_state *worker, struct error *error)
+{
+    struct resources held = {0};
+    struct resources started = {0};
+    TRY(check_leases(worker, &held, &started, error));
+    if (started.cpu_millis != worker->started.cpu_millis ||
+        started.memory_bytes != worker->started.memory_bytes ||
+        started.disk_bytes != worker->started.disk_bytes) {
+        return error_set(error, CORRUPT, "worker %lld: its sums do not fit its leases",
+                         (long long)worker->id);
+    }
+    struct resources twice = resources_sum(&worker->capacity, &worker->capacity);
+    if (!worker->is_strained &&
+        (!resources_fit(&started, &worker->capacity) || !resources_fit(&held, &twice))) {
+        return error_set(error, CORRUPT, "worker %lld has more than its capacity",
+                         (long long)worker->id);
+    }
+    return OK;
+}
+
+static enum status check_groups(const struct scheduler *scheduler, struct error *error)
+{
+    size_t at = 0;
+    for (const struct group_state *group; (group = map_next(scheduler->groups, &at));) {
+        bool is_ready = group->ready.root != NULL;
+        bool is_in_order =
+            !is_ready || (group->node.key.first == group_share(scheduler, group) &&
+                          group->node.need.cpu_millis == group->ready.root->least.cpu_millis);
+        if (group->node.is_in != is_ready || !fit_tree_is_sound(&group->ready) || !is_in_order) {
+            return error_set(error, CORRUPT, "group %lld is out of order", (long long)group->id);
+        }
+    }
+    if (!fit_tree_is_sound(&scheduler->groups_ready)) {
+        return error_set(error, CORRUPT, "the groups are out of order");
+    }
+    return OK;
+}
+
+enum status scheduler_check(const struct scheduler *scheduler, struct error *error)
+{
+    size_t at = 0;
+    for (const struct job_state *job; (job = map_next(scheduler->jobs, &at));) {
+        TRY(check_job(job, error));
+    }
+    at = 0;
+    struct load running = {0};
+    for (const struct worker_state *worker; (worker = map_next(scheduler->workers, &at));) {
+        TRY(check_worker(worker, error));
+        for (const struct lease_state *lease = worker->first; lease; lease = lease->next) {
+            load_add(&running, &lease->job->plan.need, 1);
+        }
+    }
+    at = 0;
+    for (const struct group_state *group; (group = map_next(scheduler->groups, &at));) {
+        load_add(&running, &(struct resources){0}, 1);
+        running.cpu_millis -= group->running.cpu_millis;
+    }
+    if (fabs(running.cpu_millis) > 0.5) {
+        return error_set(error, CORRUPT, "the groups' running cpus are off by %.0f",
+                         running.cpu_millis);
+    }
+    return check_groups(scheduler, error);
+}

@@ -1,0 +1,274 @@
+// Where each index is: moves indices between waiting, leased and finished, and keeps the order of ready jobs and groups.
+#include "jobs/state.h"
+
+#include "base/memory.h"
+
+#include <assert.h>
+
+int64_t job_waiting(const struct job_state *job)
+{
+    return job->plan.count - job->done_count - job->leased_count;
+}
+
+static int64_t piece_from(const struct piece *piece)
+{
+    return piece->node.key.second;
+}
+
+// Appends [from, to) to the lease's pieces, behind `after` (NULL: in front).
+static struct piece *add_piece(struct lease_state *lease, struct piece *after, int64_t from,
+                               int64_t to)
+{
+    struct piece *piece = NEW(struct piece);
+    piece->node.key.second = from;
+    piece->to = to;
+    piece->lease = lease;
+    struct piece **place = after ? &after->next : &lease->pieces;
+    piece->next = *place;
+    *place = piece;
+    fit_tree_insert(&lease->job->pieces, &piece->node);
+    return piece;
+}
+
+static void remove_piece(struct piece *piece)
+{
+    struct piece **place = &piece->lease->pieces;
+    while (*place != piece) {
+        place = &(*place)->next;
+    }
+    *place = piece->next;
+    fit_tree_remove(&piece->lease->job->pieces, &piece->node);
+    free(piece);
+}
+
+static void count_in(struct lease_state *lease, int64_t count)
+{
+    lease->left += count;
+    lease->job->leased_count += count;
+}
+
+bool job_take(struct lease_state *lease, int64_t count_max)
+{
+    struct job_state *job = lease->job;
+    struct range taken;
+    if (!ranges_take(&job->again, count_max, &taken)) {
+        if (!ranges_first_gap(&job->done, job->cursor, job->plan.count, &taken)) {
+            return false;
+        }
+        if (taken.to - taken.from > count_max) {
+            taken.to = taken.from + count_max;
+        }
+        job->cursor = taken.to;
+    }
+    (void)add_piece(lease, NULL, taken.from, taken.to);
+    count_in(lease, taken.to - taken.from);
+    lease->lease.from = taken.from;
+    lease->lease.to = taken.to;
+    return true;
+}
+
+int64_t job_take_part(struct lease_state *lease, int64_t from, int64_t to)
+{
+    struct job_state *job = lease->job;
+    struct range part;
+    while (job->cursor < to && ranges_first_gap(&job->done, job->cursor, to, &part)) {
+        (void)ranges_add(&job->again, part.from, part.to);
+        job->cursor = part.to;
+    }
+    struct piece *last = NULL;
+    int64_t taken = 0;
+    for (int64_t at = from; ranges_first_overlap(&job->again, at, to, &part); at = part.to) {
+        (void)ranges_remove(&job->again, part.from, part.to);
+        last = add_piece(lease, last, part.from, part.to);
+        count_in(lease, part.to - part.from);
+        taken += part.to - part.from;
+    }
+    return taken;
+}
+
+struct piece *job_find_piece(const struct job_state *job, int64_t index)
+{
+    struct fit_key key = {.second = index};
+    struct fit_node *node = fit_tree_floor(&job->pieces, &key);
+    struct piece *piece = (struct piece *)node;
+    return piece && piece->to > index ? piece : NULL;
+}
+
+// The first piece that ends after `index`.
+static struct piece *first_piece_after(const struct job_state *job, int64_t index)
+{
+    struct fit_key key = {.second = index};
+    struct fit_node *node = fit_tree_floor(&job->pieces, &key);
+    if (node && ((struct piece *)node)->to <= index) {
+        node = fit_node_next(node);
+    } else if (!node) {
+        node = fit_tree_first(&job->pieces);
+    }
+    return (struct piece *)node;
+}
+
+// Takes [from, to) out of one piece that overlaps it.
+static int64_t cut_piece(struct piece *piece, int64_t from, int64_t to)
+{
+    struct lease_state *lease = piece->lease;
+    from = from > piece_from(piece) ? from : piece_from(piece);
+    to = to < piece->to ? to : piece->to;
+    int64_t count = to - from;
+    if (from == piece_from(piece) && to == piece->to) {
+        remove_piece(piece);
+    } else if (from == piece_from(piece)) {
+        piece->node.key.second = to; // Pieces are disjoint, so their order stays.
+    } else {
+        int64_t end = piece->to;
+        piece->to = from;
+        if (to < end) {
+            (void)add_piece(lease, piece, to, end);
+        }
+    }
+    count_in(lease, -count);
+    return count;
+}
+
+int64_t job_cut(struct scheduler *scheduler, struct job_state *job, int64_t from, int64_t to,
+                bool is_again)
+{
+    int64_t cut = 0;
+    struct piece *piece = first_piece_after(job, from);
+    while (piece && piece_from(piece) < to) {
+        struct lease_state *lease = piece->lease;
+        struct range part = {piece_from(piece) > from ? piece_from(piece) : from,
+                             piece->to < to ? piece->to : to};
+        struct piece *next = (struct piece *)fit_node_next(&piece->node);
+        cut += cut_piece(piece, part.from, part.to);
+        if (is_again) {
+            (void)ranges_add(&job->again, part.from, part.to);
+        }
+        if (lease->left == 0) {
+            struct worker_state *worker = lease->worker;
+            lease_close(scheduler, lease);
+            worker_start_waiting(scheduler, worker);
+        }
+        piece = next;
+    }
+    return cut;
+}
+
+void lease_give_back(struct scheduler *scheduler, struct lease_state *lease, int64_t from,
+                     int64_t to)
+{
+    struct job_state *job = lease->job;
+    struct piece *piece = lease->pieces;
+    int64_t left = lease->left; // The lease is gone once nothing is left.
+    while (left > 0 && piece) {
+        struct piece *next = piece->next;
+        int64_t low = from > piece_from(piece) ? from : piece_from(piece);
+        int64_t high = to < piece->to ? to : piece->to;
+        if (low < high) {
+            left -= high - low;
+            (void)job_cut(scheduler, job, low, high, true);
+        }
+        piece = next;
+    }
+    job_refresh(scheduler, job);
+}
+
+static void forget_attempts(struct job_state *job, int64_t from, int64_t to)
+{
+    for (int64_t i = from; i < to && job->attempts && map_count(job->attempts) > 0; i++) {
+        free(map_set_int64(job->attempts, i, NULL));
+    }
+}
+
+int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t from, int64_t to,
+                   struct ranges *fresh)
+{
+    int64_t count = 0;
+    struct range gap;
+    while (ranges_first_gap(&job->done, from, to, &gap)) {
+        int64_t new_count = ranges_add(&job->done, gap.from, gap.to);
+        assert(new_count == gap.to - gap.from);
+        if (job_cut(scheduler, job, gap.from, gap.to, false) < new_count) {
+            (void)ranges_remove(&job->again, gap.from, gap.to);
+        }
+        forget_attempts(job, gap.from, gap.to);
+        if (fresh) {
+            (void)ranges_add(fresh, gap.from, gap.to);
+        }
+        count += new_count;
+        from = gap.to;
+    }
+    job->done_count += count;
+    job_refresh(scheduler, job);
+    return count;
+}
+
+void job_refresh(struct scheduler *scheduler, struct job_state *job)
+{
+    bool is_ready = !job->is_held && job_waiting(job) > 0;
+    if (is_ready == job->node.is_in) {
+        return;
+    }
+    if (is_ready) {
+        fit_tree_insert(&job->group->ready, &job->node);
+    } else {
+        fit_tree_remove(&job->group->ready, &job->node);
+        job->passed_over_us = 0;
+    }
+    group_refresh(scheduler, job->group);
+}
+
+static double part_of(double part, double whole)
+{
+    return whole > 0 ? part / whole : part;
+}
+
+double group_share(const struct scheduler *scheduler, const struct group_state *group)
+{
+    const struct load *whole = &scheduler->keyed;
+    double share = part_of(group->running.cpu_millis, whole->cpu_millis);
+    double memory = part_of(group->running.memory_bytes, whole->memory_bytes);
+    double disk = part_of(group->running.disk_bytes, whole->disk_bytes);
+    share = memory > share ? memory : share;
+    share = disk > share ? disk : share;
+    return share / group->weight;
+}
+
+void group_refresh(struct scheduler *scheduler, struct group_state *group)
+{
+    const struct fit_node *jobs = group->ready.root;
+    struct fit_key key = {group_share(scheduler, group), group->served, group->id};
+    if (group->node.is_in && (!jobs || fit_key_compare(&key, &group->node.key) != 0)) {
+        fit_tree_remove(&scheduler->groups_ready, &group->node);
+    }
+    if (!jobs) {
+        return;
+    }
+    if (group->node.is_in) {
+        fit_tree_set_need(&group->node, &jobs->least);
+        return;
+    }
+    group->node.key = key;
+    group->node.need = jobs->least;
+    fit_tree_insert(&scheduler->groups_ready, &group->node);
+}
+
+static bool has_moved(double now, double then)
+{
+    return now > then * 1.125 || now < then * 0.875;
+}
+
+void scheduler_follow_total(struct scheduler *scheduler)
+{
+    const struct load *now = &scheduler->total;
+    const struct load *then = &scheduler->keyed;
+    if (!has_moved(now->cpu_millis, then->cpu_millis) &&
+        !has_moved(now->memory_bytes, then->memory_bytes) &&
+        !has_moved(now->disk_bytes, then->disk_bytes)) {
+        return;
+    }
+    scheduler->keyed = scheduler->total;
+    size_t at = 0;
+    for (struct group_state *group; (group = map_next(scheduler->groups, &at));) {
+        group_refresh(scheduler, group);
+    }
+}

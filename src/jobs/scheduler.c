@@ -1,0 +1,299 @@
+// The scheduler's jobs, groups and workers: who comes, who goes, and what can be asked about them.
+#include "jobs/scheduler.h"
+
+#include "base/memory.h"
+#include "jobs/state.h"
+
+#include <assert.h>
+
+static struct scheduler_options with_defaults(const struct scheduler_options *options)
+{
+    struct scheduler_options full = options ? *options : (struct scheduler_options){0};
+    full.lease_timeout_us = full.lease_timeout_us > 0 ? full.lease_timeout_us : 30000000;
+    full.lease_target_us = full.lease_target_us > 0 ? full.lease_target_us : 500000;
+    full.ahead_us = full.ahead_us > 0 ? full.ahead_us : 150000;
+    full.attempts_lost_max = full.attempts_lost_max > 0 ? full.attempts_lost_max : 3;
+    return full;
+}
+
+struct scheduler *scheduler_new(const struct scheduler_options *options)
+{
+    struct scheduler *scheduler = NEW(struct scheduler);
+    scheduler->options = with_defaults(options);
+    scheduler->jobs = map_new();
+    scheduler->groups = map_new();
+    scheduler->workers = map_new();
+    scheduler->leases = map_new();
+    return scheduler;
+}
+
+// Frees what a job owns; its leases are gone already.
+static void free_job(struct job_state *job)
+{
+    ranges_done(&job->done);
+    ranges_done(&job->again);
+    size_t at = 0;
+    for (void *attempts; job->attempts && (attempts = map_next(job->attempts, &at));) {
+        free(attempts);
+    }
+    map_free(job->attempts);
+    free(job);
+}
+
+static void free_all(struct map *map)
+{
+    size_t at = 0;
+    for (void *each; (each = map_next(map, &at));) {
+        free(each);
+    }
+    map_free(map);
+}
+
+void scheduler_free(struct scheduler *scheduler)
+{
+    if (!scheduler) {
+        return;
+    }
+    size_t at = 0;
+    for (struct lease_state *lease; (lease = map_next(scheduler->leases, &at));) {
+        while (lease->pieces) {
+            struct piece *next = lease->pieces->next;
+            free(lease->pieces);
+            lease->pieces = next;
+        }
+    }
+    at = 0;
+    for (struct job_state *job; (job = map_next(scheduler->jobs, &at));) {
+        free_job(job);
+    }
+    map_free(scheduler->jobs);
+    free_all(scheduler->leases);
+    free_all(scheduler->groups);
+    free_all(scheduler->workers);
+    free(scheduler);
+}
+
+void scheduler_tell_time(struct scheduler *scheduler, int64_t now_us)
+{
+    scheduler->now_us = now_us > scheduler->now_us ? now_us : scheduler->now_us;
+}
+
+static struct group_state *group_get(struct scheduler *scheduler, int64_t id)
+{
+    struct group_state *group = map_find_int64(scheduler->groups, id);
+    if (!group) {
+        group = NEW(struct group_state);
+        group->id = id;
+        group->weight = 1;
+        (void)map_set_int64(scheduler->groups, id, group);
+    }
+    return group;
+}
+
+enum status scheduler_add_job(struct scheduler *scheduler, const struct job_plan *plan,
+                              const struct ranges *done, struct error *error)
+{
+    if (map_find_int64(scheduler->jobs, plan->id)) {
+        return error_set(error, CONFLICT, "job %lld is scheduled already", (long long)plan->id);
+    }
+    struct job_state *job = NEW(struct job_state);
+    job->plan = *plan;
+    if (job->plan.need.cpu_millis < 1) {
+        job->plan.need.cpu_millis = 1; // Else a worker would take any number of its leases.
+    }
+    job->group = group_get(scheduler, plan->group);
+    job->node.key = (struct fit_key){-(double)plan->priority, plan->submitted_us, plan->id};
+    job->node.need = job->plan.need;
+    (void)map_set_int64(scheduler->jobs, plan->id, job);
+    for (size_t i = 0; done && i < done->count; i++) {
+        int64_t from = done->items[i].from > 0 ? done->items[i].from : 0;
+        int64_t to = done->items[i].to < plan->count ? done->items[i].to : plan->count;
+        job->done_count += ranges_add(&job->done, from, to);
+    }
+    job_refresh(scheduler, job);
+    return OK;
+}
+
+void scheduler_remove_job(struct scheduler *scheduler, int64_t id)
+{
+    struct job_state *job = map_find_int64(scheduler->jobs, id);
+    if (!job) {
+        return;
+    }
+    job->is_held = true;
+    job_refresh(scheduler, job);
+    (void)job_cut(scheduler, job, 0, job->plan.count, false);
+    (void)map_set_int64(scheduler->jobs, id, NULL);
+    free_job(job);
+}
+
+void scheduler_hold(struct scheduler *scheduler, int64_t id, bool is_held)
+{
+    struct job_state *job = map_find_int64(scheduler->jobs, id);
+    if (job) {
+        job->is_held = is_held;
+        job_refresh(scheduler, job);
+    }
+}
+
+void scheduler_set_group_weight(struct scheduler *scheduler, int64_t id, double weight)
+{
+    struct group_state *group = group_get(scheduler, id);
+    group->weight = weight > 1e-6 ? weight : 1e-6;
+    group_refresh(scheduler, group);
+}
+
+static void unlink_heard(struct scheduler *scheduler, struct worker_state *worker)
+{
+    *(worker->heard_before ? &worker->heard_before->heard_after : &scheduler->heard_first) =
+        worker->heard_after;
+    *(worker->heard_after ? &worker->heard_after->heard_before : &scheduler->heard_last) =
+        worker->heard_before;
+}
+
+// Puts the worker where its heard_us belongs: at the end, unless clocks were told out of order.
+static void link_heard(struct scheduler *scheduler, struct worker_state *worker)
+{
+    struct worker_state *before = scheduler->heard_last;
+    while (before && before->heard_us > worker->heard_us) {
+        before = before->heard_before;
+    }
+    worker->heard_before = before;
+    worker->heard_after = before ? before->heard_after : scheduler->heard_first;
+    *(before ? &before->heard_after : &scheduler->heard_first) = worker;
+    *(worker->heard_after ? &worker->heard_after->heard_before : &scheduler->heard_last) = worker;
+}
+
+void scheduler_add_worker(struct scheduler *scheduler, int64_t id, const struct resources *capacity,
+                          int64_t now_us)
+{
+    scheduler_tell_time(scheduler, now_us);
+    struct worker_state *worker = map_find_int64(scheduler->workers, id);
+    if (worker) {
+        if (!worker->is_draining) {
+            load_add(&scheduler->total, &worker->capacity, -1);
+        }
+        unlink_heard(scheduler, worker);
+        worker->is_strained = true;
+    } else {
+        worker = NEW(struct worker_state);
+        worker->id = id;
+        (void)map_set_int64(scheduler->workers, id, worker);
+    }
+    worker->capacity = *capacity;
+    worker->heard_us = now_us;
+    link_heard(scheduler, worker);
+    if (!worker->is_draining) {
+        load_add(&scheduler->total, &worker->capacity, 1);
+    }
+    scheduler_follow_total(scheduler);
+    worker_start_waiting(scheduler, worker);
+}
+
+void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining)
+{
+    struct worker_state *worker = map_find_int64(scheduler->workers, id);
+    if (worker && worker->is_draining != is_draining) {
+        worker->is_draining = is_draining;
+        load_add(&scheduler->total, &worker->capacity, is_draining ? -1 : 1);
+        scheduler_follow_total(scheduler);
+    }
+}
+
+void scheduler_remove_worker(struct scheduler *scheduler, int64_t id, bool is_lost, int64_t now_us,
+                             struct task_list *failed)
+{
+    scheduler_tell_time(scheduler, now_us);
+    struct worker_state *worker = map_find_int64(scheduler->workers, id);
+    if (!worker) {
+        return;
+    }
+    struct task_list given_up = {0};
+    if (is_lost) {
+        worker_blame_fronts(scheduler, worker, &given_up);
+    }
+    scheduler_drain_worker(scheduler, id, true);
+    while (worker->first) {
+        lease_give_back(scheduler, worker->first, 0, INT64_MAX);
+    }
+    for (size_t i = 0; i < given_up.count; i++) {
+        struct job_state *job = map_find_int64(scheduler->jobs, given_up.items[i].job);
+        int64_t index = given_up.items[i].index;
+        (void)job_commit(scheduler, job, index, index + 1, NULL);
+        task_list_append(failed, given_up.items[i]);
+    }
+    task_list_done(&given_up);
+    struct job_state *waiter = map_find_int64(scheduler->jobs, worker->reserved_for);
+    if (waiter) {
+        waiter->reserved = 0;
+    }
+    unlink_heard(scheduler, worker);
+    (void)map_set_int64(scheduler->workers, id, NULL);
+    free(worker);
+}
+
+void scheduler_touch_worker(struct scheduler *scheduler, int64_t id, int64_t now_us)
+{
+    scheduler_tell_time(scheduler, now_us);
+    struct worker_state *worker = map_find_int64(scheduler->workers, id);
+    if (worker && now_us > worker->heard_us) {
+        unlink_heard(scheduler, worker);
+        worker->heard_us = now_us;
+        link_heard(scheduler, worker);
+    }
+}
+
+int64_t scheduler_expired_worker(const struct scheduler *scheduler, int64_t now_us)
+{
+    const struct worker_state *worker = scheduler->heard_first;
+    bool is_expired = worker && now_us - worker->heard_us >= scheduler->options.lease_timeout_us;
+    return is_expired ? worker->id : 0;
+}
+
+bool scheduler_is_complete(const struct scheduler *scheduler, int64_t id)
+{
+    const struct job_state *job = map_find_int64(scheduler->jobs, id);
+    return job && job->done_count == job->plan.count;
+}
+
+bool scheduler_figures(const struct scheduler *scheduler, int64_t id, struct job_figures *out)
+{
+    const struct job_state *job = map_find_int64(scheduler->jobs, id);
+    if (!job) {
+        return false;
+    }
+    *out = (struct job_figures){
+        .done = job->done_count,
+        .leased = job->leased_count,
+        .waiting = job_waiting(job),
+        .mean_wall_us = (int64_t)(job->mean_wall_us + 0.5),
+    };
+    return true;
+}
+
+enum task_place scheduler_find_task(const struct scheduler *scheduler, struct task_id task,
+                                    struct lease *lease)
+{
+    const struct job_state *job = map_find_int64(scheduler->jobs, task.job);
+    if (!job || task.index < 0 || task.index >= job->plan.count) {
+        return TASK_UNKNOWN;
+    }
+    if (ranges_contains(&job->done, task.index)) {
+        return TASK_FINISHED;
+    }
+    const struct piece *piece = job_find_piece(job, task.index);
+    if (!piece) {
+        return TASK_WAITING;
+    }
+    *lease = piece->lease->lease;
+    return TASK_LEASED;
+}
+
+bool scheduler_find_lease(const struct scheduler *scheduler, int64_t id, struct lease *out)
+{
+    const struct lease_state *lease = map_find_int64(scheduler->leases, id);
+    if (lease) {
+        *out = lease->lease;
+    }
+    return lease != NULL;
+}

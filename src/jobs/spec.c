@@ -1,0 +1,165 @@
+// Reads a job's document: the plain fields here, the lists in spec_fields.c. A spec is complete or does not exist.
+#include "jobs/spec.h"
+
+#include "base/memory.h"
+#include "jobs/spec_fields.h"
+
+static const char *const known_fields[] = {
+    "name",     "mode",         "command",    "count",   "over",        "over_name",
+    "items",    "data",         "files",      "outputs", "environment", "after",
+    "cpus",     "memory_bytes", "disk_bytes", "cache",   "retries",     "walltime_seconds",
+    "priority", "network",      NULL,
+};
+
+// Reads a field that is one of `names` (NULL-terminated); *out is its place among them.
+static enum status read_word(const json_t *document, const char *field, const char *const *names,
+                             int *out, struct error *error)
+{
+    struct text text = TEXT_NONE;
+    TRY(json_field_text(document, field, JSON_OPTIONAL, SPEC_NAME_MAX, &text, error));
+    if (!text.bytes) {
+        return OK;
+    }
+    AUTO_BUFFER struct buffer choice = {0};
+    for (int i = 0; names[i]; i++) {
+        if (text_equal(text, text_of(names[i]))) {
+            *out = i;
+            return OK;
+        }
+        buffer_printf(&choice, "%s\"%s\"", i > 0 ? ", " : "", names[i]);
+    }
+    (void)error_set(error, INVALID, "field \"%s\" is \"%.*s\"", field,
+                    TEXT_ARGS(text_slice(text, 0, 80)));
+    return error_fix(error, "use one of %s", choice.bytes ? choice.bytes : "");
+}
+
+static enum status read_words(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    static const char *const modes[] = {"command", "stream", NULL};
+    static const char *const caches[] = {"use", "refresh", "off", NULL};
+    int mode = SPEC_COMMAND;
+    int cache = SPEC_CACHE_USE;
+    struct text name = TEXT_NONE;
+    TRY(read_word(document, "mode", modes, &mode, error));
+    TRY(read_word(document, "cache", caches, &cache, error));
+    TRY(json_field_text(document, "name", JSON_OPTIONAL, SPEC_NAME_MAX, &name, error));
+    TRY(spec_check_text(name, "field \"name\"", error));
+    if (text_has_control(name)) {
+        return error_set(error, INVALID, "field \"name\" has a control character");
+    }
+    spec->mode = (enum spec_mode)mode;
+    spec->cache = (enum spec_cache)cache;
+    spec->name = arena_copy(&spec->arena, name);
+    return OK;
+}
+
+static enum status read_over(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    struct text over = TEXT_NONE;
+    struct text name = TEXT_NONE;
+    TRY(json_field_text(document, "over", JSON_OPTIONAL, SPEC_ID_MAX, &over, error));
+    TRY(json_field_text(document, "over_name", JSON_OPTIONAL, SPEC_NAME_MAX, &name, error));
+    if (!over.bytes) {
+        return name.bytes ? error_set(error, INVALID, "\"over_name\" without \"over\"") : OK;
+    }
+    TRY(spec_check_id(over, "field \"over\"", error));
+    spec->index = SPEC_INDEX_OVER;
+    spec->count = 0;
+    spec->over = arena_copy(&spec->arena, over);
+    if (!name.bytes) {
+        spec->over_name = spec_default_name(&spec->arena, over);
+        return OK;
+    }
+    TRY(spec_check_part(name, "field \"over_name\"", error));
+    spec->over_name = arena_copy(&spec->arena, name);
+    return OK;
+}
+
+// One of "count", "over" and "items", or nothing: one task.
+static enum status read_index(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    static const char *const kinds[] = {"count", "over", "items"};
+    const char *given = NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const json_t *value = json_object_get(document, kinds[i]);
+        if (!value || json_is_null(value)) {
+            continue;
+        }
+        if (given) {
+            (void)error_set(error, INVALID, "\"%s\" and \"%s\" are two index sets", given,
+                            kinds[i]);
+            return error_fix(error, "give one of \"count\", \"over\" and \"items\"");
+        }
+        given = kinds[i];
+    }
+    spec->index = SPEC_INDEX_COUNT;
+    spec->count = 1;
+    TRY(json_field_int64(document, "count", JSON_OPTIONAL, 1, SPEC_COUNT_MAX, &spec->count, error));
+    TRY(read_over(spec, document, error));
+    struct text items = TEXT_NONE;
+    TRY(json_field_text(document, "items", JSON_OPTIONAL, SPEC_NAME_MAX, &items, error));
+    if (items.bytes) {
+        TRY(spec_check_digest(items, "field \"items\"", error));
+        spec->index = SPEC_INDEX_ITEMS;
+        spec->count = 0;
+        spec->items = arena_copy(&spec->arena, items);
+    }
+    return OK;
+}
+
+static enum status read_numbers(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    double cpus = 1;
+    double walltime_seconds = 24 * 3600;
+    spec->need =
+        (struct resources){.memory_bytes = INT64_C(1) << 30, .disk_bytes = INT64_C(10) << 30};
+    TRY(json_field_double(document, "cpus", JSON_OPTIONAL, 0.001, SPEC_CPUS_MAX, &cpus, error));
+    TRY(json_field_int64(document, "memory_bytes", JSON_OPTIONAL, SPEC_MEMORY_MIN,
+                         SPEC_RESOURCE_BYTES_MAX, &spec->need.memory_bytes, error));
+    TRY(json_field_int64(document, "disk_bytes", JSON_OPTIONAL, 0, SPEC_RESOURCE_BYTES_MAX,
+                         &spec->need.disk_bytes, error));
+    TRY(json_field_double(document, "walltime_seconds", JSON_OPTIONAL, 0.001,
+                          SPEC_WALLTIME_SECONDS_MAX, &walltime_seconds, error));
+    TRY(json_field_int64(document, "retries", JSON_OPTIONAL, 0, SPEC_RETRIES_MAX, &spec->retries,
+                         error));
+    TRY(json_field_int64(document, "priority", JSON_OPTIONAL, -SPEC_PRIORITY_MAX, SPEC_PRIORITY_MAX,
+                         &spec->priority, error));
+    TRY(json_field_bool(document, "network", JSON_OPTIONAL, &spec->has_network, error));
+    spec->need.cpu_millis = (int64_t)(cpus * 1000 + 0.5);
+    spec->walltime_us = (int64_t)(walltime_seconds * 1e6 + 0.5);
+    return OK;
+}
+
+static enum status read_document(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    TRY(json_check_fields(document, known_fields, error));
+    TRY(read_words(spec, document, error));
+    TRY(read_index(spec, document, error));
+    TRY(read_numbers(spec, document, error));
+    TRY(spec_read_command(spec, document, error));
+    TRY(spec_read_data(spec, document, error));
+    TRY(spec_read_files(spec, document, error));
+    TRY(spec_read_outputs(spec, document, error));
+    TRY(spec_read_environment(spec, document, error));
+    return spec_read_after(spec, document, error);
+}
+
+enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error)
+{
+    struct job_spec *spec = NEW(struct job_spec);
+    enum status status = read_document(spec, document, error);
+    if (status != OK) {
+        spec_free(spec);
+        return status;
+    }
+    *out = spec;
+    return OK;
+}
+
+void spec_free(struct job_spec *spec)
+{
+    if (spec) {
+        arena_done(&spec->arena);
+        free(spec);
+    }
+}

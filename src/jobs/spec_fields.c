@@ -1,0 +1,354 @@
+// The lists in a job's document: command, data, files, outputs, environment, after. Names are compared pairwise only
+// where the list's maximum is small (SPEC_FILES_MAX).
+#include "jobs/spec_fields.h"
+
+#include <stdlib.h>
+
+enum { PART_SIZE_MAX = 255, SHOWN_MAX = 80, WHAT_SIZE = 64 };
+
+// At most SHOWN_MAX bytes of a text from outside, for an error's text.
+#define SHOWN(t) TEXT_ARGS(text_slice((t), 0, SHOWN_MAX))
+
+enum status spec_check_text(struct text text, const char *what, struct error *error)
+{
+    if (text_contains_byte(text, '\0')) {
+        return error_set(error, INVALID, "%s has a NUL byte", what);
+    }
+    if (!text_is_utf8(text)) {
+        (void)error_set(error, INVALID, "%s is not UTF-8", what);
+        return error_fix(error, "write names and arguments as UTF-8; pass other bytes in a file");
+    }
+    return OK;
+}
+
+enum status spec_check_part(struct text text, const char *what, struct error *error)
+{
+    TRY(spec_check_text(text, what, error));
+    if (text.length > PART_SIZE_MAX) {
+        return error_set(error, INVALID, "%s has %zu bytes; at most %d are allowed", what,
+                         text.length, PART_SIZE_MAX);
+    }
+    if (text.length == 0 || text_contains_byte(text, '/') || text_has_control(text) ||
+        text_equal(text, TEXT(".")) || text_equal(text, TEXT(".."))) {
+        (void)error_set(error, INVALID, "%s is \"%.*s\", which is not a single file name", what,
+                        SHOWN(text));
+        return error_fix(error, "use one name without \"/\", such as \"input.nc\"");
+    }
+    return OK;
+}
+
+enum status spec_check_id(struct text text, const char *what, struct error *error)
+{
+    TRY(spec_check_text(text, what, error));
+    if (text.length == 0 || text.length > SPEC_ID_MAX) {
+        return error_set(error, INVALID, "%s has %zu bytes; an identifier has 1 to %d", what,
+                         text.length, SPEC_ID_MAX);
+    }
+    if (text_has_control(text) || text_contains_byte(text, ' ')) {
+        (void)error_set(error, INVALID, "%s has a space or a control character", what);
+        return error_fix(error, "write it as doi:10.1234/x, scope:name or a URL with %%20");
+    }
+    return OK;
+}
+
+enum status spec_check_digest(struct text text, const char *what, struct error *error)
+{
+    static const struct text prefix = {"sha256:", 7};
+    bool is_good = text.length == prefix.length + 64 && text_starts_with(text, prefix);
+    for (size_t i = prefix.length; is_good && i < text.length; i++) {
+        char digit = text.bytes[i];
+        is_good = (digit >= '0' && digit <= '9') || (digit >= 'a' && digit <= 'f');
+    }
+    if (!is_good) {
+        (void)error_set(error, INVALID, "%s must be \"sha256:\" and 64 hexadecimal digits", what);
+        return error_fix(error, "upload the content as a blob first and give the name it gets");
+    }
+    return OK;
+}
+
+const char *spec_default_name(struct arena *arena, struct text id)
+{
+    while (id.length > 0 && (id.bytes[id.length - 1] == '/' || id.bytes[id.length - 1] == ':')) {
+        id.length--;
+    }
+    size_t from = id.length;
+    while (from > 0 && id.bytes[from - 1] != '/' && id.bytes[from - 1] != ':' &&
+           id.length - from < PART_SIZE_MAX) {
+        from--;
+    }
+    char *name = arena_copy(arena, text_slice(id, from, id.length));
+    for (char *at = name; *at; at++) {
+        bool is_safe = (*at >= 'A' && *at <= 'Z') || (*at >= 'a' && *at <= 'z') ||
+                       (*at >= '0' && *at <= '9') || *at == '_' || *at == '-' ||
+                       (*at == '.' && at != name);
+        *at = is_safe ? *at : '_';
+    }
+    return *name ? name : "data";
+}
+
+// The text of element `at` of an array; INVALID, naming it, when it is none.
+static enum status element_text(const json_t *array, const char *field, size_t at, struct text *out,
+                                char what[WHAT_SIZE], struct error *error)
+{
+    (void)snprintf(what, WHAT_SIZE, "%s[%zu]", field, at);
+    const json_t *element = json_array_get(array, at);
+    if (!json_is_string(element)) {
+        return error_set(error, INVALID, "%s must be a string", what);
+    }
+    *out = json_text(element);
+    return spec_check_text(*out, what, error);
+}
+
+enum status spec_read_command(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    json_t *array = NULL;
+    TRY(json_field_array(document, "command", JSON_REQUIRED, SPEC_ARGUMENTS_MAX, &array, error));
+    size_t count = json_array_size(array);
+    if (count == 0 || json_text(json_array_get(array, 0)).length == 0) {
+        (void)error_set(error, INVALID, "field \"command\" is empty");
+        return error_fix(error, "give the program and its arguments: [\"wc\", \"-l\", \"x\"]");
+    }
+    spec->command = arena_new(&spec->arena, (count + 1) * sizeof *spec->command);
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct text argument = TEXT_NONE;
+        char what[WHAT_SIZE];
+        TRY(element_text(array, "command", i, &argument, what, error));
+        size += argument.length + 1;
+        if (size > SPEC_ARGUMENTS_SIZE_MAX) {
+            (void)error_set(error, INVALID, "the command is longer than %d bytes",
+                            (int)SPEC_ARGUMENTS_SIZE_MAX);
+            return error_fix(error, "put long arguments into a file of the job (\"files\")");
+        }
+        spec->command[i] = arena_copy(&spec->arena, argument);
+    }
+    spec->argument_count = count;
+    return OK;
+}
+
+static enum status read_datum(struct job_spec *spec, const json_t *element, size_t at,
+                              struct error *error)
+{
+    static const char *const known[] = {"id", "name", NULL};
+    struct spec_data *datum = &spec->data[at];
+    struct text id = TEXT_NONE;
+    struct text name = TEXT_NONE;
+    char what[WHAT_SIZE];
+    TRY(json_check_fields(element, known, error));
+    TRY(json_field_text(element, "id", JSON_REQUIRED, SPEC_ID_MAX, &id, error));
+    TRY(json_field_text(element, "name", JSON_OPTIONAL, PART_SIZE_MAX, &name, error));
+    (void)snprintf(what, sizeof what, "data[%zu].id", at);
+    TRY(spec_check_id(id, what, error));
+    datum->id = arena_copy(&spec->arena, id);
+    if (!name.bytes) {
+        datum->name = spec_default_name(&spec->arena, id);
+        return OK;
+    }
+    (void)snprintf(what, sizeof what, "data[%zu].name", at);
+    TRY(spec_check_part(name, what, error));
+    datum->name = arena_copy(&spec->arena, name);
+    return OK;
+}
+
+enum status spec_read_data(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    json_t *array = NULL;
+    TRY(json_field_array(document, "data", JSON_OPTIONAL, SPEC_DATA_MAX, &array, error));
+    size_t count = json_array_size(array);
+    spec->data = arena_new(&spec->arena, count * sizeof *spec->data);
+    for (size_t i = 0; i < count; i++) {
+        TRY(read_datum(spec, json_array_get(array, i), i, error));
+        const char *name = spec->data[i].name;
+        bool is_taken = spec->over_name && strcmp(spec->over_name, name) == 0;
+        for (size_t j = 0; j < i && !is_taken; j++) {
+            is_taken = strcmp(spec->data[j].name, name) == 0;
+        }
+        if (is_taken) {
+            (void)error_set(error, INVALID, "two datasets would be bound at /data/%s", name);
+            return error_fix(error, "give one of them another \"name\"");
+        }
+    }
+    spec->data_count = count;
+    return OK;
+}
+
+static enum status read_file(struct job_spec *spec, const json_t *element, size_t at,
+                             struct error *error)
+{
+    static const char *const known[] = {"name", "blob", "executable", NULL};
+    struct spec_file *file = &spec->files[at];
+    struct text name = TEXT_NONE;
+    struct text digest = TEXT_NONE;
+    char what[WHAT_SIZE];
+    TRY(json_check_fields(element, known, error));
+    TRY(json_field_text(element, "name", JSON_REQUIRED, PART_SIZE_MAX, &name, error));
+    TRY(json_field_text(element, "blob", JSON_REQUIRED, PART_SIZE_MAX, &digest, error));
+    TRY(json_field_bool(element, "executable", JSON_OPTIONAL, &file->is_executable, error));
+    (void)snprintf(what, sizeof what, "files[%zu].name", at);
+    TRY(spec_check_part(name, what, error));
+    (void)snprintf(what, sizeof what, "files[%zu].blob", at);
+    TRY(spec_check_digest(digest, what, error));
+    file->name = arena_copy(&spec->arena, name);
+    file->digest = arena_copy(&spec->arena, digest);
+    for (size_t i = 0; i < at; i++) {
+        if (strcmp(spec->files[i].name, file->name) == 0) {
+            return error_set(error, INVALID, "two files have the name \"%s\"", file->name);
+        }
+    }
+    return OK;
+}
+
+enum status spec_read_files(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    json_t *array = NULL;
+    TRY(json_field_array(document, "files", JSON_OPTIONAL, SPEC_FILES_MAX, &array, error));
+    size_t count = json_array_size(array);
+    spec->files = arena_new(&spec->arena, count * sizeof *spec->files);
+    for (size_t i = 0; i < count; i++) {
+        TRY(read_file(spec, json_array_get(array, i), i, error));
+    }
+    spec->file_count = count;
+    return OK;
+}
+
+static enum status check_pattern(struct text pattern, const char *what, struct error *error)
+{
+    if (pattern.length == 0 || pattern.length > SPEC_PATTERN_MAX || text_has_control(pattern)) {
+        return error_set(error, INVALID, "%s must have 1 to %d bytes and no control characters",
+                         what, SPEC_PATTERN_MAX);
+    }
+    struct text rest = pattern;
+    struct text part;
+    while (text_next_part(&rest, '/', &part)) {
+        if (part.length == 0 || text_equal(part, TEXT(".")) || text_equal(part, TEXT(".."))) {
+            (void)error_set(error, INVALID,
+                            "%s is \"%.*s\", which is no path below the task's "
+                            "folder",
+                            what, SHOWN(pattern));
+            return error_fix(error, "write it relative to the working folder, without \"..\": "
+                                    "\"*.nc\" or \"results/**\"");
+        }
+    }
+    return OK;
+}
+
+enum status spec_read_outputs(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    json_t *array = NULL;
+    TRY(json_field_array(document, "outputs", JSON_OPTIONAL, SPEC_OUTPUTS_MAX, &array, error));
+    size_t count = json_array_size(array);
+    if (count > 0 && spec->mode == SPEC_STREAM) {
+        (void)error_set(error, INVALID, "a streamed job has no \"outputs\"");
+        return error_fix(error, "answer on standard output, one line an item, or use mode command");
+    }
+    spec->outputs = arena_new(&spec->arena, count * sizeof *spec->outputs);
+    for (size_t i = 0; i < count; i++) {
+        struct text pattern = TEXT_NONE;
+        char what[WHAT_SIZE];
+        TRY(element_text(array, "outputs", i, &pattern, what, error));
+        TRY(check_pattern(pattern, what, error));
+        spec->outputs[i] = arena_copy(&spec->arena, pattern);
+    }
+    spec->output_count = count;
+    return OK;
+}
+
+static bool is_variable_name(struct text name)
+{
+    for (size_t i = 0; i < name.length; i++) {
+        char byte = name.bytes[i];
+        bool is_letter =
+            (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') || byte == '_';
+        if (!is_letter && (i == 0 || byte < '0' || byte > '9')) {
+            return false;
+        }
+    }
+    return name.length > 0;
+}
+
+static enum status read_variable(struct job_spec *spec, struct text name, const json_t *value,
+                                 struct error *error)
+{
+    struct spec_variable *variable = &spec->environment[spec->environment_count];
+    if (!is_variable_name(name)) {
+        (void)error_set(error, INVALID, "environment variable \"%.*s\" has no valid name",
+                        SHOWN(name));
+        return error_fix(error, "use letters, digits and \"_\", not starting with a digit");
+    }
+    if (text_starts_with(name, TEXT("LODE_"))) {
+        (void)error_set(error, INVALID, "environment variable \"%.*s\" is set by Lode itself",
+                        SHOWN(name));
+        return error_fix(error, "use a name that does not start with LODE_");
+    }
+    if (!json_is_string(value)) {
+        return error_set(error, INVALID, "environment variable \"%.*s\" must be a string",
+                         SHOWN(name));
+    }
+    TRY(spec_check_text(json_text(value), "an environment variable's value", error));
+    variable->name = arena_copy(&spec->arena, name);
+    variable->value = arena_copy(&spec->arena, json_text(value));
+    spec->environment_count++;
+    return OK;
+}
+
+static int compare_variables(const void *a, const void *b)
+{
+    const struct spec_variable *first = a;
+    const struct spec_variable *second = b;
+    return strcmp(first->name, second->name);
+}
+
+enum status spec_read_environment(struct job_spec *spec, const json_t *document,
+                                  struct error *error)
+{
+    json_t *object = NULL;
+    TRY(json_field_object(document, "environment", JSON_OPTIONAL, &object, error));
+    size_t count = json_object_size(object);
+    if (count > SPEC_ENVIRONMENT_MAX) {
+        return error_set(error, INVALID,
+                         "field \"environment\" has %zu variables; at most %d are "
+                         "allowed",
+                         count, SPEC_ENVIRONMENT_MAX);
+    }
+    spec->environment = arena_new(&spec->arena, count * sizeof *spec->environment);
+    size_t size = 0;
+    for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
+        const json_t *value = json_object_iter_value(at);
+        struct text name = text_of(json_object_iter_key(at));
+        size += name.length + json_text(value).length + 2;
+        if (size > SPEC_ARGUMENTS_SIZE_MAX) {
+            (void)error_set(error, INVALID, "the environment is longer than %d bytes",
+                            (int)SPEC_ARGUMENTS_SIZE_MAX);
+            return error_fix(error, "put long values into a file of the job (\"files\")");
+        }
+        TRY(read_variable(spec, name, value, error));
+    }
+    if (count > 0) {
+        qsort(spec->environment, count, sizeof *spec->environment, compare_variables);
+    }
+    return OK;
+}
+
+enum status spec_read_after(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    json_t *array = NULL;
+    TRY(json_field_array(document, "after", JSON_OPTIONAL, SPEC_AFTER_MAX, &array, error));
+    size_t count = json_array_size(array);
+    spec->after = arena_new(&spec->arena, count * sizeof *spec->after);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *element = json_array_get(array, i);
+        int64_t job = json_integer_value(element);
+        if (job <= 0) {
+            return error_set(error, INVALID, "after[%zu] must be a job's number", i);
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (spec->after[j] == job) {
+                return error_set(error, INVALID, "field \"after\" names job %lld twice",
+                                 (long long)job);
+            }
+        }
+        spec->after[i] = job;
+    }
+    spec->after_count = count;
+    return OK;
+}

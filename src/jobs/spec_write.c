@@ -1,0 +1,169 @@
+// Writes a job's spec again: as the full document, as the identity of its results, and as the arguments of one task.
+#include "jobs/spec.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+static json_t *number_of(double value)
+{
+    bool is_whole = value == (double)(json_int_t)value;
+    return is_whole ? json_integer((json_int_t)value) : json_real(value);
+}
+
+static json_t *array_of_strings(const char *const *strings, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++) {
+        (void)json_array_append_new(array, json_string(strings[i]));
+    }
+    return array;
+}
+
+static json_t *environment_of(const struct job_spec *spec)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < spec->environment_count; i++) {
+        (void)json_object_set_new(object, spec->environment[i].name,
+                                  json_string(spec->environment[i].value));
+    }
+    return object;
+}
+
+static json_t *file_of(const struct spec_file *file)
+{
+    json_t *object = json_object();
+    (void)json_object_set_new(object, "name", json_string(file->name));
+    (void)json_object_set_new(object, "blob", json_string(file->digest));
+    (void)json_object_set_new(object, "executable", json_boolean(file->is_executable));
+    return object;
+}
+
+static const char *mode_name(enum spec_mode mode)
+{
+    return mode == SPEC_STREAM ? "stream" : "command";
+}
+
+static void set_index(const struct job_spec *spec, json_t *document)
+{
+    switch (spec->index) {
+    case SPEC_INDEX_COUNT:
+        (void)json_object_set_new(document, "count", json_integer(spec->count));
+        break;
+    case SPEC_INDEX_OVER:
+        (void)json_object_set_new(document, "over", json_string(spec->over));
+        (void)json_object_set_new(document, "over_name", json_string(spec->over_name));
+        break;
+    case SPEC_INDEX_ITEMS:
+        (void)json_object_set_new(document, "items", json_string(spec->items));
+        break;
+    }
+}
+
+static void set_lists(const struct job_spec *spec, json_t *document)
+{
+    json_t *data = json_array();
+    for (size_t i = 0; i < spec->data_count; i++) {
+        json_t *datum = json_object();
+        (void)json_object_set_new(datum, "id", json_string(spec->data[i].id));
+        (void)json_object_set_new(datum, "name", json_string(spec->data[i].name));
+        (void)json_array_append_new(data, datum);
+    }
+    json_t *files = json_array();
+    for (size_t i = 0; i < spec->file_count; i++) {
+        (void)json_array_append_new(files, file_of(&spec->files[i]));
+    }
+    json_t *after = json_array();
+    for (size_t i = 0; i < spec->after_count; i++) {
+        (void)json_array_append_new(after, json_integer(spec->after[i]));
+    }
+    (void)json_object_set_new(document, "data", data);
+    (void)json_object_set_new(document, "files", files);
+    (void)json_object_set_new(document, "outputs",
+                              array_of_strings(spec->outputs, spec->output_count));
+    (void)json_object_set_new(document, "environment", environment_of(spec));
+    (void)json_object_set_new(document, "after", after);
+}
+
+json_t *spec_to_json(const struct job_spec *spec)
+{
+    static const char *const caches[] = {"use", "refresh", "off"};
+    json_t *document = json_object();
+    (void)json_object_set_new(document, "name", json_string(spec->name));
+    (void)json_object_set_new(document, "mode", json_string(mode_name(spec->mode)));
+    (void)json_object_set_new(document, "command",
+                              array_of_strings(spec->command, spec->argument_count));
+    set_index(spec, document);
+    set_lists(spec, document);
+    (void)json_object_set_new(document, "cpus", number_of((double)spec->need.cpu_millis / 1000));
+    (void)json_object_set_new(document, "memory_bytes", json_integer(spec->need.memory_bytes));
+    (void)json_object_set_new(document, "disk_bytes", json_integer(spec->need.disk_bytes));
+    (void)json_object_set_new(document, "walltime_seconds",
+                              number_of((double)spec->walltime_us / 1e6));
+    (void)json_object_set_new(document, "retries", json_integer(spec->retries));
+    (void)json_object_set_new(document, "priority", json_integer(spec->priority));
+    (void)json_object_set_new(document, "network", json_boolean(spec->has_network));
+    (void)json_object_set_new(document, "cache", json_string(caches[spec->cache]));
+    return document;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// The strings in bytewise order: what is a set gives one identity in whatever order it was written.
+static json_t *sorted_strings(const char *const *strings, size_t count)
+{
+    AUTO_FREE const char **sorted = memory_new(count, sizeof *sorted);
+    for (size_t i = 0; i < count; i++) {
+        sorted[i] = strings[i];
+    }
+    qsort(sorted, count, sizeof *sorted, compare_strings);
+    return array_of_strings(sorted, count);
+}
+
+void spec_write_identity(const struct job_spec *spec, struct buffer *out)
+{
+    AUTO_JSON json_t *identity = json_object();
+    json_t *files = json_object();
+    for (size_t i = 0; i < spec->file_count; i++) {
+        (void)json_object_set_new(files, spec->files[i].name, file_of(&spec->files[i]));
+    }
+    (void)json_object_set_new(identity, "command",
+                              array_of_strings(spec->command, spec->argument_count));
+    (void)json_object_set_new(identity, "mode", json_string(mode_name(spec->mode)));
+    (void)json_object_set_new(identity, "files", files);
+    (void)json_object_set_new(identity, "environment", environment_of(spec));
+    (void)json_object_set_new(identity, "outputs",
+                              sorted_strings(spec->outputs, spec->output_count));
+    (void)json_object_set_new(identity, "network", json_boolean(spec->has_network));
+    (void)json_object_set_new(identity, "over_name",
+                              spec->over_name ? json_string(spec->over_name) : json_null());
+    json_write(identity, true, out);
+}
+
+void spec_expand(struct text argument, int64_t index, struct text item, struct text file,
+                 struct buffer *out)
+{
+    size_t at = 0;
+    while (at < argument.length) {
+        struct text rest = text_slice(argument, at, argument.length);
+        if (text_starts_with(rest, TEXT("{{")) || text_starts_with(rest, TEXT("}}"))) {
+            buffer_append_byte(out, rest.bytes[0]);
+            at += 2;
+        } else if (text_starts_with(rest, TEXT("{}"))) {
+            buffer_append_text(out, item);
+            at += 2;
+        } else if (text_starts_with(rest, TEXT("{index}"))) {
+            buffer_append_int64(out, index);
+            at += sizeof "{index}" - 1;
+        } else if (text_starts_with(rest, TEXT("{file}"))) {
+            buffer_append_text(out, file);
+            at += sizeof "{file}" - 1;
+        } else {
+            buffer_append_byte(out, rest.bytes[0]);
+            at++;
+        }
+    }
+}

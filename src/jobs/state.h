@@ -1,0 +1,185 @@
+// The scheduler's books, shared by the files of this folder only.
+//
+// Each index of a job is in exactly one place: finished (done), to run again (again), in a piece of a lease, or untouched (at or
+// after the cursor and not done). Waiting are those of `again` and the untouched ones.
+#ifndef LODE_JOBS_STATE_H
+#define LODE_JOBS_STATE_H
+
+#include "base/map.h"
+#include "jobs/fit_tree.h"
+#include "jobs/scheduler.h"
+
+enum { INPUTS_REMEMBERED = 8, AVOIDED_REMEMBERED = 4 };
+
+// Sums over many workers; exact below 2^53.
+struct load {
+    double cpu_millis;
+    double memory_bytes;
+    double disk_bytes;
+};
+
+// Unfinished indices [node.key.second, to) of one lease, in its job's tree of pieces.
+struct piece {
+    struct fit_node node; // First: a node's address is its piece's.
+    int64_t to;
+    struct lease_state *lease;
+    struct piece *next; // Of the same lease, ascending.
+};
+
+struct lease_state {
+    struct lease lease;
+    struct job_state *job;
+    struct worker_state *worker;
+    struct lease_state *previous; // Of the same worker, in the order in which they were given.
+    struct lease_state *next;
+    struct piece *pieces; // Ascending; never empty but inside one change.
+    int64_t left;         // Indices in the pieces.
+    int64_t heard_us;     // When it started or was last reported on.
+    bool is_started;      // As far as the worker's capacity says; the others wait at the worker.
+};
+
+struct attempts {
+    int32_t failed;
+    int32_t lost;
+};
+
+struct job_state {
+    struct fit_node node; // In its group's `ready` while it waits and is not held. First.
+    struct job_plan plan;
+    struct group_state *group;
+    struct ranges done;
+    struct ranges again;
+    int64_t cursor;
+    int64_t done_count;
+    int64_t leased_count;
+    struct fit_tree pieces;
+    struct map *
+        attempts; // By index: struct attempts of unfinished tasks that have failed or were lost; NULL when none ever.
+    double mean_wall_us;
+    int64_t walls_seen;
+    int64_t
+        passed_over_us; // Since when smaller jobs are preferred only because this one does not fit; 0: not.
+    int64_t reserved; // The worker that is being emptied for it; 0: none.
+    bool is_held;
+};
+
+struct group_state {
+    struct fit_node
+        node; // In the scheduler's `groups_ready` while it has ready jobs; its need is the least of them. First.
+    int64_t id;
+    double weight;
+    struct load running;
+    struct fit_tree ready;
+    int64_t served; // The number of the last lease: who waits longest is first among equal shares.
+};
+
+struct avoided_job {
+    int64_t job;
+    int64_t until_us;
+};
+
+struct worker_state {
+    int64_t id;
+    struct resources capacity;
+    struct resources started; // Needs of the leases that have started.
+    struct lease_state *first;
+    struct lease_state *last;
+    struct worker_state *heard_before; // In the order of heard_us.
+    struct worker_state *heard_after;
+    int64_t heard_us;
+    int64_t reserved_for; // The only job that it gets; 0: any.
+    bool is_draining;
+    bool
+        is_strained; // It may hold more than fits: leases taken back after a restart, or its capacity was changed.
+    uint64_t inputs[INPUTS_REMEMBERED]; // Hashes of the inputs it has most likely at hand.
+    size_t inputs_at;
+    struct avoided_job avoided[AVOIDED_REMEMBERED]; // Jobs that it could not run a short while ago.
+    size_t avoided_at;
+};
+
+struct scheduler {
+    struct scheduler_options options;
+    struct map *jobs;
+    struct map *groups;
+    struct map *workers;
+    struct map *leases;
+    struct fit_tree groups_ready;
+    struct worker_state *heard_first;
+    struct worker_state *heard_last;
+    struct load total; // Of all workers that are not draining.
+    struct load keyed; // The total by which groups_ready is ordered now.
+    int64_t leases_given;
+    int64_t now_us; // The latest time that was told.
+};
+
+void scheduler_tell_time(struct scheduler *scheduler, int64_t now_us);
+
+// pieces.c: moving indices between the places.
+int64_t job_waiting(const struct job_state *job);
+// Takes up to count_max waiting indices into the lease, which gets one piece; false when none waits.
+bool job_take(struct lease_state *lease, int64_t count_max);
+// Takes what waits of [from, to) into the lease; returns how many.
+int64_t job_take_part(struct lease_state *lease, int64_t from, int64_t to);
+// The piece with the index, or NULL.
+struct piece *job_find_piece(const struct job_state *job, int64_t index);
+// Takes [from, to) out of all leases; ends leases that have nothing left. What was taken out is added to `again` when `is_again`.
+// Returns how many.
+int64_t job_cut(struct scheduler *scheduler, struct job_state *job, int64_t from, int64_t to,
+                bool is_again);
+// What the lease has of [from, to) waits again.
+void lease_give_back(struct scheduler *scheduler, struct lease_state *lease, int64_t from,
+                     int64_t to);
+// Makes [from, to) finished wherever it was; appends what was not yet to *fresh (may be NULL). Returns how many.
+int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t from, int64_t to,
+                   struct ranges *fresh);
+// Brings the trees of ready jobs and groups into line with the job's state.
+void job_refresh(struct scheduler *scheduler, struct job_state *job);
+// The same for a group whose share has changed.
+void group_refresh(struct scheduler *scheduler, struct group_state *group);
+// Running need over weight, as a part of all there is of the resource of which it takes the largest part.
+double group_share(const struct scheduler *scheduler, const struct group_state *group);
+// Called when the total has changed: puts the groups in order again once it has changed by more than an eighth.
+void scheduler_follow_total(struct scheduler *scheduler);
+
+// lease.c
+struct lease_state *lease_open(struct scheduler *scheduler, struct job_state *job,
+                               struct worker_state *worker);
+// Ends a lease without pieces; frees it. Does not start what waits at the worker.
+void lease_close(struct scheduler *scheduler, struct lease_state *lease);
+// Starts the leases for which the worker has room, in order.
+void worker_start_waiting(struct scheduler *scheduler, struct worker_state *worker);
+// The lease's time left by the job's mean, at most; -1 when unknown or not started.
+int64_t lease_left_us(const struct lease_state *lease, int64_t now_us);
+bool lease_is_nearly_done(const struct scheduler *scheduler, const struct lease_state *lease,
+                          int64_t now_us);
+// How many tasks like this could run at once on all workers; at least 1.
+double scheduler_slots(const struct scheduler *scheduler, const struct resources *need);
+bool worker_avoids(const struct scheduler *scheduler, const struct worker_state *worker,
+                   int64_t job, int64_t now_us);
+
+// results.c: the task at the front of each started lease was lost once more; those lost too often are appended to *failed.
+void worker_blame_fronts(struct scheduler *scheduler, struct worker_state *worker,
+                         struct task_list *failed);
+void task_list_append(struct task_list *list, struct task_id task);
+
+static inline struct resources resources_sum(const struct resources *a, const struct resources *b)
+{
+    return (struct resources){a->cpu_millis + b->cpu_millis, a->memory_bytes + b->memory_bytes,
+                              a->disk_bytes + b->disk_bytes};
+}
+
+static inline struct resources resources_rest(const struct resources *a, const struct resources *b)
+{
+    return (struct resources){a->cpu_millis - b->cpu_millis, a->memory_bytes - b->memory_bytes,
+                              a->disk_bytes - b->disk_bytes};
+}
+
+// sum += sign * part
+static inline void load_add(struct load *sum, const struct resources *part, double sign)
+{
+    sum->cpu_millis += sign * (double)part->cpu_millis;
+    sum->memory_bytes += sign * (double)part->memory_bytes;
+    sum->disk_bytes += sign * (double)part->disk_bytes;
+}
+
+#endif

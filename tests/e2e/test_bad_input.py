@@ -1,0 +1,209 @@
+"""What is refused, and how: every refusal is a problem document that says what was wrong and what to do, and changes nothing."""
+
+import hashlib
+
+import pytest
+from conftest import eventually
+
+
+@pytest.fixture
+def quiet(make_site):
+    """A site without workers: what is submitted stays where it is."""
+    return make_site(options=["--workers", "0"])
+
+
+def assert_problem(answer, code, *words):
+    """A problem document (RFC 9457) with that status, whose text has the words."""
+    assert answer.code == code, answer
+    assert answer.headers["Content-Type"].startswith("application/problem+json"), answer.headers
+    problem = answer.json
+    assert problem["status"] == code and problem["title"] and problem["type"] and problem["detail"], problem
+    for word in words:
+        assert word in problem["detail"] + problem.get("fix", ""), problem
+
+
+JOB_REFUSALS = {
+    "nothing": (b"", []),
+    "malformed": (b'{"command": ["true"', ["JSON"]),
+    "not an object": (b'["true"]', ["object"]),
+    "two values": (b'{"command": ["true"]} {}', ["JSON"]),
+    "duplicate key": (b'{"command": ["true"], "command": ["false"]}', []),
+    "wrong UTF-8": (b'{"command": ["\xff\xfe"]}', []),
+    "a NUL": (b'{"command": ["a\\u0000b"]}', []),
+    "too deep": (b'{"command": ' + b"[" * 5000 + b"]" * 5000 + b"}", ["deep"]),
+    "unknown field": (b'{"command": ["true"], "cpu": 3}', ["cpu", "cpus"]),
+    "no command": (b'{"name": "x"}', ["command"]),
+    "empty command": (b'{"command": []}', ["command"]),
+    "a command of numbers": (b'{"command": [1]}', ["command"]),
+    "count of zero": (b'{"command": ["true"], "count": 0}', ["count"]),
+    "a negative count": (b'{"command": ["true"], "count": -5}', ["count"]),
+    "a fractional count": (b'{"command": ["true"], "count": 1.5}', ["count"]),
+    "a count too large": (b'{"command": ["true"], "count": 99999999999999999999999}', []),
+    "two index sets": (b'{"command": ["true"], "count": 2, "over": "a:b"}', ["count", "over"]),
+    "an output above": (b'{"command": ["true"], "outputs": ["../*"]}', ["output"]),
+    "an absolute output": (b'{"command": ["true"], "outputs": ["/etc/passwd"]}', ["output"]),
+    "a file with a path": (b'{"command": ["true"], "files": [{"name": "../x", "blob": "sha256:%s"}]}' % (b"0" * 64), ["name"]),
+    "a blob's name that is none": (b'{"command": ["true"], "files": [{"name": "x", "blob": "md5:1"}]}', []),
+    "an unknown mode": (b'{"command": ["true"], "mode": "batch"}', ["mode"]),
+    "an unknown cache": (b'{"command": ["true"], "cache": "maybe"}', ["cache"]),
+    "a variable with =": (b'{"command": ["true"], "environment": {"A=B": "c"}}', ["environment"]),
+    "negative cpus": (b'{"command": ["true"], "cpus": -1}', ["cpus"]),
+    "a walltime of nothing": (b'{"command": ["true"], "walltime_seconds": 0}', ["walltime"]),
+    "a data name with a slash": (b'{"command": ["true"], "data": [{"id": "a:b", "name": "x/y"}]}', ["name"]),
+}
+
+
+@pytest.mark.parametrize("what", JOB_REFUSALS)
+def test_a_job_that_makes_no_sense_is_refused(quiet, what):
+    body, words = JOB_REFUSALS[what]
+    answer = quiet.api("POST", "/v1/jobs", body, {"Content-Type": "application/json"})
+    assert_problem(answer, 400, *words)
+    assert quiet.api("GET", "/v1/jobs").json["jobs"] == []
+
+
+def test_things_that_are_not_there_are_said_by_name(quiet):
+    assert_problem(quiet.api("GET", "/v1/jobs/99"), 404, "99")
+    assert_problem(quiet.api("GET", "/v1/jobs/99/tasks/0"), 404)
+    assert_problem(quiet.api("GET", "/v1/datasets/a%3Anone"), 404, "a:none")
+    assert_problem(quiet.api("GET", "/v1/resolve/doi%3A10.1%2Fnone"), 404, "doi:10.1/none")
+    assert_problem(quiet.api("GET", "/v1/blobs/sha256:" + "0" * 64), 404, "0" * 64)
+    assert_problem(quiet.api("GET", "/v1/nowhere"), 404, "/v1/nowhere")
+    assert_problem(quiet.api("DELETE", "/v1/status"), 405)
+    assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"], "data": [{"id": "a:none"}]}), 404, "a:none")
+    assert_problem(
+        quiet.api("POST", "/v1/jobs", {"command": ["true"], "files": [{"name": "x", "blob": "sha256:" + "1" * 64}]}), 404
+    )
+    assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"], "after": [99]}), 404, "99")
+
+
+def test_oversized_bodies_are_refused_without_reading_them(quiet):
+    assert_problem(quiet.api("POST", "/v1/jobs", b" " * (40 << 20)), 413)
+
+
+IDENTIFIERS = {
+    "empty": "",
+    "dots": "a%3A..%2F..%2Fetc%2Fpasswd",
+    "NUL": "a%3Ab%00c",
+    "newline": "a%3Ab%0Ac",
+    "wrong UTF-8": "a%3A%FF%FE",
+    "a broken escape": "a%3A%zz",
+    "no scheme at all": "nonsense",
+}
+
+
+@pytest.mark.parametrize("what", IDENTIFIERS)
+def test_identifiers_that_are_none_are_refused(quiet, what):
+    answer = quiet.api("GET", "/v1/resolve/" + IDENTIFIERS[what])
+    assert answer.code in (400, 404), answer
+    assert_problem(answer, answer.code)
+
+
+def test_an_identifier_of_ten_megabytes_is_refused(quiet):
+    answer = quiet.api("POST", "/v1/datasets", {"id": "a:" + "b" * (10 << 20), "paths": ["/tmp"]})
+    assert answer.code in (400, 413), answer
+    assert_problem(answer, answer.code)
+
+
+@pytest.mark.parametrize("identifier", ["a:b\0c", "a:b\nc", "a:../../etc", "", "x" * 5000 + ":y"])
+def test_a_dataset_with_a_bad_identifier_is_refused(quiet, tmp_path, identifier):
+    answer = quiet.api("POST", "/v1/datasets", {"id": identifier, "paths": [str(tmp_path)]})
+    assert_problem(answer, 400)
+    assert quiet.api("GET", "/v1/datasets").json["datasets"] == []
+
+
+def test_paths_that_cannot_be_registered_are_refused(quiet, tmp_path):
+    for path in ["relative/path", str(tmp_path / "missing"), "/etc/../etc/passwd\n"]:
+        answer = quiet.api("POST", "/v1/datasets", {"id": "a:b", "paths": [path]})
+        assert answer.code in (400, 404), answer
+        assert_problem(answer, answer.code)
+
+
+def register(site, identifier, path):
+    """Posts a dataset and awaits its final state."""
+    answer = site.api("POST", "/v1/datasets", {"id": identifier, "paths": [str(path)]})
+    assert answer.code == 201, answer
+    quoted = identifier.replace(":", "%3A")
+
+    def settled():
+        dataset = site.api("GET", f"/v1/datasets/{quoted}").json
+        return dataset if dataset["state"] not in ("registering", "verifying") else None
+
+    return eventually(settled)
+
+
+def test_a_link_that_leaves_the_registered_folder_is_named(quiet, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "good").write_text("good")
+    (folder / "escape").symlink_to("/etc/passwd")
+    dataset = register(quiet, "a:links", folder)
+    assert dataset["state"] == "failed"
+    assert "escape" in dataset["problem"]["detail"] if isinstance(dataset["problem"], dict) else "escape" in dataset["problem"]
+
+
+def test_content_of_a_dataset_cannot_be_left(quiet, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "good").write_text("good")
+    (tmp_path / "secret").write_text("secret")
+    register(quiet, "a:content", folder)
+    assert quiet.api("GET", "/v1/datasets/a%3Acontent/content/good").body == b"good"
+    for path in ["../secret", "%2E%2E/secret", "..%2Fsecret", "good/../../secret", "%2Fetc%2Fpasswd", "good%00", ""]:
+        answer = quiet.api("GET", "/v1/datasets/a%3Acontent/content/" + path)
+        assert answer.code in (400, 403, 404), (path, answer)
+        assert b"secret" not in answer.body or answer.code >= 400
+
+
+def test_a_changed_file_is_found_before_a_job_uses_it(quiet, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a").write_text("first")
+    register(quiet, "a:changing", folder)
+    (folder / "a").write_text("second")
+    answer = quiet.api("POST", "/v1/jobs", {"command": ["cat", "/data/x/a"], "data": [{"id": "a:changing", "name": "x"}]})
+    assert_problem(answer, 409, "a", "verify")
+    (folder / "a").unlink()
+    answer = quiet.api("POST", "/v1/jobs", {"command": ["cat", "/data/x/a"], "data": [{"id": "a:changing", "name": "x"}]})
+    assert_problem(answer, 409, "a")
+
+
+def test_a_blob_with_other_bytes_than_its_name_is_refused(quiet):
+    digest = hashlib.sha256(b"right").hexdigest()
+    assert_problem(quiet.api("PUT", f"/v1/blobs/sha256:{digest}", b"wrong"), 422)
+    assert quiet.api("GET", f"/v1/blobs/sha256:{digest}").code == 404
+    assert quiet.api("PUT", f"/v1/blobs/sha256:{digest}", b"right").code == 201
+    assert quiet.api("PUT", f"/v1/blobs/sha256:{digest}", b"right").code == 200
+    assert quiet.api("GET", f"/v1/blobs/sha256:{digest}").body == b"right"
+
+
+def test_without_a_token_nothing_is_done(quiet):
+    for token in (False, "nonsense", "lode_" + "A" * 43):
+        answer = quiet.api("GET", "/v1/jobs", token=token)
+        assert_problem(answer, 401)
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert quiet.api("GET", "/v1/site", token=False).code == 200
+
+
+def test_a_worker_token_opens_only_the_workers_part(quiet):
+    made = quiet.api("POST", "/v1/tokens", {"principal": "desk", "role": "worker"})
+    assert made.code == 201, made
+    token = made.json["token"]
+    assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"]}, token=token), 403)
+    assert_problem(quiet.api("POST", "/v1/tokens", {"principal": "x", "role": "admin"}, token=token), 403)
+    assert_problem(quiet.api("POST", "/v1/datasets", {"id": "a:b", "paths": ["/tmp"]}, token=token), 403)
+
+
+def test_an_unknown_query_parameter_is_refused(quiet):
+    assert_problem(quiet.api("GET", "/v1/jobs?stat=done"), 400, "stat")
+    assert_problem(quiet.api("GET", "/v1/jobs?limit=0"), 400, "limit")
+    assert_problem(quiet.api("GET", "/v1/jobs?cursor=garbage"), 400, "cursor")
+
+
+def test_the_same_idempotency_key_gives_the_same_job(quiet):
+    key = {"Idempotency-Key": "abc"}
+    first = quiet.api("POST", "/v1/jobs", {"command": ["true"]}, key).json["id"]
+    assert quiet.api("POST", "/v1/jobs", {"command": ["true"]}, key).json["id"] == first
+    assert len(quiet.api("GET", "/v1/jobs").json["jobs"]) == 1
+    quiet.kill()
+    quiet.start()
+    assert quiet.api("POST", "/v1/jobs", {"command": ["true"]}, key).json["id"] == first

@@ -1,0 +1,119 @@
+"""The description of the API against the running server: every call that it names is there, and every answer has the shape that it says."""
+
+import hashlib
+import json
+
+import jsonschema
+import pytest
+from conftest import ROOT, eventually
+
+DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text())
+
+
+def schema_of(method, path, code):
+    """The schema of an answer, or None when it is not JSON; references lead into the document."""
+    answer = DOCUMENT["paths"][path][method]["responses"][str(code)]
+    content = answer.get("content", {}).get("application/json")
+    return None if content is None else {**content["schema"], "components": DOCUMENT["components"]}
+
+
+class Caller:
+    """Calls the server by the document, checks each answer, and remembers what was called."""
+
+    def __init__(self, site):
+        self.site = site
+        self.called = set()
+
+    def __call__(self, method, path, code, body=None, query="", headers=None, **parameters):
+        operation = DOCUMENT["paths"][path][method]
+        url = path
+        for name, value in parameters.items():
+            url = url.replace("{%s}" % name, str(value))
+        if isinstance(body, dict):
+            sent = operation["requestBody"]["content"]["application/json"]["schema"]
+            jsonschema.validate(body, {**sent, "components": DOCUMENT["components"]})
+        answer = self.site.api(method.upper(), url + query, body, headers)
+        assert answer.code == code, (method, url, answer)
+        schema = schema_of(method, path, code)
+        if schema is not None:
+            jsonschema.validate(answer.json, schema)
+        self.called.add((method, path))
+        return answer
+
+
+@pytest.fixture
+def call(site):
+    return Caller(site)
+
+
+def test_every_call_of_the_description_answers_as_described(site, call, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a").write_text("content")
+    dataset = "t%3Aapi"
+    call("get", "/v1/site", 200)
+    call("get", "/v1/status", 200)
+    assert call("get", "/v1/openapi.json", 200).json == DOCUMENT
+    call("get", "/v1/whoami", 200)
+    token = call("post", "/v1/tokens", 201, {"principal": "alice", "role": "user", "label": "laptop", "expires_seconds": 60}).json
+    call("get", "/v1/tokens", 200)
+    call("delete", "/v1/tokens/{token}", 204, token=token["token_id"])
+
+    call("post", "/v1/datasets", 201, {"id": "t:api", "paths": [str(folder)], "aliases": ["doi:10.1234/api"], "title": "Some data"})
+    eventually(lambda: call("get", "/v1/datasets/{id}", 200, query="?wait=5", id=dataset).json["state"] == "available")
+    call("get", "/v1/datasets", 200)
+    call("get", "/v1/datasets/{id}/files", 200, id=dataset)
+    assert call("get", "/v1/datasets/{id}/content/{path}", 200, id=dataset, path="a").body == b"content"
+    call("get", "/v1/resolve/{id}", 200, id="doi%3A10.1234%2FAPI")
+    call("post", "/v1/datasets/{id}/verify", 202, {"mode": "full"}, id=dataset)
+    eventually(lambda: call("get", "/v1/datasets/{id}", 200, id=dataset).json["state"] == "available")
+
+    content = b"#!/bin/sh\necho answer > out.txt\n"
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    call("put", "/v1/blobs/{digest}", 201, content, digest=digest)
+    call("get", "/v1/blobs/{digest}", 200, digest=digest)
+    job = call("post", "/v1/jobs", 201, {
+        "command": ["./run"], "files": [{"name": "run", "blob": digest, "executable": True}], "outputs": ["*.txt"],
+        "data": [{"id": "t:api", "name": "d"}], "environment": {"K": "V"}, "count": 3}, query="?wait=30").json["id"]
+    eventually(lambda: call("get", "/v1/jobs/{job}", 200, query="?wait=10", job=job).json["state"] == "succeeded")
+    call("get", "/v1/jobs", 200)
+    call("get", "/v1/jobs/{job}/why", 200, job=job)
+    assert len(call("get", "/v1/jobs/{job}/tasks", 200, job=job).json["tasks"]) == 3
+    call("get", "/v1/jobs/{job}/tasks/{index}", 200, job=job, index=1)
+    call("get", "/v1/jobs/{job}/tasks/{index}/why", 200, job=job, index=1)
+    call("get", "/v1/jobs/{job}/tasks/{index}/stdout", 200, job=job, index=1)
+    call("get", "/v1/jobs/{job}/tasks/{index}/stderr", 200, job=job, index=1)
+    assert len(call("get", "/v1/jobs/{job}/outputs", 200, job=job).json["outputs"]) == 3
+    events = call("get", "/v1/jobs/{job}/events", 200, job=job)
+    assert events.headers["Content-Type"].startswith("text/event-stream") and b"event: end" in events.body
+
+    streamed = call("post", "/v1/jobs", 201, {"command": ["cat"], "mode": "stream", "count": 5}, query="?wait=30").json["id"]
+    eventually(lambda: call("get", "/v1/jobs/{job}", 200, query="?wait=10", job=streamed).json["state"] == "succeeded")
+    assert call("get", "/v1/jobs/{job}/answers", 200, job=streamed).body == b"0\n1\n2\n3\n4\n"
+
+    failing = call("post", "/v1/jobs", 201, {"command": ["false"]}, query="?wait=30").json["id"]
+    eventually(lambda: call("get", "/v1/jobs/{job}", 200, query="?wait=10", job=failing).json["state"] == "failed")
+    call("post", "/v1/jobs/{job}/retry", 200, job=failing)
+    slow = call("post", "/v1/jobs", 201, {"command": ["sleep", "300"]}).json["id"]
+    call("post", "/v1/jobs/{job}/cancel", 200, job=slow)
+
+    call("get", "/v1/workers", 200)
+    worker = call("post", "/v1/workers", 201, {
+        "name": "test", "cpus": 1, "memory_bytes": 1 << 20, "disk_bytes": 1 << 20, "version": "0",
+        "sandbox": {"kind": "none", "enforced": [], "not_enforced": ["memory"]}}).json["worker"]
+    call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leases": []}, worker=worker)
+    call("delete", "/v1/datasets/{id}", 204, id=dataset)
+
+    described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    assert described == call.called
+
+
+def test_no_path_is_served_by_methods_that_are_not_described(make_site):
+    site = make_site(options=["--workers", "0"])
+    for path, methods in DOCUMENT["paths"].items():
+        for method in {"get", "put", "post", "delete", "patch"} - set(methods):
+            url = path.replace("{job}", "1").replace("{index}", "0").replace("{worker}", "1").replace("{id}", "a%3Ab")
+            url = url.replace("{digest}", "sha256:" + "0" * 64).replace("{token}", "1").replace("{path}", "x")
+            answer = site.api(method.upper(), url, b"" if method != "get" else None)
+            assert answer.code == 405, (method, url, answer)
+            assert answer.headers["Content-Type"].startswith("application/problem+json")

@@ -1,0 +1,129 @@
+"""What a task can reach, and what it cannot; and the limits that end it."""
+
+import os
+import pathlib
+
+import pytest
+from conftest import eventually
+
+
+def run(site, *command, **document):
+    """A finished job of one task: its record and its standard output."""
+    answer = site.api("POST", "/v1/jobs?wait=60", {"command": list(command), "cache": "off", **document})
+    assert answer.code == 201, answer
+    job = answer.json["id"]
+    eventually(lambda: site.api("GET", f"/v1/jobs/{job}?wait=10").json["state"] in ("succeeded", "failed"), 60)
+    record = site.api("GET", f"/v1/jobs/{job}/tasks/0").json
+    return record, site.api("GET", f"/v1/jobs/{job}/tasks/0/stdout").body.decode()
+
+
+def shell(site, script, **document):
+    return run(site, "sh", "-c", script, **document)
+
+
+def test_a_task_sees_neither_homes_nor_the_site(site, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    record, out = shell(site, f"cat {secret}; cat {site.directory}/admin.token; ls /root /home /work /tmp; true")
+    assert "secret" not in out and "lode_" not in out, out
+    assert record["state"] == "succeeded"
+
+
+def test_a_task_has_no_capabilities_and_its_own_processes(site):
+    _, out = shell(site, "grep -E 'Cap(Eff|Prm|Bnd)' /proc/self/status; ls /proc | grep -c '^[0-9]'")
+    lines = out.split()
+    assert lines[1::2][:3] and all(set(value) == {"0"} for value in lines[1:6:2]), out
+    assert int(lines[-1]) < 10, out
+
+
+def test_a_task_has_no_network_unless_it_asks(site):
+    _, out = shell(site, "cat /proc/net/dev | tail -n +3 | cut -d: -f1 | tr -d ' '")
+    assert out.split() == ["lo"], out
+    inside = os.path.basename(next(p for p in pathlib.Path("/sys/class/net").iterdir() if p.name != "lo")) \
+        if len(list(pathlib.Path("/sys/class/net").iterdir())) > 1 else None
+    _, out = shell(site, "cat /proc/net/dev | tail -n +3 | cut -d: -f1 | tr -d ' '", network=True)
+    assert inside is None or inside in out.split(), out
+
+
+def test_data_is_read_only_and_files_of_the_job_lie_in_the_working_folder(site, lode, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a").write_text("content")
+    script = tmp_path / "look.sh"
+    script.write_text("#!/bin/sh\npwd; cat /data/d/a; echo x > /data/d/a || echo refused\n")
+    script.chmod(0o755)
+    lode("data", "add", "t:readonly", folder)
+    done = lode("run", "--data", "t:readonly=d", "--file", script, "--", "./look.sh")
+    assert done.stdout == "/work\ncontentrefused\n"
+    assert (folder / "a").read_text() == "content"
+
+
+def test_nothing_of_one_task_is_left_for_the_next(site):
+    script = "ls /work /tmp | grep -v ':' ; echo x > /work/left; echo x > /tmp/left; mkdir -p d/e; setsid sleep 1000 & ps -e 2>/dev/null | grep -c sleep; true"
+    answer = site.api("POST", "/v1/jobs?wait=60", {"command": ["sh", "-c", script], "count": 8, "cache": "off"})
+    job = answer.json["id"]
+    eventually(lambda: site.api("GET", f"/v1/jobs/{job}?wait=10").json["state"] == "succeeded", 60)
+    for index in range(8):
+        out = site.api("GET", f"/v1/jobs/{job}/tasks/{index}/stdout").body.decode().split()
+        assert "left" not in out and "d" not in out, (index, out)
+
+
+@pytest.mark.parametrize("what", ["walltime", "memory", "disk"])
+def test_a_limit_that_is_passed_is_named_with_its_peak(site, what):
+    if what == "walltime":
+        record, _ = run(site, "sleep", "60", walltime_seconds=1)
+    elif what == "memory":
+        record, _ = run(site, "/usr/bin/python3", "-c", "x = bytearray(400 << 20); print(len(x))", memory_bytes=100 << 20)
+    else:
+        record, _ = run(site, "sh", "-c", "head -c 100000000 /dev/zero > big; sleep 3", disk_bytes=20 << 20)
+    assert record["state"] == "failed", record
+    assert record["outcome"] == what, record
+    assert what in record["message"] and any(unit in record["message"] for unit in ("s", "MiB", "GiB")), record["message"]
+
+
+def test_the_exit_status_and_signals_of_a_command_are_told(site, lode):
+    assert lode("run", "--", "sh", "-c", "exit 42", status=42).stdout == ""
+    record, _ = run(site, "sh", "-c", "kill -SEGV $$")
+    assert (record["outcome"], record["signal"]) == ("signal", 11), record
+    missing, _ = run(site, "no-such-program")
+    assert missing["state"] == "failed" and "no-such-program" in missing["message"], missing
+
+
+def test_outputs_come_back_and_links_do_not_lead_out(site, lode, tmp_path):
+    script = "mkdir d; echo one > a.txt; echo two > d/b.txt; ln -s /etc/passwd p.txt; ln -s ../../../../etc/passwd d/q.txt; mkfifo f.txt"
+    job = lode.json("submit", "--output", "*.txt", "--output", "d/*.txt", "--", "sh", "-c", script)["id"]
+    lode("wait", str(job))
+    into = tmp_path / "out"
+    lode("outputs", str(job), into)
+    found = sorted(str(p.relative_to(into)) for p in into.rglob("*") if p.is_file())
+    assert [name.split("/", 1)[1] if name.startswith("0/") else name for name in found] == ["a.txt", "d/b.txt"], found
+
+
+def test_status_says_what_is_not_enforced(site, lode):
+    eventually(lambda: site.api("GET", "/v1/workers").json["workers"])
+    sandbox = lode.json("status")["sandbox"]
+    assert sandbox["kind"] == "bubblewrap"
+    assert set(sandbox["enforced"]) | set(sandbox["not_enforced"]) >= {"memory", "pids", "cpu", "walltime", "disk"}, sandbox
+    assert "sandbox" in lode("status").stdout.lower()
+
+
+def test_without_bubblewrap_a_site_refuses_to_run_jobs_unless_told(make_site, lode, tmp_path):
+    # A PATH without bwrap: everything else of the machine is there.
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for folder in ("/usr/bin", "/usr/sbin"):
+        for entry in pathlib.Path(folder).iterdir():
+            target = bare / entry.name
+            if entry.name != "bwrap" and not target.exists():
+                target.symlink_to(entry)
+    site = make_site(environment={"PATH": str(bare)})
+    job = site.api("POST", "/v1/jobs", {"command": ["true"]})
+    if job.code == 201:
+        why = eventually(lambda: [w for w in [site.api("GET", f"/v1/jobs/{job.json['id']}/why").json] if "bubblewrap" in str(w)], 20)
+        assert "--sandbox none" in str(why), why
+    else:
+        assert "bubblewrap" in job.json["detail"] and "--sandbox none" in job.json["fix"], job
+    site.stop()
+    told = make_site(options=["--sandbox", "none"], environment={"PATH": str(bare)}, directory=tmp_path / "told")
+    answer = told.api("POST", "/v1/jobs?wait=30", {"command": ["echo", "bare"], "cache": "off"})
+    assert answer.json["state"] == "succeeded", answer

@@ -34,12 +34,14 @@ enum status uri_append_normal(struct buffer *out, struct text text, const char *
         unsigned char value = 0;
         if (!hex_decode(text_slice(text, at + 1, at + 3), &value, 1)) {
             (void)error_set(error, INVALID, "an identifier has a \"%%\" without two digits");
-            return error_fix(error, "write a percent sign as %%25");
+            (void)error_fix(error, "write a percent sign as %%25");
+            return INVALID;
         }
         if (value < 0x20 || value == 0x7F) {
             (void)error_set(error, INVALID,
                             "an identifier has the escaped control character %%%02X", value);
-            return error_fix(error, "leave the control character out");
+            (void)error_fix(error, "leave the control character out");
+            return INVALID;
         }
         if (is_unreserved(value)) {
             buffer_append_byte(out, (char)value);
@@ -112,7 +114,8 @@ static enum status append_authority(struct buffer *out, const struct url_parts *
     struct text authority = parts->authority;
     if (text_contains_byte(authority, '@')) {
         (void)error_set(error, INVALID, "an address that names a user is no identifier");
-        return error_fix(error, "leave out what stands before the \"@\"");
+        (void)error_fix(error, "leave out what stands before the \"@\"");
+        return INVALID;
     }
     size_t bracket = text_find_byte(authority, 0, ']');
     size_t colon = text_find_byte(authority, bracket < authority.length ? bracket : 0, ':');
@@ -121,8 +124,9 @@ static enum status append_authority(struct buffer *out, const struct url_parts *
     if (!is_host(host)) {
         (void)error_set(error, INVALID, "\"%.*s\" is no host name",
                         TEXT_ARGS(text_slice(host, 0, 100)));
-        return error_fix(error,
-                         "use letters, digits, \"-\" and \".\"; international names as xn--...");
+        (void)error_fix(error,
+                        "use letters, digits, \"-\" and \".\"; international names as xn--...");
+        return INVALID;
     }
     append_lower(out, host);
     if (port.length == 0) {
@@ -131,7 +135,8 @@ static enum status append_authority(struct buffer *out, const struct url_parts *
     int64_t number = 0;
     if (port.length > 5 || !text_to_int64(port, &number) || number < 1 || number > 65535) {
         (void)error_set(error, INVALID, "\"%.*s\" is no port", TEXT_ARGS(text_slice(port, 0, 20)));
-        return error_fix(error, "use a port from 1 to 65535, or none");
+        (void)error_fix(error, "use a port from 1 to 65535, or none");
+        return INVALID;
     }
     if (number != (parts->is_https ? 443 : 80)) {
         buffer_printf(out, ":%d", (int)number);

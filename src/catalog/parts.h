@@ -1,0 +1,24 @@
+// What the catalogue is made of, for its own files.
+#ifndef LODE_CATALOG_PARTS_H
+#define LODE_CATALOG_PARTS_H
+
+#include "catalog/catalog.h"
+#include "catalog/meter.h"
+#include "catalog/watch.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+struct catalog {
+    struct catalog_options options;
+    struct watches *watches;
+    struct meter meter; // Of the survey under way.
+    pthread_t registrar;
+    pthread_mutex_t mutex; // Guards what follows.
+    pthread_cond_t ordered;
+    int64_t running; // The dataset under survey; 0: none.
+    bool is_ordered;
+    bool is_stopping;
+};
+
+#endif

@@ -1,10 +1,327 @@
+// Says in words why a job or a task is not running. People ask this, not the program: it may look at all workers and leases.
 #include "jobs/state.h"
+
+#include <stdio.h>
+
+enum { AHEAD_COUNTED_MAX = 1000, AMOUNT_SIZE = 48 };
+
+// What there is to say, sentence by sentence: why it is so, and what would change it.
+struct answer {
+    const struct scheduler *scheduler;
+    const struct job_state *job;
+    struct buffer *why;
+    struct buffer *change;
+};
+
+// What all workers together say about one job.
+struct survey {
+    int64_t workers;
+    int64_t draining;
+    int64_t large_enough;     // Not draining, and its whole capacity would do.
+    int64_t with_room;        // And it has the room now.
+    struct resources largest; // In each dimension.
+    int64_t
+        next_left_us; // Until the first lease on a large enough worker ends; -1 when nothing is known.
+    int64_t slots;    // On the large enough workers.
+};
+
+static const char *plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void append_duration(struct buffer *out, int64_t duration_us)
+{
+    double seconds = (double)duration_us / 1e6;
+    if (seconds < 1) {
+        buffer_append_string(out, "less than a second");
+    } else if (seconds < 90) {
+        buffer_printf(out, "%.0f s", seconds);
+    } else if (seconds < 5400) {
+        buffer_printf(out, "%.0f min", seconds / 60);
+    } else {
+        buffer_printf(out, "%.1f h", seconds / 3600);
+    }
+}
+
+static const char *format_bytes(int64_t bytes, char out[AMOUNT_SIZE])
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    double amount = (double)bytes;
+    size_t unit = 0;
+    while (amount >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        amount /= 1024;
+        unit++;
+    }
+    (void)snprintf(out, AMOUNT_SIZE, "%.4g %s", amount, units[unit]);
+    return out;
+}
+
+static int64_t slots_of(const struct resources *need, const struct resources *capacity)
+{
+    int64_t slots = capacity->cpu_millis / need->cpu_millis;
+    if (need->memory_bytes > 0 && capacity->memory_bytes / need->memory_bytes < slots) {
+        slots = capacity->memory_bytes / need->memory_bytes;
+    }
+    if (need->disk_bytes > 0 && capacity->disk_bytes / need->disk_bytes < slots) {
+        slots = capacity->disk_bytes / need->disk_bytes;
+    }
+    return slots;
+}
+
+static int64_t greater(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void survey_worker(const struct answer *answer, const struct worker_state *worker,
+                          struct survey *survey)
+{
+    const struct resources *need = &answer->job->plan.need;
+    const struct resources *capacity = &worker->capacity;
+    survey->workers++;
+    survey->draining += worker->is_draining;
+    survey->largest.cpu_millis = greater(survey->largest.cpu_millis, capacity->cpu_millis);
+    survey->largest.memory_bytes = greater(survey->largest.memory_bytes, capacity->memory_bytes);
+    survey->largest.disk_bytes = greater(survey->largest.disk_bytes, capacity->disk_bytes);
+    if (worker->is_draining || !resources_fit(need, capacity)) {
+        return;
+    }
+    struct resources room = *capacity;
+    for (const struct lease_state *lease = worker->first; lease; lease = lease->next) {
+        int64_t left_us = lease_left_us(lease, answer->scheduler->now_us);
+        room = resources_rest(&room, &lease->job->plan.need);
+        if (left_us >= 0 && (survey->next_left_us < 0 || left_us < survey->next_left_us)) {
+            survey->next_left_us = left_us;
+        }
+    }
+    survey->large_enough++;
+    survey->slots += slots_of(need, capacity);
+    survey->with_room += resources_fit(need, &room);
+}
+
+static struct survey survey_workers(const struct answer *answer)
+{
+    struct survey survey = {.next_left_us = -1};
+    size_t at = 0;
+    for (const struct worker_state *worker; (worker = map_next(answer->scheduler->workers, &at));) {
+        survey_worker(answer, worker, &survey);
+    }
+    return survey;
+}
+
+// It fits on no worker: which resource is short, with both numbers.
+static void say_too_big(const struct answer *answer, const struct survey *survey)
+{
+    const struct resources *need = &answer->job->plan.need;
+    const struct resources *largest = &survey->largest;
+    char needed[AMOUNT_SIZE];
+    char there[AMOUNT_SIZE];
+    if (need->cpu_millis > largest->cpu_millis) {
+        buffer_printf(answer->why, "a task needs %g cpus; the largest worker has %g",
+                      (double)need->cpu_millis / 1000, (double)largest->cpu_millis / 1000);
+        buffer_printf(answer->change, "ask for at most %g cpus, or add a larger worker",
+                      (double)largest->cpu_millis / 1000);
+        return;
+    }
+    bool is_memory = need->memory_bytes > largest->memory_bytes;
+    if (is_memory || need->disk_bytes > largest->disk_bytes) {
+        const char *kind = is_memory ? "memory" : "disk";
+        format_bytes(is_memory ? need->memory_bytes : need->disk_bytes, needed);
+        format_bytes(is_memory ? largest->memory_bytes : largest->disk_bytes, there);
+        buffer_printf(answer->why, "a task needs %s of %s; the largest worker has %s", needed, kind,
+                      there);
+        buffer_printf(answer->change, "ask for at most %s of %s, or add a larger worker", there,
+                      kind);
+        return;
+    }
+    buffer_printf(answer->why, "no worker that takes tasks has %g cpus, %s of memory and ",
+                  (double)need->cpu_millis / 1000, format_bytes(need->memory_bytes, needed));
+    buffer_printf(answer->why, "%s of disk together", format_bytes(need->disk_bytes, needed));
+    buffer_append_string(answer->change, "ask for less, or add a larger worker");
+}
+
+// Workers cannot take it whatever the others do; true when that is so.
+static bool say_no_worker(const struct answer *answer, const struct survey *survey)
+{
+    if (survey->workers == 0) {
+        buffer_append_string(answer->why, "there are no workers");
+        buffer_append_string(answer->change, "start one: lode worker");
+        return true;
+    }
+    if (survey->draining == survey->workers) {
+        buffer_printf(answer->why, "no worker takes new tasks: %s draining",
+                      survey->workers == 1 ? "the only one is" : "all are");
+        buffer_append_string(answer->change, "add a worker, or let one take tasks again");
+        return true;
+    }
+    if (survey->large_enough == 0) {
+        say_too_big(answer, survey);
+        return true;
+    }
+    return false;
+}
+
+// Which groups and jobs come first.
+static void say_who_is_first(const struct answer *answer)
+{
+    const struct scheduler *scheduler = answer->scheduler;
+    const struct job_state *job = answer->job;
+    const struct fit_node *first = fit_tree_first(&scheduler->groups_ready);
+    const struct group_state *group = (const struct group_state *)first;
+    if (group && group != job->group) {
+        buffer_printf(answer->why,
+                      "; group %lld comes first: it uses %.1f %% of the site, this job's group "
+                      "%.1f %% (each divided by its weight)",
+                      (long long)group->id, 100 * group_share(scheduler, group),
+                      100 * group_share(scheduler, job->group));
+    }
+    int64_t ahead = 0;
+    const struct fit_node *node = fit_tree_first(&job->group->ready);
+    while (node && node != &job->node && ahead < AHEAD_COUNTED_MAX) {
+        node = fit_node_next(node);
+        ahead++;
+    }
+    if (ahead > 0) {
+        buffer_printf(answer->why,
+                      "; %s%lld job%s of the same group come%s first by priority or age",
+                      ahead == AHEAD_COUNTED_MAX ? "more than " : "", (long long)ahead,
+                      plural(ahead), ahead == 1 ? "s" : "");
+        buffer_append_string(answer->change, "; give this job a higher priority");
+    }
+}
+
+static void say_busy(const struct answer *answer, const struct survey *survey)
+{
+    const struct job_state *job = answer->job;
+    if (job->reserved != 0) {
+        buffer_printf(answer->why,
+                      "it is first in line, and worker %lld is being emptied for it; smaller jobs "
+                      "no longer pass it there",
+                      (long long)job->reserved);
+        buffer_append_string(answer->change, "nothing needs to be done");
+        return;
+    }
+    if (survey->with_room > 0) {
+        buffer_printf(answer->why, "%lld worker%s ha%s room for it", (long long)survey->with_room,
+                      plural(survey->with_room), survey->with_room == 1 ? "s" : "ve");
+        buffer_append_string(answer->change,
+                             "it gets tasks when that worker next asks, in a moment");
+    } else {
+        buffer_printf(answer->why, "all workers are busy that could run it (%lld slot%s)",
+                      (long long)survey->slots, plural(survey->slots));
+        if (survey->next_left_us >= 0) {
+            buffer_append_string(answer->why, "; the next work there ends in about ");
+            append_duration(answer->why, survey->next_left_us);
+        }
+        buffer_append_string(answer->change, "wait, or add workers");
+    }
+    say_who_is_first(answer);
+}
+
+static void say_job(const struct answer *answer)
+{
+    const struct job_state *job = answer->job;
+    int64_t waiting = job_waiting(job);
+    if (job->done_count == job->plan.count) {
+        buffer_printf(answer->why, "all %lld task%s of it have finished",
+                      (long long)job->plan.count, plural(job->plan.count));
+        return;
+    }
+    if (job->is_held) {
+        buffer_append_string(answer->why,
+                             "it is held until the jobs it comes after have succeeded");
+        buffer_append_string(answer->change,
+                             "it starts by itself then; why of those jobs says more");
+        return;
+    }
+    if (waiting == 0) {
+        buffer_printf(answer->why, "its last %lld task%s %s with workers already",
+                      (long long)job->leased_count, plural(job->leased_count),
+                      job->leased_count == 1 ? "is" : "are");
+        buffer_append_string(answer->change, "nothing needs to be done");
+        return;
+    }
+    if (job->leased_count > 0) {
+        buffer_printf(answer->why, "%lld of its tasks %s with workers, %lld wait: ",
+                      (long long)job->leased_count, job->leased_count == 1 ? "is" : "are",
+                      (long long)waiting);
+    }
+    struct survey survey = survey_workers(answer);
+    if (!say_no_worker(answer, &survey)) {
+        say_busy(answer, &survey);
+    }
+}
+
+static void say_leased(const struct answer *answer, const struct piece *found, int64_t index)
+{
+    const struct lease_state *lease = found->lease;
+    int64_t before = 0;
+    for (const struct piece *piece = lease->pieces; piece; piece = piece->next) {
+        int64_t from = piece->node.key.second;
+        int64_t to = piece == found ? index : piece->to;
+        before += to - from;
+        if (piece == found) {
+            break;
+        }
+    }
+    long long worker = (long long)lease->worker->id;
+    if (!lease->is_started) {
+        buffer_printf(answer->why, "it is with worker %lld, behind work that is nearly done",
+                      worker);
+    } else if (before > 0) {
+        buffer_printf(answer->why, "it is with worker %lld, behind %lld other task%s in its slot",
+                      worker, (long long)before, plural(before));
+    } else {
+        buffer_printf(answer->why, "it is running on worker %lld", worker);
+    }
+    double mean_us = answer->job->mean_wall_us;
+    if (answer->job->walls_seen > 0 && before > 0) {
+        buffer_append_string(answer->why, "; its turn is in about ");
+        append_duration(answer->why, (int64_t)((double)before * mean_us));
+    }
+    buffer_append_string(answer->change, "nothing needs to be done");
+}
+
+static void say_task(const struct answer *answer, int64_t index)
+{
+    const struct job_state *job = answer->job;
+    if (index >= job->plan.count) {
+        buffer_printf(answer->why, "the job has no task %lld: its tasks are 0 to %lld",
+                      (long long)index, (long long)job->plan.count - 1);
+        return;
+    }
+    if (ranges_contains(&job->done, index)) {
+        buffer_append_string(answer->why, "it has finished");
+        return;
+    }
+    const struct attempts *attempts = job->attempts ? map_find_int64(job->attempts, index) : NULL;
+    if (attempts && attempts->failed > 0) {
+        buffer_printf(answer->why, "it has failed %d time%s and may %lld more; ", attempts->failed,
+                      plural(attempts->failed), (long long)(job->plan.retries - attempts->failed));
+    }
+    if (attempts && attempts->lost > 0) {
+        buffer_printf(answer->why, "%d worker%s running it %s lost; ", attempts->lost,
+                      plural(attempts->lost), attempts->lost == 1 ? "was" : "were");
+    }
+    const struct piece *piece = job_find_piece(job, index);
+    if (piece) {
+        say_leased(answer, piece, index);
+    } else {
+        say_job(answer);
+    }
+}
 
 void scheduler_why(const struct scheduler *scheduler, int64_t job, int64_t index,
                    struct buffer *why, struct buffer *change)
 {
-    (void)scheduler;
-    (void)index;
-    buffer_printf(why, "job %lld is not known here", (long long)job);
-    buffer_append_string(change, "");
+    struct answer answer = {scheduler, map_find_int64(scheduler->jobs, job), why, change};
+    if (!answer.job) {
+        buffer_printf(why, "job %lld is not waiting here: it has ended, or never was here",
+                      (long long)job);
+    } else if (index >= 0) {
+        say_task(&answer, index);
+    } else {
+        say_job(&answer);
+    }
 }

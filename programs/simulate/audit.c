@@ -1,0 +1,180 @@
+// The invariants of a simulation: each task is committed once, no capacity is exceeded, shares stay within bounds.
+#include "random.h"
+#include "world.h"
+
+#include <math.h>
+
+enum {
+    COMPETING_AUDITS =
+        3, // A group is held to its share after it has had waiting tasks for so many audits.
+    CHECK_EVERY = 4, // Audits for one check of all books.
+};
+#define SHARE_RATIO_MAX 1.5
+
+void audit_note(struct world *world, int64_t a, int64_t b, int64_t c)
+{
+    uint64_t digest = random_mix(world->digest ^ (uint64_t)a);
+    digest = random_mix(digest + (uint64_t)b * 0x9e3779b97f4a7c15ULL);
+    world->digest = random_mix(digest + (uint64_t)c);
+}
+
+void meter_add(struct meter *meter, int64_t count, int64_t time_us)
+{
+    meter->calls++;
+    meter->count += count;
+    meter->total_us += time_us;
+    meter->max_us = time_us > meter->max_us ? time_us : meter->max_us;
+    meter->buckets[time_us < METER_BUCKETS ? time_us : METER_BUCKETS - 1]++;
+}
+
+int64_t meter_quantile(const struct meter *meter, double part)
+{
+    double within = 0;
+    for (int64_t i = 0; i < METER_BUCKETS - 1; i++) {
+        within += (double)meter->buckets[i];
+        if (within >= part * (double)meter->calls) {
+            return i;
+        }
+    }
+    return meter->max_us;
+}
+
+enum status audit_commit(struct world *world, int64_t job_id, int64_t from, int64_t to,
+                         struct error *error)
+{
+    struct sim_job *job = &world->jobs[job_id - 1];
+    for (int64_t i = from; i < to; i++) {
+        uint64_t bit = UINT64_C(1) << (i % 64);
+        if (job->committed[i / 64] & bit) {
+            return error_set(error, CORRUPT, "task %lld of job %lld was committed twice",
+                             (long long)i, (long long)job_id);
+        }
+        job->committed[i / 64] |= bit;
+    }
+    job->committed_count += to - from;
+    audit_note(world, job_id, from, to);
+    if (job->committed_count == job->plan.count) {
+        if (!scheduler_is_complete(world->scheduler, job_id)) {
+            return error_set(error, CORRUPT, "job %lld is committed whole and not complete",
+                             (long long)job_id);
+        }
+        scheduler_remove_job(world->scheduler, job_id);
+        job->is_complete = true;
+        world->open_jobs--;
+    }
+    return OK;
+}
+
+static const struct resources *need_of(const struct world *world, const struct sim_lease *lease)
+{
+    return &world->jobs[lease->lease.job - 1].plan.need;
+}
+
+enum status audit_capacity(const struct world *world, const struct sim_worker *worker,
+                           struct error *error)
+{
+    struct resources waiting = {0};
+    for (size_t i = 0; i < worker->lease_count; i++) {
+        if (!worker->leases[i].is_started) {
+            const struct resources *need = need_of(world, &worker->leases[i]);
+            waiting.cpu_millis += need->cpu_millis;
+            waiting.memory_bytes += need->memory_bytes;
+        }
+    }
+    const struct resources *capacity = &worker->capacity;
+    if (waiting.cpu_millis > capacity->cpu_millis ||
+        worker->used.cpu_millis > capacity->cpu_millis ||
+        waiting.memory_bytes > capacity->memory_bytes ||
+        worker->used.memory_bytes > capacity->memory_bytes) {
+        return error_set(error, CORRUPT, "worker %lld was given more than it can hold",
+                         (long long)worker->id);
+    }
+    return OK;
+}
+
+// What each group has running, as a part of all, over its weight.
+static void measure_shares(const struct world *world, double shares[WORLD_GROUPS_MAX])
+{
+    double cpu[WORLD_GROUPS_MAX] = {0};
+    double memory[WORLD_GROUPS_MAX] = {0};
+    double all_cpu = 0;
+    double all_memory = 0;
+    for (int64_t i = 0; i < world->settings.workers; i++) {
+        const struct sim_worker *worker = &world->workers[i];
+        if (worker->id == 0 || worker->is_forgotten) {
+            continue;
+        }
+        all_cpu += (double)worker->capacity.cpu_millis;
+        all_memory += (double)worker->capacity.memory_bytes;
+        for (size_t j = 0; j < worker->lease_count; j++) {
+            const struct sim_job *job = &world->jobs[worker->leases[j].lease.job - 1];
+            cpu[job->plan.group - 1] += (double)job->plan.need.cpu_millis;
+            memory[job->plan.group - 1] += (double)job->plan.need.memory_bytes;
+        }
+    }
+    for (size_t i = 0; i < world->group_count; i++) {
+        shares[i] = fmax(cpu[i] / all_cpu, memory[i] / all_memory) / world->weights[i];
+    }
+}
+
+// Does the job fit on the smallest worker? A large one may have to wait for room although its group's share is low.
+static bool fits_everywhere(const struct sim_job *job)
+{
+    return job->plan.need.cpu_millis <= SIM_CPU_MILLIS_MIN &&
+           job->plan.need.memory_bytes <= SIM_MEMORY_BYTES_MIN;
+}
+
+// Which groups have had waiting tasks that fit anywhere for a while.
+static void follow_competition(struct world *world)
+{
+    bool has_waiting[WORLD_GROUPS_MAX] = {false};
+    for (int64_t i = 0; i < world->settings.jobs; i++) {
+        struct job_figures figures;
+        const struct sim_job *job = &world->jobs[i];
+        if (job->is_submitted && fits_everywhere(job) &&
+            scheduler_figures(world->scheduler, job->plan.id, &figures) && figures.waiting > 0) {
+            has_waiting[job->plan.group - 1] = true;
+        }
+    }
+    for (size_t i = 0; i < world->group_count; i++) {
+        world->competing_for[i] = has_waiting[i] ? world->competing_for[i] + 1 : 0;
+    }
+}
+
+static enum status compare_shares(struct world *world, struct error *error)
+{
+    double shares[WORLD_GROUPS_MAX];
+    measure_shares(world, shares);
+    double least = INFINITY;
+    double most = 0;
+    size_t competing = 0;
+    for (size_t i = 0; i < world->group_count; i++) {
+        if (world->competing_for[i] >= COMPETING_AUDITS) {
+            least = fmin(least, shares[i]);
+            most = fmax(most, shares[i]);
+            competing++;
+        }
+    }
+    if (competing < 2) {
+        return OK;
+    }
+    double ratio = most / least;
+    world->figures.shares_compared++;
+    world->figures.worst_share = fmax(world->figures.worst_share, ratio);
+    if (ratio > SHARE_RATIO_MAX) {
+        return error_set(error, CORRUPT,
+                         "shares of competing groups differ by a factor of %.2f at %.0f s", ratio,
+                         (double)world->now_us / 1e6);
+    }
+    return OK;
+}
+
+enum status audit_all(struct world *world, struct error *error)
+{
+    follow_competition(world);
+    TRY(compare_shares(world, error));
+    if (world->figures.checks++ % CHECK_EVERY == 0) {
+        return scheduler_check(world->scheduler, error);
+    }
+    return OK;
+}

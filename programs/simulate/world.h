@@ -1,0 +1,139 @@
+// A simulated site: workers that run, fail and come back, and jobs that arrive, driven through the real scheduler by events.
+#ifndef LODE_SIMULATE_WORLD_H
+#define LODE_SIMULATE_WORLD_H
+
+#include "events.h"
+#include "jobs/scheduler.h"
+
+enum { WORLD_GROUPS_MAX = 8, METER_BUCKETS = 64, SIM_CPU_MILLIS_MIN = 1000 };
+#define SIM_GIBIBYTE (INT64_C(1) << 30)
+#define SIM_MEMORY_BYTES_MIN                                                                       \
+    (2 * SIM_GIBIBYTE) // With SIM_CPU_MILLIS_MIN: what the smallest worker has.
+
+struct world_settings {
+    int64_t workers;
+    int64_t jobs;
+    int64_t tasks;
+    uint64_t seed;
+    double failures;                // Part of the attempts that fail.
+    double worker_failures_an_hour; // Of one worker.
+    int64_t restarts;               // Of the site, one after every 50 s.
+};
+
+struct sim_job {
+    struct job_plan plan;
+    double mean_us;      // Of one task.
+    uint64_t *committed; // One bit a task.
+    int64_t committed_count;
+    bool is_submitted;
+    bool is_complete;
+};
+
+struct sim_lease {
+    struct lease lease; // Its id changes when it is taken back into the books.
+    int64_t run;        // Its first id: what its attempts do follows from it.
+    int64_t next;       // The first task that has not run.
+    int64_t chunk_to;   // Tasks up to here have run when the next EVENT_CHUNK comes.
+    int64_t chunk_us;
+    bool is_started;
+};
+
+// A part of a lease that has run.
+struct sim_report {
+    struct lease lease; // With the part's from and to.
+    int64_t run;
+    int64_t wall_us;
+};
+
+enum sim_state { SIM_UP, SIM_SILENT, SIM_DOWN };
+
+struct sim_worker {
+    int64_t id; // Of its present registration; 0: it has none.
+    int64_t epoch;
+    enum sim_state state;
+    bool is_forgotten; // The site has given up this registration.
+    struct resources capacity;
+    struct resources used;
+    struct sim_lease *leases; // In the order in which they came.
+    size_t lease_count;
+    size_t lease_capacity;
+    struct sim_report *kept; // What has run while the site could not be reached.
+    size_t kept_count;
+    size_t kept_capacity;
+    int64_t again_us; // When an EVENT_AGAIN is due.
+};
+
+// Times of the scheduler's decisions, in buckets of whole microseconds.
+struct meter {
+    int64_t count;
+    int64_t calls;
+    int64_t total_us;
+    int64_t max_us;
+    int64_t buckets[METER_BUCKETS];
+};
+
+struct world_figures {
+    int64_t leases;
+    int64_t attempts;
+    int64_t retries;
+    int64_t duplicates;
+    int64_t failed; // Tasks, finally.
+    int64_t crashes;
+    int64_t silences;
+    int64_t reattached;
+    int64_t restarts;
+    int64_t checks;
+    double worst_share; // The largest share over the least among groups that competed.
+    int64_t shares_compared;
+    int64_t events;
+};
+
+struct world {
+    struct world_settings settings;
+    struct scheduler *scheduler;
+    struct event_queue events;
+    struct sim_worker *workers;
+    struct sim_job *jobs;
+    struct map *workers_by_id;
+    size_t group_count;
+    double weights[WORLD_GROUPS_MAX];
+    int competing_for[WORLD_GROUPS_MAX]; // Audits in a row that found waiting tasks.
+    int64_t open_jobs;
+    int64_t worker_ids;
+    int64_t now_us;
+    uint64_t random;
+    uint64_t digest; // Of all decisions, in their order.
+    struct meter leasing;
+    struct meter finishing;
+    struct world_figures figures;
+};
+
+struct world *world_new(const struct world_settings *settings);
+void world_free(struct world *world);
+
+// Runs until every job is complete. CORRUPT, with what is broken, as soon as an invariant does not hold.
+enum status world_run(struct world *world, struct error *error);
+
+// The site gives a worker up; what was lost too often counts as committed.
+enum status world_lose_worker(struct world *world, int64_t id, struct error *error);
+
+// audit.c: the invariants.
+// Notes that [from, to) was committed; CORRUPT when some of it was before.
+enum status audit_commit(struct world *world, int64_t job, int64_t from, int64_t to,
+                         struct error *error);
+// Leases that a worker was given must fit once beside what it runs.
+enum status audit_capacity(const struct world *world, const struct sim_worker *worker,
+                           struct error *error);
+// Compares the groups' shares and, from time to time, checks the scheduler's books.
+enum status audit_all(struct world *world, struct error *error);
+void audit_note(struct world *world, int64_t a, int64_t b, int64_t c);
+void meter_add(struct meter *meter, int64_t count, int64_t time_us);
+// The time in microseconds that `part` of the calls stay within.
+int64_t meter_quantile(const struct meter *meter, double part);
+
+// simulated_worker.c: what workers do at their events.
+void worker_schedule_break(struct world *world, uint32_t at);
+void worker_register(struct world *world, uint32_t at);
+enum status worker_on_event(struct world *world, const struct event *event, struct error *error);
+
+#endif

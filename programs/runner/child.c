@@ -1,0 +1,145 @@
+#include "runner/runner.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { START_FAILED = 127 };
+
+// The child's side between vfork and exec: shares memory with the parent, so it calls the kernel and nothing else.
+static void become_task(const char *program, char *const *arguments, char *const *environment,
+                        const int descriptors[3], volatile int *failure)
+{
+    sigset_t none;
+    (void)sigemptyset(&none);
+    if (setpgid(0, 0) < 0 || dup2(descriptors[0], 0) < 0 || dup2(descriptors[1], 1) < 0 ||
+        dup2(descriptors[2], 2) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0) {
+        *failure = errno;
+        return;
+    }
+    (void)execve(program, arguments, environment);
+    *failure = errno;
+}
+
+// vfork and not posix_spawn: that maps and unmaps a stack for each child. The group is set in the child, so that no
+// signal to the group can come before it exists.
+__attribute__((noinline)) int child_start(const struct runner *runner, const char *program,
+                                          char *const *arguments, char *const *environment,
+                                          const int descriptors[3], pid_t *child)
+{
+    (void)runner;
+    volatile int failure = 0;
+    pid_t pid = vfork();
+    if (pid < 0) {
+        return errno;
+    }
+    if (pid == 0) {
+        become_task(program, arguments, environment, descriptors, &failure);
+        _exit(START_FAILED);
+    }
+    if (failure != 0) {
+        (void)waitpid(pid, NULL, 0);
+        return failure;
+    }
+    *child = pid;
+    return 0;
+}
+
+void child_signal(const struct runner *runner, pid_t child, int signal_number)
+{
+    if (runner->is_first_process) {
+        (void)kill(-1, signal_number);
+    } else {
+        (void)kill(-child, signal_number);
+    }
+}
+
+bool child_ended(const struct runner *runner, pid_t child, int *status, struct rusage *usage)
+{
+    (void)runner;
+    for (;;) {
+        int ended_status = 0;
+        struct rusage ended_usage;
+        pid_t ended = wait4(-1, &ended_status, WNOHANG, &ended_usage);
+        if (ended == child) {
+            *status = ended_status;
+            *usage = ended_usage;
+            return true;
+        }
+        if (ended <= 0) {
+            return false;
+        }
+    }
+}
+
+// Outside a sandbox orphans come to this process as their subreaper: kills those that left the task's group.
+static void kill_children(void)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *list = fopen(path, "re");
+    if (!list) {
+        return;
+    }
+    char word[32];
+    while (fscanf(list, "%31s", word) == 1) {
+        int64_t pid = 0;
+        if (text_to_int64(text_of(word), &pid) && pid > 1) {
+            (void)kill((pid_t)pid, SIGKILL);
+        }
+    }
+    (void)fclose(list);
+}
+
+void child_end_all(const struct runner *runner, pid_t child)
+{
+    // The usual case costs one call: no children at all, and then nobody else is here.
+    pid_t ended = waitpid(-1, NULL, WNOHANG);
+    while (ended >= 0 || errno == EINTR) {
+        child_signal(runner, child, SIGKILL);
+        if (!runner->is_first_process) {
+            kill_children();
+        }
+        ended = waitpid(-1, NULL, 0);
+    }
+}
+
+void shared_remove(const struct runner *runner)
+{
+    if (!runner->is_first_process) {
+        return; // The namespace is the whole machine's.
+    }
+    struct shm_info shared = {0};
+    int last = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&shared);
+    for (int i = 0; shared.used_ids > 0 && i <= last; i++) {
+        struct shmid_ds info;
+        int id = shmctl(i, SHM_STAT, &info);
+        if (id >= 0) {
+            (void)shmctl(id, IPC_RMID, NULL);
+        }
+    }
+    struct seminfo semaphores = {0};
+    last = semctl(0, 0, SEM_INFO, &semaphores);
+    for (int i = 0; semaphores.semusz > 0 && i <= last; i++) {
+        struct semid_ds info;
+        int id = semctl(i, 0, SEM_STAT, &info);
+        if (id >= 0) {
+            (void)semctl(id, 0, IPC_RMID);
+        }
+    }
+    struct msginfo queues = {0};
+    last = msgctl(0, MSG_INFO, (struct msqid_ds *)(void *)&queues);
+    for (int i = 0; queues.msgpool > 0 && i <= last; i++) {
+        struct msqid_ds info;
+        int id = msgctl(i, MSG_STAT, &info);
+        if (id >= 0) {
+            (void)msgctl(id, IPC_RMID, NULL);
+        }
+    }
+}

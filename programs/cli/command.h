@@ -4,7 +4,7 @@
 
 #include "cli/options.h"
 
-// Exit statuses of every command; `lode run` and `lode wait` give those of the command that ran, see EXIT_RUN_HELP.
+// Exit statuses of every command; `lode run` and `lode wait` give those of the command that ran, see EXIT_RUN_STATUSES.
 enum {
     EXIT_FAILED = 1,     // The site refused, or the thing asked for is not there.
     EXIT_USAGE = 2,      // The command line is wrong.

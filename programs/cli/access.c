@@ -1,0 +1,296 @@
+// What a site is and who may use it: status, workers, tokens.
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void say_list(struct buffer *out, const char *name, const json_t *array)
+{
+    if (json_array_size(array) == 0) {
+        return;
+    }
+    buffer_printf(out, "%-14s", name);
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        buffer_append_string(out, i > 0 ? ", " : "");
+        display_text(out, json_text(json_array_get(array, i)));
+    }
+    buffer_append_byte(out, '\n');
+}
+
+static void say_jobs(struct buffer *out, const json_t *jobs)
+{
+    static const char *const STATES[] = {"waiting", "running", "succeeded", "failed", "cancelled"};
+    buffer_printf(out, "%-14s", "Jobs:");
+    for (size_t i = 0; i < sizeof(STATES) / sizeof(STATES[0]); i++) {
+        buffer_printf(out, "%s%lld %s", i > 0 ? ", " : "", (long long)field_int64(jobs, STATES[i]),
+                      STATES[i]);
+    }
+    buffer_append_byte(out, '\n');
+}
+
+static void say_workers(struct buffer *out, const json_t *workers)
+{
+    buffer_printf(out, "%-14s", "Workers:");
+    if (!json_is_object(workers)) {
+        buffer_append_int64(out, json_is_array(workers) ? (int64_t)json_array_size(workers)
+                                                        : json_integer_value(workers));
+    }
+    const char *name = NULL;
+    json_t *count = NULL;
+    bool is_first = true;
+    json_object_foreach((json_t *)(uintptr_t)workers, name, count)
+    {
+        if (json_is_integer(count)) {
+            buffer_printf(out, "%s%lld %s", is_first ? "" : ", ",
+                          (long long)json_integer_value(count), name);
+            is_first = false;
+        }
+    }
+    buffer_append_byte(out, '\n');
+}
+
+static void show_status(const struct connection *connection, const json_t *status,
+                        struct buffer *out)
+{
+    const json_t *site = json_object_get(status, "site");
+    const json_t *sandbox = json_object_get(status, "sandbox");
+    const json_t *tasks = json_object_get(status, "tasks");
+    struct text name = json_is_object(site) ? field_text(site, "name") : json_text(site);
+    buffer_append_string(out, "Site:         ");
+    display_text(out, name);
+    buffer_printf(out, " at %s\nFingerprint:  %s\nUp for:       ", connection->site.url,
+                  connection->site.pin.text);
+    display_duration(out, field_int64(status, "uptime_seconds") * 1000000);
+    buffer_append_byte(out, '\n');
+    say_jobs(out, json_object_get(status, "jobs"));
+    if (json_is_object(tasks)) {
+        buffer_printf(out, "%-14s%lld running, %lld waiting\n",
+                      "Tasks:", (long long)field_int64(tasks, "running"),
+                      (long long)field_int64(tasks, "waiting"));
+    }
+    say_workers(out, json_object_get(status, "workers"));
+    buffer_append_string(out, "Sandbox:      ");
+    display_text(out, field_text(sandbox, "kind"));
+    buffer_append_byte(out, '\n');
+    say_list(out, "  enforced:", json_object_get(sandbox, "enforced"));
+    say_list(out, "  not enforced:", json_object_get(sandbox, "not_enforced"));
+    buffer_append_string(out, "Memory:       ");
+    display_bytes(out, field_int64(status, "memory_bytes"));
+    buffer_append_byte(out, '\n');
+}
+
+static int run_status(const struct command *command, const struct options *options)
+{
+    (void)command;
+    struct error error;
+    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_JSON json_t *status = NULL;
+    AUTO_BUFFER struct buffer out = {0};
+    if (connection_open(options, &connection, &error) != OK ||
+        connection_json(&connection, "GET", "/v1/status", NULL, &status, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    if (options_has(options, "json")) {
+        return print_json(status) ? EXIT_SUCCESS : EXIT_FAILED;
+    }
+    show_status(&connection, status, &out);
+    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+}
+
+static const struct command_example STATUS_EXAMPLES[] = {
+    {"lode status", "shows the site, its jobs and workers, and what the sandbox does not enforce"},
+};
+
+const struct command COMMAND_STATUS = {
+    .name = "status",
+    .usage = "",
+    .purpose = "shows how a site is doing",
+    .group = GROUP_SITE,
+    .examples = EXAMPLES(STATUS_EXAMPLES),
+    .run = run_status,
+};
+
+static const struct table_column WORKER_COLUMNS[] = {
+    {"WORKER", true, false}, {"NAME", false, true},   {"STATE", false, false},
+    {"CPUS", true, false},   {"MEMORY", true, false}, {"RUNNING", true, false},
+    {"DONE", true, false},   {"HEARD", false, false},
+};
+
+static enum status add_worker(void *table, json_t *worker, struct error *error)
+{
+    (void)error;
+    table_addf(table, "%lld", (long long)field_int64(worker, "id"));
+    table_add(table, field_text(worker, "name"));
+    table_add(table, field_text(worker, "state"));
+    table_addf(table, "%g", json_number_value(json_object_get(worker, "cpus")));
+    table_add_bytes(table, field_int64(worker, "memory_bytes"));
+    table_addf(table, "%lld", (long long)field_int64(worker, "running"));
+    table_addf(table, "%lld", (long long)field_int64(worker, "tasks_done"));
+    table_add_time(table, field_time(worker, "last_heard_at"), clock_real_us());
+    return OK;
+}
+
+static int run_workers(const struct command *command, const struct options *options)
+{
+    (void)command;
+    return print_list(options, "/v1/workers", "workers", WORKER_COLUMNS,
+                      sizeof(WORKER_COLUMNS) / sizeof(WORKER_COLUMNS[0]), add_worker);
+}
+
+static const struct command_example WORKERS_EXAMPLES[] = {
+    {"lode workers", "lists the workers of the site with what they run"},
+};
+
+const struct command COMMAND_WORKERS = {
+    .name = "workers",
+    .usage = "",
+    .purpose = "lists the workers of a site",
+    .group = GROUP_SITE,
+    .examples = EXAMPLES(WORKERS_EXAMPLES),
+    .run = run_workers,
+};
+
+static int run_token_create(const struct command *command, const struct options *options)
+{
+    (void)command;
+    struct error error;
+    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_JSON json_t *answer = NULL;
+    AUTO_JSON json_t *body =
+        json_pack("{s:o, s:s}", "principal", json_from_text(text_of(options->operands[0])), "role",
+                  options_text(options, "role", "user"));
+    const char *label = options_text(options, "label", NULL);
+    if (label) {
+        (void)json_object_set_new(body, "label", json_from_text(text_of(label)));
+    }
+    if (options_has(options, "expires")) {
+        int64_t seconds = options_int64(options, "expires", 0) / 1000000;
+        (void)json_object_set_new(body, "expires_seconds", json_integer(seconds));
+    }
+    if (connection_open(options, &connection, &error) != OK ||
+        connection_json(&connection, "POST", "/v1/tokens", body, &answer, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    if (options_has(options, "json")) {
+        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
+    }
+    // The token alone on standard output, so that it can go to a file or another command.
+    (void)printf("%.*s\n", TEXT_ARGS(field_text(answer, "token")));
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "lode: this is token %lld of %s; its text is not shown again\n",
+                  (long long)field_int64(answer, "token_id"), options->operands[0]);
+    return EXIT_SUCCESS;
+}
+
+static const struct command_option TOKEN_CREATE_OPTIONS[] = {
+    {"role", 0, OPTION_TEXT, "ROLE", "what its holder may do (default: user)", "user|worker|admin"},
+    {"label", 0, OPTION_TEXT, "TEXT", "what it is for", NULL},
+    {"expires", 0, OPTION_DURATION, "TIME", "end it after this time (default: never)", NULL},
+};
+
+static const struct command_example TOKEN_CREATE_EXAMPLES[] = {
+    {"lode token create alice --expires 30d", "prints a token with which alice can log in"},
+    {"umask 077; lode token create desk-2 --role worker > worker.token",
+     "makes the token of a worker on another machine"},
+};
+
+const struct command COMMAND_TOKEN_CREATE = {
+    .name = "token create",
+    .usage = "PRINCIPAL",
+    .purpose = "makes a token with which a person or a program can use the site",
+    .group = GROUP_SITE,
+    .options = OPTION_TABLE(TOKEN_CREATE_OPTIONS),
+    .examples = EXAMPLES(TOKEN_CREATE_EXAMPLES),
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_token_create,
+};
+
+static const struct table_column TOKEN_COLUMNS[] = {
+    {"TOKEN", true, false},    {"PRINCIPAL", false, true}, {"ROLE", false, false},
+    {"CREATED", false, false}, {"EXPIRES", false, false},  {"REVOKED", false, false},
+    {"LABEL", false, true},
+};
+
+static enum status add_token(void *table, json_t *token, struct error *error)
+{
+    (void)error;
+    int64_t now_us = clock_real_us();
+    table_addf(table, "%lld", (long long)field_int64(token, "token_id"));
+    table_add(table, field_text(token, "principal"));
+    table_add(table, field_text(token, "role"));
+    table_add_time(table, field_time(token, "created_at"), now_us);
+    table_add_time(table, field_time(token, "expires_at"), now_us);
+    table_add_time(table, field_time(token, "revoked_at"), now_us);
+    table_add(table, field_text(token, "label"));
+    return OK;
+}
+
+static int run_token_list(const struct command *command, const struct options *options)
+{
+    (void)command;
+    return print_list(options, "/v1/tokens", "tokens", TOKEN_COLUMNS,
+                      sizeof(TOKEN_COLUMNS) / sizeof(TOKEN_COLUMNS[0]), add_token);
+}
+
+static const struct command_example TOKEN_LIST_EXAMPLES[] = {
+    {"lode token list", "lists tokens without their texts"},
+};
+
+const struct command COMMAND_TOKEN_LIST = {
+    .name = "token list",
+    .usage = "",
+    .purpose = "lists the tokens of a site",
+    .group = GROUP_SITE,
+    .examples = EXAMPLES(TOKEN_LIST_EXAMPLES),
+    .run = run_token_list,
+};
+
+static int run_token_revoke(const struct command *command, const struct options *options)
+{
+    (void)command;
+    struct error error;
+    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    int exit_status = EXIT_SUCCESS;
+    if (connection_open(options, &connection, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    for (size_t i = 0; i < options->operand_count; i++) {
+        AUTO_JSON json_t *answer = NULL;
+        int64_t token = 0;
+        if (!text_to_int64(text_of(options->operands[i]), &token)) {
+            (void)error_set(&error, INVALID, "\"%.100s\" is no token's number",
+                            options->operands[i]);
+            (void)error_fix(&error, "lode token list shows the numbers");
+            return command_fail(&error, EXIT_USAGE);
+        }
+        AUTO_FREE char *path = memory_format("/v1/tokens/%lld", (long long)token);
+        if (connection_json(&connection, "DELETE", path, NULL, &answer, &error) != OK) {
+            exit_status = command_fail(&error, EXIT_FAILED);
+        } else if (options_has(options, "json")) {
+            (void)print_json(answer);
+        } else {
+            (void)printf("token %lld is revoked\n", (long long)token);
+        }
+    }
+    return fflush(stdout) == 0 ? exit_status : EXIT_FAILED;
+}
+
+static const struct command_example TOKEN_REVOKE_EXAMPLES[] = {
+    {"lode token revoke 4", "makes token 4 worthless at once"},
+};
+
+const struct command COMMAND_TOKEN_REVOKE = {
+    .name = "token revoke",
+    .usage = "TOKEN...",
+    .purpose = "makes tokens worthless at once",
+    .group = GROUP_SITE,
+    .examples = EXAMPLES(TOKEN_REVOKE_EXAMPLES),
+    .operands_min = 1,
+    .operands_max = SIZE_MAX,
+    .run = run_token_revoke,
+};

@@ -1,0 +1,479 @@
+// Commands on jobs: jobs, job show, wait, cancel, retry, why.
+#include "cli/command.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+
+#include "base/hex.h"
+#include "base/memory.h"
+#include "os/clock.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LIST_LIMIT = 20, WAIT_SECONDS = 30 };
+static const int64_t WAIT_PAUSE_US =
+    200000; // Between two looks at a job that changes all the time.
+
+static const struct table_column JOB_COLUMNS[] = {
+    {"JOB", true, false},      {"NAME", false, true},  {"STATE", false, false},
+    {"TASKS", true, false},    {"OWNER", false, true}, {"SUBMITTED", false, false},
+    {"DURATION", true, false},
+};
+
+// The command's first words, where a job has no name.
+static void add_job_name(struct table *table, const json_t *job)
+{
+    struct text name = field_text(job, "name");
+    const json_t *command = json_object_get(json_object_get(job, "spec"), "command");
+    AUTO_BUFFER struct buffer words = {0};
+    buffer_append_text(&words, name);
+    for (size_t i = 0; i < json_array_size(command) && i < 8 && name.length == 0; i++) {
+        buffer_append_string(&words, i > 0 ? " " : "");
+        buffer_append_text(&words, json_text(json_array_get(command, i)));
+    }
+    table_add(table, words.length > 0 ? buffer_text(&words) : TEXT("-"));
+}
+
+static enum status add_job(void *context, json_t *job, struct error *error)
+{
+    (void)error;
+    struct table *table = context;
+    int64_t now_us = clock_real_us();
+    int64_t started_us = field_time(job, "started_at");
+    int64_t finished_us = field_time(job, "finished_at");
+    table_addf(table, "%lld", (long long)field_int64(job, "id"));
+    add_job_name(table, job);
+    table_add(table, field_text(job, "state"));
+    table_addf(table, "%lld/%lld", (long long)job_tasks_ended(job),
+               (long long)field_int64(json_object_get(job, "tasks"), "total"));
+    table_add(table, field_text(job, "owner"));
+    table_add_time(table, field_time(job, "submitted_at"), now_us);
+    int64_t until_us = finished_us > 0 ? finished_us : now_us;
+    table_add_duration(table, started_us > 0 ? until_us - started_us : 0);
+    return OK;
+}
+
+static void jobs_path(const struct options *options, int64_t limit, struct buffer *path)
+{
+    static const char *const FILTERS[] = {"state", "owner"};
+    buffer_printf(path, "/v1/jobs?limit=%lld", (long long)(limit < 1000 ? limit : 1000));
+    for (size_t i = 0; i < sizeof(FILTERS) / sizeof(FILTERS[0]); i++) {
+        const char *value = options_text(options, FILTERS[i], NULL);
+        if (value) {
+            buffer_printf(path, "&%s=", FILTERS[i]);
+            percent_append(path, text_of(value));
+        }
+    }
+}
+
+static int run_jobs(const struct command *command, const struct options *options)
+{
+    (void)command;
+    struct error error;
+    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_BUFFER struct buffer path = {0};
+    int64_t limit = options_int64(options, "limit", LIST_LIMIT);
+    jobs_path(options, limit < 1 ? 1 : limit, &path);
+    if (connection_open(options, &connection, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    if (options_has(options, "json")) {
+        AUTO_JSON json_t *page = NULL;
+        return connection_json(&connection, "GET", path.bytes, NULL, &page, &error) == OK
+                   ? (print_json(page) ? EXIT_SUCCESS : EXIT_FAILED)
+                   : command_fail(&error, EXIT_FAILED);
+    }
+    struct table *table = table_new(JOB_COLUMNS, sizeof(JOB_COLUMNS) / sizeof(JOB_COLUMNS[0]));
+    if (connection_list(&connection, path.bytes, "jobs", limit < 1 ? 1 : limit, add_job, table,
+                        &error) != OK) {
+        table_free(table);
+        return command_fail(&error, EXIT_FAILED);
+    }
+    return print_table(table) ? EXIT_SUCCESS : EXIT_FAILED;
+}
+
+static const struct command_option JOBS_OPTIONS[] = {
+    {"state", 's', OPTION_TEXT, "STATE", "only jobs in this state",
+     "waiting|running|succeeded|failed|cancelled"},
+    {"owner", 0, OPTION_TEXT, "NAME", "only jobs of this principal", NULL},
+    {"limit", 'l', OPTION_COUNT, "N", "at most N jobs (default: 20)", NULL},
+};
+
+static const struct command_example JOBS_EXAMPLES[] = {
+    {"lode jobs", "lists the newest jobs"},
+    {"lode jobs --state failed --json", "lists those that failed, for programs"},
+};
+
+const struct command COMMAND_JOBS = {
+    .name = "jobs",
+    .usage = "",
+    .purpose = "lists jobs, newest first",
+    .group = GROUP_JOBS,
+    .options = OPTION_TABLE(JOBS_OPTIONS),
+    .examples = EXAMPLES(JOBS_EXAMPLES),
+    .run = run_jobs,
+};
+
+// "Name:       text", for lists of properties.
+static void say(struct buffer *out, const char *name, struct text text)
+{
+    if (text.length > 0) {
+        buffer_printf(out, "%-12s", name);
+        display_text(out, text);
+        buffer_append_byte(out, '\n');
+    }
+}
+
+static void say_time(struct buffer *out, const char *name, const json_t *object, const char *field)
+{
+    struct text exact = field_text(object, field);
+    if (exact.length > 0) {
+        buffer_printf(out, "%-12s%.*s (", name, TEXT_ARGS(exact));
+        display_time(out, field_time(object, field), clock_real_us());
+        buffer_append_string(out, ")\n");
+    }
+}
+
+static void say_command(struct buffer *out, const json_t *command)
+{
+    AUTO_BUFFER struct buffer words = {0};
+    for (size_t i = 0; i < json_array_size(command); i++) {
+        buffer_append_string(&words, i > 0 ? " " : "");
+        buffer_append_text(&words, json_text(json_array_get(command, i)));
+    }
+    say(out, "Command:", buffer_text(&words));
+}
+
+static void show_job(const json_t *job, struct buffer *out)
+{
+    const json_t *tasks = json_object_get(job, "tasks");
+    const json_t *code = json_object_get(job, "exit_code");
+    buffer_printf(out, "%-12s%lld\n", "Job:", (long long)field_int64(job, "id"));
+    say(out, "Name:", field_text(job, "name"));
+    say(out, "State:", field_text(job, "state"));
+    say(out, "Message:", field_text(job, "message"));
+    say_command(out, json_object_get(json_object_get(job, "spec"), "command"));
+    buffer_printf(out, "%-12s%lld succeeded, %lld failed, %lld running, %lld waiting of %lld",
+                  "Tasks:", (long long)field_int64(tasks, "succeeded"),
+                  (long long)field_int64(tasks, "failed"), (long long)field_int64(tasks, "running"),
+                  (long long)field_int64(tasks, "waiting"), (long long)field_int64(tasks, "total"));
+    if (field_int64(tasks, "cached") > 0) {
+        buffer_printf(out, "; %lld from the cache", (long long)field_int64(tasks, "cached"));
+    }
+    buffer_append_byte(out, '\n');
+    if (json_is_integer(code)) {
+        buffer_printf(out, "%-12s%lld\n", "Exit status:", (long long)json_integer_value(code));
+    }
+    say(out, "Owner:", field_text(job, "owner"));
+    say_time(out, "Submitted:", job, "submitted_at");
+    say_time(out, "Started:", job, "started_at");
+    say_time(out, "Finished:", job, "finished_at");
+    say(out, "Identity:", field_text(job, "identity"));
+}
+
+static void say_bytes(struct buffer *out, const char *name, int64_t bytes)
+{
+    if (bytes > 0) {
+        buffer_printf(out, "%-12s", name);
+        display_bytes(out, bytes);
+        buffer_append_byte(out, '\n');
+    }
+}
+
+static void say_seconds(struct buffer *out, const char *name, const json_t *task, const char *field)
+{
+    const json_t *seconds = json_object_get(task, field);
+    if (json_is_number(seconds)) {
+        buffer_printf(out, "%-12s", name);
+        display_duration(out, (int64_t)(json_number_value(seconds) * 1e6));
+        buffer_append_byte(out, '\n');
+    }
+}
+
+static void show_task(const json_t *task, struct buffer *out)
+{
+    const json_t *cache = json_object_get(task, "cache");
+    buffer_printf(out, "%-12s%lld/%lld\n", "Task:", (long long)field_int64(task, "job"),
+                  (long long)field_int64(task, "index"));
+    say(out, "State:", field_text(task, "state"));
+    say(out, "Outcome:", field_text(task, "outcome"));
+    say(out, "Message:", field_text(task, "message"));
+    say_command(out, json_object_get(task, "command"));
+    say(out, "Program:", field_text(task, "executable"));
+    say(out, "Worker:", field_text(task, "worker"));
+    say(out, "Host:", field_text(task, "host"));
+    say(out, "Sandbox:", field_text(task, "sandbox"));
+    say_time(out, "Started:", task, "started_at");
+    say_seconds(out, "Took:", task, "wall_seconds");
+    say_seconds(out, "CPU time:", task, "cpu_seconds");
+    say_bytes(out, "Peak memory:", field_int64(task, "peak_memory_bytes"));
+    const json_t *inputs = json_object_get(task, "inputs");
+    const json_t *outputs = json_object_get(task, "outputs");
+    for (size_t i = 0; i < json_array_size(inputs); i++) {
+        const json_t *input = json_array_get(inputs, i);
+        struct text path = field_text(input, "path");
+        say(out, "Input:", path.length > 0 ? path : field_text(input, "name"));
+    }
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        say(out, "Output:", field_text(json_array_get(outputs, i), "path"));
+    }
+    if (field_bool(cache, "hit")) {
+        buffer_printf(out, "%-12sfirst run as task %lld/%lld\n",
+                      "Cache:", (long long)field_int64(cache, "first_job"),
+                      (long long)field_int64(cache, "first_index"));
+    }
+}
+
+static int run_job_show(const struct command *command, const struct options *options)
+{
+    (void)command;
+    struct error error;
+    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_BUFFER struct buffer path = {0};
+    AUTO_BUFFER struct buffer out = {0};
+    AUTO_JSON json_t *answer = NULL;
+    int64_t job = 0;
+    int64_t task = -1;
+    if (parse_job(options->operands[0], &job, &task, &error) != OK) {
+        return command_fail(&error, EXIT_USAGE);
+    }
+    buffer_printf(&path, "/v1/jobs/%lld", (long long)job);
+    if (task >= 0) {
+        buffer_printf(&path, "/tasks/%lld", (long long)task);
+    }
+    if (connection_open(options, &connection, &error) != OK ||
+        connection_json(&connection, "GET", path.bytes, NULL, &answer, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    if (options_has(options, "json")) {
+        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
+    }
+    task >= 0 ? show_task(answer, &out) : show_job(answer, &out);
+    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+}
+
+static const struct command_example JOB_SHOW_EXAMPLES[] = {
+    {"lode job show 17", "shows the state of job 17"},
+    {"lode job show 17/3 --json",
+     "prints the whole record of its task 3: inputs and outputs with digests"},
+};
+
+const struct command COMMAND_JOB_SHOW = {
+    .name = "job show",
+    .usage = "JOB[/TASK]",
+    .purpose = "shows a job, or the record of one of its tasks",
+    .group = GROUP_JOBS,
+    .examples = EXAMPLES(JOB_SHOW_EXAMPLES),
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_job_show,
+};
+
+// Waits for the end of a job; *out gets it (a new reference).
+static enum status wait_for(struct connection *connection, int64_t job, bool is_quiet, json_t **out,
+                            struct error *error)
+{
+    AUTO_FREE char *label = memory_format("job %lld", (long long)job);
+    struct progress progress;
+    progress_init(&progress, label, PROGRESS_TASKS, is_quiet);
+    int64_t version = -1;
+    enum status status = OK;
+    while (status == OK && !*out) {
+        AUTO_JSON json_t *now = NULL;
+        AUTO_BUFFER struct buffer path = {0};
+        buffer_printf(&path, "/v1/jobs/%lld", (long long)job);
+        if (version >= 0) {
+            buffer_printf(&path, "?wait=%d", WAIT_SECONDS);
+        }
+        if (version >= 0 && progress.view.width > 0) {
+            buffer_printf(&path, "&after_version=%lld", (long long)version);
+            connection_sleep(connection, WAIT_PAUSE_US);
+        }
+        status = connection_json(connection, "GET", path.bytes, NULL, &now, error);
+        if (status == OK) {
+            version = field_int64(now, "version");
+            progress_update(&progress, job_tasks_ended(now),
+                            field_int64(json_object_get(now, "tasks"), "total"));
+            *out = job_has_ended(now) ? TAKE(now) : NULL;
+        }
+    }
+    progress_hide(&progress);
+    return status;
+}
+
+static int run_wait(const struct command *command, const struct options *options)
+{
+    (void)command;
+    struct error error;
+    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    bool is_json = options_has(options, "json");
+    if (connection_open(options, &connection, &error) != OK) {
+        return command_fail(&error, EXIT_LODE);
+    }
+    connection.is_patient = true;
+    connection_catch_interrupts(&connection);
+    int exit_status = EXIT_SUCCESS;
+    for (size_t i = 0; i < options->operand_count; i++) {
+        AUTO_JSON json_t *job = NULL;
+        int64_t id = 0;
+        if (parse_job_only(options->operands[i], &id, &error) != OK) {
+            return command_fail(&error, EXIT_USAGE);
+        }
+        enum status status = wait_for(&connection, id, is_json, &job, &error);
+        if (connection.is_interrupted) {
+            return EXIT_SIGNAL + SIGINT;
+        }
+        if (status != OK) {
+            return command_fail(&error, EXIT_LODE);
+        }
+        if (is_json) {
+            (void)print_json(job);
+        } else if (!text_equal(field_text(job, "state"), TEXT("succeeded"))) {
+            AUTO_BUFFER struct buffer message = {0};
+            display_text(&message, field_text(job, "message"));
+            (void)fprintf(stderr, "lode: job %lld %.*s%s%s\n", (long long)id,
+                          TEXT_ARGS(field_text(job, "state")), message.length > 0 ? ": " : "",
+                          message.length > 0 ? message.bytes : "");
+        }
+        exit_status = exit_status == 0 ? job_exit_status(&connection, job) : exit_status;
+    }
+    return exit_status;
+}
+
+static const struct command_example WAIT_EXAMPLES[] = {
+    {"lode wait 17", "waits for job 17 and exits as its command did"},
+    {"lode wait 17 18 && lode submit -- ./merge", "goes on when both have succeeded"},
+};
+
+const struct command COMMAND_WAIT = {
+    .name = "wait",
+    .usage = "JOB...",
+    .purpose = "waits until jobs have ended",
+    .statuses = EXIT_RUN_STATUSES,
+    .group = GROUP_JOBS,
+    .examples = EXAMPLES(WAIT_EXAMPLES),
+    .operands_min = 1,
+    .operands_max = SIZE_MAX,
+    .run = run_wait,
+};
+
+// POSTs to /v1/jobs/<job>/<verb> for each operand and says what came of it.
+static int change_jobs(const struct options *options, const char *verb, const char *said)
+{
+    struct error error;
+    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    int exit_status = EXIT_SUCCESS;
+    if (connection_open(options, &connection, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    for (size_t i = 0; i < options->operand_count; i++) {
+        AUTO_JSON json_t *answer = NULL;
+        AUTO_BUFFER struct buffer path = {0};
+        int64_t job = 0;
+        if (parse_job_only(options->operands[i], &job, &error) != OK) {
+            return command_fail(&error, EXIT_USAGE);
+        }
+        buffer_printf(&path, "/v1/jobs/%lld/%s", (long long)job, verb);
+        if (connection_json(&connection, "POST", path.bytes, NULL, &answer, &error) != OK) {
+            exit_status = command_fail(&error, EXIT_FAILED);
+        } else if (options_has(options, "json")) {
+            (void)print_json(answer);
+        } else {
+            (void)printf("job %lld %s\n", (long long)job, said);
+        }
+    }
+    return fflush(stdout) == 0 ? exit_status : EXIT_FAILED;
+}
+
+static int run_cancel(const struct command *command, const struct options *options)
+{
+    (void)command;
+    return change_jobs(options, "cancel", "is cancelled");
+}
+
+static const struct command_example CANCEL_EXAMPLES[] = {
+    {"lode cancel 17", "stops its running tasks and drops those that wait"},
+};
+
+const struct command COMMAND_CANCEL = {
+    .name = "cancel",
+    .usage = "JOB...",
+    .purpose = "cancels jobs",
+    .group = GROUP_JOBS,
+    .examples = EXAMPLES(CANCEL_EXAMPLES),
+    .operands_min = 1,
+    .operands_max = SIZE_MAX,
+    .run = run_cancel,
+};
+
+static int run_retry(const struct command *command, const struct options *options)
+{
+    (void)command;
+    return change_jobs(options, "retry", "runs its failed tasks again");
+}
+
+static const struct command_example RETRY_EXAMPLES[] = {
+    {"lode retry 17", "runs the failed and cancelled tasks of job 17 again, and no other"},
+};
+
+const struct command COMMAND_RETRY = {
+    .name = "retry",
+    .usage = "JOB...",
+    .purpose = "runs failed and cancelled tasks again",
+    .group = GROUP_JOBS,
+    .examples = EXAMPLES(RETRY_EXAMPLES),
+    .operands_min = 1,
+    .operands_max = SIZE_MAX,
+    .run = run_retry,
+};
+
+static int run_why(const struct command *command, const struct options *options)
+{
+    (void)command;
+    struct error error;
+    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_BUFFER struct buffer path = {0};
+    AUTO_BUFFER struct buffer out = {0};
+    AUTO_JSON json_t *answer = NULL;
+    int64_t job = 0;
+    int64_t task = -1;
+    if (parse_job(options->operands[0], &job, &task, &error) != OK) {
+        return command_fail(&error, EXIT_USAGE);
+    }
+    buffer_printf(&path, "/v1/jobs/%lld", (long long)job);
+    if (task >= 0) {
+        buffer_printf(&path, "/tasks/%lld", (long long)task);
+    }
+    buffer_append_string(&path, "/why");
+    if (connection_open(options, &connection, &error) != OK ||
+        connection_json(&connection, "GET", path.bytes, NULL, &answer, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    if (options_has(options, "json")) {
+        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
+    }
+    display_text(&out, field_text(answer, "why"));
+    buffer_append_byte(&out, '\n');
+    if (field_text(answer, "change").length > 0) {
+        display_text(&out, field_text(answer, "change"));
+        buffer_append_byte(&out, '\n');
+    }
+    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+}
+
+static const struct command_example WHY_EXAMPLES[] = {
+    {"lode why 17", "says what job 17 waits for, or why it failed, and what would change that"},
+    {"lode why 17/3", "the same of its task 3"},
+};
+
+const struct command COMMAND_WHY = {
+    .name = "why",
+    .usage = "JOB[/TASK]",
+    .purpose = "says why a job or task waits, failed or was cancelled",
+    .group = GROUP_JOBS,
+    .examples = EXAMPLES(WHY_EXAMPLES),
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_why,
+};

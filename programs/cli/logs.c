@@ -1,0 +1,258 @@
+// `lode logs` and `lode outputs`.
+#include "cli/command.h"
+#include "cli/fetch.h"
+#include "cli/follow.h"
+#include "cli/output.h"
+
+#include "base/hex.h"
+#include "base/memory.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LIVE_WAIT_SECONDS = 1 };
+
+struct logs {
+    struct connection *connection;
+    int64_t job;
+    bool is_json;
+};
+
+// One output of a task as JSON: {"index", "stream", "base64"}; nothing when it is empty.
+static enum status print_log_json(struct logs *logs, int64_t task, const char *which,
+                                  struct error *error)
+{
+    AUTO_BUFFER struct buffer bytes = {0};
+    AUTO_BUFFER struct buffer base64 = {0};
+    AUTO_FREE char *path =
+        memory_format("/v1/jobs/%lld/tasks/%lld/%s", (long long)logs->job, (long long)task, which);
+    const struct http_ask ask = {.method = "GET", .path = path};
+    TRY(connection_ask(logs->connection, &ask, &bytes, error));
+    if (bytes.length == 0) {
+        return OK;
+    }
+    base64_append(&base64, bytes.bytes, bytes.length);
+    AUTO_JSON json_t *line =
+        json_pack("{s:s, s:I, s:s, s:i, s:s}", "event", "log", "index", (json_int_t)task, "stream",
+                  which, "offset", 0, "base64", base64.bytes);
+    return print_json(line) ? OK : error_set(error, UNSUPPORTED, "nobody reads standard output");
+}
+
+static enum status print_log(struct logs *logs, int64_t task, const char *which,
+                             struct error *error)
+{
+    if (logs->is_json) {
+        return print_log_json(logs, task, which, error);
+    }
+    int64_t offset = 0;
+    return follow_copy_output(logs->connection, logs->job, task, which, &offset, error);
+}
+
+// A task of the list: what it has written, if anything.
+static enum status print_task(void *context, json_t *task, struct error *error)
+{
+    static const char *const STREAMS[] = {"stdout", "stderr"};
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *output = json_object_get(task, STREAMS[i]);
+        bool is_empty = json_is_object(output) && field_int64(output, "size_bytes") == 0;
+        if (!is_empty) {
+            TRY(print_log(context, field_int64(task, "index"), STREAMS[i], error));
+        }
+    }
+    return OK;
+}
+
+// Has the task ended? Its job's state says so for tasks that are not listed.
+static enum status task_has_ended(struct logs *logs, int64_t task, bool *out, struct error *error)
+{
+    AUTO_JSON json_t *record = NULL;
+    AUTO_FREE char *path =
+        memory_format("/v1/jobs/%lld/tasks/%lld", (long long)logs->job, (long long)task);
+    TRY(connection_json(logs->connection, "GET", path, NULL, &record, error));
+    struct text state = field_text(record, "state");
+    *out = text_equal(state, TEXT("succeeded")) || text_equal(state, TEXT("failed")) ||
+           text_equal(state, TEXT("cancelled"));
+    return OK;
+}
+
+// Copies both outputs of one task until it has ended.
+static enum status follow_task(struct logs *logs, int64_t task, struct error *error)
+{
+    int64_t offsets[2] = {0, 0};
+    for (bool has_ended = false; !has_ended;) {
+        TRY(task_has_ended(logs, task, &has_ended, error));
+        int64_t before = offsets[0] + offsets[1];
+        TRY(follow_copy_output(logs->connection, logs->job, task, "stdout", &offsets[0], error));
+        TRY(follow_copy_output(logs->connection, logs->job, task, "stderr", &offsets[1], error));
+        if (!has_ended && offsets[0] + offsets[1] == before) {
+            connection_sleep(logs->connection, LIVE_WAIT_SECONDS * INT64_C(200000));
+        }
+    }
+    return OK;
+}
+
+static enum status follow_whole(struct logs *logs, struct error *error)
+{
+    AUTO_JSON json_t *job = NULL;
+    AUTO_JSON json_t *end = NULL;
+    AUTO_FREE char *path = memory_format("/v1/jobs/%lld", (long long)logs->job);
+    TRY(connection_json(logs->connection, "GET", path, NULL, &job, error));
+    const struct follow_options follow = {
+        .job = logs->job,
+        .task_count = field_int64(json_object_get(job, "tasks"), "total"),
+        .is_json = logs->is_json,
+    };
+    return follow_job(logs->connection, &follow, &end, error);
+}
+
+static enum status show_logs(struct logs *logs, int64_t task, bool is_followed, struct error *error)
+{
+    if (task >= 0 && is_followed && !logs->is_json) {
+        return follow_task(logs, task, error);
+    }
+    if (task >= 0) {
+        TRY(print_log(logs, task, "stdout", error));
+        return print_log(logs, task, "stderr", error);
+    }
+    if (is_followed) {
+        return follow_whole(logs, error);
+    }
+    AUTO_FREE char *path = memory_format("/v1/jobs/%lld/tasks?limit=1000", (long long)logs->job);
+    return connection_list(logs->connection, path, "tasks", 0, print_task, logs, error);
+}
+
+static int run_logs(const struct command *command, const struct options *options)
+{
+    (void)command;
+    struct error error;
+    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    int64_t job = 0;
+    int64_t task = -1;
+    if (parse_job(options->operands[0], &job, &task, &error) != OK) {
+        return command_fail(&error, EXIT_USAGE);
+    }
+    if (connection_open(options, &connection, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    bool is_followed = options_has(options, "follow");
+    if (is_followed) {
+        connection.is_patient = true;
+        connection_catch_interrupts(&connection);
+    }
+    struct logs logs = {&connection, job, options_has(options, "json")};
+    enum status status = show_logs(&logs, task, is_followed, &error);
+    if (connection.is_interrupted) {
+        return EXIT_SIGNAL + SIGINT;
+    }
+    if (status == UNSUPPORTED) {
+        return EXIT_SIGNAL + SIGPIPE;
+    }
+    return status == OK ? EXIT_SUCCESS : command_fail(&error, EXIT_FAILED);
+}
+
+static const struct command_option LOGS_OPTIONS[] = {
+    {"follow", 'f', OPTION_FLAG, NULL, "go on until the job has ended", NULL},
+};
+
+static const struct command_example LOGS_EXAMPLES[] = {
+    {"lode logs 17", "prints what the tasks of job 17 have written"},
+    {"lode logs -f 17", "the same, and goes on as more is written"},
+    {"lode logs 17/3 2>errors", "one task's output; its standard error into a file"},
+};
+
+const struct command COMMAND_LOGS = {
+    .name = "logs",
+    .usage = "JOB[/TASK]",
+    .purpose = "prints what tasks have written",
+    .description = "Standard output of the tasks goes to standard output, their standard error to "
+                   "standard error.",
+    .statuses = "130: Ctrl-C was typed here; the job goes on.",
+    .group = GROUP_JOBS,
+    .options = OPTION_TABLE(LOGS_OPTIONS),
+    .examples = EXAMPLES(LOGS_EXAMPLES),
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_logs,
+};
+
+static const struct table_column OUTPUT_COLUMNS[] = {
+    {"TASK", true, false}, {"SIZE", true, false}, {"PATH", false, true}};
+
+static enum status add_output(void *context, json_t *output, struct error *error)
+{
+    (void)error;
+    table_addf(context, "%lld", (long long)field_int64(output, "index"));
+    table_add_bytes(context, field_int64(output, "size_bytes"));
+    table_add(context, field_text(output, "path"));
+    return OK;
+}
+
+static enum status list_outputs(struct connection *connection, int64_t job, bool is_json,
+                                struct error *error)
+{
+    AUTO_FREE char *path = memory_format("/v1/jobs/%lld/outputs?limit=1000", (long long)job);
+    if (is_json) {
+        AUTO_JSON json_t *document = NULL;
+        TRY(connection_list_all(connection, path, "outputs", &document, error));
+        return print_json(document) ? OK : error_set(error, UNSUPPORTED, "nobody reads");
+    }
+    struct table *table = table_new(OUTPUT_COLUMNS, 3);
+    enum status status = connection_list(connection, path, "outputs", 0, add_output, table, error);
+    if (status != OK) {
+        table_free(table);
+        return status;
+    }
+    return print_table(table) ? OK : error_set(error, UNSUPPORTED, "nobody reads");
+}
+
+static int run_outputs(const struct command *command, const struct options *options)
+{
+    (void)command;
+    struct error error;
+    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_JSON json_t *list = NULL;
+    int64_t job = 0;
+    bool is_json = options_has(options, "json");
+    const char *folder = options->operands[1];
+    if (parse_job_only(options->operands[0], &job, &error) != OK) {
+        return command_fail(&error, EXIT_USAGE);
+    }
+    if (connection_open(options, &connection, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    connection.is_patient = true;
+    enum status status = folder ? fetch_outputs(&connection, job, folder, is_json, &list, &error)
+                                : list_outputs(&connection, job, is_json, &error);
+    if (status != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    if (list && is_json) {
+        AUTO_JSON json_t *document = json_pack("{s:s, s:O}", "folder", folder, "outputs", list);
+        return print_json(document) ? EXIT_SUCCESS : EXIT_FAILED;
+    }
+    if (list) {
+        size_t count = json_array_size(list);
+        (void)printf("%zu %s in %s\n", count, count == 1 ? "file" : "files", folder);
+    }
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+}
+
+static const struct command_example OUTPUTS_EXAMPLES[] = {
+    {"lode outputs 17", "lists the files that job 17 has kept (--output of lode run)"},
+    {"lode outputs 17 plots", "fetches them: plots/PATH for one task, plots/TASK/PATH for several"},
+};
+
+const struct command COMMAND_OUTPUTS = {
+    .name = "outputs",
+    .usage = "JOB [DIR]",
+    .purpose = "lists a job's output files, or fetches them into a folder",
+    .description =
+        "Files are checked against their digests. Run again after a break it goes on where it was; "
+        "what is there already is not fetched again. Nothing outside the folder is touched.",
+    .group = GROUP_JOBS,
+    .examples = EXAMPLES(OUTPUTS_EXAMPLES),
+    .operands_min = 1,
+    .operands_max = 2,
+    .run = run_outputs,
+};

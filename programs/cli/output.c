@@ -1,0 +1,180 @@
+#include "cli/output.h"
+
+#include "base/calendar.h"
+#include "cli/command.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+bool print_text(const struct buffer *text)
+{
+    return text->length == 0 ||
+           (fwrite(text->bytes, 1, text->length, stdout) == text->length && fflush(stdout) == 0);
+}
+
+bool print_json(const json_t *value)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    json_write(value, false, &text);
+    buffer_append_byte(&text, '\n');
+    return print_text(&text);
+}
+
+bool print_table(struct table *table)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    table_write(table, terminal_width(STDOUT_FILENO), &text);
+    table_free(table);
+    return print_text(&text);
+}
+
+int64_t field_int64(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+struct text field_text(const json_t *object, const char *name)
+{
+    return json_text(json_object_get(object, name));
+}
+
+bool field_bool(const json_t *object, const char *name)
+{
+    return json_is_true(json_object_get(object, name));
+}
+
+int64_t field_time(const json_t *object, const char *name)
+{
+    int64_t time_us = 0;
+    (void)calendar_parse(field_text(object, name), &time_us);
+    return time_us;
+}
+
+void table_add_bytes(struct table *table, int64_t bytes)
+{
+    AUTO_BUFFER struct buffer cell = {0};
+    display_bytes(&cell, bytes);
+    table_add(table, buffer_text(&cell));
+}
+
+void table_add_duration(struct table *table, int64_t duration_us)
+{
+    AUTO_BUFFER struct buffer cell = {0};
+    display_duration(&cell, duration_us);
+    table_add(table, duration_us > 0 ? buffer_text(&cell) : TEXT("-"));
+}
+
+void table_add_time(struct table *table, int64_t time_us, int64_t now_us)
+{
+    AUTO_BUFFER struct buffer cell = {0};
+    display_time(&cell, time_us, now_us);
+    table_add(table, time_us > 0 ? buffer_text(&cell) : TEXT("-"));
+}
+
+enum status parse_job(const char *text, int64_t *job, int64_t *task, struct error *error)
+{
+    struct text whole = text_of(text);
+    size_t slash = text_find_byte(whole, 0, '/');
+    int64_t index = -1;
+    bool is_read = text_to_int64(text_slice(whole, 0, slash), job) && *job > 0;
+    if (is_read && slash < whole.length) {
+        is_read = text_to_int64(text_slice(whole, slash + 1, whole.length), &index) && index >= 0;
+    }
+    if (!is_read) {
+        (void)error_set(error, INVALID, "\"%.100s\" is neither a job nor a task", text);
+        return error_fix(error, "write a job's number, such as 17, or 17/3 for its task 3");
+    }
+    *task = index;
+    return OK;
+}
+
+enum status parse_job_only(const char *text, int64_t *job, struct error *error)
+{
+    int64_t task = -1;
+    TRY(parse_job(text, job, &task, error));
+    if (task >= 0) {
+        return error_set(error, INVALID, "\"%.100s\" names a task; a job is needed here", text);
+    }
+    return OK;
+}
+
+bool job_has_ended(const json_t *job)
+{
+    struct text state = field_text(job, "state");
+    return text_equal(state, TEXT("succeeded")) || text_equal(state, TEXT("failed")) ||
+           text_equal(state, TEXT("cancelled"));
+}
+
+int64_t job_tasks_ended(const json_t *job)
+{
+    const json_t *tasks = json_object_get(job, "tasks");
+    return field_int64(tasks, "succeeded") + field_int64(tasks, "failed") +
+           field_int64(tasks, "cancelled");
+}
+
+// The exit status that the record of a failed task stands for.
+static int task_exit_status(const json_t *task)
+{
+    struct text outcome = field_text(task, "outcome");
+    int64_t code = field_int64(task, "exit_code");
+    int64_t signal_number = field_int64(task, "signal");
+    if (text_equal(outcome, TEXT("walltime"))) {
+        return EXIT_WALLTIME;
+    }
+    if (text_equal(outcome, TEXT("memory")) || text_equal(outcome, TEXT("disk")) ||
+        text_equal(outcome, TEXT("pids"))) {
+        return EXIT_SIGNAL + SIGKILL;
+    }
+    if (signal_number > 0 && signal_number < 128) {
+        return EXIT_SIGNAL + (int)signal_number;
+    }
+    return code > 0 && code < 256 ? (int)code : EXIT_LODE;
+}
+
+int job_exit_status(struct connection *connection, const json_t *job)
+{
+    struct text state = field_text(job, "state");
+    if (text_equal(state, TEXT("succeeded"))) {
+        return 0;
+    }
+    if (text_equal(state, TEXT("cancelled"))) {
+        return EXIT_SIGNAL + SIGTERM;
+    }
+    AUTO_BUFFER struct buffer path = {0};
+    AUTO_JSON json_t *page = NULL;
+    struct error ignored;
+    buffer_printf(&path, "/v1/jobs/%lld/tasks?state=failed&limit=1",
+                  (long long)field_int64(job, "id"));
+    if (connection_json(connection, "GET", path.bytes, NULL, &page, &ignored) == OK) {
+        const json_t *first = json_array_get(json_object_get(page, "tasks"), 0);
+        if (first) {
+            return task_exit_status(first);
+        }
+    }
+    return task_exit_status(job);
+}
+
+int print_list(const struct options *options, const char *path, const char *things,
+               const struct table_column *columns, size_t column_count,
+               enum status (*add_row)(void *table, json_t *item, struct error *error))
+{
+    struct error error;
+    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    if (connection_open(options, &connection, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    if (options_has(options, "json")) {
+        AUTO_JSON json_t *all = NULL;
+        return connection_list_all(&connection, path, things, &all, &error) == OK
+                   ? (print_json(all) ? EXIT_SUCCESS : EXIT_FAILED)
+                   : command_fail(&error, EXIT_FAILED);
+    }
+    struct table *table = table_new(columns, column_count);
+    if (connection_list(&connection, path, things, 0, add_row, table, &error) != OK) {
+        table_free(table);
+        return command_fail(&error, EXIT_FAILED);
+    }
+    return print_table(table) ? EXIT_SUCCESS : EXIT_FAILED;
+}

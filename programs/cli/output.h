@@ -1,0 +1,60 @@
+// What commands print: JSON for programs, and words about jobs for people.
+#ifndef LODE_PROGRAMS_CLI_OUTPUT_H
+#define LODE_PROGRAMS_CLI_OUTPUT_H
+
+#include "base/json.h"
+#include "cli/connection.h"
+#include "cli/display.h"
+
+// Writes the value and a line end to standard output at once; false when nobody reads any more.
+bool print_json(const json_t *value);
+
+// Writes text to standard output at once; false when nobody reads any more.
+bool print_text(const struct buffer *text);
+
+// Writes the table as wide as the terminal and frees it.
+bool print_table(struct table *table);
+
+// GETs a list and prints it: one document of all pages for programs, else a table whose rows `add_row` makes. Returns the
+// exit status.
+int print_list(const struct options *options, const char *path, const char *things,
+               const struct table_column *columns, size_t column_count,
+               enum status (*add_row)(void *table, json_t *item, struct error *error));
+
+// Fields of answers, read leniently: an absent or foreign one is 0 or empty.
+int64_t field_int64(const json_t *object, const char *name);
+struct text field_text(const json_t *object, const char *name);
+bool field_bool(const json_t *object, const char *name);
+// A time in microseconds; 0 when it is absent.
+int64_t field_time(const json_t *object, const char *name);
+
+// Adds a cell with a size, a duration, a time relative to now; "-" for a value of 0 (of the last two).
+void table_add_bytes(struct table *table, int64_t bytes);
+void table_add_duration(struct table *table, int64_t duration_us);
+void table_add_time(struct table *table, int64_t time_us, int64_t now_us);
+
+// "JOB" or "JOB/TASK" as typed; *task is -1 without a task. INVALID otherwise.
+enum status parse_job(const char *text, int64_t *job, int64_t *task, struct error *error);
+// The same where only a job is meant.
+enum status parse_job_only(const char *text, int64_t *job, struct error *error);
+
+bool job_has_ended(const json_t *job);
+
+// How many tasks of the job have ended, in whatever way.
+int64_t job_tasks_ended(const json_t *job);
+
+// The exit status of `lode run` and `lode wait` for a job that ended: the command's; 128 and the signal; 124 for a walltime; 137 for
+// memory, disk and process limits; 143 when it was cancelled; 125 when lode could not run it. Asks the site where the
+// job's exit code does not tell.
+int job_exit_status(struct connection *connection, const json_t *job);
+#define EXIT_RUN_STATUSES                                                                          \
+    "N: The command's own exit status; of several tasks, that of the first that failed.\n"         \
+    "124: The walltime was reached.\n"                                                             \
+    "125: Lode could not run the command; standard error says why.\n"                              \
+    "126, 127: The command cannot be executed, or was not found.\n"                                \
+    "128+N: The command was ended by signal N; 137 also when it passed its memory, disk or "       \
+    "process limit.\n"                                                                             \
+    "130: Ctrl-C was typed here; the job goes on.\n"                                               \
+    "143: The job was cancelled."
+
+#endif

@@ -1,0 +1,310 @@
+#include "cli/submission.h"
+
+#include "base/hex.h"
+#include "base/memory.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "crypto/digest.h"
+#include "os/file.h"
+#include "os/random.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+enum { KEY_BYTES = 16 };
+
+// A file on its way to the site's blobs.
+struct upload {
+    const char *label;
+    int fd;
+    char digest[DIGEST_TEXT_SIZE];
+    int64_t size;
+};
+
+static void show_progress(void *context, int64_t done, int64_t total)
+{
+    progress_update(context, done, total);
+}
+
+// Brings the bytes to the site unless it has them.
+static enum status send_blob(struct connection *connection, struct upload *upload, bool is_quiet,
+                             struct error *error)
+{
+    struct digest digest;
+    TRY(digest_file(upload->fd, &digest, &upload->size, error));
+    (void)digest_to_text(&digest, upload->digest);
+    AUTO_FREE char *path = memory_format("/v1/blobs/%s", upload->digest);
+    const struct http_ask look = {.method = "HEAD", .path = path};
+    enum status status = connection_ask(connection, &look, NULL, error);
+    if (status != NOT_FOUND) {
+        return status;
+    }
+    struct progress progress;
+    progress_init(&progress, upload->label, PROGRESS_BYTES, is_quiet);
+    const struct http_ask put = {
+        .method = "PUT",
+        .path = path,
+        .content_type = "application/octet-stream",
+        .body_fd = upload->fd,
+        .has_body_fd = true,
+        .body_size = upload->size,
+        .on_progress = show_progress,
+        .context = &progress,
+    };
+    status = connection_ask(connection, &put, NULL, error);
+    progress_hide(&progress);
+    return status;
+}
+
+// "LOCAL=NAME": where the name begins; NULL without one. A name has no "/", so "a=b/c" is a path.
+static const char *name_of(const char *argument)
+{
+    const char *equals = strrchr(argument, '=');
+    return equals && equals[1] && !strchr(equals, '/') ? equals + 1 : NULL;
+}
+
+static enum status open_local(const char *path, int *fd, struct stat *found, struct error *error)
+{
+    AUTO_CLOSE int opened = open(path, O_RDONLY | O_CLOEXEC);
+    if (opened < 0) {
+        return error_set_errno(error, errno, "cannot open %s", path);
+    }
+    if (fstat(opened, found) != 0 || !S_ISREG(found->st_mode)) {
+        (void)error_set(error, INVALID, "%s is not a file", path);
+        return error_fix(error, "folders and larger data are registered: lode data add ID %s",
+                         path);
+    }
+    *fd = file_take_fd(&opened);
+    return OK;
+}
+
+// --file LOCAL[=NAME]: uploads it and adds it to the document's files.
+static enum status add_file(struct connection *connection, const char *argument, bool is_quiet,
+                            json_t *files, struct error *error)
+{
+    const char *name = name_of(argument);
+    size_t length = name ? (size_t)(name - argument) - 1 : strlen(argument);
+    AUTO_FREE char *path = memory_copy_bytes(argument, length);
+    const char *slash = strrchr(path, '/');
+    const char *shown = name ? name : slash ? slash + 1 : path;
+    struct stat found;
+    AUTO_CLOSE int fd = -1;
+    TRY(open_local(path, &fd, &found, error));
+    struct upload upload = {.label = shown, .fd = fd};
+    TRY(send_blob(connection, &upload, is_quiet, error));
+    json_t *file = json_object();
+    (void)json_object_set_new(file, "name", json_from_text(text_of(shown)));
+    (void)json_object_set_new(file, "blob", json_string(upload.digest));
+    (void)json_object_set_new(file, "executable", json_boolean(found.st_mode & S_IXUSR));
+    (void)json_array_append_new(files, file);
+    return OK;
+}
+
+// Standard input as a file without a name, so that it can be digested and then sent.
+static enum status spool_input(int *out, struct error *error)
+{
+    FILE *spool = tmpfile();
+    if (!spool) {
+        return error_set_errno(error, errno, "cannot make a temporary file");
+    }
+    char block[65536];
+    size_t got = 0;
+    bool is_written = true;
+    while (is_written && (got = fread(block, 1, sizeof(block), stdin)) > 0) {
+        is_written = fwrite(block, 1, got, spool) == got;
+    }
+    int fd = is_written && fflush(spool) == 0 ? fcntl(fileno(spool), F_DUPFD_CLOEXEC, 0) : -1;
+    enum status status = fd < 0 ? error_set_errno(error, errno, "cannot keep standard input") : OK;
+    (void)fclose(spool);
+    *out = fd;
+    return status;
+}
+
+static enum status add_items(struct connection *connection, const char *argument, bool is_quiet,
+                             json_t *document, struct error *error)
+{
+    AUTO_CLOSE int fd = -1;
+    struct stat found;
+    if (strcmp(argument, "-") == 0) {
+        TRY(spool_input(&fd, error));
+    } else {
+        TRY(open_local(argument, &fd, &found, error));
+    }
+    struct upload upload = {.label = "items", .fd = fd};
+    TRY(send_blob(connection, &upload, is_quiet, error));
+    (void)json_object_set_new(document, "items", json_string(upload.digest));
+    return OK;
+}
+
+static bool is_plain_name(const char *name)
+{
+    return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+           strlen(name);
+}
+
+// --data ID[=NAME]; an id may have "=" itself, a name has letters, digits and "._-" only.
+static void add_data(const char *argument, json_t *data)
+{
+    const char *name = name_of(argument);
+    bool has_name = name && is_plain_name(name);
+    size_t length = has_name ? (size_t)(name - argument) - 1 : strlen(argument);
+    json_t *one = json_object();
+    (void)json_object_set_new(one, "id", json_from_text((struct text){argument, length}));
+    if (has_name) {
+        (void)json_object_set_new(one, "name", json_string(name));
+    }
+    (void)json_array_append_new(data, one);
+}
+
+static enum status add_variable(const char *argument, json_t *environment, struct error *error)
+{
+    const char *equals = strchr(argument, '=');
+    size_t length = equals ? (size_t)(equals - argument) : strlen(argument);
+    AUTO_FREE char *name = memory_copy_bytes(argument, length);
+    const char *value = equals ? equals + 1 : getenv(name);
+    if (length == 0 || !value) {
+        (void)error_set(error, INVALID, "--env %.100s: the variable %s", argument,
+                        length == 0 ? "has no name" : "is not set here");
+        return error_fix(error, "--env NAME=VALUE");
+    }
+    (void)json_object_set_new(environment, name, json_from_text(text_of(value)));
+    return OK;
+}
+
+static enum status add_after(const char *argument, json_t *after, struct error *error)
+{
+    int64_t job = 0;
+    TRY(parse_job_only(argument, &job, error));
+    (void)json_array_append_new(after, json_integer(job));
+    return OK;
+}
+
+// Sets `name` to an array (or object) when something is in it.
+static void set_filled(json_t *document, const char *name, json_t *value)
+{
+    if (json_array_size(value) > 0 || json_object_size(value) > 0) {
+        (void)json_object_set_new(document, name, value);
+    } else {
+        json_decref(value);
+    }
+}
+
+static void add_integer(json_t *document, const struct options *options, const char *option,
+                        const char *field)
+{
+    if (options_has(options, option)) {
+        (void)json_object_set_new(document, field, json_integer(options_int64(options, option, 0)));
+    }
+}
+
+// A number without a fraction where it has none.
+static void set_number(json_t *document, const char *field, double number)
+{
+    bool is_whole = number == (double)(int64_t)number;
+    (void)json_object_set_new(document, field,
+                              is_whole ? json_integer((int64_t)number) : json_real(number));
+}
+
+static void add_scalars(json_t *document, const struct options *options)
+{
+    static const char *const TEXTS[] = {"name", "over", "cache"};
+    for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
+        const char *value = options_text(options, TEXTS[i], NULL);
+        if (value) {
+            (void)json_object_set_new(document, TEXTS[i], json_from_text(text_of(value)));
+        }
+    }
+    add_integer(document, options, "count", "count");
+    add_integer(document, options, "memory", "memory_bytes");
+    add_integer(document, options, "disk", "disk_bytes");
+    add_integer(document, options, "retries", "retries");
+    add_integer(document, options, "priority", "priority");
+    if (options_has(options, "cpus")) {
+        set_number(document, "cpus", options_number(options, "cpus", 1));
+    }
+    if (options_has(options, "walltime")) {
+        set_number(document, "walltime_seconds",
+                   (double)options_int64(options, "walltime", 0) / 1e6);
+    }
+    if (options_has(options, "network")) {
+        (void)json_object_set_new(document, "network", json_true());
+    }
+    if (options_has(options, "stream")) {
+        (void)json_object_set_new(document, "mode", json_string("stream"));
+    }
+}
+
+// The parts that need no site.
+static enum status add_lists(json_t *document, const struct options *options, struct error *error)
+{
+    json_t *command = json_array();
+    for (size_t i = 0; i < options->operand_count; i++) {
+        (void)json_array_append_new(command, json_from_text(text_of(options->operands[i])));
+    }
+    (void)json_object_set_new(document, "command", command);
+    AUTO_JSON json_t *data = json_array();
+    AUTO_JSON json_t *outputs = json_array();
+    AUTO_JSON json_t *environment = json_object();
+    AUTO_JSON json_t *after = json_array();
+    const char *value = NULL;
+    for (size_t at = 0; (value = options_next(options, "data", &at));) {
+        add_data(value, data);
+    }
+    for (size_t at = 0; (value = options_next(options, "output", &at));) {
+        (void)json_array_append_new(outputs, json_from_text(text_of(value)));
+    }
+    for (size_t at = 0; (value = options_next(options, "env", &at));) {
+        TRY(add_variable(value, environment, error));
+    }
+    for (size_t at = 0; (value = options_next(options, "after", &at));) {
+        TRY(add_after(value, after, error));
+    }
+    set_filled(document, "data", json_incref(data));
+    set_filled(document, "outputs", json_incref(outputs));
+    set_filled(document, "environment", json_incref(environment));
+    set_filled(document, "after", json_incref(after));
+    return OK;
+}
+
+static enum status add_uploads(struct connection *connection, json_t *document,
+                               const struct options *options, bool is_quiet, struct error *error)
+{
+    AUTO_JSON json_t *files = json_array();
+    const char *value = NULL;
+    for (size_t at = 0; (value = options_next(options, "file", &at));) {
+        TRY(add_file(connection, value, is_quiet, files, error));
+    }
+    set_filled(document, "files", json_incref(files));
+    const char *items = options_text(options, "items", NULL);
+    return items ? add_items(connection, items, is_quiet, document, error) : OK;
+}
+
+enum status submission_make(struct connection *connection, const struct options *options,
+                            bool is_quiet, json_t **job, struct error *error)
+{
+    AUTO_JSON json_t *document = json_object();
+    add_scalars(document, options);
+    TRY(add_lists(document, options, error));
+    TRY(add_uploads(connection, document, options, is_quiet, error));
+    unsigned char random[KEY_BYTES];
+    char key[2 * KEY_BYTES + 1];
+    random_fill(random, sizeof(random));
+    hex_encode(random, sizeof(random), key);
+    AUTO_BUFFER struct buffer body = {0};
+    AUTO_BUFFER struct buffer answer = {0};
+    json_write(document, false, &body);
+    const struct http_ask ask = {
+        .method = "POST",
+        .path = "/v1/jobs",
+        .body = buffer_text(&body),
+        .idempotency_key = key,
+    };
+    TRY(connection_ask(connection, &ask, &answer, error));
+    TRY(json_parse(buffer_text(&answer), job, error));
+    if (field_int64(*job, "id") <= 0) {
+        json_decref(TAKE(*job));
+        return error_set(error, CORRUPT, "the site's answer names no job");
+    }
+    return OK;
+}

@@ -1,0 +1,75 @@
+// From the options of `lode run` and `lode submit` to a job of the site: the document, the blobs, the request.
+#ifndef LODE_PROGRAMS_CLI_SUBMISSION_H
+#define LODE_PROGRAMS_CLI_SUBMISSION_H
+
+#include "cli/command.h"
+#include "cli/connection.h"
+
+// The options that describe a job; both commands have them.
+#define SUBMISSION_OPTIONS                                                                           \
+    {"data",                                                                                         \
+     'd',                                                                                            \
+     OPTION_LIST,                                                                                    \
+     "ID[=NAME]",                                                                                    \
+     "bind a dataset read-only at /data/NAME (default: the last part of its id)",                    \
+     NULL},                                                                                          \
+        {"over", 0, OPTION_TEXT, "ID", "one task for each file of a dataset: {file} in the command", \
+         NULL},                                                                                      \
+        {"count", 'n', OPTION_COUNT, "N", "N tasks: {index} in the command, from 0", NULL},          \
+        {"items",                                                                                    \
+         0,                                                                                          \
+         OPTION_TEXT,                                                                                \
+         "FILE",                                                                                     \
+         "one task for each line of a local file (-: standard input): {} in the command",            \
+         NULL},                                                                                      \
+        {"file",                                                                                     \
+         'f',                                                                                        \
+         OPTION_LIST,                                                                                \
+         "LOCAL[=NAME]",                                                                             \
+         "put a local file into the working folder of each task",                                    \
+         NULL},                                                                                      \
+        {"output", 'o', OPTION_LIST, "GLOB", "keep these files of the working folder", NULL},        \
+        {"env",                                                                                      \
+         'e',                                                                                        \
+         OPTION_LIST,                                                                                \
+         "NAME=VALUE",                                                                               \
+         "set a variable; NAME alone takes its value from here",                                     \
+         NULL},                                                                                      \
+        {"cpus", 'c', OPTION_NUMBER, "N", "cores of each task (default: 1)", NULL},                  \
+        {"memory", 'm', OPTION_BYTES, "SIZE", "memory of each task (default: 1G)", NULL},            \
+        {"disk", 0, OPTION_BYTES, "SIZE", "disk space of each task (default: 10G)", NULL},           \
+        {"walltime", 't', OPTION_DURATION, "TIME", "the longest a task may take (default: 1d)",      \
+         NULL},                                                                                      \
+        {"retries", 'r', OPTION_COUNT, "N", "run a failed task again up to N times (default: 0)",    \
+         NULL},                                                                                      \
+        {"priority",                                                                                 \
+         0,                                                                                          \
+         OPTION_INTEGER,                                                                             \
+         "N",                                                                                        \
+         "from -100 to 100, before your other jobs (default: 0)",                                    \
+         NULL},                                                                                      \
+        {"network", 0, OPTION_FLAG, NULL, "give tasks the network of the machine", NULL},            \
+        {"after", 0, OPTION_LIST, "JOB", "start when this job has succeeded", NULL},                 \
+        {"cache",                                                                                    \
+         0,                                                                                          \
+         OPTION_TEXT,                                                                                \
+         "HOW",                                                                                      \
+         "use what was computed before, compute it again (refresh), or neither read nor keep "       \
+         "(off)",                                                                                    \
+         "use|refresh|off"},                                                                         \
+        {"stream",                                                                                   \
+         0,                                                                                          \
+         OPTION_FLAG,                                                                                \
+         NULL,                                                                                       \
+         "start the command once per core; it reads one item a line and answers with one line",      \
+         NULL},                                                                                      \
+    {                                                                                                \
+        "name", 0, OPTION_TEXT, "NAME", "a name for lists of jobs", NULL                             \
+    }
+
+// Uploads the files and creates the job; *job is its document (a new reference). On a patient connection the request is
+// repeated, under the same key, until the site has answered.
+enum status submission_make(struct connection *connection, const struct options *options,
+                            bool is_quiet, json_t **job, struct error *error);
+
+#endif

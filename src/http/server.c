@@ -312,8 +312,14 @@ enum status http_server_start(const struct http_server_options *options, struct 
                               struct error *error)
 {
     struct http_server *server = server_new(options);
+    if (options->started) {
+        *options->started = server;
+    }
     enum status status = prepare(server, options, error);
     if (status != OK) {
+        if (options->started) {
+            *options->started = NULL;
+        }
         for (size_t i = 0; i < server->loop_count; i++) {
             loop_join(server->loops[i]);
         }

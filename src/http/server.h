@@ -28,10 +28,11 @@ struct http_request {
     struct text method;
     struct text path;  // As sent, percent-encoded, without the query.
     struct text query; // As sent, without "?"; empty when there is none.
-    struct text parameters[HTTP_PARAMETERS_MAX]; // The pattern's {names} in order, percent-decoded; may hold any byte.
-    struct text body;         // Empty for sink routes.
-    struct text peer_address; // "127.0.0.1"
-    const char *peer_key;     // Fingerprint of the client certificate ("sha256:..."), NULL without one.
+    struct text parameters
+        [HTTP_PARAMETERS_MAX]; // The pattern's {names} in order, percent-decoded; may hold any byte.
+    struct text body;          // Empty for sink routes.
+    struct text peer_address;  // "127.0.0.1"
+    const char *peer_key; // Fingerprint of the client certificate ("sha256:..."), NULL without one.
     const struct http_route *route; // The one that fits: an entry of the server's table.
 };
 
@@ -53,7 +54,8 @@ struct http_response {
     const struct http_field *fields;
     size_t field_count;
     struct text body;
-    bool is_file;        // Sends bytes [file_from, file_from + file_length) of file_fd, which the server closes.
+    bool
+        is_file; // Sends bytes [file_from, file_from + file_length) of file_fd, which the server closes.
     int file_fd;
     int64_t file_from;
     int64_t file_length;
@@ -72,7 +74,8 @@ void http_stream_end(struct http_exchange *exchange);
 // exchange stays valid and must still be answered. Set it from within the handler.
 void http_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context);
 
-typedef void http_handler(struct http_request *request, void *context); // A function type, for the table.
+typedef void http_handler(struct http_request *request,
+                          void *context); // A function type, for the table.
 
 // Where a large body goes, piece by piece, on the loop's thread. `begin` may refuse by answering the exchange itself and
 // returning NULL; otherwise it returns the state for the others. `end` is called once when the body is complete and must
@@ -86,29 +89,35 @@ struct http_sink {
 };
 
 struct http_route {
-    const char *method;  // "GET" serves HEAD too.
-    const char *pattern; // "/v1/jobs/{id}"; a last "{name...}" takes the rest of the path with its slashes.
+    const char *method; // "GET" serves HEAD too.
+    const char *
+        pattern; // "/v1/jobs/{id}"; a last "{name...}" takes the rest of the path with its slashes.
     http_handler *handle;
     const struct http_sink *sink; // Instead of `handle`, for bodies of any size.
-    size_t body_max;     // For `handle`; 0: no body allowed. At most HTTP_BODY_SMALL_MAX. Larger bodies get 413.
+    size_t
+        body_max; // For `handle`; 0: no body allowed. At most HTTP_BODY_SMALL_MAX. Larger bodies get 413.
 };
 
 struct http_server_options {
-    const char *address;      // "127.0.0.1:7733", "[::1]:0"; port 0 picks a free one. NULL: use the sockets of `fds`.
-    const int *fds;           // Listening sockets handed over (socket activation).
+    const char *
+        address; // "127.0.0.1:7733", "[::1]:0"; port 0 picks a free one. NULL: use the sockets of `fds`.
+    const int *fds; // Listening sockets handed over (socket activation).
     size_t fd_count;
-    const char *key_path;     // PEM; NULL: plain HTTP (tests and measurements).
+    const char *key_path; // PEM; NULL: plain HTTP (tests and measurements).
     const char *certificate_path;
-    unsigned loops;           // 0: one per core.
+    unsigned loops;                  // 0: one per core.
     const struct http_route *routes; // Must outlive the server.
     size_t route_count;
-    void *context;            // Handed to the handlers and sinks.
+    void *context; // Handed to the handlers and sinks.
     // Called for what no route serves, for oversized bodies and other refusals of the server itself (400, 404, 405, 408,
     // 413, 431, 501 ...): fills in the problem body. NULL: a plain text body.
-    void (*problem)(int code, const char *detail, const char *fix, struct buffer *body, const char **content_type);
+    void (*problem)(int code, const char *detail, const char *fix, struct buffer *body,
+                    const char **content_type);
     int64_t header_timeout_us; // Absolute, from the first byte (or the TLS handshake); 0: 10 s.
     int64_t idle_timeout_us;   // Between requests; 0: 120 s.
-    unsigned connections_max;  // 0: 20000.
+    struct http_server *
+        *started; // Set to the server before the first request can come; NULL: not wanted.
+    unsigned connections_max; // 0: 20000.
 };
 
 // Starts to listen; *out is running already. Errors: address in use (with the way out), key unreadable.

@@ -1,0 +1,227 @@
+// This machine's worker: a child process that a thread watches over.
+//
+// The worker decides by a lock of its folder whether it is the only one: it ends with status 0 at once when a worker of an earlier
+// life of the site serves there. So the thread starts one, waits for its end, and looks again after a while.
+#include "executor/executor.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/poll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    BACK_OFF_FIRST_MS = 200,
+    BACK_OFF_MAX_MS = 30000,
+    TAKEN_RETRY_MS = 2000, // Another worker serves the folder: look again after so long.
+    HEALTHY_US =
+        10000000, // A worker that lived so long was well; its end starts the back-off anew.
+    WORKER_EXIT_SANDBOX = 3, // `lode worker` cannot make sandboxes here.
+    ARGUMENTS_MAX = 20,
+};
+
+struct executor {
+    char *program;
+    char *directory;
+    char *site_file;
+    char *token_file;
+    char *name;
+    char *sandbox;
+    char cpus[24];
+    void (*report)(void *context, const char *problem, const char *change);
+    void *context;
+    pthread_t thread;
+    int stop_fd;      // Readable once the executor is to stop.
+    int64_t grace_us; // Written before stop_fd, read after.
+};
+
+static enum status start_worker(struct executor *executor, pid_t *pid, int *pid_fd)
+{
+    char *arguments[ARGUMENTS_MAX] = {
+        executor->program,
+        "worker",
+        "--site-file",
+        executor->site_file,
+        "--token-file",
+        executor->token_file,
+        "--directory",
+        executor->directory,
+        "--cpus",
+        executor->cpus,
+        "--name",
+        executor->name,
+        "--sandbox",
+        executor->sandbox,
+        NULL,
+    };
+    posix_spawnattr_t attributes;
+    sigset_t all;
+    sigset_t none;
+    (void)sigfillset(&all);
+    (void)sigemptyset(&none);
+    (void)posix_spawnattr_init(&attributes);
+    (void)posix_spawnattr_setsigdefault(&attributes, &all);
+    (void)posix_spawnattr_setsigmask(&attributes, &none);
+    (void)posix_spawnattr_setpgroup(&attributes, 0);
+    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+                                                    POSIX_SPAWN_SETPGROUP);
+    int failed = posix_spawn(pid, executor->program, NULL, &attributes, arguments, environ);
+    (void)posix_spawnattr_destroy(&attributes);
+    if (failed != 0) {
+        return UNAVAILABLE;
+    }
+    *pid_fd = (int)syscall(SYS_pidfd_open, *pid, 0);
+    return OK;
+}
+
+// Waits for the stop or for `fd` (-1: none), up to `timeout_ms` (-1: for ever). True when it is to stop.
+static bool wait_for_stop(struct executor *executor, int fd, int timeout_ms)
+{
+    struct pollfd fds[2] = {{.fd = executor->stop_fd, .events = POLLIN},
+                            {.fd = fd, .events = POLLIN}};
+    while (poll(fds, 2, timeout_ms) < 0 && errno == EINTR) {
+    }
+    return (fds[0].revents & POLLIN) != 0;
+}
+
+static void end_worker(struct executor *executor, pid_t pid, int pid_fd)
+{
+    (void)kill(pid, SIGTERM);
+    struct pollfd ended = {.fd = pid_fd, .events = POLLIN};
+    if (poll(&ended, 1, (int)(executor->grace_us / 1000)) <= 0) {
+        (void)kill(pid, SIGKILL);
+    }
+    (void)waitpid(pid, NULL, 0);
+}
+
+static void report(const struct executor *executor, const char *problem, const char *change)
+{
+    if (executor->report) {
+        executor->report(executor->context, problem, change);
+    }
+}
+
+// Says what the worker's end means; returns after how many milliseconds to start the next one.
+static int judge_end(const struct executor *executor, int status, int64_t lived_us, int back_off_ms)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        return TAKEN_RETRY_MS;
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_SANDBOX) {
+        report(executor,
+               "this machine's worker does not run: bubblewrap (bwrap) is missing or may not make "
+               "namespaces here",
+               "install bubblewrap or allow user namespaces, or start the site with --sandbox none "
+               "if its users are to be trusted");
+        return BACK_OFF_MAX_MS;
+    }
+    if (lived_us < HEALTHY_US) {
+        report(executor, "this machine's worker ended soon after its start",
+               "look at the site's log for what it said");
+    }
+    return back_off_ms;
+}
+
+// One life of a worker. True when the executor is to stop.
+static bool run_worker(struct executor *executor, int *back_off_ms)
+{
+    pid_t pid = 0;
+    int pid_fd = -1;
+    int64_t began_us = clock_steady_us();
+    if (start_worker(executor, &pid, &pid_fd) != OK) {
+        report(executor, "this machine's worker cannot be started",
+               "is the program still installed?");
+        return wait_for_stop(executor, -1, BACK_OFF_MAX_MS);
+    }
+    if (wait_for_stop(executor, pid_fd, -1)) {
+        end_worker(executor, pid, pid_fd);
+        (void)close(pid_fd);
+        return true;
+    }
+    (void)close(pid_fd);
+    int status = 0;
+    (void)waitpid(pid, &status, 0);
+    int64_t lived_us = clock_steady_us() - began_us;
+    *back_off_ms = lived_us >= HEALTHY_US ? BACK_OFF_FIRST_MS : *back_off_ms;
+    int pause_ms = judge_end(executor, status, lived_us, *back_off_ms);
+    *back_off_ms = *back_off_ms * 2 < BACK_OFF_MAX_MS ? *back_off_ms * 2 : BACK_OFF_MAX_MS;
+    return wait_for_stop(executor, -1, pause_ms);
+}
+
+static void *watch(void *context)
+{
+    struct executor *executor = context;
+    int back_off_ms = BACK_OFF_FIRST_MS;
+    while (!run_worker(executor, &back_off_ms)) {
+    }
+    return NULL;
+}
+
+static void free_executor(struct executor *executor)
+{
+    if (executor->stop_fd >= 0) {
+        (void)close(executor->stop_fd);
+    }
+    free(executor->program);
+    free(executor->directory);
+    free(executor->site_file);
+    free(executor->token_file);
+    free(executor->name);
+    free(executor->sandbox);
+    free(executor);
+}
+
+static enum status local_start(const struct executor_options *options, struct executor **out,
+                               struct error *error)
+{
+    if (access(options->program, X_OK) != 0) {
+        return error_set_errno(error, errno, "cannot run %s", options->program);
+    }
+    struct executor *executor = NEW(struct executor);
+    executor->program = memory_copy_string(options->program);
+    executor->directory = memory_copy_string(options->directory);
+    executor->site_file = memory_copy_string(options->site_file);
+    executor->token_file = memory_copy_string(options->token_file);
+    executor->name = memory_copy_string(options->name);
+    executor->sandbox = memory_copy_string(options->sandbox);
+    executor->report = options->report;
+    executor->context = options->context;
+    (void)snprintf(executor->cpus, sizeof executor->cpus, "%lld", (long long)options->cpus);
+    executor->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (executor->stop_fd < 0 || pthread_create(&executor->thread, NULL, watch, executor) != 0) {
+        enum status status = error_set_errno(error, errno, "cannot start a thread for the worker");
+        free_executor(executor);
+        return status;
+    }
+    *out = executor;
+    return OK;
+}
+
+static void local_stop(struct executor *executor, int64_t grace_us)
+{
+    if (!executor) {
+        return;
+    }
+    executor->grace_us = grace_us;
+    uint64_t one = 1;
+    ssize_t written = write(executor->stop_fd, &one, sizeof one);
+    (void)written; // An eventfd takes the first write always.
+    (void)pthread_join(executor->thread, NULL);
+    free_executor(executor);
+}
+
+const struct executor_ops EXECUTOR_LOCAL = {
+    .name = "local",
+    .start = local_start,
+    .stop = local_stop,
+};

@@ -6,14 +6,14 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "os/file.h"
+#include "os/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/poll.h>
 #include <sys/syscall.h>
@@ -27,7 +27,6 @@ enum {
     HEALTHY_US =
         10000000, // A worker that lived so long was well; its end starts the back-off anew.
     WORKER_EXIT_SANDBOX = 3, // `lode worker` cannot make sandboxes here.
-    ARGUMENTS_MAX = 20,
 };
 
 struct executor {
@@ -47,7 +46,8 @@ struct executor {
 
 static enum status start_worker(struct executor *executor, pid_t *pid, int *pid_fd)
 {
-    char *arguments[ARGUMENTS_MAX] = {
+    // process_start takes what execve takes, and like that it changes none of them.
+    const char *arguments[] = {
         executor->program,
         "worker",
         "--site-file",
@@ -64,22 +64,16 @@ static enum status start_worker(struct executor *executor, pid_t *pid, int *pid_
         executor->sandbox,
         NULL,
     };
-    posix_spawnattr_t attributes;
-    sigset_t all;
-    sigset_t none;
-    (void)sigfillset(&all);
-    (void)sigemptyset(&none);
-    (void)posix_spawnattr_init(&attributes);
-    (void)posix_spawnattr_setsigdefault(&attributes, &all);
-    (void)posix_spawnattr_setsigmask(&attributes, &none);
-    (void)posix_spawnattr_setpgroup(&attributes, 0);
-    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-                                                    POSIX_SPAWN_SETPGROUP);
-    int failed = posix_spawn(pid, executor->program, NULL, &attributes, arguments, environ);
-    (void)posix_spawnattr_destroy(&attributes);
-    if (failed != 0) {
-        return UNAVAILABLE;
-    }
+    AUTO_CLOSE int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const int descriptors[] = {nothing, STDERR_FILENO, STDERR_FILENO};
+    struct process_options options = {
+        .program = executor->program,
+        .arguments = (char *const *)(uintptr_t)arguments,
+        .environment = environ,
+        .descriptors = descriptors,
+        .descriptor_count = sizeof descriptors / sizeof descriptors[0],
+    };
+    TRY(process_start(&options, pid, NULL));
     *pid_fd = (int)syscall(SYS_pidfd_open, *pid, 0);
     return OK;
 }

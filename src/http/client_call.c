@@ -1,0 +1,343 @@
+#include "http/client_call.h"
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "os/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <unistd.h>
+
+enum {
+    ANSWER_SIZE_MAX = 64 << 20,
+    BLOCK_SIZE = 512 << 10, // Of large transfers.
+    PROGRESS_US = 250000,
+    PROBLEM_SIZE_MAX = 1 << 20,
+};
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *context)
+{
+    struct http_call *call = context;
+    struct text line = {bytes, size * count};
+    if (text_starts_with(line, TEXT("HTTP/"))) {
+        // An answer begins; a 100 (Continue) may have come before it.
+        int64_t code = 0;
+        size_t space = text_find_byte(line, 0, ' ');
+        (void)text_to_int64(text_slice(line, space + 1, space + 4), &code);
+        call->code = (int)code;
+        return line.length;
+    }
+    size_t colon = text_find_byte(line, 0, ':');
+    if (call->code < 200 || colon == line.length) {
+        return line.length;
+    }
+    struct text name = text_slice(line, 0, colon);
+    struct text value = text_trim(text_slice(line, colon + 1, line.length));
+    struct buffer *kept = text_equal_no_case(name, TEXT("content-type")) ? &call->content_type
+                          : text_equal_no_case(name, TEXT("location"))   ? &call->location
+                                                                         : NULL;
+    if (kept) {
+        buffer_clear(kept);
+        buffer_append_text(kept, value);
+    }
+    if (call->ask.on_header) {
+        call->ask.on_header(call->ask.context, name, value);
+    }
+    return line.length;
+}
+
+static size_t on_data(char *bytes, size_t size, size_t count, void *context)
+{
+    struct http_call *call = context;
+    struct text data = {bytes, size * count};
+    if (call->ask.on_data && call->code < 400) {
+        call->is_stopped = !call->ask.on_data(call->ask.context, data);
+        return call->is_stopped ? 0 : data.length;
+    }
+    buffer_append_text(&call->answer_body, data);
+    return call->answer_body.is_overflown ? 0 : data.length;
+}
+
+static size_t on_read(char *room, size_t size, size_t count, void *context)
+{
+    struct http_call *call = context;
+    int64_t left = call->ask.body_size - call->body_offset;
+    size_t most = size * count;
+    most = left < (int64_t)most ? (size_t)left : most;
+    ssize_t got;
+    do {
+        got = pread(call->ask.body_fd, room, most, call->body_offset);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0 || (got == 0 && most > 0)) {
+        return CURL_READFUNC_ABORT; // It cannot be read, or has become shorter.
+    }
+    call->body_offset += got;
+    return (size_t)got;
+}
+
+// libcurl sends the body again when a connection that it had kept turns out to be closed.
+static int on_seek(void *context, curl_off_t offset, int origin)
+{
+    struct http_call *call = context;
+    if (origin != SEEK_SET || offset < 0 || offset > call->ask.body_size) {
+        return CURL_SEEKFUNC_FAIL;
+    }
+    call->body_offset = offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
+{
+    struct http_call *call = context;
+    int64_t now_us = clock_steady_us();
+    if (now_us - call->progress_at_us >= PROGRESS_US) {
+        call->progress_at_us = now_us;
+        bool is_up = call->ask.has_body_fd;
+        int64_t total = is_up ? up_total : down_total;
+        call->ask.on_progress(call->ask.context, is_up ? up : down, total > 0 ? total : -1);
+    }
+    return 0;
+}
+
+// libcurl's options are set by a variadic function that fails only for lack of memory or for programmers' errors.
+#define SET(option, value) assert(curl->easy_setopt(easy, CURLOPT_##option, value) == CURLE_OK)
+
+static enum status add_field(const struct curl_library *curl, struct http_call *call,
+                             const char *name, const char *value, struct error *error)
+{
+    if (!value) {
+        return OK;
+    }
+    if (text_has_control(text_of(value))) {
+        return error_set(error, INVALID, "the value of the field %s holds a control character",
+                         name);
+    }
+    AUTO_FREE char *line = memory_format("%s: %s", name, value);
+    struct curl_slist *longer = curl->slist_append(call->fields, line);
+    assert(longer);
+    call->fields = longer;
+    return OK;
+}
+
+static enum status add_fields(const struct call_settings *settings, struct http_call *call,
+                              const struct http_ask *ask, struct error *error)
+{
+    const struct curl_library *curl = settings->curl;
+    bool has_body = ask->body.length > 0 || ask->has_body_fd;
+    const char *content_type = ask->content_type ? ask->content_type : "application/json";
+    AUTO_FREE char *bearer = settings->token ? memory_format("Bearer %s", settings->token) : NULL;
+    call->fields = curl->slist_append(NULL, "Expect:"); // Never wait for a 100 (Continue).
+    assert(call->fields);
+    TRY(add_field(curl, call, "Authorization", bearer, error));
+    TRY(add_field(curl, call, "Content-Type", has_body ? content_type : NULL, error));
+    TRY(add_field(curl, call, "Idempotency-Key", ask->idempotency_key, error));
+    TRY(add_field(curl, call, "Range", ask->range, error));
+    return add_field(curl, call, "Last-Event-ID", ask->last_event_id, error);
+}
+
+static void set_connection(const struct call_settings *settings, CURL *easy)
+{
+    const struct curl_library *curl = settings->curl;
+    int64_t connect_us = settings->connect_timeout_us;
+    SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(PROTOCOLS_STR, "http,https");
+    SET(PROXY, "");
+    SET(NOSIGNAL, 1L);
+    SET(TCP_NODELAY, 1L);
+    SET(TCP_KEEPALIVE, 1L);
+    SET(USERAGENT, "lode/" LODE_VERSION);
+    SET(CONNECTTIMEOUT_MS, (long)((connect_us + 999) / 1000));
+    if (settings->pin) {
+        // The key itself is what is trusted, whatever its certificate says.
+        SET(PINNEDPUBLICKEY, settings->pin);
+        SET(SSL_VERIFYPEER, 0L);
+        SET(SSL_VERIFYHOST, 0L);
+    }
+    if (settings->key_path) {
+        SET(SSLKEY, settings->key_path);
+        SET(SSLCERT, settings->certificate_path);
+    }
+}
+
+static void set_body(const struct curl_library *curl, struct http_call *call)
+{
+    CURL *easy = call->easy;
+    const struct http_ask *ask = &call->ask;
+    bool is_post = strcmp(ask->method, "POST") == 0;
+    if (ask->has_body_fd) {
+        SET(UPLOAD, 1L);
+        SET(INFILESIZE_LARGE, (curl_off_t)ask->body_size);
+        SET(READFUNCTION, on_read);
+        SET(READDATA, call);
+        SET(SEEKFUNCTION, on_seek);
+        SET(SEEKDATA, call);
+        SET(UPLOAD_BUFFERSIZE, (long)BLOCK_SIZE);
+    } else if (ask->body.length > 0 || is_post) {
+        SET(POSTFIELDSIZE_LARGE, (curl_off_t)ask->body.length);
+        SET(POSTFIELDS, call->body ? call->body : "");
+    }
+    if (strcmp(ask->method, "HEAD") == 0) {
+        SET(NOBODY, 1L);
+    } else if (strcmp(ask->method, "GET") != 0 || ask->body.length > 0) {
+        SET(CUSTOMREQUEST, ask->method);
+    }
+}
+
+static void set_answer(const struct curl_library *curl, struct http_call *call)
+{
+    CURL *easy = call->easy;
+    SET(ERRORBUFFER, call->detail);
+    SET(PRIVATE, call);
+    SET(HEADERFUNCTION, on_header);
+    SET(HEADERDATA, call);
+    SET(WRITEFUNCTION, on_data);
+    SET(WRITEDATA, call);
+    if (call->ask.on_data) {
+        SET(BUFFERSIZE, (long)BLOCK_SIZE);
+    }
+    if (call->ask.on_progress) {
+        SET(NOPROGRESS, 0L);
+        SET(XFERINFOFUNCTION, on_progress);
+        SET(XFERINFODATA, call);
+    }
+    if (call->ask.timeout_us > 0) {
+        SET(TIMEOUT_MS, (long)((call->ask.timeout_us + 999) / 1000));
+    }
+}
+
+struct http_call *call_new(const struct call_settings *settings, CURL *easy,
+                           const struct http_ask *ask)
+{
+    const struct curl_library *curl = settings->curl;
+    struct http_call *call = NEW(struct http_call);
+    call->ask = *ask;
+    call->easy = easy;
+    if (ask->path[0] != '/' || text_has_control(text_of(ask->path)) || strchr(ask->path, ' ')) {
+        (void)error_set(&call->refusal, INVALID, "\"%.200s\" is not an encoded path", ask->path);
+        return call;
+    }
+    if (add_fields(settings, call, ask, &call->refusal) != OK) {
+        return call;
+    }
+    AUTO_FREE char *url = memory_format("%s%s", settings->base_url, ask->path);
+    call->body = ask->body.length > 0 ? text_copy(ask->body) : NULL;
+    buffer_init(&call->answer_body,
+                ask->answer_size_max > 0 ? ask->answer_size_max : ANSWER_SIZE_MAX);
+    set_connection(settings, easy);
+    set_answer(curl, call);
+    set_body(curl, call);
+    SET(URL, url);
+    SET(HTTPHEADER, call->fields);
+    return call;
+}
+
+void call_free(const struct curl_library *curl, struct http_call *call)
+{
+    curl->slist_free_all(call->fields);
+    buffer_done(&call->answer_body);
+    buffer_done(&call->content_type);
+    buffer_done(&call->location);
+    free(call->body);
+    free(call);
+}
+
+// The text without control characters, lest a server's words move the cursor of a terminal.
+static char *printable(struct text text)
+{
+    char *copy = text_copy(text);
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char byte = (unsigned char)copy[i];
+        copy[i] = (char)(byte < 0x20 || byte == 0x7F ? ' ' : byte);
+    }
+    return copy;
+}
+
+// The words of a problem document (RFC 9457), or none.
+static void read_problem(struct text body, enum status status, int code, struct error *error)
+{
+    AUTO_JSON json_t *problem = NULL;
+    struct text detail = TEXT_NONE;
+    struct text fix = TEXT_NONE;
+    if (body.length <= PROBLEM_SIZE_MAX && json_parse(body, &problem, NULL) == OK) {
+        detail = json_text(json_object_get(problem, "detail"));
+        detail = detail.length > 0 ? detail : json_text(json_object_get(problem, "title"));
+        fix = json_text(json_object_get(problem, "fix"));
+    }
+    if (detail.length == 0) {
+        (void)error_set(error, status, "the server answered with status %d", code);
+        return;
+    }
+    AUTO_FREE char *words = printable(detail);
+    AUTO_FREE char *way_out = printable(fix);
+    (void)error_set(error, status, "%s", words);
+    (void)error_fix(error, "%s", way_out);
+}
+
+static enum status judge_failure(const struct http_call *call, CURLcode result, const char *reason,
+                                 struct error *error)
+{
+    const char *words = call->detail[0] ? call->detail : reason;
+    if (call->is_stopped) {
+        return error_set(error, CONFLICT, "the transfer was stopped");
+    }
+    if (call->answer_body.is_overflown) {
+        return error_set(error, QUOTA, "the answer is larger than %zu bytes",
+                         call->answer_body.max);
+    }
+    switch ((int)result) {
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+        (void)error_set(error, DENIED, "the server's key is not the one that is known for it");
+        return error_fix(error, "if the site was set up anew, log in again: lode login URL");
+    case CURLE_PEER_FAILED_VERIFICATION:
+        (void)error_set(error, DENIED, "the server's certificate cannot be verified: %s", words);
+        return error_fix(error, "log in to store its key: lode login URL");
+    case CURLE_OPERATION_TIMEDOUT:
+        return error_set(error, TIMEOUT, "no answer in time: %s", words);
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return error_set(error, INVALID, "the server's address is not usable: %s", words);
+    case CURLE_ABORTED_BY_CALLBACK:
+        return error_set(error, INTERNAL, "cannot read the file that is being sent");
+    case CURLE_SSL_CERTPROBLEM:
+        return error_set(error, INVALID, "cannot use the client certificate: %s", words);
+    default:
+        (void)error_set(error, UNAVAILABLE, "cannot reach the server: %s", words);
+        return error_fix(error, "see whether the site is running: lode status");
+    }
+}
+
+void call_judge(struct http_call *call, CURLcode result, const struct curl_library *curl,
+                struct http_answer *answer)
+{
+    *answer = (struct http_answer){
+        .code = call->code,
+        .body = buffer_text(&call->answer_body),
+        .content_type = buffer_text(&call->content_type),
+        .location = buffer_text(&call->location),
+    };
+    if (call->refusal.status != OK) {
+        answer->status = call->refusal.status;
+        answer->error = call->refusal;
+        return;
+    }
+    if (result != CURLE_OK) {
+        answer->code = 0;
+        answer->status = judge_failure(call, result, curl->easy_strerror(result), &answer->error);
+        return;
+    }
+    answer->status = status_from_http(call->code);
+    if (answer->status != OK) {
+        read_problem(answer->body, answer->status, call->code, &answer->error);
+    }
+    if (call->ask.on_progress && answer->status == OK) {
+        call->progress_at_us = 0;
+        int64_t moved = call->body_offset;
+        curl_off_t down = 0;
+        if (!call->ask.has_body_fd) {
+            (void)curl->easy_getinfo(call->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
+            moved = down;
+        }
+        call->ask.on_progress(call->ask.context, moved, moved);
+    }
+}

@@ -64,7 +64,7 @@ static void abandon_exchange(struct connection *connection)
 static int64_t wanted_deadline(const struct connection *connection, enum deadline_kind *kind)
 {
     const struct http_server *server = connection->loop->server;
-    bool is_sending = connection_has_unsent(connection);
+    bool is_sending = http_connection_has_unsent(connection);
     *kind = DEADLINE_IDLE;
     switch (connection->phase) {
     case PHASE_HANDSHAKE:
@@ -154,7 +154,7 @@ static void settle(struct connection *connection)
 
 static void refuse(struct connection *connection, const struct refusal *refusal)
 {
-    connection_refuse(connection, refusal, NULL);
+    http_connection_refuse(connection, refusal, NULL);
 }
 
 static bool on_body(void *context, struct text bytes)
@@ -217,7 +217,7 @@ static bool begin_body(struct connection *connection)
         int result =
             evbuffer_add_printf(connection->transport.output, "HTTP/1.1 100 Continue\r\n\r\n");
         assert(result > 0);
-        connection_send(connection);
+        http_connection_send(connection);
     }
     return true;
 }
@@ -252,10 +252,10 @@ static bool find_route(struct connection *connection)
         exchange->request.route = connection->route;
         return true;
     case ROUTER_NO_PATH:
-        connection_refuse(connection, &NO_PATH, NULL);
+        http_connection_refuse(connection, &NO_PATH, NULL);
         break;
     case ROUTER_NO_METHOD:
-        connection_refuse(connection, &NO_METHOD, allowed);
+        http_connection_refuse(connection, &NO_METHOD, allowed);
         break;
     }
     return false;
@@ -416,7 +416,7 @@ static void read_on(struct connection *connection)
             return;
         }
         if (result == TRANSPORT_CLOSED && !connection->exchange &&
-            connection_has_unsent(connection)) {
+            http_connection_has_unsent(connection)) {
             connection->phase = PHASE_CLOSING; // It has ended its side, and still reads.
             return;
         }
@@ -473,7 +473,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
     if (connection->phase == PHASE_HANDSHAKE) {
         (void)shake_hands(connection);
     } else {
-        connection_send(connection);
+        http_connection_send(connection);
         advance_with_input(connection);
     }
     settle(connection);
@@ -496,7 +496,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
         return;
     }
     bool is_late_head = connection->phase == PHASE_HEAD && connection->scan.length > 0 &&
-                        !connection_has_unsent(connection);
+                        !http_connection_has_unsent(connection);
     if (is_late_head) {
         connection->scan = (struct head_scan){0};
         refuse(connection, &TOO_SLOW);
@@ -506,7 +506,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     settle(connection);
 }
 
-void connection_open(struct loop *loop, int fd, const char *address)
+void http_connection_open(struct loop *loop, int fd, const char *address)
 {
     struct connection *connection = NEW(struct connection);
     connection->loop = loop;
@@ -529,24 +529,24 @@ void connection_open(struct loop *loop, int fd, const char *address)
     settle(connection);
 }
 
-void connection_deliver(struct connection *connection, struct answer *answer)
+void http_connection_deliver(struct connection *connection, struct answer *answer)
 {
-    connection_take(connection, answer);
+    http_connection_take(connection, answer);
     advance_with_input(connection);
     settle(connection);
 }
 
-void connection_drain(struct connection *connection)
+void http_connection_drain(struct connection *connection)
 {
     if (connection->phase == PHASE_HANDSHAKE || connection->phase == PHASE_HEAD ||
         connection->phase == PHASE_LINGERING) {
         connection->must_close = true;
-        connection->phase = connection_has_unsent(connection) ? PHASE_CLOSING : PHASE_GONE;
+        connection->phase = http_connection_has_unsent(connection) ? PHASE_CLOSING : PHASE_GONE;
         settle(connection);
     }
 }
 
-void connection_drop(struct connection *connection)
+void http_connection_drop(struct connection *connection)
 {
     connection->phase = PHASE_GONE;
     settle(connection);

@@ -60,30 +60,30 @@ struct connection {
 };
 
 // Takes a new socket over on the loop's thread.
-void connection_open(struct loop *loop, int fd, const char *address);
+void http_connection_open(struct loop *loop, int fd, const char *address);
 
 // Delivers an answer that came by mail, and goes on with the connection. The answer stays the caller's.
-void connection_deliver(struct connection *connection, struct answer *answer);
+void http_connection_deliver(struct connection *connection, struct answer *answer);
 
 // No more requests: closes it now, or after the answer under way.
-void connection_drain(struct connection *connection);
+void http_connection_drain(struct connection *connection);
 
 // Closes it now.
-void connection_drop(struct connection *connection);
+void http_connection_drop(struct connection *connection);
 
-// connection_send.c: what goes out.
+// http_connection_send.c: what goes out.
 
 // Puts an answer into the output and sends what can be sent; for the handler that is just running.
-void connection_take(struct connection *connection, struct answer *answer);
+void http_connection_take(struct connection *connection, struct answer *answer);
 
 // Answers the request with a problem of the server's own, and closes behind it unless it has been read whole.
-void connection_refuse(struct connection *connection, const struct refusal *refusal,
-                       const char *allowed);
+void http_connection_refuse(struct connection *connection, const struct refusal *refusal,
+                            const char *allowed);
 
 // Sends what can be sent now; waits for the socket with the rest.
-void connection_send(struct connection *connection);
+void http_connection_send(struct connection *connection);
 
-static inline bool connection_has_unsent(const struct connection *connection)
+static inline bool http_connection_has_unsent(const struct connection *connection)
 {
     return connection->file_fd >= 0 || evbuffer_get_length(connection->transport.output) > 0;
 }

@@ -100,7 +100,7 @@ static void take_piece(struct connection *connection, struct answer *answer)
     }
 }
 
-void connection_take(struct connection *connection, struct answer *answer)
+void http_connection_take(struct connection *connection, struct answer *answer)
 {
     struct http_exchange *exchange = connection->exchange;
     if (connection->phase == PHASE_BODY) {
@@ -127,11 +127,11 @@ void connection_take(struct connection *connection, struct answer *answer)
         finish(connection);
         break;
     }
-    connection_send(connection);
+    http_connection_send(connection);
 }
 
-void connection_refuse(struct connection *connection, const struct refusal *refusal,
-                       const char *allowed)
+void http_connection_refuse(struct connection *connection, const struct refusal *refusal,
+                            const char *allowed)
 {
     struct http_server *server = connection->loop->server;
     AUTO_BUFFER struct buffer body = {0};
@@ -152,14 +152,14 @@ void connection_refuse(struct connection *connection, const struct refusal *refu
     struct answer answer = {.kind = ANSWER_WHOLE, .exchange = connection->exchange};
     answer_fill(&answer, &response);
     if (connection->exchange) {
-        connection_take(connection, &answer);
+        http_connection_take(connection, &answer);
     } else {
         connection->must_close = true;
         connection->must_linger = true;
         put_head(connection, &answer.head, (int64_t)answer.body.length, false, false);
         put_body(connection, &answer.body);
         connection->phase = PHASE_CLOSING;
-        connection_send(connection);
+        http_connection_send(connection);
     }
     answer_done(&answer);
 }
@@ -181,7 +181,7 @@ static enum transport_result send_step(struct connection *connection)
     return result;
 }
 
-void connection_send(struct connection *connection)
+void http_connection_send(struct connection *connection)
 {
     if (connection->phase == PHASE_GONE) {
         return;

@@ -197,7 +197,7 @@ static void deliver(struct loop *loop, struct mail *mail)
     struct http_exchange *exchange = answer->exchange;
     (void)loop;
     if (exchange->connection) {
-        connection_deliver(exchange->connection, answer);
+        http_connection_deliver(exchange->connection, answer);
     } else if (answer->kind == ANSWER_WHOLE || answer->kind == ANSWER_END) {
         exchange_free(exchange);
     }
@@ -214,7 +214,7 @@ static void hand_over(struct answer *answer)
     }
     struct loop *loop = exchange->loop;
     if (loop_is_here(loop) && loop->current && loop->current == exchange->connection) {
-        connection_take(exchange->connection, answer);
+        http_connection_take(exchange->connection, answer);
         answer_done(answer);
         return;
     }

@@ -39,7 +39,7 @@ struct arrival {
 static void deliver_arrival(struct loop *loop, struct mail *mail)
 {
     struct arrival *arrival = (struct arrival *)mail;
-    connection_open(loop, arrival->fd, arrival->address);
+    http_connection_open(loop, arrival->fd, arrival->address);
     free(arrival);
 }
 
@@ -354,7 +354,7 @@ static void drain(struct loop *loop, struct mail *mail)
     struct connection *next;
     for (struct connection *at = loop->connections; at; at = next) {
         next = at->next;
-        connection_drain(at);
+        http_connection_drain(at);
     }
 }
 
@@ -362,7 +362,7 @@ static void drop_all(struct loop *loop, struct mail *mail)
 {
     free(mail);
     while (loop->connections) {
-        connection_drop(loop->connections);
+        http_connection_drop(loop->connections);
     }
 }
 

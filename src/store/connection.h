@@ -10,10 +10,10 @@
 enum connection_use { CONNECTION_WRITE, CONNECTION_READ };
 
 // Opens the database; a writing connection creates it, readable by its owner only. CORRUPT when it is no database.
-enum status connection_open(const char *path, enum connection_use use, struct sql **out,
+enum status sql_connection_open(const char *path, enum connection_use use, struct sql **out,
                             struct error *error);
 // Takes NULL. The last one to close tidies the files.
-void connection_close(struct sql *sql);
+void sql_connection_close(struct sql *sql);
 
 // A transaction: a consistent view for reading; for writing, all or nothing, durable when commit returns OK.
 enum status connection_begin(struct sql *sql, struct error *error);

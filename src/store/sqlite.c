@@ -118,8 +118,8 @@ static enum status create_private(const char *path, struct error *error)
     return file_sync_folder(folder, error);
 }
 
-enum status connection_open(const char *path, enum connection_use use, struct sql **out,
-                            struct error *error)
+enum status sql_connection_open(const char *path, enum connection_use use, struct sql **out,
+                                struct error *error)
 {
     bool is_writer = use == CONNECTION_WRITE;
     if (is_writer) {
@@ -137,7 +137,7 @@ enum status connection_open(const char *path, enum connection_use use, struct sq
     }
     if (code != SQLITE_OK) {
         enum status status = fail(sql, code, error);
-        connection_close(sql);
+        sql_connection_close(sql);
         return status;
     }
     if (is_writer) {
@@ -147,7 +147,7 @@ enum status connection_open(const char *path, enum connection_use use, struct sq
     return OK;
 }
 
-void connection_close(struct sql *sql)
+void sql_connection_close(struct sql *sql)
 {
     if (!sql) {
         return;

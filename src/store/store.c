@@ -70,7 +70,7 @@ static enum status open_parts(struct store *store, const struct store_options *o
                               struct error *error)
 {
     TRY(take_lock(store->path, &store->lock_fd, error));
-    TRY(connection_open(store->path, CONNECTION_WRITE, &store->sql, error));
+    TRY(sql_connection_open(store->path, CONNECTION_WRITE, &store->sql, error));
     TRY(migrate(store->sql, options->migrations, options->migration_count, clock_real_us(), error));
     return writer_start(store->sql, &store->writer, error);
 }
@@ -108,9 +108,9 @@ void store_close(struct store *store)
     writer_stop(store->writer);
     assert(store->idle_count == store->reader_count);
     for (unsigned i = 0; i < store->idle_count; i++) {
-        connection_close(store->idle_readers[i]);
+        sql_connection_close(store->idle_readers[i]);
     }
-    connection_close(store->sql);
+    sql_connection_close(store->sql);
     (void)pthread_cond_destroy(&store->reader_freed);
     (void)pthread_mutex_destroy(&store->mutex);
     if (store->lock_fd >= 0) {
@@ -180,7 +180,7 @@ enum status store_read_begin(struct store *store, struct sql **sql, struct error
     struct sql *reader = take_reader(store);
     enum status status = OK;
     if (!reader) {
-        status = connection_open(store->path, CONNECTION_READ, &reader, error);
+        status = sql_connection_open(store->path, CONNECTION_READ, &reader, error);
     }
     if (status == OK) {
         status = connection_begin(reader, error);

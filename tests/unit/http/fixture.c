@@ -82,6 +82,7 @@ static void handle_stream(struct http_request *request, void *context)
 static void handle_file(struct http_request *request, void *context)
 {
     struct seen *seen = context;
+    pthread_mutex_lock(&seen->mutex);
     struct http_response response = {
         .code = 200,
         .content_type = "application/octet-stream",
@@ -90,6 +91,7 @@ static void handle_file(struct http_request *request, void *context)
         .file_from = 0,
         .file_length = seen->file_size,
     };
+    pthread_mutex_unlock(&seen->mutex);
     http_reply(request->exchange, &response);
 }
 
@@ -101,7 +103,10 @@ static void answer_offloaded(void *context)
 static void handle_offload(struct http_request *request, void *context)
 {
     struct seen *seen = context;
-    http_server_offload(seen->server, answer_offloaded, request->exchange);
+    pthread_mutex_lock(&seen->mutex);
+    struct http_server *server = seen->server;
+    pthread_mutex_unlock(&seen->mutex);
+    http_server_offload(server, answer_offloaded, request->exchange);
 }
 
 struct sink_state {
@@ -168,6 +173,7 @@ static const struct http_route ROUTES[] = {
 void fixture_start(struct fixture *fixture, struct http_server_options options, bool has_tls)
 {
     *fixture = (struct fixture){.folder = "/tmp/lode-http-XXXXXX"};
+    fixture->seen.file_fd = -1;
     struct error error;
     pthread_mutex_init(&fixture->seen.mutex, NULL);
     pthread_cond_init(&fixture->seen.changed, NULL);
@@ -186,7 +192,9 @@ void fixture_start(struct fixture *fixture, struct http_server_options options, 
     options.route_count = sizeof ROUTES / sizeof ROUTES[0];
     assert_int_equal(http_server_start(&options, &fixture->server, &error), OK);
     fixture->port = http_server_port(fixture->server);
+    pthread_mutex_lock(&fixture->seen.mutex);
     fixture->seen.server = fixture->server;
+    pthread_mutex_unlock(&fixture->seen.mutex);
     (void)snprintf(fixture->url, sizeof fixture->url, "http%s://127.0.0.1:%d", has_tls ? "s" : "",
                    fixture->port);
 }
@@ -195,6 +203,9 @@ void fixture_stop(struct fixture *fixture)
 {
     if (fixture->server) {
         http_server_stop(fixture->server, 0);
+    }
+    if (fixture->seen.file_fd >= 0) {
+        (void)close(fixture->seen.file_fd);
     }
     struct error error;
     assert_int_equal(file_remove_tree(fixture->folder, &error), OK);
@@ -220,10 +231,39 @@ void fixture_await(struct fixture *fixture, const int *value, int wanted)
     pthread_mutex_unlock(&fixture->seen.mutex);
 }
 
+int64_t fixture_sink_bytes(struct fixture *fixture)
+{
+    pthread_mutex_lock(&fixture->seen.mutex);
+    int64_t bytes = fixture->seen.sink_bytes;
+    pthread_mutex_unlock(&fixture->seen.mutex);
+    return bytes;
+}
+
+void fixture_last_key(struct fixture *fixture, char out[FINGERPRINT_SIZE])
+{
+    pthread_mutex_lock(&fixture->seen.mutex);
+    memcpy(out, fixture->seen.last_key, FINGERPRINT_SIZE);
+    pthread_mutex_unlock(&fixture->seen.mutex);
+}
+
+int fixture_make_file(struct fixture *fixture, int64_t size)
+{
+    AUTO_FREE char *path = memory_format("%s/file", fixture->folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(ftruncate(fd, size), 0);
+    pthread_mutex_lock(&fixture->seen.mutex);
+    fixture->seen.file_fd = fd;
+    fixture->seen.file_size = size;
+    pthread_mutex_unlock(&fixture->seen.mutex);
+    return fd;
+}
+
 void fixture_answer(struct fixture *fixture)
 {
     fixture_await_waiter(fixture);
+    pthread_mutex_lock(&fixture->seen.mutex);
     struct http_exchange *exchange = TAKE(fixture->seen.waiting);
+    pthread_mutex_unlock(&fixture->seen.mutex);
     reply_text(exchange, 200, TEXT("waited"));
 }
 

@@ -44,6 +44,12 @@ void fixture_stop(struct fixture *fixture);
 void fixture_await_waiter(struct fixture *fixture);
 // Waits until the integer in `seen` has this value.
 void fixture_await(struct fixture *fixture, const int *value, int wanted);
+// How many bytes the sinks have been given.
+int64_t fixture_sink_bytes(struct fixture *fixture);
+// The fingerprint of the last client at /hello.
+void fixture_last_key(struct fixture *fixture, char out[FINGERPRINT_SIZE]);
+// Makes the file of zeros that /file serves; the fixture closes it.
+int fixture_make_file(struct fixture *fixture, int64_t size);
 // Answers the one that waits, from the calling thread.
 void fixture_answer(struct fixture *fixture);
 

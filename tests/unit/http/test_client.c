@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "http/client.h"
 
-#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -106,7 +105,9 @@ static void the_server_sees_the_key_of_the_client(void **state)
     struct error error;
     assert_int_equal(http_client_new(&options, &client, &error), OK);
     assert_int_equal(get(client, "/hello", NULL, &error), OK);
-    assert_string_equal(fixture->seen.last_key, fixture->fingerprint.text);
+    char seen[FINGERPRINT_SIZE];
+    fixture_last_key(fixture, seen);
+    assert_string_equal(seen, fixture->fingerprint.text);
     http_client_free(client);
 }
 
@@ -210,11 +211,8 @@ static void large_bodies_stream_both_ways(void **state)
 {
     struct fixture *fixture = *state;
     struct http_client *client = client_for(fixture);
-    AUTO_FREE char *path = memory_format("%s/file", fixture->folder);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    fixture->seen.file_fd = fd;
-    fixture->seen.file_size = 20000003;
-    assert_int_equal(ftruncate(fd, fixture->seen.file_size), 0);
+    const int64_t size = 20000003;
+    int fd = fixture_make_file(fixture, size);
     struct counted counted = {0};
     struct http_answer answer;
     struct error error;
@@ -225,22 +223,18 @@ static void large_bodies_stream_both_ways(void **state)
                            .on_progress = note_progress,
                            .context = &counted};
     assert_int_equal(http_client_ask(client, &ask, &keep, &answer, &error), OK);
-    assert_int_equal(counted.bytes, fixture->seen.file_size);
-    assert_int_equal(counted.progress, fixture->seen.file_size);
+    assert_int_equal(counted.bytes, size);
+    assert_int_equal(counted.progress, size);
     counted = (struct counted){.stop_after = 1000000};
     assert_int_equal(http_client_ask(client, &ask, &keep, &answer, &error), CONFLICT);
-    struct http_ask put = {.method = "PUT",
-                           .path = "/sink/a",
-                           .body_fd = fd,
-                           .has_body_fd = true,
-                           .body_size = fixture->seen.file_size};
+    struct http_ask put = {
+        .method = "PUT", .path = "/sink/a", .body_fd = fd, .has_body_fd = true, .body_size = size};
     assert_int_equal(http_client_ask(client, &put, &keep, &answer, &error), OK);
     assert_int_equal(answer.code, 201);
-    assert_int_equal(fixture->seen.sink_bytes, fixture->seen.file_size);
+    assert_int_equal(fixture_sink_bytes(fixture), size);
     put.path = "/sink/refusing";
     assert_int_not_equal(http_client_ask(client, &put, &keep, &answer, &error), OK);
     fixture_await(fixture, &fixture->seen.sink_aborted, 1);
-    (void)close(fd);
     http_client_free(client);
 }
 

@@ -3,7 +3,6 @@
 
 #include "base/memory.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -268,9 +267,9 @@ static void a_chunked_upload_goes_to_the_sink(void **state)
     buffer_append_string(&request, "0\r\n\r\n");
     AUTO_BUFFER struct buffer answer = {0};
     assert_int_equal(ask_bytes(fixture, buffer_text(&request), &answer), 201);
-    assert_int_equal(fixture->seen.sink_bytes, 3000 * 256);
-    assert_int_equal(fixture->seen.sink_ended, 1);
-    assert_int_equal(fixture->seen.sink_aborted, 0);
+    assert_int_equal(fixture_sink_bytes(fixture), 3000 * 256);
+    fixture_await(fixture, &fixture->seen.sink_ended, 1);
+    fixture_await(fixture, &fixture->seen.sink_aborted, 0);
 }
 
 static void an_upload_without_a_body_reaches_the_end_of_the_sink(void **state)
@@ -281,7 +280,7 @@ static void an_upload_without_a_body_reaches_the_end_of_the_sink(void **state)
         ask_bytes(fixture, TEXT("PUT /sink/a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n" CLOSE),
                   &answer),
         201);
-    assert_int_equal(fixture->seen.sink_ended, 1);
+    fixture_await(fixture, &fixture->seen.sink_ended, 1);
 }
 
 static void a_sink_may_refuse_at_the_beginning_and_later(void **state)
@@ -293,14 +292,14 @@ static void a_sink_may_refuse_at_the_beginning_and_later(void **state)
                                     "Content-Length: 100000000\r\n\r\nabc"),
                                &answer),
                      409);
-    assert_int_equal(fixture->seen.sink_begun, 0);
+    fixture_await(fixture, &fixture->seen.sink_begun, 0);
     buffer_clear(&answer);
     assert_int_equal(ask_bytes(fixture,
                                TEXT("PUT /sink/refusing HTTP/1.1\r\nHost: x\r\n"
                                     "Content-Length: 100000000\r\n\r\nabc"),
                                &answer),
                      507);
-    assert_int_equal(fixture->seen.sink_aborted, 1);
+    fixture_await(fixture, &fixture->seen.sink_aborted, 1);
 }
 
 static void a_sink_is_told_when_the_client_leaves(void **state)
@@ -327,7 +326,7 @@ static void another_thread_answers_a_waiting_request(void **state)
     (void)close(fd);
     assert_true(has(&answer, "waited"));
     assert_true(has(&answer, "hello world"));
-    assert_int_equal(fixture->seen.gone_count, 0);
+    fixture_await(fixture, &fixture->seen.gone_count, 0);
 }
 
 static void a_handler_is_told_when_its_client_leaves(void **state)
@@ -357,11 +356,7 @@ static void a_stream_is_chunked_and_plain_for_http_1_0(void **state)
 static void a_file_is_sent_whole(void **state)
 {
     struct fixture *fixture = *state;
-    AUTO_FREE char *path = memory_format("%s/file", fixture->folder);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    fixture->seen.file_fd = fd;
-    fixture->seen.file_size = 3000001;
-    assert_int_equal(ftruncate(fd, fixture->seen.file_size), 0);
+    fixture_make_file(fixture, 3000001);
     AUTO_BUFFER struct buffer answer = {0};
     assert_int_equal(ask_bytes(fixture,
                                TEXT("GET /file HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -371,7 +366,6 @@ static void a_file_is_sent_whole(void **state)
                      200);
     assert_true(answer.length > 3000001);
     assert_true(text_ends_with(buffer_text(&answer), TEXT("hello world")));
-    (void)close(fd);
 }
 
 static void stopping_lets_an_answer_under_way_finish(void **state)

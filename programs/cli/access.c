@@ -53,8 +53,7 @@ static void say_workers(struct buffer *out, const json_t *workers)
     buffer_append_byte(out, '\n');
 }
 
-static void show_status(const struct connection *connection, const json_t *status,
-                        struct buffer *out)
+static void show_status(const struct contact *contact, const json_t *status, struct buffer *out)
 {
     const json_t *site = json_object_get(status, "site");
     const json_t *sandbox = json_object_get(status, "sandbox");
@@ -62,8 +61,8 @@ static void show_status(const struct connection *connection, const json_t *statu
     struct text name = json_is_object(site) ? field_text(site, "name") : json_text(site);
     buffer_append_string(out, "Site:         ");
     display_text(out, name);
-    buffer_printf(out, " at %s\nFingerprint:  %s\nUp for:       ", connection->site.url,
-                  connection->site.pin.text);
+    buffer_printf(out, " at %s\nFingerprint:  %s\nUp for:       ", contact->site.url,
+                  contact->site.pin.text);
     display_duration(out, field_int64(status, "uptime_seconds") * 1000000);
     buffer_append_byte(out, '\n');
     say_jobs(out, json_object_get(status, "jobs"));
@@ -87,17 +86,17 @@ static int run_status(const struct command *command, const struct options *optio
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_JSON json_t *status = NULL;
     AUTO_BUFFER struct buffer out = {0};
-    if (connection_open(options, &connection, &error) != OK ||
-        connection_json(&connection, "GET", "/v1/status", NULL, &status, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK ||
+        contact_json(&contact, "GET", "/v1/status", NULL, &status, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     if (options_has(options, "json")) {
         return print_json(status) ? EXIT_SUCCESS : EXIT_FAILED;
     }
-    show_status(&connection, status, &out);
+    show_status(&contact, status, &out);
     return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
 }
 
@@ -158,7 +157,7 @@ static int run_token_create(const struct command *command, const struct options 
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_JSON json_t *answer = NULL;
     AUTO_JSON json_t *body =
         json_pack("{s:o, s:s}", "principal", json_from_text(text_of(options->operands[0])), "role",
@@ -171,8 +170,8 @@ static int run_token_create(const struct command *command, const struct options 
         int64_t seconds = options_int64(options, "expires", 0) / 1000000;
         (void)json_object_set_new(body, "expires_seconds", json_integer(seconds));
     }
-    if (connection_open(options, &connection, &error) != OK ||
-        connection_json(&connection, "POST", "/v1/tokens", body, &answer, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK ||
+        contact_json(&contact, "POST", "/v1/tokens", body, &answer, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     if (options_has(options, "json")) {
@@ -254,9 +253,9 @@ static int run_token_revoke(const struct command *command, const struct options 
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     int exit_status = EXIT_SUCCESS;
-    if (connection_open(options, &connection, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     for (size_t i = 0; i < options->operand_count; i++) {
@@ -269,7 +268,7 @@ static int run_token_revoke(const struct command *command, const struct options 
             return command_fail(&error, EXIT_USAGE);
         }
         AUTO_FREE char *path = memory_format("/v1/tokens/%lld", (long long)token);
-        if (connection_json(&connection, "DELETE", path, NULL, &answer, &error) != OK) {
+        if (contact_json(&contact, "DELETE", path, NULL, &answer, &error) != OK) {
             exit_status = command_fail(&error, EXIT_FAILED);
         } else if (options_has(options, "json")) {
             (void)print_json(answer);

@@ -25,8 +25,8 @@ static void take_header(void *context, struct text name, struct text value)
 }
 
 // Gets the answers from index *from on, as far as there are, prints them and moves *from.
-static enum status print_piece(struct connection *connection, int64_t job, int64_t *from,
-                               bool *is_last, struct progress *progress, struct error *error)
+static enum status print_piece(struct contact *contact, int64_t job, int64_t *from, bool *is_last,
+                               struct progress *progress, struct error *error)
 {
     AUTO_BUFFER struct buffer path = {0};
     AUTO_BUFFER struct buffer lines = {0};
@@ -36,7 +36,7 @@ static enum status print_piece(struct connection *connection, int64_t job, int64
     const struct http_ask ask = {
         .method = "GET", .path = path.bytes, .on_header = take_header, .context = &piece};
     // The piece is printed when it is complete, so that none is printed twice.
-    TRY(connection_ask(connection, &ask, &lines, error));
+    TRY(contact_ask(contact, &ask, &lines, error));
     if (piece.next < *from && (lines.length > 0 || !piece.is_last)) {
         return error_set(error, CORRUPT, "the site did not say which answer comes next");
     }
@@ -49,7 +49,7 @@ static enum status print_piece(struct connection *connection, int64_t job, int64
     return OK;
 }
 
-enum status answers_follow(struct connection *connection, const struct follow_options *options,
+enum status answers_follow(struct contact *contact, const struct follow_options *options,
                            json_t **job, struct error *error)
 {
     AUTO_FREE char *label = memory_format("job %lld", (long long)options->job);
@@ -60,14 +60,14 @@ enum status answers_follow(struct connection *connection, const struct follow_op
     int64_t total = options->task_count > 0 ? options->task_count : -1;
     enum status status = OK;
     for (bool is_last = false; status == OK && !is_last;) {
-        status = print_piece(connection, options->job, &from, &is_last, &progress, error);
+        status = print_piece(contact, options->job, &from, &is_last, &progress, error);
         progress_update(&progress, from, total);
     }
     progress_hide(&progress);
     TRY(status);
     for (;;) {
         AUTO_JSON json_t *now = NULL;
-        TRY(connection_json(connection, "GET", path, NULL, &now, error));
+        TRY(contact_json(contact, "GET", path, NULL, &now, error));
         if (job_has_ended(now)) {
             *job = TAKE(now);
             return OK;

@@ -5,7 +5,7 @@
 #include "cli/follow.h"
 
 // Prints the answers to standard output as they come until the job has ended; otherwise as follow_job.
-enum status answers_follow(struct connection *connection, const struct follow_options *options,
+enum status answers_follow(struct contact *contact, const struct follow_options *options,
                            json_t **job, struct error *error);
 
 #endif

@@ -31,8 +31,8 @@ static bool is_working(const json_t *dataset)
 }
 
 // Watches a dataset until the site has done with it; *dataset is replaced by its last state.
-static enum status watch(struct connection *connection, const char *id, bool is_quiet,
-                         json_t **dataset, struct error *error)
+static enum status watch(struct contact *contact, const char *id, bool is_quiet, json_t **dataset,
+                         struct error *error)
 {
     AUTO_BUFFER struct buffer path = {0};
     dataset_path(id, "", &path);
@@ -45,14 +45,14 @@ static enum status watch(struct connection *connection, const char *id, bool is_
         int64_t total = field_int64(done, "bytes_total");
         progress_update(&progress, field_int64(done, "bytes_done"), total > 0 ? total : -1);
         json_t *now = NULL;
-        status = connection_json(connection, "GET", path.bytes, NULL, &now, error);
+        status = contact_json(contact, "GET", path.bytes, NULL, &now, error);
         if (status == OK) {
             json_decref(*dataset);
             *dataset = now;
         }
         if (status == OK && is_working(now) &&
             field_int64(json_object_get(now, "progress"), "bytes_done") > 0) {
-            connection_sleep(connection, LOOK_EVERY_US);
+            contact_sleep(contact, LOOK_EVERY_US);
         }
     }
     progress_hide(&progress);
@@ -125,8 +125,7 @@ static enum status dataset_document(const struct options *options, json_t *docum
 }
 
 // Watches on, unless it was told not to, and reports the end.
-static int watch_to_end(struct connection *connection, const struct options *options,
-                        json_t **dataset)
+static int watch_to_end(struct contact *contact, const struct options *options, json_t **dataset)
 {
     struct error error;
     const char *id = options->operands[0];
@@ -134,8 +133,8 @@ static int watch_to_end(struct connection *connection, const struct options *opt
     if (options_has(options, "no-wait")) {
         return print_json(*dataset) ? EXIT_SUCCESS : EXIT_FAILED;
     }
-    enum status status = watch(connection, id, is_json, dataset, &error);
-    if (connection->is_interrupted) {
+    enum status status = watch(contact, id, is_json, dataset, &error);
+    if (contact->is_interrupted) {
         (void)fprintf(
             stderr,
             "lode: detached; the site goes on\n      lode data show %s    shows how far it is\n",
@@ -149,19 +148,19 @@ static int run_data_add(const struct command *command, const struct options *opt
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_JSON json_t *document = json_object();
     AUTO_JSON json_t *dataset = NULL;
     if (dataset_document(options, document, &error) != OK ||
-        connection_open(options, &connection, &error) != OK) {
+        contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
-    connection.is_patient = true;
-    connection_catch_interrupts(&connection);
-    if (connection_json(&connection, "POST", "/v1/datasets", document, &dataset, &error) != OK) {
-        return connection.is_interrupted ? EXIT_SIGNAL + SIGINT : command_fail(&error, EXIT_FAILED);
+    contact.is_patient = true;
+    contact_catch_interrupts(&contact);
+    if (contact_json(&contact, "POST", "/v1/datasets", document, &dataset, &error) != OK) {
+        return contact.is_interrupted ? EXIT_SIGNAL + SIGINT : command_fail(&error, EXIT_FAILED);
     }
-    return watch_to_end(&connection, options, &dataset);
+    return watch_to_end(&contact, options, &dataset);
 }
 
 static const struct command_option DATA_ADD_OPTIONS[] = {
@@ -297,11 +296,11 @@ static int run_data_show(const struct command *command, const struct options *op
         return print_list(options, path.bytes, "files", FILE_COLUMNS,
                           sizeof(FILE_COLUMNS) / sizeof(FILE_COLUMNS[0]), add_file);
     }
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_JSON json_t *dataset = NULL;
     AUTO_BUFFER struct buffer out = {0};
-    if (connection_open(options, &connection, &error) != OK ||
-        connection_json(&connection, "GET", path.bytes, NULL, &dataset, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK ||
+        contact_json(&contact, "GET", path.bytes, NULL, &dataset, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     if (options_has(options, "json")) {
@@ -336,22 +335,22 @@ static int run_data_verify(const struct command *command, const struct options *
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_BUFFER struct buffer path = {0};
     AUTO_JSON json_t *body =
         json_pack("{s:s, s:b}", "mode", options_has(options, "full") ? "full" : "quick",
                   "accept_changes", options_has(options, "accept-changes") ? 1 : 0);
     AUTO_JSON json_t *dataset = NULL;
     dataset_path(options->operands[0], "/verify", &path);
-    if (connection_open(options, &connection, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
-    connection.is_patient = true;
-    connection_catch_interrupts(&connection);
-    if (connection_json(&connection, "POST", path.bytes, body, &dataset, &error) != OK) {
-        return connection.is_interrupted ? EXIT_SIGNAL + SIGINT : command_fail(&error, EXIT_FAILED);
+    contact.is_patient = true;
+    contact_catch_interrupts(&contact);
+    if (contact_json(&contact, "POST", path.bytes, body, &dataset, &error) != OK) {
+        return contact.is_interrupted ? EXIT_SIGNAL + SIGINT : command_fail(&error, EXIT_FAILED);
     }
-    return watch_to_end(&connection, options, &dataset);
+    return watch_to_end(&contact, options, &dataset);
 }
 
 static const struct command_option DATA_VERIFY_OPTIONS[] = {
@@ -383,8 +382,8 @@ static int run_data_remove(const struct command *command, const struct options *
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
-    if (connection_open(options, &connection, &error) != OK) {
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
+    if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     int exit_status = EXIT_SUCCESS;
@@ -392,7 +391,7 @@ static int run_data_remove(const struct command *command, const struct options *
         AUTO_JSON json_t *answer = NULL;
         AUTO_BUFFER struct buffer path = {0};
         dataset_path(options->operands[i], "", &path);
-        if (connection_json(&connection, "DELETE", path.bytes, NULL, &answer, &error) != OK) {
+        if (contact_json(&contact, "DELETE", path.bytes, NULL, &answer, &error) != OK) {
             exit_status = command_fail(&error, EXIT_FAILED);
         } else if (options_has(options, "json")) {
             (void)print_json(answer);
@@ -438,13 +437,13 @@ static int run_resolve(const struct command *command, const struct options *opti
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_BUFFER struct buffer path = {0};
     AUTO_JSON json_t *answer = NULL;
     buffer_append_string(&path, "/v1/resolve/");
     percent_append(&path, text_of(options->operands[0]));
-    if (connection_open(options, &connection, &error) != OK ||
-        connection_json(&connection, "GET", path.bytes, NULL, &answer, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK ||
+        contact_json(&contact, "GET", path.bytes, NULL, &answer, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     if (options_has(options, "json")) {

@@ -13,7 +13,7 @@
 enum { BLOCK_SIZE = 64 << 10, FETCH_TRIES_MAX = 5 };
 
 struct fetcher {
-    struct connection *connection;
+    struct contact *contact;
     int folder_fd;
     bool has_index; // Paths begin with the task's index.
     struct progress progress;
@@ -105,7 +105,7 @@ static bool take_bytes(void *context, struct text bytes)
 static enum status receive(struct incoming *incoming, const char *digest, int64_t size,
                            struct error *error)
 {
-    struct connection *connection = incoming->fetcher->connection;
+    struct contact *contact = incoming->fetcher->contact;
     AUTO_FREE char *path = memory_format("/v1/blobs/%s", digest);
     for (int tries = 0; incoming->size < size; tries++) {
         AUTO_FREE char *range = memory_format("bytes=%lld-", (long long)incoming->size);
@@ -118,10 +118,10 @@ static enum status receive(struct incoming *incoming, const char *digest, int64_
         };
         int64_t before = incoming->size;
         struct error failure;
-        enum status status = connection_ask(connection, &ask, NULL, &failure);
+        enum status status = contact_ask(contact, &ask, NULL, &failure);
         TRY(incoming->status);
         tries = incoming->size > before ? 0 : tries;
-        bool may_go_on = status == OK || connection_is_absence(status);
+        bool may_go_on = status == OK || contact_is_absence(status);
         if (!may_go_on || (incoming->size < size && tries >= FETCH_TRIES_MAX)) {
             if (error) {
                 *error = failure;
@@ -129,7 +129,7 @@ static enum status receive(struct incoming *incoming, const char *digest, int64_
             return status == OK ? error_set(error, CORRUPT, "the site sends too little of %s", path)
                                 : status;
         }
-        if (incoming->size < size && !connection_pause(connection)) {
+        if (incoming->size < size && !contact_pause(contact)) {
             return error_set(error, CONFLICT, "interrupted");
         }
     }
@@ -205,20 +205,20 @@ static enum status open_folder(const char *folder, int *fd, struct error *error)
     return *fd >= 0 ? OK : error_set_errno(error, errno, "cannot open the folder %s", folder);
 }
 
-enum status fetch_outputs(struct connection *connection, int64_t job, const char *folder,
-                          bool is_quiet, json_t **list, struct error *error)
+enum status fetch_outputs(struct contact *contact, int64_t job, const char *folder, bool is_quiet,
+                          json_t **list, struct error *error)
 {
     AUTO_FREE char *job_path = memory_format("/v1/jobs/%lld", (long long)job);
     AUTO_FREE char *path = memory_format("/v1/jobs/%lld/outputs?limit=1000", (long long)job);
     AUTO_JSON json_t *all = NULL;
     AUTO_JSON json_t *document = NULL;
     AUTO_CLOSE int folder_fd = -1;
-    TRY(connection_json(connection, "GET", job_path, NULL, &document, error));
-    TRY(connection_list_all(connection, path, "outputs", &all, error));
+    TRY(contact_json(contact, "GET", job_path, NULL, &document, error));
+    TRY(contact_list_all(contact, path, "outputs", &all, error));
     json_t *outputs = json_object_get(all, "outputs");
     TRY(open_folder(folder, &folder_fd, error));
     struct fetcher fetcher = {
-        .connection = connection,
+        .contact = contact,
         .folder_fd = folder_fd,
         .has_index = field_int64(json_object_get(document, "tasks"), "total") > 1,
     };

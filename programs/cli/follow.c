@@ -13,7 +13,7 @@ enum { FAILURES_SHOWN_MAX = 5 };
 static const char *const STREAMS[2] = {"stdout", "stderr"};
 
 struct follower {
-    struct connection *connection;
+    struct contact *contact;
     const struct follow_options *options;
     struct event_stream events;
     struct buffer last_id; // Of the last event that was handled whole.
@@ -57,15 +57,15 @@ static bool copy_piece(void *context, struct text bytes)
     return copy->status == OK;
 }
 
-static enum status copy_output(struct connection *connection, bool is_aside, const char *path,
-                               int which, int64_t *offset, struct error *error)
+static enum status copy_output(struct contact *contact, bool is_aside, const char *path, int which,
+                               int64_t *offset, struct error *error)
 {
     struct copy copy = {which, offset, OK, error};
     const struct http_ask ask = {
         .method = "GET", .path = path, .on_data = copy_piece, .context = &copy};
     struct error failure;
-    enum status status = is_aside ? connection_ask_aside(connection, &ask, NULL, &failure)
-                                  : connection_ask(connection, &ask, NULL, &failure);
+    enum status status = is_aside ? contact_ask_aside(contact, &ask, NULL, &failure)
+                                  : contact_ask(contact, &ask, NULL, &failure);
     if (copy.status != OK) {
         return copy.status;
     }
@@ -82,17 +82,17 @@ static void output_path(struct buffer *path, int64_t job, int64_t task, const ch
                   which, (long long)offset);
 }
 
-enum status follow_copy_output(struct connection *connection, int64_t job, int64_t task,
+enum status follow_copy_output(struct contact *contact, int64_t job, int64_t task,
                                const char *which, int64_t *offset, struct error *error)
 {
     for (;;) {
         AUTO_BUFFER struct buffer path = {0};
         output_path(&path, job, task, which, *offset);
         int64_t before = *offset;
-        enum status status = copy_output(connection, false, path.bytes,
+        enum status status = copy_output(contact, false, path.bytes,
                                          strcmp(which, STREAMS[0]) == 0 ? 0 : 1, offset, error);
-        bool is_cut = connection_is_absence(status) && *offset > before && connection->is_patient;
-        if (!is_cut || !connection_pause(connection)) {
+        bool is_cut = contact_is_absence(status) && *offset > before && contact->is_patient;
+        if (!is_cut || !contact_pause(contact)) {
             return status;
         }
     }
@@ -104,7 +104,7 @@ static enum status fetch_rest(struct follower *follower, int64_t task, int which
 {
     AUTO_BUFFER struct buffer path = {0};
     output_path(&path, follower->options->job, task, STREAMS[which], *printed);
-    return copy_output(follower->connection, true, path.bytes, which, printed, error);
+    return copy_output(follower->contact, true, path.bytes, which, printed, error);
 }
 
 // Live output of the single task: what was printed before a reconnection is not printed again.
@@ -248,7 +248,7 @@ static enum status follow_once(struct follower *follower, struct error *error)
         .on_data = on_data,
         .context = follower,
     };
-    enum status status = connection_ask(follower->connection, &ask, NULL, error);
+    enum status status = contact_ask(follower->contact, &ask, NULL, error);
     if (follower->end) {
         return OK;
     }
@@ -256,14 +256,14 @@ static enum status follow_once(struct follower *follower, struct error *error)
         *error = follower->error;
         status = follower->status;
     }
-    return connection_is_absence(status) && follower->connection->has_met ? OK : status;
+    return contact_is_absence(status) && follower->contact->has_met ? OK : status;
 }
 
-enum status follow_job(struct connection *connection, const struct follow_options *options,
-                       json_t **job, struct error *error)
+enum status follow_job(struct contact *contact, const struct follow_options *options, json_t **job,
+                       struct error *error)
 {
     struct follower follower = {
-        .connection = connection, .options = options, .task_count = options->task_count};
+        .contact = contact, .options = options, .task_count = options->task_count};
     AUTO_FREE char *label = memory_format("job %lld", (long long)options->job);
     event_stream_init(&follower.events);
     progress_init(&follower.progress, label, PROGRESS_TASKS, !options->has_progress);
@@ -272,7 +272,7 @@ enum status follow_job(struct connection *connection, const struct follow_option
         status = follow_once(&follower, error);
         if (status == OK && !follower.end) {
             progress_hide(&follower.progress);
-            if (!connection_pause(connection)) {
+            if (!contact_pause(contact)) {
                 status = error_set(error, CONFLICT, "interrupted");
             }
         }

@@ -2,7 +2,7 @@
 #ifndef LODE_PROGRAMS_CLI_FOLLOW_H
 #define LODE_PROGRAMS_CLI_FOLLOW_H
 
-#include "cli/connection.h"
+#include "cli/contact.h"
 
 struct follow_options {
     int64_t job;
@@ -12,12 +12,12 @@ struct follow_options {
 };
 
 // Prints the output of tasks to standard output and standard error until the job has ended; *job gets it (a new reference).
-// CONFLICT after Ctrl-C (connection->is_interrupted). UNSUPPORTED when nobody reads standard output any more.
-enum status follow_job(struct connection *connection, const struct follow_options *options,
-                       json_t **job, struct error *error);
+// CONFLICT after Ctrl-C (contact->is_interrupted). UNSUPPORTED when nobody reads standard output any more.
+enum status follow_job(struct contact *contact, const struct follow_options *options, json_t **job,
+                       struct error *error);
 
 // Prints one output of a task ("stdout", "stderr") from byte *offset on to the stream of that name, and moves *offset.
-enum status follow_copy_output(struct connection *connection, int64_t job, int64_t task,
+enum status follow_copy_output(struct contact *contact, int64_t job, int64_t task,
                                const char *which, int64_t *offset, struct error *error);
 
 #endif

@@ -71,22 +71,22 @@ static int run_jobs(const struct command *command, const struct options *options
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_BUFFER struct buffer path = {0};
     int64_t limit = options_int64(options, "limit", LIST_LIMIT);
     jobs_path(options, limit < 1 ? 1 : limit, &path);
-    if (connection_open(options, &connection, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     if (options_has(options, "json")) {
         AUTO_JSON json_t *page = NULL;
-        return connection_json(&connection, "GET", path.bytes, NULL, &page, &error) == OK
+        return contact_json(&contact, "GET", path.bytes, NULL, &page, &error) == OK
                    ? (print_json(page) ? EXIT_SUCCESS : EXIT_FAILED)
                    : command_fail(&error, EXIT_FAILED);
     }
     struct table *table = table_new(JOB_COLUMNS, sizeof(JOB_COLUMNS) / sizeof(JOB_COLUMNS[0]));
-    if (connection_list(&connection, path.bytes, "jobs", limit < 1 ? 1 : limit, add_job, table,
-                        &error) != OK) {
+    if (contact_list(&contact, path.bytes, "jobs", limit < 1 ? 1 : limit, add_job, table, &error) !=
+        OK) {
         table_free(table);
         return command_fail(&error, EXIT_FAILED);
     }
@@ -229,7 +229,7 @@ static int run_job_show(const struct command *command, const struct options *opt
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_BUFFER struct buffer path = {0};
     AUTO_BUFFER struct buffer out = {0};
     AUTO_JSON json_t *answer = NULL;
@@ -242,8 +242,8 @@ static int run_job_show(const struct command *command, const struct options *opt
     if (task >= 0) {
         buffer_printf(&path, "/tasks/%lld", (long long)task);
     }
-    if (connection_open(options, &connection, &error) != OK ||
-        connection_json(&connection, "GET", path.bytes, NULL, &answer, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK ||
+        contact_json(&contact, "GET", path.bytes, NULL, &answer, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     if (options_has(options, "json")) {
@@ -271,7 +271,7 @@ const struct command COMMAND_JOB_SHOW = {
 };
 
 // Waits for the end of a job; *out gets it (a new reference).
-static enum status wait_for(struct connection *connection, int64_t job, bool is_quiet, json_t **out,
+static enum status wait_for(struct contact *contact, int64_t job, bool is_quiet, json_t **out,
                             struct error *error)
 {
     AUTO_FREE char *label = memory_format("job %lld", (long long)job);
@@ -288,9 +288,9 @@ static enum status wait_for(struct connection *connection, int64_t job, bool is_
         }
         if (version >= 0 && progress.view.width > 0) {
             buffer_printf(&path, "&after_version=%lld", (long long)version);
-            connection_sleep(connection, WAIT_PAUSE_US);
+            contact_sleep(contact, WAIT_PAUSE_US);
         }
-        status = connection_json(connection, "GET", path.bytes, NULL, &now, error);
+        status = contact_json(contact, "GET", path.bytes, NULL, &now, error);
         if (status == OK) {
             version = field_int64(now, "version");
             progress_update(&progress, job_tasks_ended(now),
@@ -306,13 +306,13 @@ static int run_wait(const struct command *command, const struct options *options
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     bool is_json = options_has(options, "json");
-    if (connection_open(options, &connection, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_LODE);
     }
-    connection.is_patient = true;
-    connection_catch_interrupts(&connection);
+    contact.is_patient = true;
+    contact_catch_interrupts(&contact);
     int exit_status = EXIT_SUCCESS;
     for (size_t i = 0; i < options->operand_count; i++) {
         AUTO_JSON json_t *job = NULL;
@@ -320,8 +320,8 @@ static int run_wait(const struct command *command, const struct options *options
         if (parse_job_only(options->operands[i], &id, &error) != OK) {
             return command_fail(&error, EXIT_USAGE);
         }
-        enum status status = wait_for(&connection, id, is_json, &job, &error);
-        if (connection.is_interrupted) {
+        enum status status = wait_for(&contact, id, is_json, &job, &error);
+        if (contact.is_interrupted) {
             return EXIT_SIGNAL + SIGINT;
         }
         if (status != OK) {
@@ -336,7 +336,7 @@ static int run_wait(const struct command *command, const struct options *options
                           TEXT_ARGS(field_text(job, "state")), message.length > 0 ? ": " : "",
                           message.length > 0 ? message.bytes : "");
         }
-        exit_status = exit_status == 0 ? job_exit_status(&connection, job) : exit_status;
+        exit_status = exit_status == 0 ? job_exit_status(&contact, job) : exit_status;
     }
     return exit_status;
 }
@@ -362,9 +362,9 @@ const struct command COMMAND_WAIT = {
 static int change_jobs(const struct options *options, const char *verb, const char *said)
 {
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     int exit_status = EXIT_SUCCESS;
-    if (connection_open(options, &connection, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     for (size_t i = 0; i < options->operand_count; i++) {
@@ -375,7 +375,7 @@ static int change_jobs(const struct options *options, const char *verb, const ch
             return command_fail(&error, EXIT_USAGE);
         }
         buffer_printf(&path, "/v1/jobs/%lld/%s", (long long)job, verb);
-        if (connection_json(&connection, "POST", path.bytes, NULL, &answer, &error) != OK) {
+        if (contact_json(&contact, "POST", path.bytes, NULL, &answer, &error) != OK) {
             exit_status = command_fail(&error, EXIT_FAILED);
         } else if (options_has(options, "json")) {
             (void)print_json(answer);
@@ -432,7 +432,7 @@ static int run_why(const struct command *command, const struct options *options)
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_BUFFER struct buffer path = {0};
     AUTO_BUFFER struct buffer out = {0};
     AUTO_JSON json_t *answer = NULL;
@@ -446,8 +446,8 @@ static int run_why(const struct command *command, const struct options *options)
         buffer_printf(&path, "/tasks/%lld", (long long)task);
     }
     buffer_append_string(&path, "/why");
-    if (connection_open(options, &connection, &error) != OK ||
-        connection_json(&connection, "GET", path.bytes, NULL, &answer, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK ||
+        contact_json(&contact, "GET", path.bytes, NULL, &answer, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     if (options_has(options, "json")) {

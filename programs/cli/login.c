@@ -190,9 +190,9 @@ static enum status enter(struct login *login, json_t **who, struct error *error)
 {
     struct site_choice copy = login->site;
     copy.local_directory = NULL;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
-    TRY(connection_open_site(&copy, &connection, error));
-    enum status status = connection_json(&connection, "GET", "/v1/whoami", NULL, who, error);
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
+    TRY(contact_open_site(&copy, &contact, error));
+    enum status status = contact_json(&contact, "GET", "/v1/whoami", NULL, who, error);
     if (status == DENIED) {
         (void)credentials_forget(login->folder, &login->site.address, NULL);
         return error_fix(
@@ -298,7 +298,7 @@ static const struct command_example LOGIN_EXAMPLES[] = {
 const struct command COMMAND_LOGIN = {
     .name = "login",
     .usage = "[URL]",
-    .purpose = "meets a site: checks its key, stores it with a token, and makes it the default",
+    .purpose = "meets a site: checks its key and keeps a token for it",
     .description =
         "At the first meeting the fingerprint of the site's key is shown, and stored when you say "
         "that it "

@@ -14,7 +14,7 @@
 enum { LIVE_WAIT_SECONDS = 1 };
 
 struct logs {
-    struct connection *connection;
+    struct contact *contact;
     int64_t job;
     bool is_json;
 };
@@ -28,7 +28,7 @@ static enum status print_log_json(struct logs *logs, int64_t task, const char *w
     AUTO_FREE char *path =
         memory_format("/v1/jobs/%lld/tasks/%lld/%s", (long long)logs->job, (long long)task, which);
     const struct http_ask ask = {.method = "GET", .path = path};
-    TRY(connection_ask(logs->connection, &ask, &bytes, error));
+    TRY(contact_ask(logs->contact, &ask, &bytes, error));
     if (bytes.length == 0) {
         return OK;
     }
@@ -46,7 +46,7 @@ static enum status print_log(struct logs *logs, int64_t task, const char *which,
         return print_log_json(logs, task, which, error);
     }
     int64_t offset = 0;
-    return follow_copy_output(logs->connection, logs->job, task, which, &offset, error);
+    return follow_copy_output(logs->contact, logs->job, task, which, &offset, error);
 }
 
 // A task of the list: what it has written, if anything.
@@ -69,7 +69,7 @@ static enum status task_has_ended(struct logs *logs, int64_t task, bool *out, st
     AUTO_JSON json_t *record = NULL;
     AUTO_FREE char *path =
         memory_format("/v1/jobs/%lld/tasks/%lld", (long long)logs->job, (long long)task);
-    TRY(connection_json(logs->connection, "GET", path, NULL, &record, error));
+    TRY(contact_json(logs->contact, "GET", path, NULL, &record, error));
     struct text state = field_text(record, "state");
     *out = text_equal(state, TEXT("succeeded")) || text_equal(state, TEXT("failed")) ||
            text_equal(state, TEXT("cancelled"));
@@ -83,10 +83,10 @@ static enum status follow_task(struct logs *logs, int64_t task, struct error *er
     for (bool has_ended = false; !has_ended;) {
         TRY(task_has_ended(logs, task, &has_ended, error));
         int64_t before = offsets[0] + offsets[1];
-        TRY(follow_copy_output(logs->connection, logs->job, task, "stdout", &offsets[0], error));
-        TRY(follow_copy_output(logs->connection, logs->job, task, "stderr", &offsets[1], error));
+        TRY(follow_copy_output(logs->contact, logs->job, task, "stdout", &offsets[0], error));
+        TRY(follow_copy_output(logs->contact, logs->job, task, "stderr", &offsets[1], error));
         if (!has_ended && offsets[0] + offsets[1] == before) {
-            connection_sleep(logs->connection, LIVE_WAIT_SECONDS * INT64_C(200000));
+            contact_sleep(logs->contact, LIVE_WAIT_SECONDS * INT64_C(200000));
         }
     }
     return OK;
@@ -97,13 +97,13 @@ static enum status follow_whole(struct logs *logs, struct error *error)
     AUTO_JSON json_t *job = NULL;
     AUTO_JSON json_t *end = NULL;
     AUTO_FREE char *path = memory_format("/v1/jobs/%lld", (long long)logs->job);
-    TRY(connection_json(logs->connection, "GET", path, NULL, &job, error));
+    TRY(contact_json(logs->contact, "GET", path, NULL, &job, error));
     const struct follow_options follow = {
         .job = logs->job,
         .task_count = field_int64(json_object_get(job, "tasks"), "total"),
         .is_json = logs->is_json,
     };
-    return follow_job(logs->connection, &follow, &end, error);
+    return follow_job(logs->contact, &follow, &end, error);
 }
 
 static enum status show_logs(struct logs *logs, int64_t task, bool is_followed, struct error *error)
@@ -119,30 +119,30 @@ static enum status show_logs(struct logs *logs, int64_t task, bool is_followed, 
         return follow_whole(logs, error);
     }
     AUTO_FREE char *path = memory_format("/v1/jobs/%lld/tasks?limit=1000", (long long)logs->job);
-    return connection_list(logs->connection, path, "tasks", 0, print_task, logs, error);
+    return contact_list(logs->contact, path, "tasks", 0, print_task, logs, error);
 }
 
 static int run_logs(const struct command *command, const struct options *options)
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     int64_t job = 0;
     int64_t task = -1;
     if (parse_job(options->operands[0], &job, &task, &error) != OK) {
         return command_fail(&error, EXIT_USAGE);
     }
-    if (connection_open(options, &connection, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     bool is_followed = options_has(options, "follow");
     if (is_followed) {
-        connection.is_patient = true;
-        connection_catch_interrupts(&connection);
+        contact.is_patient = true;
+        contact_catch_interrupts(&contact);
     }
-    struct logs logs = {&connection, job, options_has(options, "json")};
+    struct logs logs = {&contact, job, options_has(options, "json")};
     enum status status = show_logs(&logs, task, is_followed, &error);
-    if (connection.is_interrupted) {
+    if (contact.is_interrupted) {
         return EXIT_SIGNAL + SIGINT;
     }
     if (status == UNSUPPORTED) {
@@ -188,17 +188,17 @@ static enum status add_output(void *context, json_t *output, struct error *error
     return OK;
 }
 
-static enum status list_outputs(struct connection *connection, int64_t job, bool is_json,
+static enum status list_outputs(struct contact *contact, int64_t job, bool is_json,
                                 struct error *error)
 {
     AUTO_FREE char *path = memory_format("/v1/jobs/%lld/outputs?limit=1000", (long long)job);
     if (is_json) {
         AUTO_JSON json_t *document = NULL;
-        TRY(connection_list_all(connection, path, "outputs", &document, error));
+        TRY(contact_list_all(contact, path, "outputs", &document, error));
         return print_json(document) ? OK : error_set(error, UNSUPPORTED, "nobody reads");
     }
     struct table *table = table_new(OUTPUT_COLUMNS, 3);
-    enum status status = connection_list(connection, path, "outputs", 0, add_output, table, error);
+    enum status status = contact_list(contact, path, "outputs", 0, add_output, table, error);
     if (status != OK) {
         table_free(table);
         return status;
@@ -210,7 +210,7 @@ static int run_outputs(const struct command *command, const struct options *opti
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_JSON json_t *list = NULL;
     int64_t job = 0;
     bool is_json = options_has(options, "json");
@@ -218,12 +218,12 @@ static int run_outputs(const struct command *command, const struct options *opti
     if (parse_job_only(options->operands[0], &job, &error) != OK) {
         return command_fail(&error, EXIT_USAGE);
     }
-    if (connection_open(options, &connection, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
-    connection.is_patient = true;
-    enum status status = folder ? fetch_outputs(&connection, job, folder, is_json, &list, &error)
-                                : list_outputs(&connection, job, is_json, &error);
+    contact.is_patient = true;
+    enum status status = folder ? fetch_outputs(&contact, job, folder, is_json, &list, &error)
+                                : list_outputs(&contact, job, is_json, &error);
     if (status != OK) {
         return command_fail(&error, EXIT_FAILED);
     }

@@ -133,7 +133,7 @@ static int task_exit_status(const json_t *task)
     return code > 0 && code < 256 ? (int)code : EXIT_LODE;
 }
 
-int job_exit_status(struct connection *connection, const json_t *job)
+int job_exit_status(struct contact *contact, const json_t *job)
 {
     struct text state = field_text(job, "state");
     if (text_equal(state, TEXT("succeeded"))) {
@@ -147,7 +147,7 @@ int job_exit_status(struct connection *connection, const json_t *job)
     struct error ignored;
     buffer_printf(&path, "/v1/jobs/%lld/tasks?state=failed&limit=1",
                   (long long)field_int64(job, "id"));
-    if (connection_json(connection, "GET", path.bytes, NULL, &page, &ignored) == OK) {
+    if (contact_json(contact, "GET", path.bytes, NULL, &page, &ignored) == OK) {
         const json_t *first = json_array_get(json_object_get(page, "tasks"), 0);
         if (first) {
             return task_exit_status(first);
@@ -161,18 +161,18 @@ int print_list(const struct options *options, const char *path, const char *thin
                enum status (*add_row)(void *table, json_t *item, struct error *error))
 {
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
-    if (connection_open(options, &connection, &error) != OK) {
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
+    if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     if (options_has(options, "json")) {
         AUTO_JSON json_t *all = NULL;
-        return connection_list_all(&connection, path, things, &all, &error) == OK
+        return contact_list_all(&contact, path, things, &all, &error) == OK
                    ? (print_json(all) ? EXIT_SUCCESS : EXIT_FAILED)
                    : command_fail(&error, EXIT_FAILED);
     }
     struct table *table = table_new(columns, column_count);
-    if (connection_list(&connection, path, things, 0, add_row, table, &error) != OK) {
+    if (contact_list(&contact, path, things, 0, add_row, table, &error) != OK) {
         table_free(table);
         return command_fail(&error, EXIT_FAILED);
     }

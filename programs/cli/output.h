@@ -3,7 +3,7 @@
 #define LODE_PROGRAMS_CLI_OUTPUT_H
 
 #include "base/json.h"
-#include "cli/connection.h"
+#include "cli/contact.h"
 #include "cli/display.h"
 
 // Writes the value and a line end to standard output at once; false when nobody reads any more.
@@ -46,7 +46,7 @@ int64_t job_tasks_ended(const json_t *job);
 // The exit status of `lode run` and `lode wait` for a job that ended: the command's; 128 and the signal; 124 for a walltime; 137 for
 // memory, disk and process limits; 143 when it was cancelled; 125 when lode could not run it. Asks the site where the
 // job's exit code does not tell.
-int job_exit_status(struct connection *connection, const json_t *job);
+int job_exit_status(struct contact *contact, const json_t *job);
 #define EXIT_RUN_STATUSES                                                                          \
     "N: The command's own exit status; of several tasks, that of the first that failed.\n"         \
     "124: The walltime was reached.\n"                                                             \

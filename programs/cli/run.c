@@ -25,21 +25,20 @@ static int say_detached(int64_t job)
 }
 
 // "from the cache: first run as job 12 on 2026-11-21 10:00 UTC".
-static void say_first_run(struct connection *connection, const json_t *job)
+static void say_first_run(struct contact *contact, const json_t *job)
 {
     AUTO_JSON json_t *task = NULL;
     AUTO_BUFFER struct buffer path = {0};
     struct error ignored;
     buffer_printf(&path, "/v1/jobs/%lld/tasks/0", (long long)field_int64(job, "id"));
-    if (connection_json(connection, "GET", path.bytes, NULL, &task, &ignored) != OK) {
+    if (contact_json(contact, "GET", path.bytes, NULL, &task, &ignored) != OK) {
         return;
     }
     int64_t first = field_int64(json_object_get(task, "cache"), "first_job");
     AUTO_JSON json_t *first_job = NULL;
     buffer_clear(&path);
     buffer_printf(&path, "/v1/jobs/%lld", (long long)first);
-    if (first <= 0 ||
-        connection_json(connection, "GET", path.bytes, NULL, &first_job, &ignored) != OK) {
+    if (first <= 0 || contact_json(contact, "GET", path.bytes, NULL, &first_job, &ignored) != OK) {
         return;
     }
     char date[CALENDAR_TEXT_SIZE];
@@ -48,7 +47,7 @@ static void say_first_run(struct connection *connection, const json_t *job)
                   date + 11);
 }
 
-static void say_cached(struct connection *connection, const json_t *job)
+static void say_cached(struct contact *contact, const json_t *job)
 {
     const json_t *tasks = json_object_get(job, "tasks");
     int64_t cached = field_int64(tasks, "cached");
@@ -63,7 +62,7 @@ static void say_cached(struct connection *connection, const json_t *job)
                       (long long)total);
     }
     if (cached == total) {
-        say_first_run(connection, job);
+        say_first_run(contact, job);
     }
     (void)fputc('\n', stderr);
 }
@@ -83,7 +82,7 @@ static void say_counts(const json_t *job)
 }
 
 // What is worth saying of a job at its end: nothing, of a single command that ended by itself.
-static void say_end(struct connection *connection, const json_t *job)
+static void say_end(struct contact *contact, const json_t *job)
 {
     long long id = (long long)field_int64(job, "id");
     bool is_single = field_int64(json_object_get(job, "tasks"), "total") == 1;
@@ -91,7 +90,7 @@ static void say_end(struct connection *connection, const json_t *job)
     if (!is_single) {
         say_counts(job);
     }
-    say_cached(connection, job);
+    say_cached(contact, job);
     AUTO_BUFFER struct buffer message = {0};
     display_text(&message, field_text(job, "message"));
     if (!text_equal(state, TEXT("succeeded")) && message.length > 0) {
@@ -104,7 +103,7 @@ static void say_end(struct connection *connection, const json_t *job)
 }
 
 // Follows a job that was submitted to its end; returns the exit status.
-static int follow_to_end(struct connection *connection, const struct options *options,
+static int follow_to_end(struct contact *contact, const struct options *options,
                          const json_t *submitted)
 {
     struct error error;
@@ -117,9 +116,9 @@ static int follow_to_end(struct connection *connection, const struct options *op
     };
     follow.has_progress = !is_json && follow.task_count > 1;
     enum status status = options_has(options, "stream") && !is_json
-                             ? answers_follow(connection, &follow, &job, &error)
-                             : follow_job(connection, &follow, &job, &error);
-    if (connection->is_interrupted) {
+                             ? answers_follow(contact, &follow, &job, &error)
+                             : follow_job(contact, &follow, &job, &error);
+    if (contact->is_interrupted) {
         return say_detached(follow.job);
     }
     if (status != OK) {
@@ -127,13 +126,13 @@ static int follow_to_end(struct connection *connection, const struct options *op
         (void)say_detached(follow.job);
         return status == UNSUPPORTED ? EXIT_SIGNAL + SIGPIPE : EXIT_LODE;
     }
-    int exit_status = job_exit_status(connection, job);
+    int exit_status = job_exit_status(contact, job);
     const char *folder = options_text(options, "fetch", NULL);
-    if (folder && fetch_outputs(connection, follow.job, folder, is_json, NULL, &error) != OK) {
+    if (folder && fetch_outputs(contact, follow.job, folder, is_json, NULL, &error) != OK) {
         (void)command_fail(&error, EXIT_LODE);
         exit_status = exit_status == 0 ? EXIT_LODE : exit_status;
     } else if (!is_json && !folder) {
-        say_end(connection, job);
+        say_end(contact, job);
     }
     return exit_status;
 }
@@ -142,16 +141,16 @@ static int run_run(const struct command *command, const struct options *options)
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
-    if (connection_open(options, &connection, &error) != OK) {
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
+    if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_LODE);
     }
-    connection.is_patient = true;
-    connection_catch_interrupts(&connection);
+    contact.is_patient = true;
+    contact_catch_interrupts(&contact);
     AUTO_JSON json_t *job = NULL;
     bool is_json = options_has(options, "json");
-    if (submission_make(&connection, options, is_json, &job, &error) != OK) {
-        if (connection.is_interrupted) {
+    if (submission_make(&contact, options, is_json, &job, &error) != OK) {
+        if (contact.is_interrupted) {
             (void)fputs(
                 "lode: interrupted before the site had answered; \"lode jobs\" shows whether the "
                 "job was taken\n",
@@ -164,7 +163,7 @@ static int run_run(const struct command *command, const struct options *options)
         AUTO_JSON json_t *event = json_pack("{s:s, s:O}", "event", "submitted", "job", job);
         (void)print_json(event);
     }
-    return follow_to_end(&connection, options, job);
+    return follow_to_end(&contact, options, job);
 }
 
 static const struct command_option RUN_OPTIONS[] = {
@@ -215,13 +214,13 @@ static int run_submit(const struct command *command, const struct options *optio
 {
     (void)command;
     struct error error;
-    AUTO_CONNECTION struct connection connection = {.interrupt_fd = -1};
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_JSON json_t *job = NULL;
-    if (connection_open(options, &connection, &error) != OK) {
+    if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
-    connection.is_patient = true;
-    if (submission_make(&connection, options, options_has(options, "json"), &job, &error) != OK) {
+    contact.is_patient = true;
+    if (submission_make(&contact, options, options_has(options, "json"), &job, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     if (options_has(options, "json")) {

@@ -28,7 +28,7 @@ static void show_progress(void *context, int64_t done, int64_t total)
 }
 
 // Brings the bytes to the site unless it has them.
-static enum status send_blob(struct connection *connection, struct upload *upload, bool is_quiet,
+static enum status send_blob(struct contact *contact, struct upload *upload, bool is_quiet,
                              struct error *error)
 {
     struct digest digest;
@@ -36,7 +36,7 @@ static enum status send_blob(struct connection *connection, struct upload *uploa
     (void)digest_to_text(&digest, upload->digest);
     AUTO_FREE char *path = memory_format("/v1/blobs/%s", upload->digest);
     const struct http_ask look = {.method = "HEAD", .path = path};
-    enum status status = connection_ask(connection, &look, NULL, error);
+    enum status status = contact_ask(contact, &look, NULL, error);
     if (status != NOT_FOUND) {
         return status;
     }
@@ -52,7 +52,7 @@ static enum status send_blob(struct connection *connection, struct upload *uploa
         .on_progress = show_progress,
         .context = &progress,
     };
-    status = connection_ask(connection, &put, NULL, error);
+    status = contact_ask(contact, &put, NULL, error);
     progress_hide(&progress);
     return status;
 }
@@ -80,7 +80,7 @@ static enum status open_local(const char *path, int *fd, struct stat *found, str
 }
 
 // --file LOCAL[=NAME]: uploads it and adds it to the document's files.
-static enum status add_file(struct connection *connection, const char *argument, bool is_quiet,
+static enum status add_file(struct contact *contact, const char *argument, bool is_quiet,
                             json_t *files, struct error *error)
 {
     const char *name = name_of(argument);
@@ -92,7 +92,7 @@ static enum status add_file(struct connection *connection, const char *argument,
     AUTO_CLOSE int fd = -1;
     TRY(open_local(path, &fd, &found, error));
     struct upload upload = {.label = shown, .fd = fd};
-    TRY(send_blob(connection, &upload, is_quiet, error));
+    TRY(send_blob(contact, &upload, is_quiet, error));
     json_t *file = json_object();
     (void)json_object_set_new(file, "name", json_from_text(text_of(shown)));
     (void)json_object_set_new(file, "blob", json_string(upload.digest));
@@ -121,7 +121,7 @@ static enum status spool_input(int *out, struct error *error)
     return status;
 }
 
-static enum status add_items(struct connection *connection, const char *argument, bool is_quiet,
+static enum status add_items(struct contact *contact, const char *argument, bool is_quiet,
                              json_t *document, struct error *error)
 {
     AUTO_CLOSE int fd = -1;
@@ -132,7 +132,7 @@ static enum status add_items(struct connection *connection, const char *argument
         TRY(open_local(argument, &fd, &found, error));
     }
     struct upload upload = {.label = "items", .fd = fd};
-    TRY(send_blob(connection, &upload, is_quiet, error));
+    TRY(send_blob(contact, &upload, is_quiet, error));
     (void)json_object_set_new(document, "items", json_string(upload.digest));
     return OK;
 }
@@ -267,26 +267,26 @@ static enum status add_lists(json_t *document, const struct options *options, st
     return OK;
 }
 
-static enum status add_uploads(struct connection *connection, json_t *document,
+static enum status add_uploads(struct contact *contact, json_t *document,
                                const struct options *options, bool is_quiet, struct error *error)
 {
     AUTO_JSON json_t *files = json_array();
     const char *value = NULL;
     for (size_t at = 0; (value = options_next(options, "file", &at));) {
-        TRY(add_file(connection, value, is_quiet, files, error));
+        TRY(add_file(contact, value, is_quiet, files, error));
     }
     set_filled(document, "files", json_incref(files));
     const char *items = options_text(options, "items", NULL);
-    return items ? add_items(connection, items, is_quiet, document, error) : OK;
+    return items ? add_items(contact, items, is_quiet, document, error) : OK;
 }
 
-enum status submission_make(struct connection *connection, const struct options *options,
-                            bool is_quiet, json_t **job, struct error *error)
+enum status submission_make(struct contact *contact, const struct options *options, bool is_quiet,
+                            json_t **job, struct error *error)
 {
     AUTO_JSON json_t *document = json_object();
     add_scalars(document, options);
     TRY(add_lists(document, options, error));
-    TRY(add_uploads(connection, document, options, is_quiet, error));
+    TRY(add_uploads(contact, document, options, is_quiet, error));
     unsigned char random[KEY_BYTES];
     char key[2 * KEY_BYTES + 1];
     random_fill(random, sizeof(random));
@@ -300,7 +300,7 @@ enum status submission_make(struct connection *connection, const struct options 
         .body = buffer_text(&body),
         .idempotency_key = key,
     };
-    TRY(connection_ask(connection, &ask, &answer, error));
+    TRY(contact_ask(contact, &ask, &answer, error));
     TRY(json_parse(buffer_text(&answer), job, error));
     if (field_int64(*job, "id") <= 0) {
         json_decref(TAKE(*job));

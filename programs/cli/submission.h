@@ -3,7 +3,7 @@
 #define LODE_PROGRAMS_CLI_SUBMISSION_H
 
 #include "cli/command.h"
-#include "cli/connection.h"
+#include "cli/contact.h"
 
 // The options that describe a job; both commands have them.
 #define SUBMISSION_OPTIONS                                                                           \
@@ -67,9 +67,9 @@
         "name", 0, OPTION_TEXT, "NAME", "a name for lists of jobs", NULL                             \
     }
 
-// Uploads the files and creates the job; *job is its document (a new reference). On a patient connection the request is
+// Uploads the files and creates the job; *job is its document (a new reference). On a patient contact the request is
 // repeated, under the same key, until the site has answered.
-enum status submission_make(struct connection *connection, const struct options *options,
-                            bool is_quiet, json_t **job, struct error *error);
+enum status submission_make(struct contact *contact, const struct options *options, bool is_quiet,
+                            json_t **job, struct error *error);
 
 #endif

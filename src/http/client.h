@@ -27,6 +27,7 @@ void http_client_free(struct http_client *client);
 
 struct http_answer {
     int code;                // 0 when there was no HTTP answer.
+    bool may_have_arrived;   // With code 0: some of the request was sent, so the server may have acted on it.
     struct text body;        // Borrowed; empty when it went to `on_data`.
     struct text content_type;
     struct text location;

@@ -322,7 +322,10 @@ void call_judge(struct http_call *call, CURLcode result, const struct curl_libra
         return;
     }
     if (result != CURLE_OK) {
+        long sent = 0;
+        (void)curl->easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
         answer->code = 0;
+        answer->may_have_arrived = sent > 0;
         answer->status = judge_failure(call, result, curl->easy_strerror(result), &answer->error);
         return;
     }

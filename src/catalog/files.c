@@ -3,6 +3,7 @@
 #include "catalog/catalog_sql.h"
 #include "catalog/inspect.h"
 #include "catalog/parts.h"
+#include "catalog/path.h"
 #include "catalog/root.h"
 #include "catalog/rows.h"
 #include "os/file.h"
@@ -48,32 +49,13 @@ const char *catalog_file_source(const struct dataset *dataset, const struct data
     return arena_format(arena, "%s/%s", root->path, root_path_below(root, file->path));
 }
 
-static enum status check_path(struct text path, struct error *error)
-{
-    struct text rest = path;
-    struct text part;
-    bool is_fine = path.length > 0 && path.length <= CATALOG_PATH_MAX && text_is_utf8(path) &&
-                   !text_has_control(path);
-    while (is_fine && text_next_part(&rest, '/', &part)) {
-        is_fine = part.length > 0 && !text_equal(part, TEXT(".")) && !text_equal(part, TEXT(".."));
-    }
-    if (is_fine) {
-        return OK;
-    }
-    (void)error_set(error, INVALID,
-                    "the path of the file is empty, too long, absolute, not UTF-8, or has a part "
-                    "\"..\" or control characters");
-    (void)error_fix(error, "use a path as the list of the dataset's files has it");
-    return INVALID;
-}
-
 static enum status find_file(struct catalog *catalog, const struct dataset *dataset,
                              struct text path, struct arena *arena, struct dataset_file *out,
                              struct error *error)
 {
     struct sql *sql = NULL;
     struct file_row row;
-    TRY(check_path(path, error));
+    TRY(path_check_relative(path, error));
     TRY(store_read_begin(catalog->options.store, &sql, error));
     enum status status = rows_find_file(sql, dataset->number, path, arena, &row, error);
     store_read_end(catalog->options.store, sql);
@@ -84,6 +66,12 @@ static enum status find_file(struct catalog *catalog, const struct dataset *data
         return NOT_FOUND;
     }
     TRY(status);
+    if (!row.file.has_digest) {
+        (void)error_set(error, CONFLICT, "%.300s has no checksum yet", row.file.path);
+        (void)error_fix(error, "wait until %.150s is available, or lode data verify it",
+                        dataset->id);
+        return CONFLICT;
+    }
     *out = row.file;
     return OK;
 }
@@ -152,7 +140,7 @@ struct finding {
 };
 
 static const char CHANGED_FIX[] =
-    "put the files back, or register what is there now: lode data verify --accept";
+    "put the files back, or register what is there now: lode data verify --accept-changes";
 
 // Same content, new time or inode: these are what is registered from now on.
 static enum status write_touched(struct sql *sql, void *context, struct error *error)

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "catalog/catalog_sql.h"
+#include "catalog/path.h"
 #include "catalog/rows.h"
 #include "os/file.h"
 
@@ -14,62 +15,11 @@ static struct sql_value bytes_of(struct text text)
     return sql_blob(text.bytes, text.length);
 }
 
-static enum status refuse_path(struct text path, const char *why, const char *fix,
-                               struct error *error)
-{
-    (void)error_set(error, INVALID, "path \"%.*s\" %s", TEXT_ARGS(text_slice(path, 0, 300)), why);
-    (void)error_fix(error, "%s", fix);
-    return INVALID;
-}
-
-static enum status check_path(struct text path, struct error *error)
-{
-    static const char FIX[] = "give the absolute path of a file or folder on the site's machine";
-    if (path.length > CATALOG_PATH_MAX) {
-        (void)error_set(error, INVALID, "a path has %zu bytes; at most %d are allowed", path.length,
-                        CATALOG_PATH_MAX);
-        (void)error_fix(error, "%s", FIX);
-        return INVALID;
-    }
-    if (!text_is_utf8(path) || text_has_control(path)) {
-        (void)error_set(error, INVALID, "a path is not UTF-8 or has control characters");
-        (void)error_fix(error, "rename the file or folder");
-        return INVALID;
-    }
-    if (path.length == 0 || path.bytes[0] != '/') {
-        return refuse_path(path, "is not absolute", FIX, error);
-    }
-    struct text rest = path;
-    struct text part;
-    while (text_next_part(&rest, '/', &part)) {
-        if (text_equal(part, TEXT("..")) || text_equal(part, TEXT("."))) {
-            return refuse_path(path, "has a part \".\" or \"..\"", FIX, error);
-        }
-    }
-    return OK;
-}
-
-static struct text last_part(struct text path)
-{
-    size_t to = path.length;
-    while (to > 0 && path.bytes[to - 1] == '/') {
-        to--;
-    }
-    size_t from = to;
-    while (from > 0 && path.bytes[from - 1] != '/') {
-        from--;
-    }
-    return text_slice(path, from, to);
-}
-
 static enum status find_root(struct text path, struct arena *arena, struct dataset_root *out,
                              struct error *error)
 {
-    TRY(check_path(path, error));
-    struct text mount = last_part(path);
-    if (mount.length == 0) {
-        return refuse_path(path, "is the whole machine", "register a folder below it", error);
-    }
+    struct text mount = TEXT_NONE;
+    TRY(path_check_absolute(path, &mount, error));
     const char *given = arena_copy(arena, path);
     char real[PATH_MAX];
     // Without waiting, should it be a pipe.
@@ -82,7 +32,9 @@ static enum status find_root(struct text path, struct arena *arena, struct datas
         return status;
     }
     if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) {
-        return refuse_path(path, "is neither a file nor a folder", "give a file or folder", error);
+        (void)error_set(error, INVALID, "path %.300s is neither a file nor a folder", given);
+        (void)error_fix(error, "give a file or folder");
+        return INVALID;
     }
     *out = (struct dataset_root){
         .path = arena_copy(arena, text_of(real)),

@@ -323,11 +323,11 @@ static void note_found(struct survey *survey, size_t at)
     }
     char problem[ERROR_DETAIL_MAX];
     (void)snprintf(problem, sizeof problem, "%.300s %.150s", row->file.path, found->problem);
-    note_amiss(
-        survey, problem,
-        survey->order.is_accepting
-            ? "make the file readable and let it rest, then do this again"
-            : "put the files back, or register what is there now: lode data verify --accept");
+    note_amiss(survey, problem,
+               survey->order.is_accepting
+                   ? "make the file readable and let it rest, then do this again"
+                   : "put the files back, or register what is there now: lode data verify "
+                     "--accept-changes");
 }
 
 // Judges the files [judged_from, judged_to) of the page with two threads and writes down what they found.

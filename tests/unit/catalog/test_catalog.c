@@ -1,5 +1,8 @@
 #include "site.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 static void assert_says(const struct error *error, enum status status, const char *part)
 {
     assert_int_equal(error->status, status);
@@ -510,6 +513,58 @@ static void a_survey_under_way_ends_when_its_dataset_is_removed(void **state)
     assert_int_equal(settled(&site, "s:n", &arena).file_count, 3000);
 }
 
+// In a process of its own: registers the data and tells the parent when more than a batch is done with.
+static void register_until_killed(struct site *site, int tell_fd)
+{
+    AUTO_ARENA struct arena arena = {0};
+    struct dataset dataset;
+    site_start(site);
+    (void)add(site, "s:n", site->data, NULL);
+    while (has_moved_on(site, "s:n", &arena, &dataset) && dataset.progress.files_done <= 1000) {
+    }
+    (void)file_write_all(tell_fd, TEXT("x"), NULL);
+    (void)pause();
+}
+
+static void a_survey_that_was_killed_goes_on_without_reading_again(void **state)
+{
+    (void)state;
+    enum { FILES = 4000 };
+    AUTO_ARENA struct arena arena = {0};
+    AUTO_SITE struct site site;
+    site_new(&site);
+    site_stop(&site);
+    char name[64];
+    for (int i = 0; i < FILES; i++) {
+        (void)snprintf(name, sizeof name, "%04d", i);
+        put(&site, name, "old");
+        touch(&site, name, 1000);
+    }
+    int pipe_fds[2];
+    char byte = 0;
+    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        register_until_killed(&site, pipe_fds[1]);
+        _exit(0);
+    }
+    assert_int_equal(read(pipe_fds[0], &byte, 1), 1);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    (void)close(pipe_fds[0]);
+    (void)close(pipe_fds[1]);
+    // Only who reads the first file again can see that it is another.
+    put(&site, "0000", "new");
+    touch(&site, "0000", 1000);
+    site_start(&site);
+    struct dataset dataset = settled(&site, "s:n", &arena);
+    assert_int_equal(dataset.state, DATASET_AVAILABLE);
+    assert_int_equal(dataset.file_count, FILES);
+    struct digest old = digest_of("old", 3);
+    struct dataset_file file = file_of(&site, &dataset, "0000", &arena);
+    assert_true(digest_equal(&file.digest, &old));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +584,7 @@ int main(void)
         cmocka_unit_test(files_are_opened_strictly_below_their_root),
         cmocka_unit_test(lists_are_paged_by_id_and_filtered_by_prefix),
         cmocka_unit_test(ten_thousand_files_survive_many_restarts_and_are_registered_once),
+        cmocka_unit_test(a_survey_that_was_killed_goes_on_without_reading_again),
         cmocka_unit_test(a_survey_under_way_ends_when_its_dataset_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

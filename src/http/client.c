@@ -104,7 +104,7 @@ enum status http_client_new(const struct http_client_options *options, struct ht
 }
 
 // Takes the call off the client; its connection and handle are kept for the next one.
-static void end_call(struct http_client *client, struct http_call *call)
+static void detach(struct http_client *client, struct http_call *call)
 {
     if (call->previous) {
         call->previous->next = call->next;
@@ -121,6 +121,11 @@ static void end_call(struct http_client *client, struct http_call *call)
         client->curl->easy_reset(call->easy);
         client->spare = call->easy;
     }
+}
+
+static void end_call(struct http_client *client, struct http_call *call)
+{
+    detach(client, call);
     call_free(client->curl, call);
 }
 
@@ -190,19 +195,17 @@ void http_client_cancel(struct http_client *client, struct http_call *call)
     pipe_guard_end(&guard);
 }
 
-// Ends the call and tells its owner, who may start and cancel other calls: what the answer borrows is kept until then.
+// Ends the call and tells its owner, who may start and cancel other calls, or free the client.
 static void finish_call(struct http_client *client, struct http_call *call, CURLcode result)
 {
     struct http_answer answer;
     call_judge(call, result, client->curl, &answer);
     void (*done)(void *, const struct http_answer *) = call->done;
     void *context = call->done_context;
-    AUTO_BUFFER struct buffer body = call->answer_body;
-    AUTO_BUFFER struct buffer content_type = call->content_type;
-    AUTO_BUFFER struct buffer location = call->location;
-    call->answer_body = call->content_type = call->location = (struct buffer){0};
-    end_call(client, call);
+    const struct curl_library *curl = client->curl;
+    detach(client, call);
     done(context, &answer);
+    call_free(curl, call);
 }
 
 static struct http_call *find_refused(const struct http_client *client)

@@ -195,7 +195,7 @@ void http_client_cancel(struct http_client *client, struct http_call *call)
     pipe_guard_end(&guard);
 }
 
-// Ends the call and tells its owner, who may start and cancel other calls, or free the client.
+// Ends the call and tells its owner, who may start and cancel other calls.
 static void finish_call(struct http_client *client, struct http_call *call, CURLcode result)
 {
     struct http_answer answer;

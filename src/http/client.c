@@ -221,20 +221,19 @@ static struct http_call *find_refused(const struct http_client *client)
 static int finish_calls(struct http_client *client)
 {
     int count = 0;
-    while (client->has_refused) {
-        struct http_call *call = find_refused(client);
-        client->has_refused = call != NULL;
-        if (call) {
-            finish_call(client, call, CURLE_OK);
-            count++;
-        }
+    struct http_call *refused;
+    while (client->has_refused && (refused = find_refused(client))) {
+        finish_call(client, refused, CURLE_OK);
+        count++;
     }
+    client->has_refused = false;
     int left = 0;
     CURLMsg *message;
     while ((message = client->curl->multi_info_read(client->multi, &left))) {
         struct http_call *call = NULL;
         CURLcode result = message->data.result;
         (void)client->curl->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
+        assert(call);
         finish_call(client, call, result);
         count++;
     }

@@ -1,0 +1,129 @@
+// The HTTP interface of a site: what all its handlers share, and how a route is described.
+//
+// A request passes the guard (guard.c) first: who asks, may they do that, are the query parameters known. A handler then
+// gets a struct api_call and answers it exactly once, now or later, from any thread.
+#ifndef LODE_API_API_H
+#define LODE_API_API_H
+
+#include "base/json.h"
+#include "http/server.h"
+#include "identity/tokens.h"
+#include "policy/policy.h"
+
+struct store;
+struct blobs;
+struct catalog;
+struct queue;
+
+enum {
+    API_PAGE_DEFAULT = 100,
+    API_PAGE_MAX = 1000,
+    API_WAIT_SECONDS_MAX = 60,
+    API_KEY_MAX = 100, // Bytes of an Idempotency-Key.
+    API_JSON_MAX = 1 << 20,
+};
+
+// The parts of a site, all borrowed; programs/site.c puts them together.
+struct api {
+    struct store *store;
+    struct blobs *blobs;
+    struct tokens *tokens;
+    struct catalog *catalog;
+    struct queue *queue;
+    struct http_server *server; // Set right after it started; handlers use it to leave the loop.
+    const char *name;
+    const char *fingerprint;
+    const char *url;
+    const char *directory;
+    int64_t started_us;  // Wall clock.
+    struct text openapi; // The document of GET /v1/openapi.json; empty when it is not installed.
+    struct api_table *table; // The routes (routes.c).
+};
+
+// One request that the guard let through. Lives in the request's arena until it is answered.
+struct api_call {
+    struct api *api;
+    struct http_request *request;
+    struct principal principal; // Its texts live as long as the call.
+    const struct token *token;  // What the caller showed; NULL: nothing.
+    const struct api_route *route;
+    void *state; // The handler's own.
+};
+
+enum api_place {
+    API_ON_LOOP, // The handler never blocks.
+    API_ON_POOL, // It reads the database or the disk: run on a thread of the pool.
+};
+
+// What the action is done to, for the guard to find its owner.
+enum api_object {
+    API_OBJECT_NONE,
+    API_OBJECT_JOB, // The first path parameter is the number of a job. The route must be API_ON_POOL.
+};
+
+struct api_route {
+    const char *method;
+    const char *pattern;
+    enum action action;
+    bool is_public; // Needs no token.
+    enum api_object object;
+    enum api_place place;
+    void (*handle)(struct api_call *call);
+    // Instead of `handle`: bodies of any size. `begin` gets the struct api_call as its context.
+    const struct http_sink *sink;
+    size_t body_max;
+    const char *const *query; // The query parameters that it takes, NULL-terminated; NULL: none.
+};
+
+// The tables; each ends with an entry without a method.
+extern const struct api_route API_SITE_ROUTES[];
+extern const struct api_route API_BLOB_ROUTES[];
+extern const struct api_route API_TOKEN_ROUTES[];
+extern const struct api_route API_DATA_ROUTES[];
+extern const struct api_route API_JOB_ROUTES[];
+extern const struct api_route API_TASK_ROUTES[];
+extern const struct api_route API_EVENT_ROUTES[];
+extern const struct api_route API_WORKER_ROUTES[];
+
+// Joins the tables into api->table; *routes is what the server is started with and belongs to the api.
+void api_routes_new(struct api *api, const struct http_route **routes, size_t *count);
+void api_routes_free(struct api *api);
+// The route that the server found, with what the API knows of it.
+const struct api_route *api_route_of(const struct api *api, const struct http_request *request);
+
+// For http_server_options.problem.
+void api_problem(int code, const char *detail, const char *fix, struct buffer *body,
+                 const char **content_type);
+
+// May the caller do `action` to what belongs to `owner`? DENIED with the reason. For objects that are known only later.
+enum status api_may(const struct api_call *call, enum action action, struct text owner,
+                    struct error *error);
+
+// Answers. The body is copied.
+void api_reply_json(struct api_call *call, int code, struct text body);
+void api_reply_error(struct api_call *call, const struct error *error);
+// A JSON value, which is released.
+void api_reply_value(struct api_call *call, int code, json_t *value);
+// Bytes, with `fields` beside Content-Type.
+void api_reply_bytes(struct api_call *call, const char *content_type, struct text bytes,
+                     const struct http_field *fields, size_t field_count);
+// Bytes [0, size) of a file, or the part that Range asks for; closes `fd`. `tag` names this content (ETag, without quotes).
+void api_reply_file(struct api_call *call, int fd, int64_t size, const char *content_type,
+                    const char *tag);
+
+// What a request says, checked. *out keeps its value when it is not said.
+enum status api_query_int64(const struct api_call *call, const char *name, int64_t min, int64_t max,
+                            int64_t *out, struct error *error);
+// `?wait=SECONDS`, in microseconds; 0 without it.
+enum status api_query_wait(const struct api_call *call, int64_t *wait_us, struct error *error);
+// `?limit=`.
+enum status api_query_limit(const struct api_call *call, int64_t *limit, struct error *error);
+// A path parameter that is a number from 0.
+enum status api_parameter_int64(const struct api_call *call, size_t at, const char *what,
+                                int64_t *out, struct error *error);
+// The JSON object of the body, a new reference.
+enum status api_body(const struct api_call *call, json_t **out, struct error *error);
+// The Idempotency-Key; empty when there is none.
+enum status api_idempotency_key(const struct api_call *call, struct text *out, struct error *error);
+
+#endif

@@ -1,0 +1,124 @@
+// PUT, GET and HEAD /v1/blobs/{digest}: immutable bytes by their SHA-256.
+#include "api/api.h"
+
+#include "base/memory.h"
+#include "store/blobs.h"
+
+struct upload {
+    struct api_call *call;
+    struct digest digest;
+    struct blob_writer *writer; // NULL when the blob is there already: what comes is dropped.
+    struct error error;
+};
+
+static enum status begin_upload(struct upload *upload, struct error *error)
+{
+    struct api_call *call = upload->call;
+    TRY(digest_from_text(call->request->parameters[0], &upload->digest, error));
+    if (blob_exists(call->api->blobs, &upload->digest)) {
+        return OK;
+    }
+    return blob_writer_new(call->api->blobs, &upload->writer, error);
+}
+
+static void *upload_begin(struct http_request *request, void *context)
+{
+    struct upload *upload = arena_new(request->arena, sizeof *upload);
+    upload->call = context;
+    struct error error = {0};
+    enum status status = begin_upload(upload, &error);
+    if (status != OK) {
+        error.status = status;
+        api_reply_error(upload->call, &error);
+        return NULL;
+    }
+    return upload;
+}
+
+static bool upload_data(void *state, struct text bytes)
+{
+    struct upload *upload = state;
+    if (!upload->writer) {
+        return true;
+    }
+    enum status status = blob_writer_append(upload->writer, bytes, &upload->error);
+    if (status != OK) {
+        upload->error.status = status;
+        blob_writer_abort(TAKE(upload->writer));
+        api_reply_error(upload->call, &upload->error);
+        return false;
+    }
+    return true;
+}
+
+static void reply_uploaded(struct upload *upload, int code)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    AUTO_BUFFER struct buffer body = {0};
+    buffer_printf(&body, "{\"digest\":\"%s\"}\n", digest_to_text(&upload->digest, digest));
+    api_reply_json(upload->call, code, buffer_text(&body));
+}
+
+static void upload_commit(void *context)
+{
+    struct upload *upload = context;
+    enum status status =
+        blob_writer_commit(TAKE(upload->writer), &upload->digest, NULL, NULL, &upload->error);
+    if (status != OK) {
+        upload->error.status = status;
+        api_reply_error(upload->call, &upload->error);
+        return;
+    }
+    reply_uploaded(upload, 201);
+}
+
+static void upload_end(void *state, struct http_request *request)
+{
+    (void)request;
+    struct upload *upload = state;
+    if (!upload->writer) {
+        reply_uploaded(upload, 200);
+        return;
+    }
+    http_server_offload(upload->call->api->server, upload_commit, upload);
+}
+
+static void upload_abort(void *state)
+{
+    struct upload *upload = state;
+    blob_writer_abort(TAKE(upload->writer));
+}
+
+static const struct http_sink UPLOAD = {upload_begin, upload_data, upload_end, upload_abort};
+
+static void get_blob(struct api_call *call)
+{
+    struct error error = {0};
+    struct digest digest;
+    int fd = -1;
+    int64_t size = 0;
+    enum status status = digest_from_text(call->request->parameters[0], &digest, &error);
+    if (status == OK) {
+        status = blob_open(call->api->blobs, &digest, &fd, &size, &error);
+    }
+    if (status != OK) {
+        error.status = status;
+        api_reply_error(call, &error);
+        return;
+    }
+    char tag[DIGEST_TEXT_SIZE];
+    api_reply_file(call, fd, size, "application/octet-stream", digest_to_text(&digest, tag));
+}
+
+const struct api_route API_BLOB_ROUTES[] = {
+    {.method = "PUT",
+     .pattern = "/v1/blobs/{digest}",
+     .action = ACTION_BLOB_WRITE,
+     .sink = &UPLOAD},
+    {.method = "GET",
+     .pattern = "/v1/blobs/{digest}",
+     .action = ACTION_BLOB_READ,
+     .place = API_ON_POOL,
+     .handle = get_blob},
+    {.method = NULL},
+};

@@ -1,0 +1,156 @@
+// Jobs: submit, list, show and wait, cancel, retry, why.
+#include "api/answer.h"
+
+static enum status read_submission(struct api_call *call, struct queue_submission *out,
+                                   struct error *error)
+{
+    AUTO_JSON json_t *document = NULL;
+    out->owner = call->principal.name;
+    TRY(api_query_wait(call, &out->wait_us, error));
+    TRY(api_idempotency_key(call, &out->idempotency_key, error));
+    TRY(api_body(call, &document, error));
+    return spec_parse(document, &out->spec, error);
+}
+
+static void post_job(struct api_call *call)
+{
+    struct error error = {0};
+    struct queue_submission submission = {0};
+    if (!answer_failure(call, read_submission(call, &submission, &error), &error)) {
+        queue_submit(call->api->queue, &submission, answer_created(call));
+    }
+}
+
+static enum status read_filter(struct api_call *call, struct queue_job_filter *out,
+                               struct error *error)
+{
+    (void)http_query(call->request, "state", &out->state);
+    (void)http_query(call->request, "owner", &out->owner);
+    TRY(api_query_limit(call, &out->limit, error));
+    return api_query_int64(call, "cursor", 1, INT64_MAX, &out->before, error);
+}
+
+static void list_jobs(struct api_call *call)
+{
+    struct error error = {0};
+    struct queue_job_filter filter = {0};
+    AUTO_BUFFER struct buffer body = {0};
+    enum status status = read_filter(call, &filter, &error);
+    if (status == OK) {
+        status = queue_list_jobs(call->api->queue, &filter, &body, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        api_reply_json(call, 200, buffer_text(&body));
+    }
+}
+
+static void show_job(struct api_call *call)
+{
+    struct error error = {0};
+    int64_t job = 0;
+    int64_t wait_us = 0;
+    int64_t after_version = -1;
+    enum status status = api_parameter_int64(call, 0, "job", &job, &error);
+    if (status == OK) {
+        status = api_query_wait(call, &wait_us, &error);
+    }
+    if (status == OK) {
+        status = api_query_int64(call, "after_version", 0, INT64_MAX, &after_version, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        queue_show_job(call->api->queue, job, after_version, wait_us, answer_ok(call));
+    }
+}
+
+static void cancel_job(struct api_call *call)
+{
+    struct error error = {0};
+    int64_t job = 0;
+    if (!answer_failure(call, api_parameter_int64(call, 0, "job", &job, &error), &error)) {
+        queue_cancel_job(call->api->queue, job, call->principal.name, answer_ok(call));
+    }
+}
+
+static void retry_job(struct api_call *call)
+{
+    struct error error = {0};
+    int64_t job = 0;
+    if (!answer_failure(call, api_parameter_int64(call, 0, "job", &job, &error), &error)) {
+        queue_retry_job(call->api->queue, job, answer_ok(call));
+    }
+}
+
+static void why_job(struct api_call *call)
+{
+    struct error error = {0};
+    int64_t job = 0;
+    if (!answer_failure(call, api_parameter_int64(call, 0, "job", &job, &error), &error)) {
+        queue_why(call->api->queue, job, -1, answer_ok(call));
+    }
+}
+
+static void why_task(struct api_call *call)
+{
+    struct error error = {0};
+    int64_t job = 0;
+    int64_t index = 0;
+    enum status status = api_parameter_int64(call, 0, "job", &job, &error);
+    if (status == OK) {
+        status = api_parameter_int64(call, 1, "task", &index, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        queue_why(call->api->queue, job, index, answer_ok(call));
+    }
+}
+
+static const char *const WAIT[] = {"wait", NULL};
+static const char *const SHOW[] = {"wait", "after_version", NULL};
+static const char *const LIST[] = {"state", "owner", "limit", "cursor", NULL};
+
+const struct api_route API_JOB_ROUTES[] = {
+    {.method = "POST",
+     .pattern = "/v1/jobs",
+     .action = ACTION_JOB_SUBMIT,
+     .place = API_ON_POOL,
+     .handle = post_job,
+     .body_max = SPEC_BODY_MAX,
+     .query = WAIT},
+    {.method = "GET",
+     .pattern = "/v1/jobs",
+     .action = ACTION_JOB_LIST,
+     .place = API_ON_POOL,
+     .handle = list_jobs,
+     .query = LIST},
+    {.method = "GET",
+     .pattern = "/v1/jobs/{job}",
+     .action = ACTION_JOB_LIST,
+     .object = API_OBJECT_JOB,
+     .place = API_ON_POOL,
+     .handle = show_job,
+     .query = SHOW},
+    {.method = "POST",
+     .pattern = "/v1/jobs/{job}/cancel",
+     .action = ACTION_JOB_CHANGE,
+     .object = API_OBJECT_JOB,
+     .place = API_ON_POOL,
+     .handle = cancel_job},
+    {.method = "POST",
+     .pattern = "/v1/jobs/{job}/retry",
+     .action = ACTION_JOB_CHANGE,
+     .object = API_OBJECT_JOB,
+     .place = API_ON_POOL,
+     .handle = retry_job},
+    {.method = "GET",
+     .pattern = "/v1/jobs/{job}/why",
+     .action = ACTION_JOB_LIST,
+     .object = API_OBJECT_JOB,
+     .place = API_ON_POOL,
+     .handle = why_job},
+    {.method = "GET",
+     .pattern = "/v1/jobs/{job}/tasks/{index}/why",
+     .action = ACTION_JOB_LIST,
+     .object = API_OBJECT_JOB,
+     .place = API_ON_POOL,
+     .handle = why_task},
+    {.method = NULL},
+};

@@ -1,0 +1,90 @@
+// What the site says of itself: GET /v1/site, /v1/status, /v1/whoami, /v1/openapi.json.
+#include "api/api.h"
+
+#include "base/calendar.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "queue/queue.h"
+#include "store/store.h"
+
+#include <stdio.h>
+
+enum { PROTOCOL_VERSION = 1 };
+
+static void get_site(struct api_call *call)
+{
+    const struct api *api = call->api;
+    api_reply_value(call, 200,
+                    json_pack("{s:s, s:s, s:s, s:i}", "name", api->name, "fingerprint",
+                              api->fingerprint, "version", LODE_VERSION, "protocol",
+                              PROTOCOL_VERSION));
+}
+
+static int64_t resident_bytes(void)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    long long pages = 0;
+    if (file_read("/proc/self/statm", 256, &text, NULL) != OK ||
+        sscanf(text.bytes, "%*s %lld", &pages) != 1) {
+        return 0;
+    }
+    return pages * (int64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void get_status(struct api_call *call)
+{
+    const struct api *api = call->api;
+    char started[CALENDAR_TEXT_SIZE];
+    struct store_figures figures = store_figures(api->store);
+    json_t *status =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:{s:I, s:I}}", "name", api->name,
+                  "fingerprint", api->fingerprint, "url", api->url, "version", LODE_VERSION,
+                  "started_at", calendar_format(api->started_us, started), "uptime_seconds",
+                  (json_int_t)((clock_real_us() - api->started_us) / 1000000), "directory",
+                  api->directory, "memory_bytes", (json_int_t)resident_bytes(), "store", "commits",
+                  (json_int_t)figures.commits, "writes", (json_int_t)figures.writes);
+    struct error error = {0};
+    enum status read = queue_describe(api->queue, status, &error);
+    if (read != OK) {
+        json_decref(status);
+        error.status = read;
+        api_reply_error(call, &error);
+        return;
+    }
+    api_reply_value(call, 200, status);
+}
+
+static void get_whoami(struct api_call *call)
+{
+    json_t *answer = json_object();
+    (void)json_object_set_new(answer, "principal", json_from_text(call->principal.name));
+    (void)json_object_set_new(answer, "role", json_string(role_name(call->principal.role)));
+    (void)json_object_set_new(answer, "token", json_integer(call->token ? call->token->id : 0));
+    api_reply_value(call, 200, answer);
+}
+
+static void get_openapi(struct api_call *call)
+{
+    if (call->api->openapi.length == 0) {
+        struct error error = {0};
+        (void)error_set(&error, NOT_FOUND, "openapi.json is not installed beside this program");
+        api_reply_error(call, &error);
+        return;
+    }
+    api_reply_json(call, 200, call->api->openapi);
+}
+
+const struct api_route API_SITE_ROUTES[] = {
+    {.method = "GET", .pattern = "/v1/site", .is_public = true, .handle = get_site},
+    {.method = "GET",
+     .pattern = "/v1/status",
+     .action = ACTION_SITE_READ,
+     .place = API_ON_POOL,
+     .handle = get_status},
+    {.method = "GET", .pattern = "/v1/whoami", .action = ACTION_SITE_READ, .handle = get_whoami},
+    {.method = "GET",
+     .pattern = "/v1/openapi.json",
+     .action = ACTION_SITE_READ,
+     .handle = get_openapi},
+    {.method = NULL},
+};

@@ -1,0 +1,191 @@
+// Tokens: who may use the site. Making and revoking is in the audit log.
+#include "api/answer.h"
+
+#include "base/calendar.h"
+#include "base/memory.h"
+#include "identity/audit.h"
+#include "os/clock.h"
+#include "store/store.h"
+
+enum { EXPIRES_SECONDS_MAX = 10 * 366 * 86400 };
+
+static json_t *json_of_time(int64_t time_us)
+{
+    char text[CALENDAR_TEXT_SIZE];
+    return time_us > 0 ? json_string(calendar_format(time_us, text)) : json_null();
+}
+
+static json_t *describe(const struct token *token)
+{
+    json_t *value = json_object();
+    (void)json_object_set_new(value, "token_id", json_integer(token->id));
+    (void)json_object_set_new(value, "principal", json_from_text(text_of(token->name)));
+    (void)json_object_set_new(value, "role", json_string(role_name(token->role)));
+    (void)json_object_set_new(value, "label", json_from_text(text_of(token->label)));
+    (void)json_object_set_new(value, "created_at", json_of_time(token->created_us));
+    (void)json_object_set_new(value, "expires_at", json_of_time(token->expires_us));
+    (void)json_object_set_new(value, "revoked_at", json_of_time(token->revoked_us));
+    return value;
+}
+
+struct change {
+    struct api_call *call;
+    struct token_request request;
+    int64_t id;
+    struct token token;
+    struct token_secret secret;
+};
+
+static enum status audit(const struct change *change, struct sql *sql, const char *object,
+                         struct error *error)
+{
+    struct audit_entry entry = {
+        .principal = change->call->principal.name,
+        .action = text_of(action_name(ACTION_TOKEN_CHANGE)),
+        .object = text_of(object),
+        .reason = TEXT("allowed by its role"),
+    };
+    return audit_append(sql, &entry, clock_real_us(), error);
+}
+
+static enum status create(struct sql *sql, void *context, struct error *error)
+{
+    struct change *change = context;
+    AUTO_FREE char *object = memory_format(
+        "token of %.*s, role %s", TEXT_ARGS(change->request.name), role_name(change->request.role));
+    TRY(audit(change, sql, object, error));
+    return tokens_create(change->call->api->tokens, sql, &change->request, clock_real_us(),
+                         &change->token, &change->secret, error);
+}
+
+static enum status read_request(const json_t *document, struct token_request *out,
+                                struct error *error)
+{
+    static const char *const FIELDS[] = {"principal", "role", "label", "expires_seconds", NULL};
+    struct text role = TEXT("user");
+    int64_t expires_seconds = 0;
+    TRY(json_check_fields(document, FIELDS, error));
+    TRY(json_field_text(document, "principal", JSON_REQUIRED, TOKEN_NAME_MAX, &out->name, error));
+    TRY(json_field_text(document, "role", JSON_OPTIONAL, TOKEN_NAME_MAX, &role, error));
+    TRY(json_field_text(document, "label", JSON_OPTIONAL, TOKEN_LABEL_MAX, &out->label, error));
+    TRY(json_field_int64(document, "expires_seconds", JSON_OPTIONAL, 1, EXPIRES_SECONDS_MAX,
+                         &expires_seconds, error));
+    if (!role_from_text(role, &out->role)) {
+        (void)error_set(error, INVALID, "field \"role\" is not a role");
+        return error_fix(error, "user, worker or admin");
+    }
+    out->expires_us = expires_seconds > 0 ? clock_real_us() + expires_seconds * 1000000 : 0;
+    return OK;
+}
+
+static void post_token(struct api_call *call)
+{
+    struct error error = {0};
+    AUTO_JSON json_t *document = NULL;
+    struct change change = {.call = call};
+    enum status status = api_body(call, &document, &error);
+    if (status == OK) {
+        status = read_request(document, &change.request, &error);
+    }
+    if (status == OK) {
+        status = store_write_wait(call->api->store, create, &change, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        json_t *answer = describe(&change.token);
+        (void)json_object_set_new(answer, "token", json_string(change.secret.text));
+        api_reply_value(call, 201, answer);
+    }
+}
+
+struct listing {
+    json_t *tokens;
+    int64_t limit;
+    int64_t last;
+    bool is_more;
+};
+
+static void visit(void *context, const struct token *token)
+{
+    struct listing *listing = context;
+    if ((int64_t)json_array_size(listing->tokens) == listing->limit) {
+        listing->is_more = true;
+        return;
+    }
+    (void)json_array_append_new(listing->tokens, describe(token));
+    listing->last = token->id;
+}
+
+static void list_tokens(struct api_call *call)
+{
+    struct error error = {0};
+    struct listing listing = {0};
+    struct token_filter filter = {0};
+    struct sql *sql = NULL;
+    enum status status = api_query_limit(call, &listing.limit, &error);
+    if (status == OK) {
+        status = api_query_int64(call, "cursor", 0, INT64_MAX, &filter.after_id, &error);
+    }
+    if (status == OK) {
+        status = store_read_begin(call->api->store, &sql, &error);
+    }
+    if (status == OK) {
+        listing.tokens = json_array();
+        filter.count_max = listing.limit + 1;
+        status = tokens_list(sql, &filter, visit, &listing, &error);
+        store_read_end(call->api->store, sql);
+    }
+    if (answer_failure(call, status, &error)) {
+        json_decref(listing.tokens);
+        return;
+    }
+    json_t *answer = json_object();
+    (void)json_object_set_new(answer, "tokens", listing.tokens);
+    (void)json_object_set_new(answer, "next",
+                              listing.is_more ? json_sprintf("%lld", (long long)listing.last)
+                                              : json_null());
+    api_reply_value(call, 200, answer);
+}
+
+static enum status revoke(struct sql *sql, void *context, struct error *error)
+{
+    struct change *change = context;
+    AUTO_FREE char *object = memory_format("token %lld revoked", (long long)change->id);
+    TRY(audit(change, sql, object, error));
+    return tokens_revoke(change->call->api->tokens, sql, change->id, clock_real_us(), error);
+}
+
+static void delete_token(struct api_call *call)
+{
+    struct error error = {0};
+    struct change change = {.call = call};
+    enum status status = api_parameter_int64(call, 0, "token", &change.id, &error);
+    if (status == OK) {
+        status = store_write_wait(call->api->store, revoke, &change, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        api_reply_value(call, 200, json_pack("{s:I}", "token_id", (json_int_t)change.id));
+    }
+}
+
+static const char *const PAGE[] = {"limit", "cursor", NULL};
+
+const struct api_route API_TOKEN_ROUTES[] = {
+    {.method = "POST",
+     .pattern = "/v1/tokens",
+     .action = ACTION_TOKEN_CHANGE,
+     .place = API_ON_POOL,
+     .handle = post_token,
+     .body_max = API_JSON_MAX},
+    {.method = "GET",
+     .pattern = "/v1/tokens",
+     .action = ACTION_TOKEN_CHANGE,
+     .place = API_ON_POOL,
+     .handle = list_tokens,
+     .query = PAGE},
+    {.method = "DELETE",
+     .pattern = "/v1/tokens/{token}",
+     .action = ACTION_TOKEN_CHANGE,
+     .place = API_ON_POOL,
+     .handle = delete_token},
+    {.method = NULL},
+};

@@ -1,0 +1,62 @@
+// Workers: register, poll, list.
+#include "api/answer.h"
+
+#include <stdatomic.h>
+
+static void post_worker(struct api_call *call)
+{
+    struct error error = {0};
+    struct worker_hello hello = {0};
+    AUTO_JSON json_t *document = NULL;
+    enum status status = api_body(call, &document, &error);
+    if (status == OK) {
+        status = worker_hello_parse(document, &hello, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        queue_register_worker(call->api->queue, document, call->principal.name,
+                              answer_created(call));
+    }
+}
+
+static void poll_gone(void *context)
+{
+    struct queue_poll *poll = context;
+    atomic_store(&poll->is_gone, true);
+}
+
+static void post_poll(struct api_call *call)
+{
+    struct error error = {0};
+    struct queue_poll *poll = arena_new(call->request->arena, sizeof *poll);
+    enum status status = api_parameter_int64(call, 0, "worker", &poll->worker, &error);
+    if (status == OK) {
+        status = poll_parse(call->request->body, &poll->body, &error);
+    }
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    poll->owner = call->principal.name;
+    poll->answer = answer_ok(call);
+    http_on_gone(call->request->exchange, poll_gone, poll);
+    queue_poll(call->api->queue, poll);
+}
+
+static void list_workers(struct api_call *call)
+{
+    queue_list_workers(call->api->queue, answer_ok(call));
+}
+
+const struct api_route API_WORKER_ROUTES[] = {
+    {.method = "POST",
+     .pattern = "/v1/workers",
+     .action = ACTION_WORKER_POLL,
+     .handle = post_worker,
+     .body_max = API_JSON_MAX},
+    {.method = "POST",
+     .pattern = "/v1/workers/{worker}/poll",
+     .action = ACTION_WORKER_POLL,
+     .handle = post_poll,
+     .body_max = POLL_BODY_MAX},
+    {.method = "GET", .pattern = "/v1/workers", .action = ACTION_SITE_READ, .handle = list_workers},
+    {.method = NULL},
+};

@@ -1,0 +1,175 @@
+// Authentication by bearer token, authorisation by the policy's one table, and nothing that a handler could forget.
+#include "api/guard.h"
+
+#include "api/api.h"
+#include "os/clock.h"
+#include "queue/queue.h"
+
+static void refuse_credentials(struct http_request *request, const char *detail, const char *fix)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    const char *content_type = NULL;
+    api_problem(401, detail, fix, &body, &content_type);
+    struct http_field field = {"WWW-Authenticate", "Bearer realm=\"lode\""};
+    struct http_response response = {
+        .code = 401,
+        .content_type = content_type,
+        .fields = &field,
+        .field_count = 1,
+        .body = buffer_text(&body),
+    };
+    http_reply(request->exchange, &response);
+}
+
+// Fills in who asks. False when the request was answered: there is a credential and it is no good.
+static bool authenticate(struct api_call *call)
+{
+    struct http_request *request = call->request;
+    struct text header = http_header(request, "Authorization");
+    call->principal = (struct principal){.role = ROLE_NOBODY};
+    if (header.length == 0) {
+        return true;
+    }
+    static const size_t scheme_length = sizeof "Bearer " - 1;
+    if (!text_equal_no_case(text_slice(header, 0, scheme_length), TEXT("Bearer "))) {
+        refuse_credentials(request, "the Authorization header has another scheme than Bearer",
+                           "send \"Authorization: Bearer TOKEN\"");
+        return false;
+    }
+    struct token *token = arena_new(request->arena, sizeof *token);
+    struct error error = {0};
+    struct text bearer = text_trim(text_slice(header, scheme_length, header.length));
+    if (tokens_find(call->api->tokens, bearer, clock_real_us(), token, &error) != OK) {
+        refuse_credentials(request, error.detail,
+                           *error.fix ? error.fix : "lode login gets a new token");
+        return false;
+    }
+    call->token = token;
+    call->principal = token_principal(token);
+    return true;
+}
+
+static enum status decide(const struct api_call *call, enum action action,
+                          const struct policy_object *object, struct error *error)
+{
+    struct policy_answer answer = policy_decide(&call->principal, action, object);
+    if (answer.allowed) {
+        return OK;
+    }
+    (void)error_set(error, DENIED, "%s may not do %s: %s",
+                    call->principal.role == ROLE_NOBODY
+                        ? "a request without a token"
+                        : arena_copy(call->request->arena, call->principal.name),
+                    action_name(action), answer.reason);
+    return DENIED;
+}
+
+enum status api_may(const struct api_call *call, enum action action, struct text owner,
+                    struct error *error)
+{
+    struct policy_object object = {.owner = owner};
+    return decide(call, action, &object, error);
+}
+
+// Finds whose the route's object is; blocks for the database when there is an object.
+static enum status find_object(const struct api_call *call, struct policy_object *object,
+                               struct error *error)
+{
+    if (call->route->object == API_OBJECT_NONE) {
+        return OK;
+    }
+    int64_t job = 0;
+    TRY(api_parameter_int64(call, 0, "job", &job, error));
+    char *owner = arena_new(call->request->arena, QUEUE_OWNER_MAX + 1);
+    TRY(queue_job_owner(call->api->queue, job, owner, error));
+    object->owner = text_of(owner);
+    object->job = call->request->parameters[0];
+    return OK;
+}
+
+static bool is_known_query(const struct api_route *route, struct text name)
+{
+    for (const char *const *each = route->query; each && *each; each++) {
+        if (text_equal(name, text_of(*each))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum status check_query(const struct api_call *call, struct error *error)
+{
+    struct text rest = call->request->query;
+    struct text part;
+    while (rest.length > 0 && text_next_part(&rest, '&', &part)) {
+        struct text name = text_slice(part, 0, text_find_byte(part, 0, '='));
+        if (name.length > 0 && !is_known_query(call->route, name)) {
+            return error_set(error, INVALID, "unknown query parameter \"%.60s\"",
+                             arena_copy(call->request->arena, name));
+        }
+    }
+    return OK;
+}
+
+// Everything before the handler. False when the request was answered.
+static bool admit(struct api_call *call)
+{
+    if (!authenticate(call)) {
+        return false;
+    }
+    struct error error = {0};
+    struct policy_object object = {0};
+    bool is_nobody = call->principal.role == ROLE_NOBODY;
+    // Who is nobody must not learn which objects there are.
+    if (!call->route->is_public && is_nobody) {
+        refuse_credentials(call->request, "this needs a token",
+                           "send \"Authorization: Bearer TOKEN\"; lode login gets one");
+        return false;
+    }
+    enum status status = check_query(call, &error);
+    if (status == OK) {
+        status = find_object(call, &object, &error);
+    }
+    if (status == OK && !call->route->is_public) {
+        status = decide(call, call->route->action, &object, &error);
+    }
+    if (status != OK) {
+        error.status = status;
+        api_reply_error(call, &error);
+        return false;
+    }
+    return true;
+}
+
+static struct api_call *new_call(struct http_request *request, struct api *api)
+{
+    struct api_call *call = arena_new(request->arena, sizeof *call);
+    call->api = api;
+    call->request = request;
+    call->route = api_route_of(api, request);
+    return call;
+}
+
+static void run(void *context)
+{
+    struct api_call *call = context;
+    if (admit(call)) {
+        call->route->handle(call);
+    }
+}
+
+void guard_handle(struct http_request *request, void *context)
+{
+    struct api_call *call = new_call(request, context);
+    if (call->route->place == API_ON_POOL) {
+        http_server_offload(call->api->server, run, call);
+    } else {
+        run(call);
+    }
+}
+
+void *guard_begin(struct http_request *request, void *context)
+{
+    struct api_call *call = new_call(request, context);
+    return admit(call) ? call->route->sink->begin(request, call) : NULL;
+}

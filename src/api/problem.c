@@ -1,0 +1,68 @@
+// Refusals as problem documents (RFC 9457), and the other plain answers.
+#include "api/api.h"
+
+#include "base/memory.h"
+
+static void write_problem(int code, const char *name, const char *detail, const char *fix,
+                          struct buffer *body)
+{
+    AUTO_FREE char *title = memory_copy_string(name);
+    for (char *each = title; *each; each++) {
+        *each = *each == '_' ? ' ' : *each;
+    }
+    buffer_printf(body, "{\"type\":\"urn:lode:problem:%s\",\"title\":\"%s\",\"status\":%d", name,
+                  title, code);
+    buffer_append_string(body, ",\"detail\":");
+    buffer_append_json_string(body, text_of(detail));
+    if (fix && *fix) {
+        buffer_append_string(body, ",\"fix\":");
+        buffer_append_json_string(body, text_of(fix));
+    }
+    buffer_append_string(body, "}\n");
+}
+
+void api_problem(int code, const char *detail, const char *fix, struct buffer *body,
+                 const char **content_type)
+{
+    write_problem(code, status_name(status_from_http(code)), detail, fix, body);
+    *content_type = "application/problem+json";
+}
+
+void api_reply_error(struct api_call *call, const struct error *error)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    int code = status_to_http(error->status);
+    write_problem(code, status_name(error->status), error->detail, error->fix, &body);
+    struct http_response response = {
+        .code = code, .content_type = "application/problem+json", .body = buffer_text(&body)};
+    http_reply(call->request->exchange, &response);
+}
+
+void api_reply_json(struct api_call *call, int code, struct text body)
+{
+    struct http_response response = {
+        .code = code, .content_type = "application/json", .body = body};
+    http_reply(call->request->exchange, &response);
+}
+
+void api_reply_value(struct api_call *call, int code, json_t *value)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    json_write(value, false, &body);
+    buffer_append_byte(&body, '\n');
+    json_decref(value);
+    api_reply_json(call, code, buffer_text(&body));
+}
+
+void api_reply_bytes(struct api_call *call, const char *content_type, struct text bytes,
+                     const struct http_field *fields, size_t field_count)
+{
+    struct http_response response = {
+        .code = 200,
+        .content_type = content_type,
+        .body = bytes,
+        .fields = fields,
+        .field_count = field_count,
+    };
+    http_reply(call->request->exchange, &response);
+}

@@ -1,0 +1,314 @@
+// The result cache: tasks that were computed before are answered with what came out then.
+//
+// A job's family is the digest of everything that its results depend on but the item; a task is its item within the family. No
+// row is kept for the cache itself: the jobs of a family are known, and their tasks are found by index or by joining items.
+#include "queue/state.h"
+
+#include "base/memory.h"
+#include "queue/executable.h"
+#include "queue/items.h"
+#include "queue/queue_sql.h"
+
+enum { FAMILY_JOBS_MAX = 8, RUNS_MAX = 1 << 22 };
+
+void cache_plan_done(struct cache_plan *plan)
+{
+    free(plan->runs);
+    *plan = (struct cache_plan){0};
+}
+
+static void add_run(struct cache_plan *plan, struct cache_run run)
+{
+    struct cache_run *last = plan->run_count ? &plan->runs[plan->run_count - 1] : NULL;
+    if (last && last->first_job == run.first_job && last->from + last->count == run.from &&
+        last->first_index + last->count == run.first_index) {
+        last->count += run.count;
+        return;
+    }
+    if (plan->run_count >= RUNS_MAX) {
+        return; // What is not looked up is computed.
+    }
+    if (plan->run_count == plan->run_capacity) {
+        plan->run_capacity = plan->run_capacity ? plan->run_capacity * 2 : 4;
+        plan->runs = memory_resize(plan->runs, plan->run_capacity, sizeof *plan->runs);
+    }
+    plan->runs[plan->run_count++] = run;
+}
+
+struct candidate {
+    int64_t job;
+    bool has_items;
+    struct digest items;
+    enum items_kind kind;
+    int64_t count;
+    bool is_complete;
+};
+
+// Is the program that the job ran the one that would run now? One that came as a file or as data is in the family.
+static bool is_executable_same(struct queue *queue, struct text path, struct text recorded)
+{
+    struct digest now;
+    struct digest then;
+    if (digest_from_text(recorded, &then, NULL) != OK) {
+        return false;
+    }
+    if (text_starts_with(path, TEXT("/work/")) || text_starts_with(path, TEXT("/data/"))) {
+        return true;
+    }
+    return executables_digest(queue->memo, path, &now, NULL) == OK && digest_equal(&now, &then);
+}
+
+static bool are_setups_same(struct queue *queue, struct sql *sql, int64_t job)
+{
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    if (sql_query(sql, SQL_JOB_SETUPS, SQL_VALUES(sql_int64(job)), &rows, NULL) != OK) {
+        return false;
+    }
+    bool is_same = false;
+    while (sql_next(rows, &status, NULL)) {
+        is_same = is_executable_same(queue, sql_column_text(rows, 0), sql_column_text(rows, 1));
+        if (!is_same) {
+            return false;
+        }
+    }
+    return status == OK && is_same;
+}
+
+static enum status read_candidates(struct queue *queue, struct sql *sql,
+                                   const struct digest *family, struct candidate *out,
+                                   size_t *count, struct error *error)
+{
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_query(sql, SQL_FAMILY_JOBS, SQL_VALUES(sql_blob(family->bytes, DIGEST_SIZE)), &rows,
+                  error));
+    *count = 0;
+    while (*count < FAMILY_JOBS_MAX && sql_next(rows, &status, error)) {
+        struct candidate *each = &out[*count];
+        *each = (struct candidate){
+            .job = sql_column_int64(rows, 0),
+            .has_items = !sql_column_is_null(rows, 1),
+            .kind = (enum items_kind)sql_column_int64(rows, 2),
+            .count = sql_column_int64(rows, 3),
+            .is_complete = sql_column_int64(rows, 4) == JOB_SUCCEEDED,
+        };
+        struct text items = sql_column_text(rows, 1);
+        if (items.length == DIGEST_SIZE) {
+            memcpy(each->items.bytes, items.bytes, DIGEST_SIZE);
+        }
+        *count += are_setups_same(queue, sql, each->job);
+    }
+    return status;
+}
+
+struct join {
+    struct cache_plan *plan;
+    int64_t job;
+    bool needs_index; // The command says {index}: the same item elsewhere is another task.
+};
+
+static void found_item(void *context, int64_t wanted, int64_t known)
+{
+    struct join *join = context;
+    if (!join->needs_index || wanted == known) {
+        add_run(join->plan, (struct cache_run){wanted, 1, join->job, known});
+    }
+}
+
+static enum status plan_candidate(struct queue *queue, const struct job_row *row,
+                                  const struct candidate *candidate, bool needs_index,
+                                  struct cache_plan *out, struct error *error)
+{
+    if (row->mode == SPEC_STREAM) {
+        // The items of a streamed job are in its family.
+        if (candidate->is_complete && out->stream_job == 0) {
+            out->stream_job = candidate->job;
+        }
+        return OK;
+    }
+    if (row->has_items != candidate->has_items || row->items_kind != candidate->kind) {
+        return OK;
+    }
+    int64_t count = row->count < candidate->count ? row->count : candidate->count;
+    if (!row->has_items || digest_equal(&row->items, &candidate->items)) {
+        add_run(out, (struct cache_run){0, count, candidate->job, 0});
+        return OK;
+    }
+    struct join join = {out, candidate->job, needs_index};
+    return items_join(queue->blobs, &row->items, &candidate->items, row->items_kind == ITEMS_FILES,
+                      found_item, &join, error);
+}
+
+enum status cache_look_up(struct queue *queue, const struct job_row *row, bool needs_index,
+                          struct cache_plan *out, struct error *error)
+{
+    struct sql *sql = NULL;
+    struct candidate candidates[FAMILY_JOBS_MAX];
+    size_t count = 0;
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status = read_candidates(queue, sql, &row->family, candidates, &count, error);
+    store_read_end(queue->store, sql);
+    for (size_t i = 0; status == OK && i < count; i++) {
+        status = plan_candidate(queue, row, &candidates[i], needs_index, out, error);
+    }
+    if (status != OK) {
+        cache_plan_done(out);
+    }
+    return status;
+}
+
+static bool has_blob(const struct queue *queue, const struct poll_stream *stream)
+{
+    return !stream->is_blob || blob_exists(queue->blobs, &stream->digest);
+}
+
+static bool has_outputs(const struct queue *queue, struct text outputs)
+{
+    AUTO_JSON json_t *list = NULL;
+    if (outputs.length == 0) {
+        return true;
+    }
+    if (json_parse(outputs, &list, NULL) != OK) {
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct digest digest;
+        struct text text = json_text(json_array_get(json_array_get(list, i), 1));
+        if (digest_from_text(text, &digest, NULL) != OK || !blob_exists(queue->blobs, &digest)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum status copy_task(struct queue *queue, struct sql *sql, struct active_job *job,
+                             const struct cache_run *run, struct task_row *row, struct error *error)
+{
+    int64_t index = run->from + row->index - run->first_index;
+    if (!has_blob(queue, &row->output) || !has_blob(queue, &row->error_output) ||
+        !has_outputs(queue, row->outputs)) {
+        return OK;
+    }
+    queue->is_touched = true;
+    if (scheduler_mark_done(queue->scheduler, job->row.id, index, index + 1) == 0) {
+        return OK;
+    }
+    row->cached_job = run->first_job;
+    row->cached_index = row->index;
+    row->index = index;
+    return task_commit(queue, sql, job, row, error);
+}
+
+static enum status copy_tasks(struct queue *queue, struct sql *sql, struct active_job *job,
+                              const struct cache_run *run, struct error *error)
+{
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_query(sql, SQL_CACHED_TASKS,
+                  SQL_VALUES(sql_int64(run->first_job), sql_int64(run->first_index),
+                             sql_int64(run->first_index + run->count)),
+                  &rows, error));
+    while (status == OK && !job->has_ended && sql_next(rows, &status, error)) {
+        struct task_row row;
+        task_row_read(rows, &row);
+        status = copy_task(queue, sql, job, run, &row, error);
+    }
+    return status;
+}
+
+static enum status copy_chunks(struct queue *queue, struct sql *sql, struct active_job *job,
+                               int64_t first_job, struct error *error)
+{
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_query(sql, SQL_CACHED_CHUNKS, SQL_VALUES(sql_int64(first_job)), &rows, error));
+    while (status == OK && !job->has_ended && sql_next(rows, &status, error)) {
+        struct chunk_row row;
+        chunk_row_read(rows, &row);
+        row.cached_job = first_job;
+        if (!blob_exists(queue->blobs, &row.answers) || !has_blob(queue, &row.error_output)) {
+            continue;
+        }
+        queue->is_touched = true;
+        if (scheduler_mark_done(queue->scheduler, job->row.id, row.from, row.to) ==
+            row.to - row.from) {
+            status = chunk_commit(queue, sql, job, &row, error);
+        }
+    }
+    return status;
+}
+
+enum status cache_apply_piece(struct queue *queue, struct sql *sql, struct active_job *job,
+                              struct cache_plan *plan, struct error *error)
+{
+    int64_t left = CACHE_PIECE;
+    if (plan->stream_job > 0) {
+        TRY(copy_chunks(queue, sql, job, plan->stream_job, error));
+        plan->stream_job = 0;
+    }
+    while (plan->run_count > 0 && left > 0 && !job->has_ended) {
+        struct cache_run *last = &plan->runs[plan->run_count - 1];
+        struct cache_run part = *last;
+        part.count = part.count < left ? part.count : left;
+        TRY(copy_tasks(queue, sql, job, &part, error));
+        left -= part.count;
+        last->from += part.count;
+        last->first_index += part.count;
+        last->count -= part.count;
+        plan->run_count -= last->count == 0;
+    }
+    if (job->has_ended) {
+        plan->run_count = 0;
+    }
+    return OK;
+}
+
+struct apply_op {
+    struct queue_op op;
+    int64_t job;
+    struct cache_plan plan;
+};
+
+static enum status run_apply(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    struct apply_op *self = (struct apply_op *)op;
+    struct queue *queue = op->queue;
+    struct active_job *job = queue_find_job(queue, self->job);
+    if (!job) {
+        self->plan.run_count = 0;
+        return OK;
+    }
+    TRY(cache_apply_piece(queue, sql, job, &self->plan, error));
+    if (self->plan.run_count == 0 && !job->has_ended) {
+        job->is_looking_up = false;
+        return job_look_at_needs(queue, sql, job, error);
+    }
+    return OK;
+}
+
+static void done_apply(struct queue_op *op, enum status status, const struct error *error)
+{
+    (void)error;
+    struct apply_op *self = (struct apply_op *)op;
+    if (status == OK && self->plan.run_count > 0) {
+        queue_enqueue(op->queue, op);
+        return;
+    }
+    if (status != OK) {
+        op->queue->needs_reload = true; // Then the rest of the job is computed.
+    }
+    cache_plan_done(&self->plan);
+    free(self);
+}
+
+void cache_apply(struct queue *queue, int64_t job, struct cache_plan *plan)
+{
+    struct apply_op *self = NEW(struct apply_op);
+    self->op.run = run_apply;
+    self->op.done = done_apply;
+    self->job = job;
+    self->plan = *plan;
+    *plan = (struct cache_plan){0};
+    queue_enqueue(queue, &self->op);
+}

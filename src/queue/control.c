@@ -1,0 +1,265 @@
+// A job that is there is cancelled, tried again, or asked why it waits.
+#include "queue/state.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "queue/queue_sql.h"
+
+#include <stdio.h>
+
+enum { COLUMN_DESCRIPTION = 28 };
+
+struct control_op {
+    struct queue_op op;
+    int64_t job;
+    int64_t index;
+    char *by;
+    struct buffer document;
+    struct queue_answer answer;
+};
+
+static void done_control(struct queue_op *op, enum status status, const struct error *error)
+{
+    struct control_op *self = (struct control_op *)op;
+    if (status == OK) {
+        self->answer.done(self->answer.context, OK, NULL, buffer_text(&self->document));
+    } else {
+        queue_answer_error(self->answer, status, error);
+    }
+    buffer_done(&self->document);
+    free(self->by);
+    free(self);
+}
+
+static struct control_op *new_control(int64_t job, struct queue_answer answer)
+{
+    struct control_op *self = NEW(struct control_op);
+    self->op.done = done_control;
+    self->job = job;
+    self->index = -1;
+    self->answer = answer;
+    return self;
+}
+
+static enum status read_job(struct sql *sql, int64_t id, struct sql_rows **rows,
+                            struct job_row *row, struct error *error)
+{
+    enum status status = sql_first(sql, SQL_ONE_JOB, SQL_VALUES(sql_int64(id)), rows, error);
+    if (status == NOT_FOUND) {
+        (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)id);
+        return error_fix(error, "lode jobs lists those that there are");
+    }
+    TRY(status);
+    job_row_read(*rows, row);
+    return OK;
+}
+
+static enum status run_cancel(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    struct control_op *self = (struct control_op *)op;
+    struct active_job *job = queue_find_job(op->queue, self->job);
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    struct job_row row;
+    TRY(read_job(sql, self->job, &rows, &row, error));
+    if (!job && row.progress.state != JOB_CANCELLED) {
+        return error_set(error, CONFLICT, "job %lld has ended already: it %s", (long long)self->job,
+                         row.progress.state == JOB_SUCCEEDED ? "succeeded" : "failed");
+    }
+    if (job) {
+        char message[JOB_MESSAGE_MAX];
+        (void)snprintf(message, sizeof message, "cancelled by %s", self->by);
+        job_end(op->queue, job, JOB_CANCELLED, message);
+        TRY(queue_flush(op->queue, sql, error));
+    }
+    return job_write_document(op->queue, sql, self->job, true, &self->document, error);
+}
+
+void queue_cancel_job(struct queue *queue, int64_t job, struct text by, struct queue_answer answer)
+{
+    struct control_op *self = new_control(job, answer);
+    self->op.run = run_cancel;
+    self->by = text_copy(by);
+    queue_enqueue(queue, &self->op);
+}
+
+static void undo_drops(struct queue *queue, int64_t job)
+{
+    size_t at = 0;
+    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        (void)ranges_remove(&worker->drops, job, job + 1);
+    }
+}
+
+static enum status check_retry(const struct queue *queue, const struct job_row *row,
+                               struct error *error)
+{
+    if (queue_find_job(queue, row->id)) {
+        (void)error_set(error, CONFLICT, "job %lld has not ended yet", (long long)row->id);
+        return error_fix(error, "wait for it, or cancel it first");
+    }
+    if (row->progress.failed + row->progress.cancelled == 0) {
+        return error_set(error, CONFLICT, "job %lld has no failed or cancelled tasks",
+                         (long long)row->id);
+    }
+    return OK;
+}
+
+static enum status run_retry(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    struct control_op *self = (struct control_op *)op;
+    struct queue *queue = op->queue;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    struct active_job *job = NULL;
+    struct job_row row;
+    TRY(read_job(sql, self->job, &rows, &row, error));
+    TRY(check_retry(queue, &row, error));
+    TRY(sql_run(sql, SQL_ARCHIVE_FAILED, SQL_VALUES(sql_int64(row.id)), NULL, error));
+    TRY(sql_run(sql, SQL_DELETE_FAILED, SQL_VALUES(sql_int64(row.id)), NULL, error));
+    struct ranges done = {0};
+    enum status status = queue_read_done(sql, row.id, &done, error);
+    row.progress.state = JOB_WAITING;
+    row.progress.finished_us = 0;
+    row.progress.failed = 0;
+    row.progress.cancelled = 0;
+    row.progress.first_failed = -1;
+    row.progress.exit_code = 0;
+    row.progress.message[0] = '\0';
+    undo_drops(queue, row.id);
+    if (status == OK) {
+        status = queue_activate(queue, sql, &row, sql_column_text(rows, COLUMN_DESCRIPTION), &done,
+                                &job, error);
+    }
+    ranges_done(&done);
+    TRY(status);
+    job_touch(queue, job);
+    TRY(queue_flush(queue, sql, error));
+    return job_write_document(queue, sql, self->job, true, &self->document, error);
+}
+
+void queue_retry_job(struct queue *queue, int64_t job, struct queue_answer answer)
+{
+    struct control_op *self = new_control(job, answer);
+    self->op.run = run_retry;
+    queue_enqueue(queue, &self->op);
+}
+
+// Of an ended job or task.
+static void explain_end(enum job_state state, struct text message, struct buffer *why,
+                        struct buffer *change)
+{
+    switch (state) {
+    case JOB_SUCCEEDED:
+        buffer_append_string(why, "it succeeded");
+        buffer_append_string(change, "nothing has to change");
+        return;
+    case JOB_FAILED:
+        buffer_append_string(why, "it failed: ");
+        buffer_append_string(change, "mend the cause and run `lode retry`");
+        break;
+    case JOB_CANCELLED:
+        buffer_append_string(why, "it was cancelled: ");
+        buffer_append_string(change, "`lode retry` runs what was not done");
+        break;
+    case JOB_WAITING:
+    case JOB_RUNNING:
+        return;
+    }
+    buffer_append_text(why, message);
+}
+
+static enum status explain_needs(struct sql *sql, int64_t job, struct buffer *why,
+                                 struct buffer *change, struct error *error)
+{
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_query(sql, SQL_UNMET_NEEDS, SQL_VALUES(sql_int64(job)), &rows, error));
+    buffer_append_string(why, "it is to follow");
+    for (bool is_first = true; sql_next(rows, &status, error); is_first = false) {
+        buffer_printf(why, "%s job %lld, which is %s", is_first ? "" : ",",
+                      (long long)sql_column_int64(rows, 0),
+                      job_state_name((enum job_state)sql_column_int64(rows, 1)));
+    }
+    buffer_append_string(change, "it starts when those have succeeded");
+    return status;
+}
+
+static enum status explain_job(struct queue *queue, struct sql *sql, const struct job_row *row,
+                               int64_t index, struct buffer *why, struct buffer *change,
+                               struct error *error)
+{
+    const struct active_job *job = queue_find_job(queue, row->id);
+    if (!job) {
+        explain_end(row->progress.state, text_of(row->progress.message), why, change);
+        return OK;
+    }
+    if (job->unmet_needs > 0) {
+        return explain_needs(sql, row->id, why, change, error);
+    }
+    if (job->is_looking_up) {
+        buffer_append_string(why, "its tasks are being looked up in the cache");
+        buffer_append_string(change, "the rest starts as soon as that is done");
+        return OK;
+    }
+    scheduler_why(queue->scheduler, row->id, index, why, change);
+    struct job_figures figures = {0};
+    (void)scheduler_figures(queue->scheduler, row->id, &figures);
+    if (queue->executor_problem[0] != '\0' && figures.leased == 0) {
+        buffer_printf(why, "; %s", queue->executor_problem);
+        buffer_printf(change, "; %s", queue->executor_change);
+    }
+    return OK;
+}
+
+static enum status explain_task(struct queue *queue, struct sql *sql, const struct job_row *row,
+                                int64_t index, struct buffer *why, struct buffer *change,
+                                struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    if (index >= row->count) {
+        return error_set(error, NOT_FOUND, "job %lld has no task %lld; it has %lld",
+                         (long long)row->id, (long long)index, (long long)row->count);
+    }
+    enum status status = sql_first(sql, SQL_ONE_TASK,
+                                   SQL_VALUES(sql_int64(row->id), sql_int64(index)), &rows, error);
+    if (status == NOT_FOUND) {
+        return explain_job(queue, sql, row, index, why, change, error);
+    }
+    TRY(status);
+    struct task_row task;
+    task_row_read(rows, &task);
+    explain_end(task.state, task.message, why, change);
+    if (task.cached_job > 0) {
+        buffer_printf(why, "; its result came from the cache: task %lld of job %lld",
+                      (long long)task.cached_index, (long long)task.cached_job);
+    }
+    return OK;
+}
+
+static enum status run_why(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    struct control_op *self = (struct control_op *)op;
+    AUTO_BUFFER struct buffer why = {0};
+    AUTO_BUFFER struct buffer change = {0};
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    struct job_row row;
+    TRY(read_job(sql, self->job, &rows, &row, error));
+    if (self->index >= 0) {
+        TRY(explain_task(op->queue, sql, &row, self->index, &why, &change, error));
+    } else {
+        TRY(explain_job(op->queue, sql, &row, -1, &why, &change, error));
+    }
+    buffer_append_string(&self->document, "{\"why\":");
+    buffer_append_json_string(&self->document, buffer_text(&why));
+    buffer_append_string(&self->document, ",\"change\":");
+    buffer_append_json_string(&self->document, buffer_text(&change));
+    buffer_append_string(&self->document, "}\n");
+    return OK;
+}
+
+void queue_why(struct queue *queue, int64_t job, int64_t index, struct queue_answer answer)
+{
+    struct control_op *self = new_control(job, answer);
+    self->op.run = run_why;
+    self->index = index;
+    queue_enqueue(queue, &self->op);
+}

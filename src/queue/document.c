@@ -1,0 +1,245 @@
+// The documents of jobs, as docs/protocols/api.md has them.
+#include "queue/state.h"
+
+#include "base/calendar.h"
+#include "os/clock.h"
+#include "queue/queue_sql.h"
+
+enum { COLUMN_SPEC = 28 };
+
+static void write_time(struct buffer *out, const char *name, int64_t time_us)
+{
+    char text[CALENDAR_TEXT_SIZE];
+    if (time_us > 0) {
+        buffer_printf(out, ",\"%s\":\"%s\"", name, calendar_format(time_us, text));
+    } else {
+        buffer_printf(out, ",\"%s\":null", name);
+    }
+}
+
+// What is in memory only: tasks under way, and the start that is not written yet.
+static int64_t look_at_active(const struct queue *queue, struct job_row *row)
+{
+    const struct active_job *job = queue_find_job(queue, row->id);
+    struct job_figures figures = {0};
+    if (!job || !scheduler_figures(queue->scheduler, row->id, &figures)) {
+        return 0;
+    }
+    row->progress.state = job->row.progress.state;
+    row->progress.started_us = job->row.progress.started_us;
+    row->progress.version = job->row.progress.version;
+    return figures.leased;
+}
+
+static void write_job(const struct job_row *row, int64_t running, struct buffer *out)
+{
+    const struct job_progress *progress = &row->progress;
+    char digest[DIGEST_TEXT_SIZE];
+    int64_t ended = progress->succeeded + progress->failed + progress->cancelled;
+    buffer_printf(out, "{\"id\":%lld,\"name\":", (long long)row->id);
+    buffer_append_json_string(out, row->name);
+    buffer_append_string(out, ",\"owner\":");
+    buffer_append_json_string(out, row->owner);
+    buffer_printf(out, ",\"state\":\"%s\",\"mode\":\"%s\"", job_state_name(progress->state),
+                  row->mode == SPEC_STREAM ? "stream" : "command");
+    write_time(out, "submitted_at", row->submitted_us);
+    write_time(out, "started_at", progress->started_us);
+    write_time(out, "finished_at", progress->finished_us);
+    buffer_printf(out,
+                  ",\"tasks\":{\"total\":%lld,\"succeeded\":%lld,\"failed\":%lld,\"running\":%lld,"
+                  "\"waiting\":%lld,\"cancelled\":%lld,\"cached\":%lld}",
+                  (long long)row->count, (long long)progress->succeeded,
+                  (long long)progress->failed, (long long)running,
+                  (long long)(row->count - ended - running), (long long)progress->cancelled,
+                  (long long)progress->cached);
+    if (progress->state <= JOB_RUNNING) {
+        buffer_append_string(out, ",\"exit_code\":null");
+    } else {
+        buffer_printf(out, ",\"exit_code\":%lld", (long long)progress->exit_code);
+    }
+    buffer_append_string(out, ",\"message\":");
+    buffer_append_json_string(out, text_of(progress->message));
+    buffer_printf(out, ",\"identity\":\"%s\",\"version\":%lld",
+                  digest_to_text(&row->family, digest), (long long)progress->version);
+}
+
+static enum status write_setups(struct sql *sql, int64_t job, struct buffer *out,
+                                struct error *error)
+{
+    static const char *const NAMES[] = {"executable", "executable_digest", "host", "sandbox",
+                                        "worker"};
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_query(sql, SQL_JOB_SETUPS, SQL_VALUES(sql_int64(job)), &rows, error));
+    buffer_append_string(out, ",\"setups\":[");
+    for (bool is_first = true; sql_next(rows, &status, error); is_first = false) {
+        for (int i = 0; i < 5; i++) {
+            buffer_printf(out, "%s\"%s\":", i > 0 ? "," : is_first ? "{" : ",{", NAMES[i]);
+            buffer_append_json_string(out, sql_column_text(rows, i));
+        }
+        buffer_append_byte(out, '}');
+    }
+    buffer_append_byte(out, ']');
+    return status;
+}
+
+enum status job_write_document(struct queue *queue, struct sql *sql, int64_t job, bool is_full,
+                               struct buffer *out, struct error *error)
+{
+    struct job_row row;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    enum status status = sql_first(sql, SQL_SHOW_JOB, SQL_VALUES(sql_int64(job)), &rows, error);
+    if (status == NOT_FOUND) {
+        (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)job);
+        return error_fix(error, "lode jobs lists those that there are");
+    }
+    TRY(status);
+    job_row_read(rows, &row);
+    write_job(&row, look_at_active(queue, &row), out);
+    if (is_full) {
+        buffer_append_string(out, ",\"spec\":");
+        buffer_append_text(out, sql_column_text(rows, COLUMN_SPEC));
+        TRY(write_setups(sql, job, out, error));
+    }
+    buffer_append_string(out, "}\n");
+    return OK;
+}
+
+struct list_write {
+    struct queue *queue;
+    const struct queue_job_filter *filter;
+    struct buffer *out;
+};
+
+static enum status start_list(struct sql *sql, const struct queue_job_filter *filter,
+                              struct sql_rows **rows, struct error *error)
+{
+    enum job_state state = JOB_WAITING;
+    struct sql_value before = sql_int64(filter->before ? filter->before : INT64_MAX);
+    struct sql_value limit = sql_int64(filter->limit + 1);
+    struct sql_value owner = sql_text(filter->owner);
+    if (filter->state.length == 0) {
+        return filter->owner.length > 0
+                   ? sql_query(sql, SQL_LIST_JOBS_OWNER, SQL_VALUES(before, limit, owner), rows,
+                               error)
+                   : sql_query(sql, SQL_LIST_JOBS, SQL_VALUES(before, limit), rows, error);
+    }
+    if (!job_state_from_text(filter->state, &state)) {
+        (void)error_set(error, INVALID, "state=%.40s is not a state of a job",
+                        filter->state.length < 40 ? filter->state.bytes : "...");
+        return error_fix(error, "waiting, running, succeeded, failed or cancelled");
+    }
+    struct sql_value wanted = sql_int64(state);
+    return filter->owner.length > 0
+               ? sql_query(sql, SQL_LIST_JOBS_STATE_OWNER, SQL_VALUES(before, limit, wanted, owner),
+                           rows, error)
+               : sql_query(sql, SQL_LIST_JOBS_STATE, SQL_VALUES(before, limit, wanted), rows,
+                           error);
+}
+
+static enum status write_list(struct sql *sql, void *context, struct error *error)
+{
+    struct list_write *self = context;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    enum status status = OK;
+    int64_t count = 0;
+    int64_t last = 0;
+    bool is_more = false;
+    TRY(queue_settle(self->queue, sql, error));
+    TRY(start_list(sql, self->filter, &rows, error));
+    buffer_append_string(self->out, "{\"jobs\":[");
+    while (sql_next(rows, &status, error)) {
+        if (count == self->filter->limit) {
+            is_more = true;
+            break;
+        }
+        struct job_row row;
+        job_row_read(rows, &row);
+        buffer_append_string(self->out, count++ > 0 ? "," : "");
+        write_job(&row, look_at_active(self->queue, &row), self->out);
+        buffer_append_byte(self->out, '}');
+        last = row.id;
+    }
+    buffer_append_string(self->out, "],\"next\":");
+    if (is_more) {
+        buffer_printf(self->out, "\"%lld\"}\n", (long long)last);
+    } else {
+        buffer_append_string(self->out, "null}\n");
+    }
+    return status;
+}
+
+enum status queue_list_jobs(struct queue *queue, const struct queue_job_filter *filter,
+                            struct buffer *out, struct error *error)
+{
+    // On the writer's thread, as the tasks under way are in memory there.
+    struct list_write self = {queue, filter, out};
+    return store_write_wait(queue->store, write_list, &self, error);
+}
+
+struct describe {
+    struct queue *queue;
+    json_t *status;
+};
+
+static json_t *describe_sandbox(const struct queue *queue)
+{
+    size_t at = 0;
+    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        json_t *sandbox = NULL;
+        if (!worker->is_lost && json_parse(text_of(worker->sandbox), &sandbox, NULL) == OK) {
+            return sandbox;
+        }
+    }
+    return json_null();
+}
+
+static enum status describe(struct sql *sql, void *context, struct error *error)
+{
+    struct describe *self = context;
+    struct queue *queue = self->queue;
+    int64_t counts[JOB_STATE_COUNT] = {0};
+    int64_t running = 0;
+    int64_t waiting = 0;
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(queue_settle(queue, sql, error));
+    TRY(sql_query(sql, SQL_COUNT_STATES, SQL_NO_VALUES, &rows, error));
+    while (sql_next(rows, &status, error)) {
+        int64_t state = sql_column_int64(rows, 0);
+        if (state > JOB_RUNNING && state < JOB_STATE_COUNT) {
+            counts[state] = sql_column_int64(rows, 1);
+        }
+    }
+    TRY(status);
+    size_t at = 0;
+    for (const struct active_job *job; (job = map_next(queue->jobs, &at)) != NULL;) {
+        struct job_figures figures = {0};
+        (void)scheduler_figures(queue->scheduler, job->row.id, &figures);
+        counts[job->row.progress.state]++;
+        running += figures.leased;
+        waiting += figures.waiting;
+    }
+    int64_t workers = 0;
+    at = 0;
+    for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        workers += !worker->is_lost;
+    }
+    json_t *jobs = json_object();
+    for (int i = 0; i < JOB_STATE_COUNT; i++) {
+        (void)json_object_set_new(jobs, job_state_name((enum job_state)i), json_integer(counts[i]));
+    }
+    (void)json_object_set_new(self->status, "jobs", jobs);
+    (void)json_object_set_new(
+        self->status, "tasks",
+        json_pack("{s:I, s:I}", "running", (json_int_t)running, "waiting", (json_int_t)waiting));
+    (void)json_object_set_new(self->status, "workers", json_integer(workers));
+    (void)json_object_set_new(self->status, "sandbox", describe_sandbox(queue));
+    return OK;
+}
+
+enum status queue_describe(struct queue *queue, json_t *status, struct error *error)
+{
+    struct describe self = {queue, status};
+    return store_write_wait(queue->store, describe, &self, error);
+}

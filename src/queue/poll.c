@@ -1,0 +1,337 @@
+// Workers register and poll; polls that have nothing to hear wait.
+#include "queue/state.h"
+
+#include "base/calendar.h"
+#include "base/memory.h"
+#include "os/clock.h"
+#include "queue/queue_sql.h"
+
+enum {
+    LEASE_SECONDS_DEFAULT = 30,
+    WAIT_SECONDS = 20, // A waiting worker must not be taken for a lost one.
+};
+
+struct register_op {
+    struct queue_op op;
+    json_t *document;
+    char *owner;
+    struct worker *worker; // The queue's, once it is in.
+    struct queue_answer answer;
+};
+
+static enum status insert_worker(struct sql *sql, const struct worker *worker, struct error *error)
+{
+    return sql_run(sql, SQL_INSERT_WORKER,
+                   SQL_VALUES(sql_int64(worker->id), sql_text(text_of(worker->name)),
+                              sql_text(text_of(worker->owner)), sql_text(text_of(worker->version)),
+                              sql_int64(worker->capacity.cpu_millis),
+                              sql_int64(worker->capacity.memory_bytes),
+                              sql_int64(worker->capacity.disk_bytes),
+                              sql_text(text_of(worker->sandbox)), sql_int64(worker->heard_us)),
+                   NULL, error);
+}
+
+static struct worker *make_worker(struct queue *queue, const struct worker_hello *hello,
+                                  const char *owner)
+{
+    struct worker *worker = NEW(struct worker);
+    AUTO_BUFFER struct buffer sandbox = {0};
+    worker->id = ++queue->last_worker;
+    worker->name = text_copy(hello->name);
+    worker->owner = memory_copy_string(owner);
+    worker->version = text_copy(hello->version);
+    worker->capacity =
+        (struct resources){hello->cpu_millis, hello->memory_bytes, hello->disk_bytes};
+    worker->heard_us = clock_real_us();
+    worker->lease_first = queue->lease_last;
+    worker->sandbox_kind = text_copy(json_text(json_object_get(hello->sandbox, "kind")));
+    if (hello->sandbox) {
+        json_write(hello->sandbox, false, &sandbox);
+    } else {
+        buffer_append_string(&sandbox, "{}");
+    }
+    worker->sandbox = buffer_take_string(&sandbox);
+    return worker;
+}
+
+static enum status run_register(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    struct register_op *self = (struct register_op *)op;
+    struct queue *queue = op->queue;
+    struct worker_hello hello = {0};
+    TRY(worker_hello_parse(self->document, &hello, error));
+    struct worker *worker = make_worker(queue, &hello, self->owner);
+    enum status status = insert_worker(sql, worker, error);
+    if (status != OK) {
+        worker_free(worker);
+        return status;
+    }
+    queue->is_touched = true;
+    (void)map_set_int64(queue->workers, worker->id, worker);
+    scheduler_add_worker(queue->scheduler, worker->id, &worker->capacity, clock_steady_us());
+    self->worker = worker;
+    return OK;
+}
+
+static void done_register(struct queue_op *op, enum status status, const struct error *error)
+{
+    struct register_op *self = (struct register_op *)op;
+    int64_t lease_us = op->queue->scheduler_options.lease_timeout_us;
+    if (status == OK) {
+        AUTO_BUFFER struct buffer body = {0};
+        buffer_printf(&body, "{\"worker\":%lld,\"lease_seconds\":%lld,\"wait_seconds\":%d}\n",
+                      (long long)self->worker->id,
+                      (long long)(lease_us ? lease_us / 1000000 : LEASE_SECONDS_DEFAULT),
+                      WAIT_SECONDS);
+        self->answer.done(self->answer.context, OK, NULL, buffer_text(&body));
+    } else {
+        queue_answer_error(self->answer, status, error);
+    }
+    json_decref(self->document);
+    free(self->owner);
+    free(self);
+}
+
+void queue_register_worker(struct queue *queue, const json_t *document, struct text owner,
+                           struct queue_answer answer)
+{
+    struct register_op *self = NEW(struct register_op);
+    self->op.run = run_register;
+    self->op.done = done_register;
+    self->document = json_incref((json_t *)(uintptr_t)document);
+    self->owner = text_copy(owner);
+    self->answer = answer;
+    queue_enqueue(queue, &self->op);
+}
+
+struct poll_op {
+    struct queue_op op;
+    struct queue_poll *poll;
+};
+
+static void answer_poll(struct queue_poll *poll, struct text document)
+{
+    poll_free(TAKE(poll->body));
+    poll->answer.done(poll->answer.context, OK, NULL, document);
+}
+
+static void answer_with_nothing(struct queue *queue, struct worker *worker, struct queue_poll *poll)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    (void)worker_answer(queue, worker, false, &body);
+    answer_poll(poll, buffer_text(&body));
+}
+
+void poll_release(struct queue *queue, struct worker *worker)
+{
+    if (worker->waiting) {
+        answer_with_nothing(queue, worker, TAKE(worker->waiting));
+    }
+}
+
+static enum status find_poller(struct queue *queue, const struct queue_poll *poll,
+                               struct worker **out, struct error *error)
+{
+    struct worker *worker = queue_find_worker(queue, poll->worker);
+    if (!worker) {
+        (void)error_set(error, NOT_FOUND, "there is no worker %lld", (long long)poll->worker);
+        return error_fix(error, "register again with POST /v1/workers");
+    }
+    if (!text_equal(text_of(worker->owner), poll->owner)) {
+        return error_set(error, DENIED, "worker %lld belongs to another principal",
+                         (long long)poll->worker);
+    }
+    *out = worker;
+    return OK;
+}
+
+static void give_back(struct queue *queue, struct worker *worker, const struct poll_body *body)
+{
+    for (size_t i = 0; i < body->returned_count; i++) {
+        const struct poll_lease *part = &body->returned[i];
+        struct given_lease *lease = worker_find_lease(worker, part->lease);
+        if (lease) {
+            queue->is_touched = true;
+            queue->has_work = true;
+            scheduler_return(queue->scheduler, lease->scheduled, part->from, part->to);
+            worker_lease_reported(worker, lease, part->to - part->from);
+        }
+    }
+}
+
+static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    struct queue *queue = op->queue;
+    const struct queue_poll *poll = ((struct poll_op *)op)->poll;
+    struct worker *worker = NULL;
+    TRY(find_poller(queue, poll, &worker, error));
+    worker->heard_us = clock_real_us();
+    scheduler_touch_worker(queue->scheduler, worker->id, clock_steady_us());
+    TRY(results_commit(queue, sql, worker, poll->body, error));
+    give_back(queue, worker, poll->body);
+    worker_reconcile(queue, worker, poll->body);
+    for (size_t i = 0; i < poll->body->log_count; i++) {
+        live_append(queue, &poll->body->logs[i]);
+    }
+    return OK;
+}
+
+static bool wants_to_wait(const struct queue_poll *poll)
+{
+    return poll->body->wait_us > 0 && poll->body->result_count == 0;
+}
+
+static void done_poll(struct queue_op *op, enum status status, const struct error *error)
+{
+    struct queue *queue = op->queue;
+    struct queue_poll *poll = ((struct poll_op *)op)->poll;
+    struct worker *worker = queue_find_worker(queue, poll->worker);
+    free(op);
+    if (status != OK || !worker) {
+        struct error lost = {0};
+        if (status == OK) {
+            status = find_poller(queue, poll, &worker, &lost);
+            error = &lost;
+        }
+        poll_free(TAKE(poll->body));
+        queue_answer_error(poll->answer, status, error);
+        return;
+    }
+    bool is_waiting = wants_to_wait(poll);
+    if (is_waiting) {
+        poll_release(queue, worker);
+    }
+    AUTO_BUFFER struct buffer body = {0};
+    if (worker_answer(queue, worker, !poll->is_gone, &body) || !is_waiting || queue->is_stopping) {
+        answer_poll(poll, buffer_text(&body));
+        return;
+    }
+    int64_t wait_max_us = INT64_C(1000000) * WAIT_SECONDS;
+    int64_t wait_us = poll->body->wait_us < wait_max_us ? poll->body->wait_us : wait_max_us;
+    worker->waiting = poll;
+    worker->waiting_until_us = clock_steady_us() + wait_us;
+}
+
+// Somebody has to have uploaded what a result names: a record must never lead to nothing.
+static enum status check_blobs(struct queue *queue, const struct poll_body *body,
+                               struct error *error)
+{
+    for (size_t i = 0; i < body->blob_count; i++) {
+        if (!blob_exists(queue->blobs, &body->blobs[i])) {
+            char text[DIGEST_TEXT_SIZE];
+            (void)error_set(error, CONFLICT, "a result names the blob %s, which is not here",
+                            digest_to_text(&body->blobs[i], text));
+            return error_fix(error, "upload it with PUT /v1/blobs/{digest} before the poll");
+        }
+    }
+    return OK;
+}
+
+void queue_poll(struct queue *queue, struct queue_poll *poll)
+{
+    struct error error = {0};
+    enum status status = check_blobs(queue, poll->body, &error);
+    if (status != OK) {
+        poll_free(TAKE(poll->body));
+        queue_answer_error(poll->answer, status, &error);
+        return;
+    }
+    struct poll_op *op = NEW(struct poll_op);
+    op->op.run = run_poll;
+    op->op.done = done_poll;
+    op->poll = poll;
+    queue_enqueue(queue, &op->op);
+}
+
+static void dispatch_worker(struct queue *queue, struct worker *worker, int64_t now_us)
+{
+    if (worker->waiting->is_gone || worker->waiting_until_us <= now_us || queue->is_stopping) {
+        poll_release(queue, worker);
+        return;
+    }
+    AUTO_BUFFER struct buffer body = {0};
+    if (worker_answer(queue, worker, true, &body)) {
+        answer_poll(TAKE(worker->waiting), buffer_text(&body));
+    }
+}
+
+void polls_dispatch(struct queue *queue)
+{
+    if (!queue->has_work) {
+        return;
+    }
+    queue->has_work = false;
+    int64_t now_us = clock_steady_us();
+    size_t at = 0;
+    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        if (worker->waiting) {
+            dispatch_worker(queue, worker, now_us);
+        }
+    }
+}
+
+struct list_op {
+    struct queue_op op;
+    struct queue_answer answer;
+};
+
+static enum status run_list(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    (void)op;
+    (void)sql;
+    (void)error;
+    return OK;
+}
+
+static void write_worker(const struct worker *worker, struct buffer *out)
+{
+    char heard[CALENDAR_TEXT_SIZE];
+    const char *state = worker->is_lost       ? "lost"
+                        : worker->is_draining ? "draining"
+                        : worker->lease_count ? "busy"
+                                              : "idle";
+    buffer_printf(out, "{\"id\":%lld,\"name\":", (long long)worker->id);
+    buffer_append_json_string(out, text_of(worker->name));
+    buffer_printf(out,
+                  ",\"state\":\"%s\",\"cpus\":%g,\"memory_bytes\":%lld,\"disk_bytes\":%lld,"
+                  "\"running\":%zu,\"tasks_done\":%lld,\"last_heard_at\":\"%s\",\"version\":",
+                  state, (double)worker->capacity.cpu_millis / 1000,
+                  (long long)worker->capacity.memory_bytes, (long long)worker->capacity.disk_bytes,
+                  worker->lease_count, (long long)worker->tasks_done,
+                  calendar_format(worker->heard_us, heard));
+    buffer_append_json_string(out, text_of(worker->version));
+    buffer_printf(out, ",\"sandbox\":%s}", worker->sandbox);
+}
+
+static void done_list(struct queue_op *op, enum status status, const struct error *error)
+{
+    struct list_op *self = (struct list_op *)op;
+    if (status != OK) {
+        queue_answer_error(self->answer, status, error);
+        free(self);
+        return;
+    }
+    AUTO_BUFFER struct buffer body = {0};
+    buffer_append_string(&body, "{\"workers\":[");
+    bool is_first = true;
+    for (int64_t id = 1; id <= op->queue->last_worker && map_count(op->queue->workers) > 0; id++) {
+        const struct worker *worker = map_find_int64(op->queue->workers, id);
+        if (worker) {
+            buffer_append_string(&body, is_first ? "" : ",");
+            write_worker(worker, &body);
+            is_first = false;
+        }
+    }
+    buffer_append_string(&body, "],\"next\":null}\n");
+    self->answer.done(self->answer.context, OK, NULL, buffer_text(&body));
+    free(self);
+}
+
+void queue_list_workers(struct queue *queue, struct queue_answer answer)
+{
+    struct list_op *self = NEW(struct list_op);
+    self->op.run = run_list;
+    self->op.done = done_list;
+    self->answer = answer;
+    queue_enqueue(queue, &self->op);
+}

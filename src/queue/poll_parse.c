@@ -1,0 +1,368 @@
+#include "queue/poll_parse.h"
+
+#include "base/hex.h"
+#include "base/memory.h"
+
+enum { TASK_ELEMENTS_MAX = 11, STREAM_BASE64_MAX = (POLL_INLINE_MAX + 2) / 3 * 4 };
+
+// Element `at` of a compact array as a number; absent and null read as 0.
+static enum status element_int64(const json_t *array, size_t at, const char *what, int64_t min,
+                                 int64_t *out, struct error *error)
+{
+    const json_t *value = json_array_get(array, at);
+    if (!value || json_is_null(value)) {
+        *out = 0;
+        return OK;
+    }
+    if (!json_is_integer(value) || json_integer_value(value) < min) {
+        return error_set(error, INVALID, "%s (element %zu) must be a whole number from %lld", what,
+                         at, (long long)min);
+    }
+    *out = json_integer_value(value);
+    return OK;
+}
+
+static void note_blob(struct poll_body *body, const struct digest *digest)
+{
+    if (body->blob_count == body->blob_capacity) {
+        body->blob_capacity = body->blob_capacity ? body->blob_capacity * 2 : 16;
+        body->blobs = memory_resize(body->blobs, body->blob_capacity, sizeof *body->blobs);
+    }
+    body->blobs[body->blob_count++] = *digest;
+}
+
+static enum status decode_base64(struct poll_body *body, struct text encoded, size_t max,
+                                 struct text *out, struct error *error)
+{
+    AUTO_BUFFER struct buffer bytes = {0};
+    TRY(base64_decode(encoded, &bytes, error));
+    if (bytes.length > max) {
+        return error_set(error, INVALID, "output of %zu bytes; at most %zu fit into a result",
+                         bytes.length, max);
+    }
+    if (bytes.length > 0) {
+        *out = (struct text){arena_copy(&body->arena, buffer_text(&bytes)), bytes.length};
+    }
+    return OK;
+}
+
+static enum status parse_stream(struct poll_body *body, const json_t *value,
+                                struct poll_stream *out, struct error *error)
+{
+    *out = (struct poll_stream){0};
+    if (!value || json_is_null(value)) {
+        return OK;
+    }
+    if (json_is_string(value)) {
+        struct text encoded = json_text(value);
+        if (encoded.length > STREAM_BASE64_MAX) {
+            return error_set(error, INVALID, "output of more than %d bytes must be a blob",
+                             POLL_INLINE_MAX);
+        }
+        TRY(decode_base64(body, encoded, POLL_INLINE_MAX, &out->bytes, error));
+        out->size = (int64_t)out->bytes.length;
+        return OK;
+    }
+    static const char *const FIELDS[] = {"blob", "size", NULL};
+    struct text digest = TEXT_NONE;
+    TRY(json_check_fields(value, FIELDS, error));
+    TRY(json_field_text(value, "blob", JSON_REQUIRED, DIGEST_TEXT_SIZE, &digest, error));
+    TRY(json_field_int64(value, "size", JSON_REQUIRED, 0, INT64_MAX, &out->size, error));
+    TRY(digest_from_text(digest, &out->digest, error));
+    out->is_blob = true;
+    note_blob(body, &out->digest);
+    return OK;
+}
+
+static bool is_safe_path(struct text path)
+{
+    if (path.length == 0 || path.length > POLL_PATH_MAX || path.bytes[0] == '/' ||
+        memchr(path.bytes, '\0', path.length)) {
+        return false;
+    }
+    struct text part;
+    while (text_next_part(&path, '/', &part)) {
+        if (part.length == 0 || text_equal(part, TEXT(".")) || text_equal(part, TEXT(".."))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum status parse_outputs(struct poll_body *body, const json_t *value, struct text *out,
+                                 struct error *error)
+{
+    if (!value || json_is_null(value)) {
+        return OK;
+    }
+    if (!json_is_array(value) || json_array_size(value) > POLL_OUTPUTS_MAX) {
+        return error_set(error, INVALID, "outputs must be an array of at most %d files",
+                         POLL_OUTPUTS_MAX);
+    }
+    size_t at = 0;
+    const json_t *each = NULL;
+    json_array_foreach((json_t *)(uintptr_t)value, at, each)
+    {
+        const json_t *path = json_array_get(each, 0);
+        struct digest digest;
+        if (json_array_size(each) != 4 || !json_is_string(path) || !is_safe_path(json_text(path)) ||
+            !json_is_integer(json_array_get(each, 2)) ||
+            !json_is_integer(json_array_get(each, 3))) {
+            return error_set(error, INVALID,
+                             "output %zu must be [relative path, digest, size, mode]", at);
+        }
+        TRY(digest_from_text(json_text(json_array_get(each, 1)), &digest, error));
+        note_blob(body, &digest);
+    }
+    if (at > 0) {
+        AUTO_BUFFER struct buffer text = {0};
+        json_write(value, false, &text);
+        *out = (struct text){arena_copy(&body->arena, buffer_text(&text)), text.length};
+    }
+    return OK;
+}
+
+static enum status parse_task(struct poll_body *body, const json_t *value, struct poll_task *out,
+                              struct error *error)
+{
+    size_t count = json_array_size(value);
+    if (!json_is_array(value) || count < 2 || count > TASK_ELEMENTS_MAX) {
+        return error_set(error, INVALID, "a task must be an array of 2 to %d elements",
+                         TASK_ELEMENTS_MAX);
+    }
+    int64_t outcome = 0;
+    TRY(element_int64(value, 0, "index", 0, &out->index, error));
+    TRY(element_int64(value, 1, "outcome", 0, &outcome, error));
+    if (outcome >= OUTCOME_COUNT) {
+        return error_set(error, INVALID, "outcome %lld is not known", (long long)outcome);
+    }
+    out->outcome = (enum poll_outcome)outcome;
+    TRY(element_int64(value, 2, "code", 0, &out->code, error));
+    TRY(element_int64(value, 3, "started_us", 0, &out->started_us, error));
+    TRY(element_int64(value, 4, "wall_us", 0, &out->wall_us, error));
+    TRY(element_int64(value, 5, "cpu_us", 0, &out->cpu_us, error));
+    TRY(element_int64(value, 6, "peak_bytes", 0, &out->peak_bytes, error));
+    if (count <= 7) {
+        return OK;
+    }
+    TRY(parse_stream(body, json_array_get(value, 7), &out->output, error));
+    TRY(parse_stream(body, json_array_get(value, 8), &out->error_output, error));
+    TRY(parse_outputs(body, json_array_get(value, 9), &out->outputs, error));
+    const json_t *detail = json_array_get(value, 10);
+    if (detail && !json_is_null(detail) && !json_is_string(detail)) {
+        return error_set(error, INVALID, "detail (element 10) must be a string");
+    }
+    out->detail = text_slice(json_text(detail), 0, POLL_DETAIL_MAX);
+    return OK;
+}
+
+static enum status parse_chunk(struct poll_body *body, const json_t *value, struct poll_chunk *out,
+                               struct error *error)
+{
+    static const char *const FIELDS[] = {"from",       "to",      "answers", "answers_size",
+                                         "started_us", "wall_us", "cpu_us",  "peak_bytes",
+                                         "stderr",     NULL};
+    struct text digest = TEXT_NONE;
+    TRY(json_check_fields(value, FIELDS, error));
+    TRY(json_field_int64(value, "from", JSON_REQUIRED, 0, INT64_MAX, &out->from, error));
+    TRY(json_field_int64(value, "to", JSON_REQUIRED, out->from + 1, INT64_MAX, &out->to, error));
+    TRY(json_field_text(value, "answers", JSON_REQUIRED, DIGEST_TEXT_SIZE, &digest, error));
+    TRY(digest_from_text(digest, &out->answers, error));
+    TRY(json_field_int64(value, "answers_size", JSON_REQUIRED, 0, INT64_MAX, &out->answers_size,
+                         error));
+    TRY(json_field_int64(value, "started_us", JSON_OPTIONAL, 0, INT64_MAX, &out->started_us,
+                         error));
+    TRY(json_field_int64(value, "wall_us", JSON_OPTIONAL, 0, INT64_MAX, &out->wall_us, error));
+    TRY(json_field_int64(value, "cpu_us", JSON_OPTIONAL, 0, INT64_MAX, &out->cpu_us, error));
+    TRY(json_field_int64(value, "peak_bytes", JSON_OPTIONAL, 0, INT64_MAX, &out->peak_bytes,
+                         error));
+    note_blob(body, &out->answers);
+    return parse_stream(body, json_object_get(value, "stderr"), &out->error_output, error);
+}
+
+static enum status parse_result(struct poll_body *body, const json_t *value,
+                                struct poll_result *out, size_t *tasks_left, struct error *error)
+{
+    static const char *const FIELDS[] = {"lease", "job", "tasks", "stream", NULL};
+    json_t *tasks = NULL;
+    TRY(json_check_fields(value, FIELDS, error));
+    TRY(json_field_int64(value, "lease", JSON_REQUIRED, 0, INT64_MAX, &out->lease, error));
+    TRY(json_field_int64(value, "job", JSON_REQUIRED, 0, INT64_MAX, &out->job, error));
+    TRY(json_field_array(value, "tasks", JSON_OPTIONAL, *tasks_left, &tasks, error));
+    out->task_count = json_array_size(tasks);
+    out->tasks = arena_new(&body->arena, out->task_count * sizeof *out->tasks + 1);
+    *tasks_left -= out->task_count;
+    for (size_t i = 0; i < out->task_count; i++) {
+        TRY(parse_task(body, json_array_get(tasks, i), &out->tasks[i], error));
+    }
+    const json_t *stream = json_object_get(value, "stream");
+    if (stream && !json_is_null(stream)) {
+        out->has_chunk = true;
+        return parse_chunk(body, stream, &out->chunk, error);
+    }
+    return OK;
+}
+
+static enum status parse_lease(const json_t *value, bool has_job, struct poll_lease *out,
+                               struct error *error)
+{
+    size_t count = has_job ? 4 : 3;
+    if (!json_is_array(value) || json_array_size(value) != count) {
+        return error_set(error, INVALID, "a lease must be an array of %zu numbers", count);
+    }
+    size_t at = 0;
+    TRY(element_int64(value, at++, "lease", 0, &out->lease, error));
+    if (has_job) {
+        TRY(element_int64(value, at++, "job", 0, &out->job, error));
+    }
+    TRY(element_int64(value, at++, "from", 0, &out->from, error));
+    return element_int64(value, at, "to", out->from, &out->to, error);
+}
+
+static enum status parse_log(struct poll_body *body, const json_t *value, struct poll_log *out,
+                             struct error *error)
+{
+    if (!json_is_array(value) || json_array_size(value) != 5) {
+        return error_set(error, INVALID, "a log must be [job, index, stream, offset, base64]");
+    }
+    struct text stream = json_text(json_array_get(value, 2));
+    if (!text_equal(stream, TEXT("stdout")) && !text_equal(stream, TEXT("stderr"))) {
+        return error_set(error, INVALID, "a log's stream must be \"stdout\" or \"stderr\"");
+    }
+    out->is_error_output = text_equal(stream, TEXT("stderr"));
+    TRY(element_int64(value, 0, "job", 0, &out->job, error));
+    TRY(element_int64(value, 1, "index", 0, &out->index, error));
+    TRY(element_int64(value, 3, "offset", 0, &out->offset, error));
+    return decode_base64(body, json_text(json_array_get(value, 4)), POLL_BODY_MAX, &out->bytes,
+                         error);
+}
+
+static enum status parse_setup(const json_t *value, struct poll_setup *out, struct error *error)
+{
+    static const char *const FIELDS[] = {"job",  "executable", "executable_digest",
+                                         "host", "sandbox",    NULL};
+    TRY(json_check_fields(value, FIELDS, error));
+    TRY(json_field_int64(value, "job", JSON_REQUIRED, 0, INT64_MAX, &out->job, error));
+    TRY(json_field_text(value, "executable", JSON_OPTIONAL, POLL_PATH_MAX, &out->executable,
+                        error));
+    TRY(json_field_text(value, "executable_digest", JSON_OPTIONAL, DIGEST_TEXT_SIZE,
+                        &out->executable_digest, error));
+    TRY(json_field_text(value, "host", JSON_OPTIONAL, WORKER_NAME_MAX, &out->host, error));
+    return json_field_text(value, "sandbox", JSON_OPTIONAL, WORKER_NAME_MAX, &out->sandbox, error);
+}
+
+// The lists of one poll; each element's parser checks its own kind.
+static enum status parse_leases(struct poll_body *body, struct error *error)
+{
+    json_t *leases = NULL;
+    json_t *returned = NULL;
+    TRY(json_field_array(body->document, "leases", JSON_OPTIONAL, POLL_LEASES_MAX, &leases, error));
+    TRY(json_field_array(body->document, "returned", JSON_OPTIONAL, POLL_LEASES_MAX, &returned,
+                         error));
+    body->lease_count = json_array_size(leases);
+    body->returned_count = json_array_size(returned);
+    body->leases = arena_new(&body->arena, body->lease_count * sizeof *body->leases + 1);
+    body->returned = arena_new(&body->arena, body->returned_count * sizeof *body->returned + 1);
+    for (size_t i = 0; i < body->lease_count; i++) {
+        TRY(parse_lease(json_array_get(leases, i), true, &body->leases[i], error));
+    }
+    for (size_t i = 0; i < body->returned_count; i++) {
+        TRY(parse_lease(json_array_get(returned, i), false, &body->returned[i], error));
+    }
+    return OK;
+}
+
+static enum status parse_results(struct poll_body *body, struct error *error)
+{
+    json_t *results = NULL;
+    TRY(json_field_array(body->document, "results", JSON_OPTIONAL, POLL_RESULTS_MAX, &results,
+                         error));
+    body->result_count = json_array_size(results);
+    body->results = arena_new(&body->arena, body->result_count * sizeof *body->results + 1);
+    size_t tasks_left = POLL_TASKS_MAX;
+    for (size_t i = 0; i < body->result_count; i++) {
+        TRY(parse_result(body, json_array_get(results, i), &body->results[i], &tasks_left, error));
+    }
+    return OK;
+}
+
+static enum status parse_rest(struct poll_body *body, struct error *error)
+{
+    json_t *setups = NULL;
+    json_t *logs = NULL;
+    TRY(json_field_array(body->document, "setups", JSON_OPTIONAL, POLL_SETUPS_MAX, &setups, error));
+    TRY(json_field_array(body->document, "logs", JSON_OPTIONAL, POLL_LOGS_MAX, &logs, error));
+    body->setup_count = json_array_size(setups);
+    body->log_count = json_array_size(logs);
+    body->setups = arena_new(&body->arena, body->setup_count * sizeof *body->setups + 1);
+    body->logs = arena_new(&body->arena, body->log_count * sizeof *body->logs + 1);
+    for (size_t i = 0; i < body->setup_count; i++) {
+        TRY(parse_setup(json_array_get(setups, i), &body->setups[i], error));
+    }
+    for (size_t i = 0; i < body->log_count; i++) {
+        TRY(parse_log(body, json_array_get(logs, i), &body->logs[i], error));
+    }
+    return OK;
+}
+
+static enum status parse_all(struct poll_body *body, struct error *error)
+{
+    static const char *const FIELDS[] = {"wait_seconds", "leases", "results", "returned",
+                                         "setups",       "logs",   NULL};
+    double wait_seconds = 0;
+    TRY(json_check_fields(body->document, FIELDS, error));
+    TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
+                          &wait_seconds, error));
+    body->wait_us = (int64_t)(wait_seconds * 1e6);
+    TRY(parse_leases(body, error));
+    TRY(parse_results(body, error));
+    return parse_rest(body, error);
+}
+
+enum status poll_parse(struct text text, struct poll_body **out, struct error *error)
+{
+    struct poll_body *body = NEW(struct poll_body);
+    enum status status = json_parse(text, &body->document, error);
+    if (status == OK) {
+        status = parse_all(body, error);
+    }
+    if (status != OK) {
+        poll_free(body);
+        return status;
+    }
+    *out = body;
+    return OK;
+}
+
+void poll_free(struct poll_body *body)
+{
+    if (!body) {
+        return;
+    }
+    json_decref(body->document);
+    free(body->blobs);
+    arena_done(&body->arena);
+    free(body);
+}
+
+enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
+                               struct error *error)
+{
+    static const char *const FIELDS[] = {"name",    "cpus", "memory_bytes", "disk_bytes", "version",
+                                         "sandbox", NULL};
+    double cpus = 0;
+    TRY(json_check_fields(document, FIELDS, error));
+    TRY(json_field_text(document, "name", JSON_REQUIRED, WORKER_NAME_MAX, &out->name, error));
+    TRY(json_field_double(document, "cpus", JSON_REQUIRED, 0.001, 1e6, &cpus, error));
+    TRY(json_field_int64(document, "memory_bytes", JSON_REQUIRED, 0, INT64_MAX, &out->memory_bytes,
+                         error));
+    TRY(json_field_int64(document, "disk_bytes", JSON_REQUIRED, 0, INT64_MAX, &out->disk_bytes,
+                         error));
+    TRY(json_field_text(document, "version", JSON_OPTIONAL, WORKER_NAME_MAX, &out->version, error));
+    TRY(json_field_object(document, "sandbox", JSON_OPTIONAL, &out->sandbox, error));
+    out->cpu_millis = (int64_t)(cpus * 1000 + 0.5);
+    if (out->name.length == 0 || text_has_control(out->name)) {
+        return error_set(error, INVALID, "field \"name\" must be text without control characters");
+    }
+    return OK;
+}

@@ -1,0 +1,139 @@
+// The body of POST /v1/workers and of a worker's poll (docs/protocols/worker.md), checked and flat. Pure.
+#ifndef LODE_QUEUE_POLL_PARSE_H
+#define LODE_QUEUE_POLL_PARSE_H
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "crypto/digest.h"
+
+enum {
+    POLL_BODY_MAX = 8 << 20,
+    POLL_LEASES_MAX = 10000,
+    POLL_RESULTS_MAX = 10000, // Entries; the tasks of all of them: POLL_TASKS_MAX.
+    POLL_TASKS_MAX = 100000,
+    POLL_LOGS_MAX = 10000,
+    POLL_SETUPS_MAX = 1000,
+    POLL_WAIT_SECONDS_MAX = 60,
+    POLL_INLINE_MAX = 16 << 10, // Bytes of output that a result carries itself.
+    POLL_OUTPUTS_MAX = 10000,
+    POLL_PATH_MAX = 4096,
+    POLL_DETAIL_MAX = 1000,
+    WORKER_NAME_MAX = 200,
+};
+
+enum poll_outcome {
+    OUTCOME_EXITED,
+    OUTCOME_SIGNAL,
+    OUTCOME_WALLTIME,
+    OUTCOME_MEMORY,
+    OUTCOME_DISK,
+    OUTCOME_INPUT,
+    OUTCOME_WORKER,
+    OUTCOME_PIDS,
+};
+enum { OUTCOME_COUNT = OUTCOME_PIDS + 1 };
+
+// What a task wrote to one stream: its bytes, or the blob that has them.
+struct poll_stream {
+    int64_t size;
+    struct text bytes; // When !is_blob.
+    bool is_blob;
+    struct digest digest;
+};
+
+struct poll_task {
+    int64_t index;
+    enum poll_outcome outcome;
+    int64_t code;
+    int64_t started_us;
+    int64_t wall_us;
+    int64_t cpu_us;
+    int64_t peak_bytes;
+    struct poll_stream output;
+    struct poll_stream error_output;
+    struct text outputs; // The JSON array as it came; empty when there are none.
+    struct text detail;
+};
+
+struct poll_chunk {
+    int64_t from;
+    int64_t to;
+    struct digest answers;
+    int64_t answers_size;
+    int64_t started_us;
+    int64_t wall_us;
+    int64_t cpu_us;
+    int64_t peak_bytes;
+    struct poll_stream error_output;
+};
+
+struct poll_result {
+    int64_t lease;
+    int64_t job;
+    struct poll_task *tasks;
+    size_t task_count;
+    bool has_chunk;
+    struct poll_chunk chunk;
+};
+
+struct poll_lease {
+    int64_t lease;
+    int64_t job; // Not in `returned`.
+    int64_t from;
+    int64_t to;
+};
+
+struct poll_setup {
+    int64_t job;
+    struct text executable;
+    struct text executable_digest;
+    struct text host;
+    struct text sandbox;
+};
+
+struct poll_log {
+    int64_t job;
+    int64_t index;
+    bool is_error_output;
+    int64_t offset;
+    struct text bytes;
+};
+
+struct poll_body {
+    struct arena arena;
+    json_t *document; // What the texts are borrowed from.
+    int64_t wait_us;
+    struct poll_lease *leases;
+    size_t lease_count;
+    struct poll_result *results;
+    size_t result_count;
+    struct poll_lease *returned;
+    size_t returned_count;
+    struct poll_setup *setups;
+    size_t setup_count;
+    struct poll_log *logs;
+    size_t log_count;
+    // Blobs that the results name; whoever takes them checks that they are there.
+    struct digest *blobs;
+    size_t blob_count;
+    size_t blob_capacity;
+};
+
+// Reads a poll; INVALID names what is wrong. *out is the caller's (poll_free).
+enum status poll_parse(struct text text, struct poll_body **out, struct error *error);
+void poll_free(struct poll_body *body);
+
+struct worker_hello {
+    struct text name;
+    int64_t cpu_millis;
+    int64_t memory_bytes;
+    int64_t disk_bytes;
+    struct text version;
+    json_t *sandbox; // Borrowed from the document.
+};
+
+// Reads a registration; the texts are borrowed from the document.
+enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
+                               struct error *error);
+
+#endif

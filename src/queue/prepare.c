@@ -1,0 +1,292 @@
+#include "queue/prepare.h"
+
+#include "base/memory.h"
+#include "queue/items.h"
+
+enum { DESCRIBED_FILES_MAX = 1000 }; // A worker is told of so many files of a dataset at most.
+
+void prepared_done(struct prepared *prepared)
+{
+    arena_done(&prepared->arena);
+    buffer_done(&prepared->description);
+    buffer_done(&prepared->spec);
+    buffer_done(&prepared->inputs);
+    cache_plan_done(&prepared->plan);
+}
+
+static enum status check_files(struct queue *queue, const struct job_spec *spec,
+                               struct error *error)
+{
+    for (size_t i = 0; i < spec->file_count; i++) {
+        struct digest digest;
+        TRY(digest_from_text(text_of(spec->files[i].digest), &digest, error));
+        if (!blob_exists(queue->blobs, &digest)) {
+            (void)error_set(error, NOT_FOUND, "file \"%s\" names the blob %s, which is not here",
+                            spec->files[i].name, spec->files[i].digest);
+            return error_fix(error, "upload it first with PUT /v1/blobs/{digest}");
+        }
+    }
+    return OK;
+}
+
+static void append_field(struct buffer *out, const char *name, struct text value)
+{
+    buffer_printf(out, "\"%s\":", name);
+    buffer_append_json_string(out, value);
+}
+
+struct file_list {
+    struct buffer *out;
+    int64_t count;
+};
+
+static enum status describe_file(void *visitor, const struct queue_file *file, struct error *error)
+{
+    (void)error;
+    struct file_list *list = visitor;
+    if (list->count >= DESCRIBED_FILES_MAX) {
+        return OK;
+    }
+    buffer_append_string(list->out, list->count++ > 0 ? ",{" : "{");
+    append_field(list->out, "path", file->path);
+    buffer_append_byte(list->out, ',');
+    append_field(list->out, "source", file->source);
+    buffer_printf(list->out, ",\"size\":%lld,\"modified_us\":%lld,\"inode\":%lld}",
+                  (long long)file->size_bytes, (long long)file->modified_us,
+                  (long long)file->inode);
+    return OK;
+}
+
+static void describe_roots(const char *name, const struct queue_dataset *dataset,
+                           struct buffer *out)
+{
+    buffer_append_byte(out, '{');
+    append_field(out, "name", text_of(name));
+    buffer_append_string(out, ",\"roots\":[");
+    for (size_t i = 0; i < dataset->root_count; i++) {
+        const struct queue_root *root = &dataset->roots[i];
+        buffer_append_string(out, i > 0 ? ",{" : "{");
+        append_field(out, "path", text_of(root->path));
+        buffer_append_byte(out, ',');
+        append_field(out, "mount", text_of(root->mount));
+        buffer_append_byte(out, ',');
+        append_field(out, "kind", text_of(root->kind));
+        buffer_append_byte(out, '}');
+    }
+    buffer_append_string(out, "],\"files\":[");
+}
+
+static enum status find_dataset(struct queue *queue, const char *id, struct prepared *out,
+                                struct queue_dataset *dataset, struct error *error)
+{
+    if (!queue->catalog) {
+        return error_set(error, NOT_FOUND, "there is no dataset %s here", id);
+    }
+    TRY(queue->catalog->resolve(queue->catalog_context, id, &out->arena, dataset, error));
+    return queue->catalog->check(queue->catalog_context, id, error);
+}
+
+// One dataset that is bound into the sandbox: looked at, described, recorded, and part of the job's identity.
+static enum status add_data(struct queue *queue, const char *id, const char *name, bool lists_files,
+                            struct prepared *out, struct digest_stream *family, struct buffer *data,
+                            struct error *error)
+{
+    struct queue_dataset dataset = {0};
+    char digest[DIGEST_TEXT_SIZE];
+    TRY(find_dataset(queue, id, out, &dataset, error));
+    buffer_append_string(data, data->length > 0 ? "," : "");
+    describe_roots(name, &dataset, data);
+    struct file_list list = {.out = data};
+    if (lists_files) {
+        TRY(queue->catalog->each_file(queue->catalog_context, id, describe_file, &list, error));
+    }
+    buffer_append_string(data, "]}");
+    buffer_append_string(&out->inputs, out->inputs.length > 1 ? ",{" : "{");
+    append_field(&out->inputs, "kind", TEXT("data"));
+    buffer_append_byte(&out->inputs, ',');
+    append_field(&out->inputs, "name", text_of(name));
+    buffer_append_byte(&out->inputs, ',');
+    append_field(&out->inputs, "id", text_of(dataset.id));
+    buffer_printf(&out->inputs, ",\"digest\":\"%s\",\"size_bytes\":%lld}",
+                  digest_to_text(&dataset.digest, digest), (long long)dataset.size_bytes);
+    if (lists_files) {
+        digest_stream_update(family, name, strlen(name) + 1);
+        digest_stream_update(family, dataset.digest.bytes, DIGEST_SIZE);
+    }
+    for (size_t i = 0; i < sizeof out->row.locality; i++) {
+        out->row.locality = out->row.locality * 31 + dataset.digest.bytes[i];
+    }
+    return OK;
+}
+
+static bool is_bound(const struct job_spec *spec, const char *name)
+{
+    for (size_t i = 0; i < spec->data_count; i++) {
+        if (strcmp(spec->data[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum status add_all_data(struct queue *queue, const struct job_spec *spec,
+                                struct prepared *out, struct digest_stream *family,
+                                struct buffer *data, struct error *error)
+{
+    buffer_append_byte(&out->inputs, '[');
+    for (size_t i = 0; i < spec->data_count; i++) {
+        TRY(add_data(queue, spec->data[i].id, spec->data[i].name, true, out, family, data, error));
+    }
+    // The files of an index set are looked at one by one, and are the items of the identity.
+    if (spec->over && !is_bound(spec, spec->over_name)) {
+        TRY(add_data(queue, spec->over, spec->over_name, false, out, family, data, error));
+    }
+    for (size_t i = 0; i < spec->file_count; i++) {
+        buffer_append_string(&out->inputs, out->inputs.length > 1 ? ",{" : "{");
+        append_field(&out->inputs, "kind", TEXT("file"));
+        buffer_append_byte(&out->inputs, ',');
+        append_field(&out->inputs, "name", text_of(spec->files[i].name));
+        buffer_append_byte(&out->inputs, ',');
+        append_field(&out->inputs, "digest", text_of(spec->files[i].digest));
+        buffer_append_byte(&out->inputs, '}');
+    }
+    buffer_append_byte(&out->inputs, ']');
+    return OK;
+}
+
+static enum status count_items(struct queue *queue, struct job_spec *spec, struct prepared *out,
+                               int64_t *size, struct error *error)
+{
+    struct job_row *row = &out->row;
+    if (spec->index == SPEC_INDEX_COUNT) {
+        row->count = spec->count;
+        return OK;
+    }
+    row->has_items = true;
+    if (spec->index == SPEC_INDEX_OVER) {
+        row->items_kind = ITEMS_FILES;
+        TRY(items_of_dataset(queue->blobs, queue->catalog, queue->catalog_context, spec->over,
+                             &row->items, &row->count, size, error));
+    } else {
+        row->items_kind = ITEMS_LINES;
+        TRY(digest_from_text(text_of(spec->items), &row->items, error));
+        TRY(items_count(queue->blobs, &row->items, &row->count, size, error));
+    }
+    if (row->count == 0) {
+        (void)error_set(error, INVALID, "the index set is empty: %s",
+                        spec->over ? "the dataset has no files" : "the items blob has no lines");
+        return error_fix(error, "a job needs at least one task");
+    }
+    if (row->count > SPEC_COUNT_MAX) {
+        return error_set(error, INVALID, "%lld items; at most %lld are allowed",
+                         (long long)row->count, (long long)SPEC_COUNT_MAX);
+    }
+    spec->count = row->count;
+    return OK;
+}
+
+static void describe_items(const struct job_spec *spec, const struct job_row *row, int64_t size,
+                           struct buffer *out)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    if (!row->has_items) {
+        buffer_append_string(out, "\"items\":null");
+        return;
+    }
+    buffer_printf(
+        out, "\"items\":{\"kind\":\"%s\",\"blob\":\"%s\",\"size\":%lld,\"count\":%lld,\"name\":",
+        row->items_kind == ITEMS_FILES ? "files" : "lines", digest_to_text(&row->items, digest),
+        (long long)size, (long long)row->count);
+    buffer_append_json_string(out, text_of(spec->over_name));
+    buffer_append_byte(out, '}');
+}
+
+// The description's members that the spec's own document has in the same form.
+static enum status describe_spec(const json_t *spec, struct buffer *out, struct error *error)
+{
+    static const char *const FIELDS[] = {"mode",  "command",         "environment", "network",
+                                         "cpus",  "memory_bytes",    "disk_bytes",  "outputs",
+                                         "files", "walltime_seconds"};
+    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++) {
+        const json_t *value = json_object_get(spec, FIELDS[i]);
+        if (!value) {
+            return error_set(error, INTERNAL, "a job's document has no \"%s\"", FIELDS[i]);
+        }
+        buffer_printf(out, "\"%s\":", FIELDS[i]);
+        json_write(value, false, out);
+        buffer_append_byte(out, ',');
+    }
+    return OK;
+}
+
+static bool says_index(const struct job_spec *spec)
+{
+    for (size_t i = 0; i < spec->argument_count; i++) {
+        if (strstr(spec->command[i], "{index}")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void finish_family(const struct job_spec *spec, struct prepared *out,
+                          struct digest_stream *family)
+{
+    AUTO_BUFFER struct buffer identity = {0};
+    spec_write_identity(spec, &identity);
+    digest_stream_update(family, identity.bytes, identity.length);
+    if (spec->mode == SPEC_STREAM) {
+        // Answers are kept in chunks of many items, so the index set as a whole is part of the identity.
+        AUTO_BUFFER struct buffer items = {0};
+        buffer_printf(&items, "\n%d %lld ", (int)out->row.items_kind, (long long)out->row.count);
+        buffer_append(&items, out->row.items.bytes, out->row.has_items ? DIGEST_SIZE : 0);
+        digest_stream_update(family, items.bytes, items.length);
+    }
+    out->row.family = digest_stream_finish(family);
+}
+
+static enum status describe_job(struct queue *queue, struct job_spec *spec, struct prepared *out,
+                                struct error *error)
+{
+    int64_t size = 0;
+    AUTO_BUFFER struct buffer data = {0};
+    struct digest_stream *family = digest_stream_new();
+    enum status status = add_all_data(queue, spec, out, family, &data, error);
+    if (status == OK) {
+        status = count_items(queue, spec, out, &size, error);
+    }
+    if (status != OK) {
+        digest_stream_free(family);
+        return status;
+    }
+    finish_family(spec, out, family);
+    AUTO_JSON json_t *document = spec_to_json(spec);
+    json_write(document, false, &out->spec);
+    TRY(describe_spec(document, &out->description, error));
+    describe_items(spec, &out->row, size, &out->description);
+    buffer_append_string(&out->description, ",\"data\":[");
+    buffer_append_text(&out->description, buffer_text(&data));
+    buffer_append_string(&out->description, "]}");
+    return OK;
+}
+
+enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepared *out,
+                        struct error *error)
+{
+    *out = (struct prepared){0};
+    out->row = (struct job_row){
+        .name = text_of(spec->name),
+        .mode = spec->mode,
+        .cache = spec->cache,
+        .need = spec->need,
+        .retries = spec->retries,
+        .priority = spec->priority,
+        .progress = {.first_failed = -1},
+    };
+    TRY(check_files(queue, spec, error));
+    TRY(describe_job(queue, spec, out, error));
+    if (spec->cache == SPEC_CACHE_USE) {
+        TRY(cache_look_up(queue, &out->row, says_index(spec), &out->plan, error));
+    }
+    return OK;
+}

@@ -1,0 +1,21 @@
+// What must be known of a job before it is submitted: its data looked at, its index set counted, its identity.
+#ifndef LODE_QUEUE_PREPARE_H
+#define LODE_QUEUE_PREPARE_H
+
+#include "queue/state.h"
+
+struct prepared {
+    struct arena arena;
+    struct job_row row;        // All but id, owner and time.
+    struct buffer description; // For workers; see struct active_job.
+    struct buffer spec;        // JSON, with the count filled in.
+    struct buffer inputs;      // JSON array of the record's inputs that are common to all tasks.
+    struct cache_plan plan;
+};
+
+// Blocks for the disk. The statuses of queue_submit; *out is to be ended with prepared_done in every case.
+enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepared *out,
+                        struct error *error);
+void prepared_done(struct prepared *prepared);
+
+#endif

@@ -1,0 +1,186 @@
+// What becomes of jobs: their progress, their end, and the jobs that wait for them.
+#include "queue/state.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "queue/queue_sql.h"
+
+#include <stdio.h>
+
+static const char *const STATE_NAMES[JOB_STATE_COUNT] = {"waiting", "running", "succeeded",
+                                                         "failed", "cancelled"};
+
+const char *job_state_name(enum job_state state)
+{
+    return (unsigned)state < JOB_STATE_COUNT ? STATE_NAMES[state] : "unknown";
+}
+
+bool job_state_from_text(struct text text, enum job_state *out)
+{
+    for (int i = 0; i < JOB_STATE_COUNT; i++) {
+        if (text_equal(text, text_of(STATE_NAMES[i]))) {
+            *out = (enum job_state)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+struct active_job *queue_find_job(const struct queue *queue, int64_t job)
+{
+    return map_find_int64(queue->jobs, job);
+}
+
+static void append(struct active_job ***list, size_t *count, size_t *capacity,
+                   struct active_job *job)
+{
+    if (*count == *capacity) {
+        *capacity = *capacity ? *capacity * 2 : 16;
+        *list = memory_resize(*list, *capacity, sizeof **list);
+    }
+    (*list)[(*count)++] = job;
+}
+
+void job_touch(struct queue *queue, struct active_job *job)
+{
+    queue->is_touched = true;
+    if (!job->is_dirty) {
+        job->is_dirty = true;
+        append(&queue->dirty, &queue->dirty_count, &queue->dirty_capacity, job);
+    }
+}
+
+// In memory only: a poll that leases writes nothing. It is written with the job's next change.
+void job_start(struct queue *queue, struct active_job *job)
+{
+    struct job_progress *progress = &job->row.progress;
+    if (progress->state != JOB_WAITING) {
+        return;
+    }
+    progress->state = JOB_RUNNING;
+    progress->started_us = clock_real_us();
+    progress->version++;
+    if (!job->is_changed) {
+        job->is_changed = true;
+        append(&queue->changed, &queue->changed_count, &queue->changed_capacity, job);
+    }
+}
+
+static enum status write_progress(struct sql *sql, const char *statement, const struct job_row *row,
+                                  struct error *error)
+{
+    const struct job_progress *progress = &row->progress;
+    return sql_run(sql, statement,
+                   SQL_VALUES(sql_int64(row->id), sql_int64(progress->state),
+                              sql_int64(progress->started_us), sql_int64(progress->finished_us),
+                              sql_int64(progress->succeeded), sql_int64(progress->failed),
+                              sql_int64(progress->cancelled), sql_int64(progress->cached),
+                              sql_int64(progress->first_failed), sql_int64(progress->exit_code),
+                              sql_text(text_of(progress->message)), sql_int64(progress->seq),
+                              sql_int64(progress->version)),
+                   NULL, error);
+}
+
+enum status queue_insert_progress(struct sql *sql, const struct job_row *row, struct error *error)
+{
+    return write_progress(sql, SQL_INSERT_PROGRESS, row, error);
+}
+
+void job_end(struct queue *queue, struct active_job *job, enum job_state state, const char *message)
+{
+    struct job_progress *progress = &job->row.progress;
+    job_touch(queue, job);
+    progress->state = state;
+    progress->finished_us = clock_real_us();
+    if (message) {
+        (void)snprintf(progress->message, sizeof progress->message, "%s", message);
+    }
+    if (state == JOB_CANCELLED) {
+        progress->cancelled = job->row.count - progress->succeeded - progress->failed;
+    }
+    if (progress->failed == 0) {
+        progress->exit_code = 0;
+    }
+    job->has_ended = true;
+    scheduler_remove_job(queue->scheduler, job->row.id);
+    (void)map_set_int64(queue->jobs, job->row.id, NULL);
+    workers_drop_job(queue, job);
+    live_drop_job(queue, job->row.id);
+    queue->has_work = true;
+}
+
+void job_check_end(struct queue *queue, struct active_job *job)
+{
+    const struct job_progress *progress = &job->row.progress;
+    if (!job->has_ended && progress->succeeded + progress->failed >= job->row.count) {
+        job_end(queue, job, progress->failed > 0 ? JOB_FAILED : JOB_SUCCEEDED, NULL);
+    }
+}
+
+enum status job_look_at_needs(struct queue *queue, struct sql *sql, struct active_job *job,
+                              struct error *error)
+{
+    enum status status = OK;
+    char message[JOB_MESSAGE_MAX] = "";
+    job->unmet_needs = 0;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_query(sql, SQL_UNMET_NEEDS, SQL_VALUES(sql_int64(job->row.id)), &rows, error));
+    while (sql_next(rows, &status, error)) {
+        enum job_state state = (enum job_state)sql_column_int64(rows, 1);
+        job->unmet_needs++;
+        if (state >= JOB_FAILED && message[0] == '\0') {
+            (void)snprintf(message, sizeof message, "job %lld, which it was to follow, %s",
+                           (long long)sql_column_int64(rows, 0),
+                           state == JOB_FAILED ? "failed" : "was cancelled");
+        }
+    }
+    TRY(status);
+    queue->is_touched = true;
+    if (message[0] != '\0') {
+        job_end(queue, job, JOB_CANCELLED, message);
+        return OK;
+    }
+    scheduler_hold(queue->scheduler, job->row.id, job->unmet_needs > 0 || job->is_looking_up);
+    queue->has_work = true;
+    return OK;
+}
+
+// The jobs that wait for an ended one.
+static enum status tell_followers(struct queue *queue, struct sql *sql, int64_t ended,
+                                  struct error *error)
+{
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_query(sql, SQL_WHO_NEEDS, SQL_VALUES(sql_int64(ended)), &rows, error));
+    while (status == OK && sql_next(rows, &status, error)) {
+        struct active_job *job = queue_find_job(queue, sql_column_int64(rows, 0));
+        if (job) {
+            job_touch(queue, job);
+            status = job_look_at_needs(queue, sql, job, error);
+        }
+    }
+    return status;
+}
+
+enum status queue_flush(struct queue *queue, struct sql *sql, struct error *error)
+{
+    // The list grows while it is walked: a cancelled job cancels those behind it.
+    for (size_t i = 0; i < queue->dirty_count; i++) {
+        struct active_job *job = queue->dirty[i];
+        job->row.progress.version++;
+        TRY(write_progress(sql, SQL_UPDATE_PROGRESS, &job->row, error));
+        job->is_dirty = false;
+        if (job->has_ended) {
+            TRY(tell_followers(queue, sql, job->row.id, error));
+        }
+    }
+    for (size_t i = 0; i < queue->dirty_count; i++) {
+        struct active_job *job = queue->dirty[i];
+        if (!job->is_changed) {
+            job->is_changed = true;
+            append(&queue->changed, &queue->changed_count, &queue->changed_capacity, job);
+        }
+    }
+    queue->dirty_count = 0;
+    return OK;
+}

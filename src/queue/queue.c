@@ -1,0 +1,226 @@
+#include "queue/state.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "queue/executable.h"
+#include "queue/queue_sql.h"
+
+#include <stdio.h>
+
+enum {
+    LIFE_SHIFT = 32
+}; // Leases of one life of the site; a life's number takes the bits above, 2^53 in all.
+
+enum status queue_settle(struct queue *queue, struct sql *sql, struct error *error)
+{
+    return queue->needs_reload ? queue_load(queue, sql, error) : OK;
+}
+
+static enum status run_op(struct sql *sql, void *context, struct error *error)
+{
+    struct queue_op *op = context;
+    struct queue *queue = op->queue;
+    TRY(queue_settle(queue, sql, error));
+    queue->is_touched = false;
+    enum status status = op->run(op, sql, error);
+    if (status == OK) {
+        status = queue_flush(queue, sql, error);
+    }
+    if (status != OK && queue->is_touched) {
+        queue->needs_reload = true;
+    }
+    return status;
+}
+
+static void done_op(void *context, enum status status, const struct error *error)
+{
+    struct queue_op *op = context;
+    struct queue *queue = op->queue;
+    op->done(op, status, error);
+    polls_dispatch(queue);
+    follow_tell(queue);
+}
+
+void queue_enqueue(struct queue *queue, struct queue_op *op)
+{
+    op->queue = queue;
+    store_write(queue->store, run_op, done_op, op);
+}
+
+void queue_answer_error(struct queue_answer answer, enum status status, const struct error *error)
+{
+    answer.done(answer.context, status, error, TEXT_NONE);
+}
+
+static enum status recover(struct sql *sql, void *context, struct error *error)
+{
+    return queue_load(context, sql, error);
+}
+
+static enum status run_tick(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    return workers_expire(op->queue, sql, error);
+}
+
+static void done_tick(struct queue_op *op, enum status status, const struct error *error)
+{
+    (void)status;
+    (void)error;
+    follow_tick(op->queue);
+    op->queue->has_work = true;
+    free(op);
+}
+
+// A check of the store has no `done`, so it asks for an operation that has one.
+static enum status tick(struct sql *sql, void *context, struct error *error)
+{
+    (void)sql;
+    (void)error;
+    struct queue *queue = context;
+    if (queue->is_stopping) {
+        return OK;
+    }
+    struct queue_op *op = NEW(struct queue_op);
+    op->run = run_tick;
+    op->done = done_tick;
+    queue_enqueue(queue, op);
+    return OK;
+}
+
+// Begins a life: numbers of leases that no earlier one has used.
+static enum status begin_life(struct sql *sql, void *context, struct error *error)
+{
+    struct queue *queue = context;
+    TRY(sql_run(sql, SQL_NEXT_LIFE, SQL_VALUES(sql_int64(clock_real_us())), NULL, error));
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_first(sql, SQL_LAST_IDS, SQL_NO_VALUES, &rows, error));
+    queue->lease_base = sql_column_int64(rows, 0) << LIFE_SHIFT;
+    queue->lease_last = queue->lease_base;
+    queue->last_job = sql_column_int64(rows, 1);
+    queue->last_worker = sql_column_int64(rows, 2);
+    sql_end(TAKE(rows));
+    return queue_load(queue, sql, error);
+}
+
+enum status queue_open(const struct queue_options *options, struct queue **out, struct error *error)
+{
+    struct queue *queue = NEW(struct queue);
+    queue->store = options->store;
+    queue->blobs = options->blobs;
+    queue->catalog = options->catalog;
+    queue->catalog_context = options->catalog_context;
+    queue->scheduler_options.lease_timeout_us = options->lease_timeout_us;
+    queue->jobs = map_new();
+    queue->workers = map_new();
+    queue->live = map_new();
+    queue->memo = executables_new();
+    enum status status = store_write_wait(queue->store, begin_life, queue, error);
+    if (status != OK) {
+        queue_free(queue);
+        return status;
+    }
+    store_on_recover(queue->store, recover, queue);
+    store_every(queue->store, QUEUE_TICK_US, tick, queue);
+    *out = queue;
+    return OK;
+}
+
+static enum status run_stop(struct sql *sql, void *context, struct error *error)
+{
+    (void)sql;
+    (void)error;
+    struct queue *queue = context;
+    if (queue->is_stopping) {
+        return OK;
+    }
+    follow_stop(queue);
+    size_t at = 0;
+    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        poll_release(queue, worker);
+    }
+    return OK;
+}
+
+void queue_stop(struct queue *queue)
+{
+    struct error error;
+    (void)store_write_wait(queue->store, run_stop, queue, &error);
+    // What `follow_stop` asked for is answered when everything asked before this has been done.
+    (void)store_write_wait(queue->store, run_stop, queue, &error);
+}
+
+void queue_free(struct queue *queue)
+{
+    if (!queue) {
+        return;
+    }
+    queue_forget_jobs(queue);
+    workers_free(queue);
+    live_free(queue);
+    follow_free(queue);
+    map_free(queue->jobs);
+    map_free(queue->workers);
+    map_free(queue->live);
+    scheduler_free(queue->scheduler);
+    executables_free(queue->memo);
+    free(queue->dirty);
+    free(queue->changed);
+    free(queue);
+}
+
+enum status queue_job_owner(struct queue *queue, int64_t job, char *owner, struct error *error)
+{
+    struct sql *sql = NULL;
+    TRY(store_read_begin(queue->store, &sql, error));
+    struct sql_rows *rows = NULL;
+    enum status status = sql_first(sql, SQL_JOB_OWNER, SQL_VALUES(sql_int64(job)), &rows, error);
+    if (status == OK) {
+        struct text text = text_slice(sql_column_text(rows, 0), 0, QUEUE_OWNER_MAX);
+        memcpy(owner, text.bytes ? text.bytes : "", text.length);
+        owner[text.length] = '\0';
+    } else if (status == NOT_FOUND) {
+        (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)job);
+        status = error_fix(error, "lode jobs lists those that there are");
+    }
+    sql_end(rows);
+    store_read_end(queue->store, sql);
+    return status;
+}
+
+bool queue_is_stopping(const struct queue *queue)
+{
+    return queue->is_stopping;
+}
+
+struct problem_op {
+    struct queue_op op;
+    char problem[JOB_MESSAGE_MAX];
+    char change[JOB_MESSAGE_MAX];
+};
+
+static enum status run_problem(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    (void)sql;
+    (void)error;
+    const struct problem_op *self = (const struct problem_op *)op;
+    memcpy(op->queue->executor_problem, self->problem, sizeof self->problem);
+    memcpy(op->queue->executor_change, self->change, sizeof self->change);
+    return OK;
+}
+
+static void done_problem(struct queue_op *op, enum status status, const struct error *error)
+{
+    (void)status;
+    (void)error;
+    free(op);
+}
+
+void queue_set_executor_problem(struct queue *queue, const char *problem, const char *change)
+{
+    struct problem_op *self = NEW(struct problem_op);
+    self->op.run = run_problem;
+    self->op.done = done_problem;
+    (void)snprintf(self->problem, sizeof self->problem, "%s", problem);
+    (void)snprintf(self->change, sizeof self->change, "%s", change);
+    queue_enqueue(queue, &self->op);
+}

@@ -1,0 +1,173 @@
+// The durable queue of a site: jobs are submitted, workers lease tasks and report results, everyone can ask.
+//
+// All state belongs to the store's writer thread: a request is a store_write, its answer comes after the commit. So nothing
+// that was answered is ever lost, and what a poll leases is never of a job that a crash forgets.
+// Answers are JSON documents as docs/protocols/api.md and worker.md have them.
+#ifndef LODE_QUEUE_QUEUE_H
+#define LODE_QUEUE_QUEUE_H
+
+#include "base/json.h"
+#include "jobs/spec.h"
+#include "queue/catalog_ops.h"
+#include "queue/poll_parse.h"
+
+struct store;
+struct blobs;
+struct queue;
+
+enum {
+    QUEUE_OWNER_MAX = 64,
+    QUEUE_STREAM_INLINE_MAX = 16 << 10, // Bytes of output that an event carries.
+    QUEUE_LIVE_MAX = 1 << 20,           // Bytes of live output kept of one running task.
+};
+
+struct queue_options {
+    struct store *store;
+    struct blobs *blobs;
+    const struct queue_catalog_ops *catalog; // NULL: no dataset is known.
+    void *catalog_context;
+    int64_t lease_timeout_us; // 0: 30 s.
+};
+
+// Reads the active jobs and goes on with them. The store must have been opened with QUEUE_MIGRATIONS.
+enum status queue_open(const struct queue_options *options, struct queue **out,
+                       struct error *error);
+// Answers all who wait, as far as there is something to say. Then close the store, then free.
+void queue_stop(struct queue *queue);
+void queue_free(struct queue *queue);
+
+// How an answer comes: once, on the writer's thread, after the commit. The document is borrowed for the call.
+typedef void queue_done_fn(void *context, enum status status, const struct error *error,
+                           struct text document);
+struct queue_answer {
+    queue_done_fn *done;
+    void *context;
+};
+
+// --- jobs
+
+struct queue_submission {
+    struct job_spec *spec; // Taken in every case.
+    struct text owner;
+    struct text idempotency_key; // Empty: none.
+    int64_t wait_us;             // Answer when the job has ended, or after so long.
+};
+// Looks at the data and files and submits. Blocks for the disk: not on a loop, nor on the writer's thread.
+// INVALID, NOT_FOUND (blob, dataset), CONFLICT (changed data) ...: the same as *answer's.
+void queue_submit(struct queue *queue, const struct queue_submission *submission,
+                  struct queue_answer answer);
+
+// The owner of a job into `owner` (QUEUE_OWNER_MAX + 1 bytes); NOT_FOUND. May wait for the database.
+enum status queue_job_owner(struct queue *queue, int64_t job, char *owner, struct error *error);
+
+// A job's document. With wait_us: when its version is greater than `after_version`, or (after_version < 0) when it has ended,
+// at the latest after wait_us.
+void queue_show_job(struct queue *queue, int64_t job, int64_t after_version, int64_t wait_us,
+                    struct queue_answer answer);
+
+struct queue_job_filter {
+    struct text state; // Empty: any.
+    struct text owner;
+    int64_t before; // Jobs with smaller numbers; 0: all.
+    int64_t limit;
+};
+enum status queue_list_jobs(struct queue *queue, const struct queue_job_filter *filter,
+                            struct buffer *out, struct error *error);
+
+void queue_cancel_job(struct queue *queue, int64_t job, struct text by, struct queue_answer answer);
+void queue_retry_job(struct queue *queue, int64_t job, struct queue_answer answer);
+// `index` < 0: the job.
+void queue_why(struct queue *queue, int64_t job, int64_t index, struct queue_answer answer);
+
+// --- tasks; all of these may wait for the database and must not be called on the writer's thread
+
+struct queue_page {
+    struct text state; // Of tasks; empty: any.
+    int64_t from;      // The first index.
+    int64_t limit;
+};
+enum status queue_list_tasks(struct queue *queue, int64_t job, const struct queue_page *page,
+                             struct buffer *out, struct error *error);
+enum status queue_list_outputs(struct queue *queue, int64_t job, const struct queue_page *page,
+                               struct buffer *out, struct error *error);
+enum status queue_show_task(struct queue *queue, int64_t job, int64_t index, struct buffer *out,
+                            struct error *error);
+
+// What a task wrote: bytes from `offset` on in *bytes, or an open file. NOT_FOUND when the task has not started.
+struct queue_output {
+    struct buffer bytes; // The caller's: buffer_done.
+    int fd;              // -1: the content is in `bytes`. The caller's.
+    int64_t size;        // Of the file.
+    bool is_complete;    // There will be no more.
+    int64_t dropped;     // Live output only: bytes from `offset` on that are no longer kept.
+};
+enum status queue_read_output(struct queue *queue, int64_t job, int64_t index, bool is_error_output,
+                              int64_t offset, struct queue_output *out, struct error *error);
+
+// The answers of a streamed job as lines from index `from` on, in order and as far as there are (about a chunk at a time);
+// *next is the first index that is not among them.
+enum status queue_read_answers(struct queue *queue, int64_t job, int64_t from, struct buffer *out,
+                               int64_t *next, bool *is_complete, struct error *error);
+
+// --- following
+
+// Where a follower is: tasks committed, and bytes of live output seen.
+struct queue_position {
+    int64_t seq;
+    int64_t output;
+    int64_t error_output;
+    int64_t version; // Of the last `job` event.
+};
+// What queue_read_events found out.
+struct queue_events {
+    bool is_more;        // Ask again at once.
+    bool is_ended;       // The `end` event was among them.
+    bool has_job;        // A `job` event was.
+    bool is_job_omitted; // There would have been one.
+};
+// Appends the server-sent events of a job that come after *at, about 256 KiB at most, and moves *at. `wants_job`: with a `job` event
+// when the job has changed. May wait for the database.
+enum status queue_read_events(struct queue *queue, int64_t job, bool wants_job,
+                              struct queue_position *at, struct buffer *out,
+                              struct queue_events *found, struct error *error);
+
+// Calls `changed(context)` on the writer's thread at first, whenever there may be something new of the job, each 15 seconds, when
+// the time given with queue_watch_until has come, and last when the queue stops. *out is to be ended with queue_unwatch, any
+// thread but within `changed`; no call comes after that.
+struct queue_watch;
+// `until_us`: as with queue_watch_until; 0: none.
+void queue_watch_job(struct queue *queue, int64_t job, int64_t until_us,
+                     void (*changed)(void *context), void *context, struct queue_watch **out);
+// A time of the steady clock, about a quarter of a second exact; any thread.
+void queue_watch_until(struct queue_watch *watch, int64_t until_us);
+void queue_unwatch(struct queue *queue, struct queue_watch *watch);
+// Has queue_stop been called? Any thread.
+bool queue_is_stopping(const struct queue *queue);
+
+// --- workers
+
+// A worker registers: the document of POST /v1/workers.
+void queue_register_worker(struct queue *queue, const json_t *document, struct text owner,
+                           struct queue_answer answer);
+
+// A poll under way. `is_gone` is set (any thread) when the one who asks has left: then it is answered without leases.
+struct queue_poll {
+    int64_t worker;
+    struct text owner;
+    struct poll_body *body; // Taken.
+    _Atomic bool is_gone;
+    struct queue_answer answer;
+    struct queue_poll_state *state; // The queue's own; NULL at first.
+};
+// The poll must live until its answer.
+void queue_poll(struct queue *queue, struct queue_poll *poll);
+
+void queue_list_workers(struct queue *queue, struct queue_answer answer);
+
+// What keeps the site's own executor from having workers, for `why`; empty when nothing does. Any thread.
+void queue_set_executor_problem(struct queue *queue, const char *problem, const char *change);
+
+// Sets what GET /v1/status says of jobs, tasks, workers and the sandbox. May wait for the database.
+enum status queue_describe(struct queue *queue, json_t *status, struct error *error);
+
+#endif

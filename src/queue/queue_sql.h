@@ -1,0 +1,142 @@
+// The statements of the queue, portable SQL.
+#ifndef LODE_QUEUE_QUEUE_SQL_H
+#define LODE_QUEUE_QUEUE_SQL_H
+
+static const char SQL_NEXT_LIFE[] = "INSERT INTO lives (id, started_us)"
+                                    " SELECT COALESCE(MAX(id), 0) + 1, $1 FROM lives";
+static const char SQL_LAST_IDS[] = "SELECT (SELECT COALESCE(MAX(id), 0) FROM lives),"
+                                   " (SELECT COALESCE(MAX(id), 0) FROM jobs),"
+                                   " (SELECT COALESCE(MAX(id), 0) FROM workers)";
+
+static const char SQL_INSERT_JOB[] =
+    "INSERT INTO jobs (id, owner, name, mode, cache, spec, description, family, task_count, items,"
+    " items_kind, cpu_millis, memory_bytes, disk_bytes, retries, priority, inputs, locality,"
+    " submitted_us, idempotency) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+    " $14, $15, $16, $17, $18, $19, $20)";
+static const char SQL_INSERT_PROGRESS[] =
+    "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
+    " cached, first_failed, exit_code, message, seq, version)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+static const char SQL_UPDATE_PROGRESS[] =
+    "UPDATE progress SET state = $2, started_us = $3, finished_us = $4, succeeded = $5,"
+    " failed = $6, cancelled = $7, cached = $8, first_failed = $9, exit_code = $10, message = $11,"
+    " seq = $12, version = $13 WHERE job = $1";
+static const char SQL_FIND_IDEMPOTENCY[] = "SELECT id FROM jobs WHERE idempotency = $1";
+static const char SQL_JOB_OWNER[] = "SELECT owner FROM jobs WHERE id = $1";
+static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
+
+// In the order that load.c and job_json.c read them.
+#define JOB_COLUMNS                                                                                \
+    "j.id, j.owner, j.name, j.mode, j.cache, j.family, j.task_count, j.items, j.items_kind,"       \
+    " j.cpu_millis, j.memory_bytes, j.disk_bytes, j.retries, j.priority, j.locality,"              \
+    " j.submitted_us, p.state, p.started_us, p.finished_us, p.succeeded, p.failed, p.cancelled,"   \
+    " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version"
+static const char SQL_ACTIVE_JOBS[] =
+    "SELECT " JOB_COLUMNS ", j.description FROM progress p JOIN jobs j ON j.id = p.job"
+    " WHERE p.state <= 1 ORDER BY p.job";
+static const char SQL_ONE_JOB[] =
+    "SELECT " JOB_COLUMNS ", j.description FROM jobs j JOIN progress p ON p.job = j.id"
+    " WHERE j.id = $1";
+static const char SQL_SHOW_JOB[] =
+    "SELECT " JOB_COLUMNS ", j.spec FROM jobs j JOIN progress p ON p.job = j.id WHERE j.id = $1";
+static const char SQL_LIST_JOBS[] =
+    "SELECT " JOB_COLUMNS " FROM jobs j JOIN progress p ON p.job = j.id"
+    " WHERE j.id < $1 ORDER BY j.id DESC LIMIT $2";
+static const char SQL_LIST_JOBS_OWNER[] =
+    "SELECT " JOB_COLUMNS " FROM jobs j JOIN progress p ON p.job = j.id"
+    " WHERE j.owner = $3 AND j.id < $1 ORDER BY j.id DESC LIMIT $2";
+static const char SQL_LIST_JOBS_STATE[] =
+    "SELECT " JOB_COLUMNS " FROM progress p JOIN jobs j ON j.id = p.job"
+    " WHERE p.state = $3 AND p.job < $1 ORDER BY p.job DESC LIMIT $2";
+static const char SQL_LIST_JOBS_STATE_OWNER[] =
+    "SELECT " JOB_COLUMNS " FROM progress p JOIN jobs j ON j.id = p.job"
+    " WHERE p.state = $3 AND j.owner = $4 AND p.job < $1 ORDER BY p.job DESC LIMIT $2";
+static const char SQL_JOB_RECORD[] =
+    "SELECT " JOB_COLUMNS ", j.spec, j.inputs FROM jobs j JOIN progress p ON p.job = j.id"
+    " WHERE j.id = $1";
+static const char SQL_COUNT_STATES[] = "SELECT state, COUNT(*) FROM progress GROUP BY state";
+
+static const char SQL_INSERT_NEED[] =
+    "INSERT INTO needs (job, needed) VALUES ($1, $2) ON CONFLICT (job, needed) DO NOTHING";
+static const char SQL_UNMET_NEEDS[] =
+    "SELECT n.needed, p.state FROM needs n JOIN progress p ON p.job = n.needed"
+    " WHERE n.job = $1 AND p.state <> 2 ORDER BY n.needed";
+static const char SQL_WHO_NEEDS[] = "SELECT n.job FROM needs n JOIN progress p ON p.job = n.job"
+                                    " WHERE n.needed = $1 AND p.state <= 1 ORDER BY n.job";
+
+static const char SQL_INSERT_TASK[] =
+    "INSERT INTO tasks (job, idx, seq, state, outcome, code, attempts, worker, started_us, wall_us,"
+    " cpu_us, peak_bytes, stdout, stdout_size, stdout_digest, stderr, stderr_size, stderr_digest,"
+    " outputs, message, cached_job, cached_idx) VALUES ($1, $2, $3, $4, $5, $6,"
+    " 1 + (SELECT COUNT(*) FROM attempts WHERE job = $1 AND idx = $2), $7, $8, $9, $10, $11, $12,"
+    " $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+static const char SQL_INSERT_ATTEMPT[] =
+    "INSERT INTO attempts (job, idx, attempt, worker, outcome, code, message, ended_us)"
+    " SELECT $1, $2, COALESCE(MAX(attempt), 0) + 1, $3, $4, $5, $6, $7 FROM attempts"
+    " WHERE job = $1 AND idx = $2";
+static const char SQL_INSERT_CHUNK[] =
+    "INSERT INTO chunks (job, first_idx, end_idx, seq, answers, answers_size, answers_first, "
+    "worker,"
+    " started_us, wall_us, cpu_us, peak_bytes, stderr, stderr_size, stderr_digest, cached_job)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+static const char SQL_INSERT_SETUP[] =
+    "INSERT INTO setups (job, worker, executable, executable_digest, host, sandbox)"
+    " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job, worker) DO UPDATE SET"
+    " executable = EXCLUDED.executable, executable_digest = EXCLUDED.executable_digest,"
+    " host = EXCLUDED.host, sandbox = EXCLUDED.sandbox";
+static const char SQL_JOB_SETUPS[] =
+    "SELECT s.executable, s.executable_digest, s.host, s.sandbox, w.name, s.worker FROM setups s"
+    " LEFT JOIN workers w ON w.id = s.worker WHERE s.job = $1 ORDER BY s.worker LIMIT 1000";
+static const char SQL_DONE_TASKS[] = "SELECT idx FROM tasks WHERE job = $1 ORDER BY idx";
+static const char SQL_DONE_CHUNKS[] =
+    "SELECT first_idx, end_idx FROM chunks WHERE job = $1 ORDER BY first_idx";
+
+static const char SQL_ARCHIVE_FAILED[] =
+    "INSERT INTO attempts (job, idx, attempt, worker, outcome, code, message, ended_us)"
+    " SELECT job, idx, attempts, worker, outcome, code, COALESCE(message, ''),"
+    " started_us + wall_us FROM tasks WHERE job = $1 AND state = 3";
+static const char SQL_DELETE_FAILED[] = "DELETE FROM tasks WHERE job = $1 AND state = 3";
+
+static const char SQL_INSERT_FAMILY[] =
+    "INSERT INTO families (family, job) VALUES ($1, $2) ON CONFLICT (family, job) DO NOTHING";
+static const char SQL_FAMILY_JOBS[] =
+    "SELECT f.job, j.items, j.items_kind, j.task_count, p.state, p.failed FROM families f"
+    " JOIN jobs j ON j.id = f.job JOIN progress p ON p.job = f.job"
+    " WHERE f.family = $1 ORDER BY f.job DESC LIMIT 8";
+
+#define TASK_COLUMNS                                                                               \
+    "idx, seq, state, outcome, code, attempts, worker, started_us, wall_us, cpu_us, peak_bytes,"   \
+    " stdout, stdout_size, stdout_digest, stderr, stderr_size, stderr_digest, outputs, message,"   \
+    " cached_job, cached_idx"
+static const char SQL_CACHED_TASKS[] =
+    "SELECT " TASK_COLUMNS " FROM tasks WHERE job = $1 AND idx >= $2 AND idx < $3 AND state = 2"
+    " AND cached_job IS NULL ORDER BY idx";
+static const char SQL_CACHED_CHUNKS[] =
+    "SELECT first_idx, end_idx, answers, answers_size, answers_first, worker, started_us, wall_us,"
+    " cpu_us, peak_bytes, stderr, stderr_size, stderr_digest FROM chunks WHERE job = $1"
+    " AND cached_job IS NULL ORDER BY first_idx";
+static const char SQL_ONE_TASK[] = "SELECT " TASK_COLUMNS " FROM tasks WHERE job = $1 AND idx = $2";
+static const char SQL_TASKS_FROM[] =
+    "SELECT " TASK_COLUMNS " FROM tasks WHERE job = $1 AND idx >= $2 ORDER BY idx LIMIT $3";
+static const char SQL_TASKS_FROM_STATE[] = "SELECT " TASK_COLUMNS " FROM tasks WHERE job = $1"
+                                           " AND idx >= $2 AND state = $4 ORDER BY idx LIMIT $3";
+static const char SQL_TASKS_AFTER_SEQ[] =
+    "SELECT " TASK_COLUMNS " FROM tasks WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+static const char SQL_TASKS_WITH_OUTPUTS[] =
+    "SELECT idx, outputs FROM tasks WHERE job = $1 AND idx >= $2 AND outputs IS NOT NULL"
+    " ORDER BY idx LIMIT $3";
+static const char SQL_CHUNK_OF[] =
+    "SELECT first_idx, end_idx, answers, answers_size, answers_first, worker, started_us, wall_us,"
+    " cpu_us, peak_bytes, stderr, stderr_size, stderr_digest, cached_job FROM chunks"
+    " WHERE job = $1 AND first_idx <= $2 AND end_idx > $2 ORDER BY first_idx DESC LIMIT 1";
+static const char SQL_TASK_ATTEMPTS[] =
+    "SELECT a.attempt, w.name, a.outcome, a.code, a.message, a.ended_us FROM attempts a"
+    " LEFT JOIN workers w ON w.id = a.worker WHERE a.job = $1 AND a.idx = $2 ORDER BY a.attempt";
+static const char SQL_WORKER_NAME[] = "SELECT name FROM workers WHERE id = $1";
+static const char SQL_TASK_SETUP[] = "SELECT executable, executable_digest, host, sandbox FROM "
+                                     "setups WHERE job = $1 AND worker = $2";
+static const char SQL_INSERT_WORKER[] =
+    "INSERT INTO workers (id, name, owner, version, cpu_millis, memory_bytes, disk_bytes, sandbox,"
+    " registered_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+#endif

@@ -1,0 +1,375 @@
+// Tasks as others see them: lists, records, output, answers. Runs on threads that may wait, beside the writer.
+#include "queue/record.h"
+
+#include "base/memory.h"
+#include "os/file.h"
+#include "queue/items.h"
+#include "queue/queue_sql.h"
+
+#include <errno.h>
+
+enum {
+    COLUMN_SPEC = 28,
+    COLUMN_INPUTS = 29,
+    ANSWERS_MAX = 4 << 20, // Bytes of answers in one reply, more or less.
+};
+
+// What only the writer's thread knows of a task.
+struct look {
+    struct queue *queue;
+    int64_t job;
+    int64_t index;
+    bool is_error_output;
+    int64_t offset;
+    enum task_place place;
+    struct queue_output *output; // May be NULL.
+};
+
+static void copy_live(const struct look *look, const struct live_stream *stream)
+{
+    int64_t from = look->offset > stream->offset ? look->offset : stream->offset;
+    look->output->dropped = from - look->offset;
+    buffer_append_text(&look->output->bytes, text_slice(buffer_text(&stream->bytes),
+                                                        (size_t)(from - stream->offset), SIZE_MAX));
+}
+
+static enum status run_look(struct sql *sql, void *context, struct error *error)
+{
+    struct look *look = context;
+    struct lease lease;
+    TRY(queue_settle(look->queue, sql, error));
+    look->place = TASK_UNKNOWN;
+    if (queue_find_job(look->queue, look->job)) {
+        look->place = scheduler_find_task(look->queue->scheduler,
+                                          (struct task_id){look->job, look->index}, &lease);
+    }
+    struct live_task *live = look->output ? live_find(look->queue, look->job, look->index) : NULL;
+    if (live) {
+        copy_live(look, &live->streams[look->is_error_output]);
+    }
+    return OK;
+}
+
+static enum status no_job(int64_t job, struct error *error)
+{
+    (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)job);
+    return error_fix(error, "lode jobs lists those that there are");
+}
+
+static enum status check_job(struct sql *sql, int64_t job, struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    enum status status = sql_first(sql, SQL_JOB_STATE, SQL_VALUES(sql_int64(job)), &rows, error);
+    return status == NOT_FOUND ? no_job(job, error) : status;
+}
+
+static enum status start_tasks(struct sql *sql, int64_t job, const struct queue_page *page,
+                               struct sql_rows **rows, struct error *error)
+{
+    enum job_state state = JOB_WAITING;
+    struct sql_value of = sql_int64(job);
+    struct sql_value from = sql_int64(page->from);
+    struct sql_value limit = sql_int64(page->limit + 1);
+    if (page->state.length == 0) {
+        return sql_query(sql, SQL_TASKS_FROM, SQL_VALUES(of, from, limit), rows, error);
+    }
+    if (!job_state_from_text(page->state, &state)) {
+        (void)error_set(error, INVALID, "this is not a state of a task");
+        return error_fix(error, "succeeded, failed or running");
+    }
+    return sql_query(sql, SQL_TASKS_FROM_STATE, SQL_VALUES(of, from, limit, sql_int64(state)), rows,
+                     error);
+}
+
+static void end_list(struct buffer *out, bool is_more, int64_t next)
+{
+    buffer_append_string(out, "],\"next\":");
+    if (is_more) {
+        buffer_printf(out, "\"%lld\"}\n", (long long)next);
+    } else {
+        buffer_append_string(out, "null}\n");
+    }
+}
+
+static enum status list_tasks(struct sql *sql, int64_t job, const struct queue_page *page,
+                              struct buffer *out, struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    enum status status = OK;
+    int64_t count = 0;
+    int64_t next = 0;
+    TRY(check_job(sql, job, error));
+    TRY(start_tasks(sql, job, page, &rows, error));
+    buffer_append_string(out, "{\"tasks\":[");
+    while (sql_next(rows, &status, error)) {
+        struct task_row row;
+        task_row_read(rows, &row);
+        next = row.index;
+        if (count++ == page->limit) {
+            break;
+        }
+        buffer_append_string(out, count > 1 ? "," : "");
+        record_write_summary(&row, out);
+    }
+    end_list(out, count > page->limit, next);
+    return status;
+}
+
+enum status queue_list_tasks(struct queue *queue, int64_t job, const struct queue_page *page,
+                             struct buffer *out, struct error *error)
+{
+    struct sql *sql = NULL;
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status = list_tasks(sql, job, page, out, error);
+    store_read_end(queue->store, sql);
+    return status;
+}
+
+static enum status list_outputs(struct sql *sql, int64_t job, const struct queue_page *page,
+                                struct buffer *out, struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    enum status status = OK;
+    bool is_first = true;
+    int64_t count = 0;
+    int64_t next = 0;
+    TRY(check_job(sql, job, error));
+    TRY(sql_query(sql, SQL_TASKS_WITH_OUTPUTS,
+                  SQL_VALUES(sql_int64(job), sql_int64(page->from), sql_int64(page->limit + 1)),
+                  &rows, error));
+    buffer_append_string(out, "{\"outputs\":[");
+    while (sql_next(rows, &status, error)) {
+        next = sql_column_int64(rows, 0);
+        if (count++ == page->limit) {
+            break;
+        }
+        record_write_outputs(sql_column_text(rows, 1), next, &is_first, out);
+    }
+    end_list(out, count > page->limit, next);
+    return status;
+}
+
+enum status queue_list_outputs(struct queue *queue, int64_t job, const struct queue_page *page,
+                               struct buffer *out, struct error *error)
+{
+    struct sql *sql = NULL;
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status = list_outputs(sql, job, page, out, error);
+    store_read_end(queue->store, sql);
+    return status;
+}
+
+// A task of a streamed job is part of a chunk.
+static enum status task_of_chunk(struct sql *sql, int64_t job, int64_t index,
+                                 struct sql_rows **rows, struct task_row *out, struct error *error)
+{
+    struct chunk_row chunk;
+    TRY(sql_first(sql, SQL_CHUNK_OF, SQL_VALUES(sql_int64(job), sql_int64(index)), rows, error));
+    chunk_row_read(*rows, &chunk);
+    *out = (struct task_row){
+        .index = index,
+        .state = JOB_SUCCEEDED,
+        .attempts = 1,
+        .worker = chunk.worker,
+        .started_us = chunk.started_us,
+        .wall_us = chunk.wall_us,
+        .cpu_us = chunk.cpu_us,
+        .peak_bytes = chunk.peak_bytes,
+        .error_output = chunk.error_output,
+        .cached_job = sql_column_int64(*rows, 13),
+        .cached_index = index,
+    };
+    return OK;
+}
+
+// The row of an ended task, wherever it is; NOT_FOUND when it has not ended.
+static enum status find_task(struct sql *sql, int64_t job, int64_t index, struct sql_rows **rows,
+                             struct task_row *out, struct error *error)
+{
+    enum status status =
+        sql_first(sql, SQL_ONE_TASK, SQL_VALUES(sql_int64(job), sql_int64(index)), rows, error);
+    if (status == OK) {
+        task_row_read(*rows, out);
+        return OK;
+    }
+    return status == NOT_FOUND ? task_of_chunk(sql, job, index, rows, out, error) : status;
+}
+
+static enum status read_job(struct sql *sql, int64_t job, int64_t index, struct sql_rows **rows,
+                            struct job_row *out, struct error *error)
+{
+    enum status status = sql_first(sql, SQL_JOB_RECORD, SQL_VALUES(sql_int64(job)), rows, error);
+    if (status == NOT_FOUND) {
+        return no_job(job, error);
+    }
+    TRY(status);
+    job_row_read(*rows, out);
+    if (index >= out->count) {
+        return error_set(error, NOT_FOUND, "job %lld has no task %lld; it has %lld", (long long)job,
+                         (long long)index, (long long)out->count);
+    }
+    return OK;
+}
+
+static enum status show_task(struct queue *queue, struct sql *sql, int64_t job, int64_t index,
+                             enum task_place place, struct buffer *out, struct error *error)
+{
+    AUTO_ROWS struct sql_rows *job_rows = NULL;
+    AUTO_ROWS struct sql_rows *task_rows = NULL;
+    struct job_row row;
+    struct task_row task = {.index = index};
+    TRY(read_job(sql, job, index, &job_rows, &row, error));
+    enum status status = find_task(sql, job, index, &task_rows, &task, error);
+    if (status == NOT_FOUND) {
+        bool is_over = row.progress.state > JOB_RUNNING;
+        task.state = is_over ? JOB_CANCELLED : place == TASK_LEASED ? JOB_RUNNING : JOB_WAITING;
+    } else {
+        TRY(status);
+    }
+    return record_write(queue, sql, &row, sql_column_text(job_rows, COLUMN_SPEC),
+                        sql_column_text(job_rows, COLUMN_INPUTS), &task, out, error);
+}
+
+enum status queue_show_task(struct queue *queue, int64_t job, int64_t index, struct buffer *out,
+                            struct error *error)
+{
+    struct look look = {.queue = queue, .job = job, .index = index};
+    struct sql *sql = NULL;
+    // First where it is now, then the rows: what ends in between is seen as ended.
+    TRY(store_write_wait(queue->store, run_look, &look, error));
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status = show_task(queue, sql, job, index, look.place, out, error);
+    store_read_end(queue->store, sql);
+    return status;
+}
+
+static enum status read_ended_output(struct queue *queue, const struct poll_stream *stream,
+                                     int64_t offset, struct queue_output *out, struct error *error)
+{
+    out->is_complete = true;
+    out->dropped = 0;
+    buffer_clear(&out->bytes);
+    if (stream->is_blob) {
+        return blob_open(queue->blobs, &stream->digest, &out->fd, &out->size, error);
+    }
+    size_t from = offset < (int64_t)stream->bytes.length ? (size_t)offset : stream->bytes.length;
+    buffer_append_text(&out->bytes, text_slice(stream->bytes, from, SIZE_MAX));
+    return OK;
+}
+
+static enum status read_output(struct queue *queue, struct sql *sql, const struct look *look,
+                               struct error *error)
+{
+    AUTO_ROWS struct sql_rows *job_rows = NULL;
+    AUTO_ROWS struct sql_rows *task_rows = NULL;
+    struct job_row row;
+    struct task_row task;
+    TRY(read_job(sql, look->job, look->index, &job_rows, &row, error));
+    enum status status = find_task(sql, look->job, look->index, &task_rows, &task, error);
+    if (status == NOT_FOUND) {
+        look->output->is_complete = row.progress.state > JOB_RUNNING;
+        return OK;
+    }
+    TRY(status);
+    return read_ended_output(queue, look->is_error_output ? &task.error_output : &task.output,
+                             look->offset, look->output, error);
+}
+
+enum status queue_read_output(struct queue *queue, int64_t job, int64_t index, bool is_error_output,
+                              int64_t offset, struct queue_output *out, struct error *error)
+{
+    *out = (struct queue_output){.fd = -1};
+    struct look look = {queue, job, index, is_error_output, offset, TASK_UNKNOWN, out};
+    struct sql *sql = NULL;
+    TRY(store_write_wait(queue->store, run_look, &look, error));
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status = read_output(queue, sql, &look, error);
+    store_read_end(queue->store, sql);
+    return status;
+}
+
+// Appends lines [from, to) of the blob whose first line is line `first`.
+static enum status append_lines(struct queue *queue, const struct chunk_row *chunk, int64_t from,
+                                struct buffer *out, struct error *error)
+{
+    AUTO_CLOSE int fd = -1;
+    int64_t size = 0;
+    AUTO_BUFFER struct buffer bytes = {0};
+    TRY(blob_open(queue->blobs, &chunk->answers, &fd, &size, error));
+    char *place = buffer_reserve(&bytes, (size_t)size + 1);
+    ssize_t got = pread(fd, place, (size_t)size, 0);
+    if (got != size) {
+        return error_set_errno(error, got < 0 ? errno : EIO, "cannot read answers");
+    }
+    buffer_advance(&bytes, (size_t)got);
+    struct text rest = buffer_text(&bytes);
+    size_t begin = 0;
+    size_t end = 0;
+    for (int64_t line = chunk->answers_first; line < chunk->to && end < rest.length; line++) {
+        begin = line == from ? end : begin;
+        end = text_find_byte(rest, end, '\n') + 1;
+    }
+    end = end < rest.length ? end : rest.length;
+    buffer_append_text(out, text_slice(rest, begin, end));
+    if (out->length > 0 && out->bytes[out->length - 1] != '\n') {
+        buffer_append_byte(out, '\n');
+    }
+    return OK;
+}
+
+// The answers at *at, if there are any; a failed item's is null.
+static enum status append_answers(struct queue *queue, struct sql *sql, int64_t job, int64_t *at,
+                                  struct buffer *out, struct error *error)
+{
+    AUTO_ROWS struct sql_rows *chunks = NULL;
+    AUTO_ROWS struct sql_rows *tasks = NULL;
+    enum status status =
+        sql_first(sql, SQL_CHUNK_OF, SQL_VALUES(sql_int64(job), sql_int64(*at)), &chunks, error);
+    if (status == OK) {
+        struct chunk_row chunk;
+        chunk_row_read(chunks, &chunk);
+        TRY(append_lines(queue, &chunk, *at, out, error));
+        *at = chunk.to;
+        return OK;
+    }
+    if (status == NOT_FOUND) {
+        status =
+            sql_first(sql, SQL_ONE_TASK, SQL_VALUES(sql_int64(job), sql_int64(*at)), &tasks, error);
+    }
+    TRY(status);
+    buffer_append_string(out, "null\n");
+    (*at)++;
+    return OK;
+}
+
+static enum status read_answers(struct queue *queue, struct sql *sql, int64_t job, int64_t from,
+                                struct buffer *out, int64_t *next, bool *is_complete,
+                                struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    struct job_row row;
+    TRY(read_job(sql, job, 0, &rows, &row, error));
+    if (row.mode != SPEC_STREAM) {
+        (void)error_set(error, CONFLICT, "job %lld is not streamed", (long long)job);
+        return error_fix(error, "its tasks have outputs and logs: lode outputs, lode logs");
+    }
+    int64_t at = from;
+    enum status status = OK;
+    while (status == OK && at < row.count && out->length < ANSWERS_MAX) {
+        status = append_answers(queue, sql, job, &at, out, error);
+    }
+    TRY(status == NOT_FOUND ? OK : status);
+    *next = at;
+    *is_complete = at >= row.count || (status == NOT_FOUND && row.progress.state > JOB_RUNNING);
+    return OK;
+}
+
+enum status queue_read_answers(struct queue *queue, int64_t job, int64_t from, struct buffer *out,
+                               int64_t *next, bool *is_complete, struct error *error)
+{
+    struct sql *sql = NULL;
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status = read_answers(queue, sql, job, from, out, next, is_complete, error);
+    store_read_end(queue->store, sql);
+    return status;
+}

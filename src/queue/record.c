@@ -1,0 +1,277 @@
+#include "queue/record.h"
+
+#include "base/calendar.h"
+#include "base/memory.h"
+#include "queue/items.h"
+#include "queue/queue_sql.h"
+
+static void append_field(struct buffer *out, const char *name, struct text value)
+{
+    buffer_printf(out, ",\"%s\":", name);
+    buffer_append_json_string(out, value);
+}
+
+static void append_exit(const struct task_row *row, struct buffer *out)
+{
+    if (row->state <= JOB_RUNNING || row->state == JOB_CANCELLED) {
+        buffer_append_string(out, ",\"exit_code\":null");
+    } else {
+        buffer_printf(out, ",\"exit_code\":%lld",
+                      (long long)outcome_exit_code(row->outcome, row->code));
+    }
+}
+
+void record_write_summary(const struct task_row *row, struct buffer *out)
+{
+    char started[CALENDAR_TEXT_SIZE];
+    buffer_printf(out, "{\"index\":%lld,\"state\":\"%s\"", (long long)row->index,
+                  job_state_name(row->state));
+    append_exit(row, out);
+    buffer_printf(out, ",\"cached\":%s", row->cached_job > 0 ? "true" : "false");
+    append_field(out, "message", row->message);
+    if (row->started_us > 0) {
+        buffer_printf(out, ",\"started_at\":\"%s\",\"wall_seconds\":%.6f",
+                      calendar_format(row->started_us, started), (double)row->wall_us / 1e6);
+    }
+    buffer_append_byte(out, '}');
+}
+
+// As text where it is text and fits, else null beside its size.
+static void append_event_stream(const char *name, const struct poll_stream *stream,
+                                struct buffer *out)
+{
+    if (!stream->is_blob && stream->size <= QUEUE_STREAM_INLINE_MAX &&
+        text_is_utf8(stream->bytes)) {
+        append_field(out, name, stream->bytes);
+        return;
+    }
+    buffer_printf(out, ",\"%s\":null,\"%s_size\":%lld", name, name, (long long)stream->size);
+}
+
+void record_write_event(const struct task_row *row, struct buffer *out)
+{
+    buffer_printf(out, "{\"index\":%lld,\"state\":\"%s\"", (long long)row->index,
+                  job_state_name(row->state));
+    append_exit(row, out);
+    buffer_printf(out, ",\"cached\":%s", row->cached_job > 0 ? "true" : "false");
+    append_event_stream("stdout", &row->output, out);
+    append_event_stream("stderr", &row->error_output, out);
+    append_field(out, "message", row->message);
+    buffer_append_byte(out, '}');
+}
+
+void record_write_outputs(struct text outputs, int64_t index, bool *is_first, struct buffer *out)
+{
+    AUTO_JSON json_t *list = NULL;
+    if (outputs.length == 0 || json_parse(outputs, &list, NULL) != OK) {
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *each = json_array_get(list, i);
+        buffer_append_string(out, *is_first ? "{" : ",{");
+        *is_first = false;
+        if (index >= 0) {
+            buffer_printf(out, "\"index\":%lld,", (long long)index);
+        }
+        buffer_append_string(out, "\"path\":");
+        buffer_append_json_string(out, json_text(json_array_get(each, 0)));
+        append_field(out, "digest", json_text(json_array_get(each, 1)));
+        buffer_printf(out, ",\"size_bytes\":%lld,\"mode\":%lld}",
+                      (long long)json_integer_value(json_array_get(each, 2)),
+                      (long long)json_integer_value(json_array_get(each, 3)));
+    }
+}
+
+static void append_stream(const char *name, const struct poll_stream *stream, struct buffer *out)
+{
+    char text[DIGEST_TEXT_SIZE];
+    struct digest digest =
+        stream->is_blob ? stream->digest : digest_of(stream->bytes.bytes, stream->bytes.length);
+    buffer_printf(out, ",\"%s\":{\"digest\":\"%s\",\"size_bytes\":%lld}", name,
+                  digest_to_text(&digest, text), (long long)stream->size);
+}
+
+static enum status append_attempts(struct sql *sql, int64_t job, int64_t index, struct buffer *out,
+                                   struct error *error)
+{
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_query(sql, SQL_TASK_ATTEMPTS, SQL_VALUES(sql_int64(job), sql_int64(index)), &rows,
+                  error));
+    buffer_append_string(out, ",\"failed_attempts\":[");
+    for (bool is_first = true; sql_next(rows, &status, error); is_first = false) {
+        char ended[CALENDAR_TEXT_SIZE];
+        buffer_printf(out, "%s{\"attempt\":%lld", is_first ? "" : ",",
+                      (long long)sql_column_int64(rows, 0));
+        append_field(out, "worker", sql_column_text(rows, 1));
+        buffer_printf(out, ",\"outcome\":\"%s\",\"code\":%lld",
+                      outcome_name((enum poll_outcome)sql_column_int64(rows, 2)),
+                      (long long)sql_column_int64(rows, 3));
+        append_field(out, "message", sql_column_text(rows, 4));
+        buffer_printf(out, ",\"ended_at\":\"%s\"}",
+                      calendar_format(sql_column_int64(rows, 5), ended));
+    }
+    buffer_append_byte(out, ']');
+    return status;
+}
+
+// Who ran it, and with what.
+static enum status append_setup(struct sql *sql, const struct job_row *job,
+                                const struct task_row *task, struct buffer *out,
+                                struct error *error)
+{
+    static const char *const NAMES[] = {"executable", "executable_digest", "host", "sandbox"};
+    AUTO_ROWS struct sql_rows *names = NULL;
+    AUTO_ROWS struct sql_rows *setup = NULL;
+    enum status status = OK;
+    TRY(sql_query(sql, SQL_WORKER_NAME, SQL_VALUES(sql_int64(task->worker)), &names, error));
+    append_field(out, "worker",
+                 sql_next(names, &status, error) ? sql_column_text(names, 0) : TEXT_NONE);
+    TRY(status);
+    int64_t ran_as = task->cached_job > 0 ? task->cached_job : job->id;
+    TRY(sql_query(sql, SQL_TASK_SETUP, SQL_VALUES(sql_int64(ran_as), sql_int64(task->worker)),
+                  &setup, error));
+    bool is_known = sql_next(setup, &status, error);
+    for (int i = 0; i < 4; i++) {
+        append_field(out, NAMES[i], is_known ? sql_column_text(setup, i) : TEXT_NONE);
+    }
+    return status;
+}
+
+// What {words} of the command stand for in this task.
+struct item {
+    struct buffer line;
+    struct text file; // The file's path in the sandbox; empty for lines.
+    struct buffer path;
+    struct item_file parts;
+};
+
+static void item_done(struct item *item)
+{
+    buffer_done(&item->line);
+    buffer_done(&item->path);
+}
+
+static enum status read_item(struct queue *queue, const struct job_row *job, const json_t *spec,
+                             int64_t index, struct item *out, struct error *error)
+{
+    if (!job->has_items) {
+        buffer_append_int64(&out->line, index);
+        return OK;
+    }
+    TRY(items_read(queue->blobs, &job->items, index, &out->line, error));
+    if (job->items_kind == ITEMS_FILES && item_file_parse(buffer_text(&out->line), &out->parts)) {
+        struct text name = json_text(json_object_get(spec, "over_name"));
+        buffer_printf(&out->path, "/data/%.*s/", TEXT_ARGS(name));
+        buffer_append_text(&out->path, out->parts.path);
+        out->file = buffer_text(&out->path);
+    }
+    return OK;
+}
+
+static void append_command(const json_t *spec, int64_t index, const struct item *item,
+                           struct buffer *out)
+{
+    const json_t *command = json_object_get(spec, "command");
+    struct text whole = item->file.length > 0 ? item->file : buffer_text(&item->line);
+    buffer_append_string(out, ",\"command\":[");
+    for (size_t i = 0; i < json_array_size(command); i++) {
+        AUTO_BUFFER struct buffer argument = {0};
+        spec_expand(json_text(json_array_get(command, i)), index, whole, item->file, &argument);
+        buffer_append_string(out, i > 0 ? "," : "");
+        buffer_append_json_string(out, buffer_text(&argument));
+    }
+    buffer_append_string(out, "],\"environment\":");
+    json_write(json_object_get(spec, "environment"), false, out);
+}
+
+static void append_inputs(const struct job_row *job, struct text inputs, const struct item *item,
+                          struct buffer *out)
+{
+    buffer_append_string(out, ",\"inputs\":");
+    buffer_append_text(out, text_slice(inputs, 0, inputs.length ? inputs.length - 1 : 0));
+    buffer_append_string(out, inputs.length > 2 && job->has_items ? "," : "");
+    if (job->has_items && item->file.length > 0) {
+        buffer_append_string(out, "{\"kind\":\"item\"");
+        append_field(out, "path", item->file);
+        buffer_printf(out, ",\"digest\":\"sha256:%.*s\",\"size_bytes\":%lld}",
+                      TEXT_ARGS(item->parts.digest), (long long)item->parts.size_bytes);
+    } else if (job->has_items) {
+        char text[DIGEST_TEXT_SIZE];
+        struct digest digest = digest_of(item->line.bytes, item->line.length);
+        buffer_printf(out, "{\"kind\":\"item\",\"digest\":\"%s\",\"size_bytes\":%zu}",
+                      digest_to_text(&digest, text), item->line.length);
+    }
+    buffer_append_byte(out, ']');
+}
+
+static void append_cache(const struct job_row *job, const struct task_row *task,
+                         const struct item *item, struct buffer *out)
+{
+    char text[DIGEST_TEXT_SIZE];
+    struct digest_stream *stream = digest_stream_new();
+    digest_stream_update(stream, job->family.bytes, DIGEST_SIZE);
+    digest_stream_update(stream, item->line.bytes, item->line.length);
+    struct digest key = digest_stream_finish(stream);
+    buffer_printf(out, ",\"cache\":{\"key\":\"%s\",\"hit\":%s", digest_to_text(&key, text),
+                  task->cached_job > 0 ? "true" : "false");
+    if (task->cached_job > 0) {
+        buffer_printf(out, ",\"first_job\":%lld,\"first_index\":%lld}", (long long)task->cached_job,
+                      (long long)task->cached_index);
+    } else {
+        buffer_append_string(out, ",\"first_job\":null,\"first_index\":null}");
+    }
+}
+
+static void append_run(const struct task_row *task, struct buffer *out)
+{
+    char started[CALENDAR_TEXT_SIZE];
+    buffer_printf(out, ",\"outcome\":\"%s\"", outcome_name(task->outcome));
+    append_exit(task, out);
+    if (task->outcome == OUTCOME_SIGNAL) {
+        buffer_printf(out, ",\"signal\":%lld", (long long)task->code);
+    } else {
+        buffer_append_string(out, ",\"signal\":null");
+    }
+    append_field(out, "message", task->message);
+    buffer_printf(out,
+                  ",\"attempts\":%lld,\"started_at\":\"%s\",\"wall_seconds\":%.6f,"
+                  "\"cpu_seconds\":%.6f,\"peak_memory_bytes\":%lld",
+                  (long long)task->attempts, calendar_format(task->started_us, started),
+                  (double)task->wall_us / 1e6, (double)task->cpu_us / 1e6,
+                  (long long)task->peak_bytes);
+    append_stream("stdout", &task->output, out);
+    append_stream("stderr", &task->error_output, out);
+    bool is_first = true;
+    buffer_append_string(out, ",\"outputs\":[");
+    record_write_outputs(task->outputs, -1, &is_first, out);
+    buffer_append_byte(out, ']');
+}
+
+enum status record_write(struct queue *queue, struct sql *sql, const struct job_row *job,
+                         struct text spec_text, struct text inputs, const struct task_row *task,
+                         struct buffer *out, struct error *error)
+{
+    AUTO_JSON json_t *spec = NULL;
+    struct item item = {0};
+    TRY(json_parse(spec_text, &spec, error));
+    enum status status = read_item(queue, job, spec, task->index, &item, error);
+    if (status != OK) {
+        item_done(&item);
+        return status;
+    }
+    buffer_printf(out, "{\"job\":%lld,\"index\":%lld,\"state\":\"%s\"", (long long)job->id,
+                  (long long)task->index, job_state_name(task->state));
+    append_field(out, "owner", job->owner);
+    append_command(spec, task->index, &item, out);
+    append_inputs(job, inputs, &item, out);
+    append_cache(job, task, &item, out);
+    item_done(&item);
+    if (task->state > JOB_RUNNING && task->state != JOB_CANCELLED) {
+        append_run(task, out);
+        TRY(append_setup(sql, job, task, out, error));
+    }
+    TRY(append_attempts(sql, job->id, task->index, out, error));
+    buffer_append_string(out, "}\n");
+    return OK;
+}

@@ -1,0 +1,21 @@
+// The documents of tasks: short for lists and events, and the whole record.
+#ifndef LODE_QUEUE_RECORD_H
+#define LODE_QUEUE_RECORD_H
+
+#include "queue/state.h"
+
+// `{"index", "state", ...}` of a list.
+void record_write_summary(const struct task_row *row, struct buffer *out);
+
+// What `event: task` carries.
+void record_write_event(const struct task_row *row, struct buffer *out);
+
+// One output file each: appends `{"index"?, "path", "digest", "size_bytes", "mode"}` with commas between; `index` < 0: without.
+void record_write_outputs(struct text outputs, int64_t index, bool *is_first, struct buffer *out);
+
+// The whole record of a task of this job. `rows` is at the row of SQL_JOB_RECORD.
+enum status record_write(struct queue *queue, struct sql *sql, const struct job_row *job,
+                         struct text spec, struct text inputs, const struct task_row *task,
+                         struct buffer *out, struct error *error);
+
+#endif

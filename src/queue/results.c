@@ -1,0 +1,355 @@
+// What tasks leave behind: rows of ended tasks, chunks of answers, and attempts that were not the last.
+#include "queue/state.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "queue/queue_sql.h"
+
+#include <stdio.h>
+
+static const char *const OUTCOME_NAMES[OUTCOME_COUNT] = {"exited", "signal", "walltime", "memory",
+                                                         "disk",   "input",  "worker",   "pids"};
+
+const char *outcome_name(enum poll_outcome outcome)
+{
+    return (unsigned)outcome < OUTCOME_COUNT ? OUTCOME_NAMES[outcome] : "unknown";
+}
+
+int64_t outcome_exit_code(enum poll_outcome outcome, int64_t code)
+{
+    switch (outcome) {
+    case OUTCOME_EXITED:
+        return code;
+    case OUTCOME_SIGNAL:
+        return 128 + code;
+    case OUTCOME_WALLTIME:
+        return 124;
+    case OUTCOME_MEMORY:
+    case OUTCOME_DISK:
+    case OUTCOME_INPUT:
+    case OUTCOME_WORKER:
+    case OUTCOME_PIDS:
+        break;
+    }
+    return 125;
+}
+
+void outcome_message(enum poll_outcome outcome, int64_t code, struct text detail,
+                     struct buffer *out)
+{
+    if (detail.length > 0) {
+        buffer_append_text(out, detail);
+    } else if (outcome == OUTCOME_EXITED && code != 0) {
+        buffer_printf(out, "exit status %lld", (long long)code);
+    } else if (outcome == OUTCOME_SIGNAL) {
+        buffer_printf(out, "killed by signal %lld", (long long)code);
+    } else if (outcome != OUTCOME_EXITED) {
+        buffer_printf(out, "ended for the reason: %s", outcome_name(outcome));
+    }
+}
+
+static struct sql_value stream_bytes(const struct poll_stream *stream)
+{
+    return stream->size > 0 && !stream->is_blob
+               ? sql_blob(stream->bytes.bytes, stream->bytes.length)
+               : sql_null();
+}
+
+static struct sql_value stream_digest(const struct poll_stream *stream)
+{
+    return stream->is_blob ? sql_blob(stream->digest.bytes, DIGEST_SIZE) : sql_null();
+}
+
+static struct sql_value text_or_null(struct text text)
+{
+    return text.length > 0 ? sql_text(text) : sql_null();
+}
+
+static void stream_read(const struct sql_rows *rows, int column, struct poll_stream *out)
+{
+    out->bytes = sql_column_text(rows, column);
+    out->size = sql_column_int64(rows, column + 1);
+    struct text digest = sql_column_text(rows, column + 2);
+    out->is_blob = digest.length == DIGEST_SIZE;
+    if (out->is_blob) {
+        memcpy(out->digest.bytes, digest.bytes, DIGEST_SIZE);
+    }
+}
+
+void task_row_read(const struct sql_rows *rows, struct task_row *out)
+{
+    *out = (struct task_row){
+        .index = sql_column_int64(rows, 0),
+        .seq = sql_column_int64(rows, 1),
+        .state = (enum job_state)sql_column_int64(rows, 2),
+        .outcome = (enum poll_outcome)sql_column_int64(rows, 3),
+        .code = sql_column_int64(rows, 4),
+        .attempts = sql_column_int64(rows, 5),
+        .worker = sql_column_int64(rows, 6),
+        .started_us = sql_column_int64(rows, 7),
+        .wall_us = sql_column_int64(rows, 8),
+        .cpu_us = sql_column_int64(rows, 9),
+        .peak_bytes = sql_column_int64(rows, 10),
+        .outputs = sql_column_text(rows, 17),
+        .message = sql_column_text(rows, 18),
+        .cached_job = sql_column_int64(rows, 19),
+        .cached_index = sql_column_int64(rows, 20),
+    };
+    stream_read(rows, 11, &out->output);
+    stream_read(rows, 14, &out->error_output);
+}
+
+void chunk_row_read(const struct sql_rows *rows, struct chunk_row *out)
+{
+    *out = (struct chunk_row){
+        .from = sql_column_int64(rows, 0),
+        .to = sql_column_int64(rows, 1),
+        .answers_size = sql_column_int64(rows, 3),
+        .answers_first = sql_column_int64(rows, 4),
+        .worker = sql_column_int64(rows, 5),
+        .started_us = sql_column_int64(rows, 6),
+        .wall_us = sql_column_int64(rows, 7),
+        .cpu_us = sql_column_int64(rows, 8),
+        .peak_bytes = sql_column_int64(rows, 9),
+    };
+    struct text answers = sql_column_text(rows, 2);
+    if (answers.length == DIGEST_SIZE) {
+        memcpy(out->answers.bytes, answers.bytes, DIGEST_SIZE);
+    }
+    stream_read(rows, 10, &out->error_output);
+}
+
+// A job's results are offered to later jobs from its first own success on.
+static enum status contribute(struct queue *queue, struct sql *sql, struct active_job *job,
+                              struct error *error)
+{
+    if (job->is_contributor || job->row.cache == SPEC_CACHE_OFF) {
+        return OK;
+    }
+    queue->is_touched = true;
+    job->is_contributor = true;
+    return sql_run(sql, SQL_INSERT_FAMILY,
+                   SQL_VALUES(sql_blob(job->row.family.bytes, DIGEST_SIZE), sql_int64(job->row.id)),
+                   NULL, error);
+}
+
+static void note_failure(struct active_job *job, const struct task_row *row)
+{
+    struct job_progress *progress = &job->row.progress;
+    progress->failed++;
+    if (progress->first_failed >= 0 && progress->first_failed <= row->index) {
+        return;
+    }
+    progress->first_failed = row->index;
+    progress->exit_code = outcome_exit_code(row->outcome, row->code);
+    if (job->row.count == 1) {
+        (void)snprintf(progress->message, sizeof progress->message, "%.*s",
+                       TEXT_ARGS(row->message));
+    } else {
+        (void)snprintf(progress->message, sizeof progress->message, "task %lld: %.*s",
+                       (long long)row->index, TEXT_ARGS(row->message));
+    }
+}
+
+enum status task_commit(struct queue *queue, struct sql *sql, struct active_job *job,
+                        const struct task_row *row, struct error *error)
+{
+    struct job_progress *progress = &job->row.progress;
+    job_touch(queue, job);
+    progress->seq++;
+    bool is_cached = row->cached_job > 0;
+    TRY(sql_run(
+        sql, SQL_INSERT_TASK,
+        SQL_VALUES(sql_int64(job->row.id), sql_int64(row->index), sql_int64(progress->seq),
+                   sql_int64(row->state), sql_int64(row->outcome), sql_int64(row->code),
+                   sql_int64(row->worker), sql_int64(row->started_us), sql_int64(row->wall_us),
+                   sql_int64(row->cpu_us), sql_int64(row->peak_bytes), stream_bytes(&row->output),
+                   sql_int64(row->output.size), stream_digest(&row->output),
+                   stream_bytes(&row->error_output), sql_int64(row->error_output.size),
+                   stream_digest(&row->error_output), text_or_null(row->outputs),
+                   text_or_null(row->message), is_cached ? sql_int64(row->cached_job) : sql_null(),
+                   is_cached ? sql_int64(row->cached_index) : sql_null()),
+        NULL, error));
+    if (row->state == JOB_SUCCEEDED) {
+        progress->succeeded++;
+        progress->cached += is_cached;
+    } else {
+        note_failure(job, row);
+    }
+    if (row->state == JOB_SUCCEEDED && !is_cached) {
+        TRY(contribute(queue, sql, job, error));
+    }
+    live_drop_task(queue, job->row.id, row->index);
+    job_check_end(queue, job);
+    return OK;
+}
+
+enum status chunk_commit(struct queue *queue, struct sql *sql, struct active_job *job,
+                         const struct chunk_row *row, struct error *error)
+{
+    struct job_progress *progress = &job->row.progress;
+    job_touch(queue, job);
+    progress->seq++;
+    TRY(sql_run(sql, SQL_INSERT_CHUNK,
+                SQL_VALUES(sql_int64(job->row.id), sql_int64(row->from), sql_int64(row->to),
+                           sql_int64(progress->seq), sql_blob(row->answers.bytes, DIGEST_SIZE),
+                           sql_int64(row->answers_size), sql_int64(row->answers_first),
+                           sql_int64(row->worker), sql_int64(row->started_us),
+                           sql_int64(row->wall_us), sql_int64(row->cpu_us),
+                           sql_int64(row->peak_bytes), stream_bytes(&row->error_output),
+                           sql_int64(row->error_output.size), stream_digest(&row->error_output),
+                           row->cached_job > 0 ? sql_int64(row->cached_job) : sql_null()),
+                NULL, error));
+    progress->succeeded += row->to - row->from;
+    if (row->cached_job > 0) {
+        progress->cached += row->to - row->from;
+    } else {
+        TRY(contribute(queue, sql, job, error));
+    }
+    job_check_end(queue, job);
+    return OK;
+}
+
+static enum task_outcome blame(const struct poll_task *task)
+{
+    if (task->outcome == OUTCOME_EXITED && task->code == 0) {
+        return TASK_SUCCEEDED;
+    }
+    if (task->outcome == OUTCOME_WORKER) {
+        return TASK_BLAME_WORKER;
+    }
+    return task->outcome == OUTCOME_INPUT ? TASK_BLAME_INPUT : TASK_FAILED;
+}
+
+static enum status attempt_commit(struct sql *sql, const struct worker *worker, int64_t job,
+                                  const struct poll_task *task, struct text message,
+                                  struct error *error)
+{
+    return sql_run(sql, SQL_INSERT_ATTEMPT,
+                   SQL_VALUES(sql_int64(job), sql_int64(task->index), sql_int64(worker->id),
+                              sql_int64(task->outcome), sql_int64(task->code), sql_text(message),
+                              sql_int64(task->started_us + task->wall_us)),
+                   NULL, error);
+}
+
+static enum status commit_one(struct queue *queue, struct sql *sql, struct worker *worker,
+                              struct active_job *job, int64_t lease, const struct poll_task *task,
+                              struct error *error)
+{
+    if (task->index >= job->row.count) {
+        return error_set(error, INVALID, "job %lld has no task %lld", (long long)job->row.id,
+                         (long long)task->index);
+    }
+    queue->is_touched = true;
+    enum task_outcome outcome = blame(task);
+    enum task_verdict verdict = scheduler_finish(queue->scheduler, lease, worker->id,
+                                                 (struct task_id){job->row.id, task->index},
+                                                 outcome, task->wall_us, clock_steady_us());
+    if (verdict == TASK_DUPLICATE) {
+        return OK;
+    }
+    AUTO_BUFFER struct buffer message = {0};
+    outcome_message(task->outcome, task->code, task->detail, &message);
+    if (verdict == TASK_RETRY) {
+        live_drop_task(queue, job->row.id, task->index);
+        queue->has_work = true;
+        return attempt_commit(sql, worker, job->row.id, task, buffer_text(&message), error);
+    }
+    worker->tasks_done++;
+    struct task_row row = {
+        .index = task->index,
+        .state = outcome == TASK_SUCCEEDED ? JOB_SUCCEEDED : JOB_FAILED,
+        .outcome = task->outcome,
+        .code = task->code,
+        .worker = worker->id,
+        .started_us = task->started_us,
+        .wall_us = task->wall_us,
+        .cpu_us = task->cpu_us,
+        .peak_bytes = task->peak_bytes,
+        .output = task->output,
+        .error_output = task->error_output,
+        .outputs = task->outputs,
+        .message = buffer_text(&message),
+    };
+    return task_commit(queue, sql, job, &row, error);
+}
+
+static enum status commit_chunk(struct queue *queue, struct sql *sql, struct worker *worker,
+                                struct active_job *job, int64_t lease,
+                                const struct poll_chunk *chunk, struct error *error)
+{
+    if (chunk->to > job->row.count || job->row.mode != SPEC_STREAM) {
+        return error_set(error, INVALID, "job %lld has no streamed tasks %lld to %lld",
+                         (long long)job->row.id, (long long)chunk->from, (long long)chunk->to);
+    }
+    struct ranges fresh = {0};
+    queue->is_touched = true;
+    scheduler_finish_range(queue->scheduler, lease, worker->id, job->row.id, chunk->from, chunk->to,
+                           chunk->wall_us, clock_steady_us(), &fresh);
+    enum status status = OK;
+    for (size_t i = 0; status == OK && i < fresh.count; i++) {
+        struct chunk_row row = {
+            .from = fresh.items[i].from,
+            .to = fresh.items[i].to,
+            .answers = chunk->answers,
+            .answers_size = chunk->answers_size,
+            .answers_first = chunk->from,
+            .worker = worker->id,
+            .started_us = chunk->started_us,
+            .wall_us = chunk->wall_us,
+            .cpu_us = chunk->cpu_us,
+            .peak_bytes = chunk->peak_bytes,
+            .error_output = chunk->error_output,
+        };
+        worker->tasks_done += row.to - row.from;
+        status = chunk_commit(queue, sql, job, &row, error);
+    }
+    ranges_done(&fresh);
+    return status;
+}
+
+static enum status commit_result(struct queue *queue, struct sql *sql, struct worker *worker,
+                                 const struct poll_result *result, struct error *error)
+{
+    struct active_job *job = queue_find_job(queue, result->job);
+    struct given_lease *lease = worker_find_lease(worker, result->lease);
+    int64_t scheduled = lease ? lease->scheduled : 0;
+    int64_t reported = (int64_t)result->task_count;
+    if (job && result->has_chunk) {
+        TRY(commit_chunk(queue, sql, worker, job, scheduled, &result->chunk, error));
+        reported += result->chunk.to - result->chunk.from;
+    }
+    for (size_t i = 0; i < result->task_count && job && !job->has_ended; i++) {
+        TRY(commit_one(queue, sql, worker, job, scheduled, &result->tasks[i], error));
+    }
+    if (lease) {
+        worker_lease_reported(worker, lease, reported);
+    }
+    return OK;
+}
+
+static enum status commit_setup(struct sql *sql, const struct worker *worker,
+                                const struct poll_setup *setup, struct error *error)
+{
+    return sql_run(sql, SQL_INSERT_SETUP,
+                   SQL_VALUES(sql_int64(setup->job), sql_int64(worker->id),
+                              sql_text(setup->executable), sql_text(setup->executable_digest),
+                              sql_text(setup->host.length ? setup->host : text_of(worker->name)),
+                              sql_text(setup->sandbox.length ? setup->sandbox
+                                                             : text_of(worker->sandbox_kind))),
+                   NULL, error);
+}
+
+enum status results_commit(struct queue *queue, struct sql *sql, struct worker *worker,
+                           const struct poll_body *body, struct error *error)
+{
+    for (size_t i = 0; i < body->setup_count; i++) {
+        if (queue_find_job(queue, body->setups[i].job)) {
+            TRY(commit_setup(sql, worker, &body->setups[i], error));
+        }
+    }
+    for (size_t i = 0; i < body->result_count; i++) {
+        TRY(commit_result(queue, sql, worker, &body->results[i], error));
+    }
+    return OK;
+}

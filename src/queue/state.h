@@ -1,0 +1,333 @@
+// The queue's own view of itself, shared by its files and by nobody else.
+//
+// Everything here belongs to the store's writer thread. A change goes through an operation (struct queue_op): `run` changes the
+// database and memory alike within the common transaction, `done` answers after the commit. When a `run` fails after it touched
+// memory, or a commit fails, memory is built anew from the database before the next one.
+#ifndef LODE_QUEUE_STATE_H
+#define LODE_QUEUE_STATE_H
+
+#include "base/map.h"
+#include "jobs/scheduler.h"
+#include "queue/queue.h"
+#include "store/blobs.h"
+#include "store/store.h"
+
+enum job_state { JOB_WAITING, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };
+enum { JOB_STATE_COUNT = JOB_CANCELLED + 1 };
+
+enum items_kind { ITEMS_NONE, ITEMS_LINES, ITEMS_FILES };
+
+enum {
+    QUEUE_TICK_US = 250000,
+    LEASES_A_POLL_MAX = 256,
+    LEASE_UNSEEN_US =
+        5000000,             // A lease that its worker does not speak of for so long never arrived.
+    DROP_DELAY_US = 1000000, // A waiting worker hears of ended jobs after so long at the latest.
+    CACHE_PIECE = 1000,      // Tasks answered from the cache in one write.
+    JOB_MESSAGE_MAX = 600,
+};
+
+// What changes of a job with every commit: the row of `progress`.
+struct job_progress {
+    enum job_state state;
+    int64_t started_us;
+    int64_t finished_us;
+    int64_t succeeded;
+    int64_t failed;
+    int64_t cancelled;
+    int64_t cached;
+    int64_t first_failed; // The smallest index that failed; -1: none.
+    int64_t exit_code;
+    char message[JOB_MESSAGE_MAX];
+    int64_t seq;     // Of the last task or chunk.
+    int64_t version; // Rises with every change that can be seen.
+};
+
+// A job as its row has it. The texts are borrowed from the row, or owned by an active job.
+struct job_row {
+    int64_t id;
+    struct text owner;
+    struct text name;
+    enum spec_mode mode;
+    enum spec_cache cache;
+    struct digest family;
+    int64_t count;
+    bool has_items;
+    struct digest items;
+    enum items_kind items_kind;
+    struct resources need;
+    int64_t retries;
+    int64_t priority;
+    int64_t locality; // A hash of its inputs.
+    int64_t submitted_us;
+    struct job_progress progress;
+};
+
+struct active_job {
+    struct job_row row;
+    char *owner;
+    char *name;
+    char *description;  // JSON for workers, without the opening brace and the job's number.
+    struct ranges told; // Numbers of the workers that have its description.
+    int64_t unmet_needs;
+    bool is_looking_up;  // Its tasks are being answered from the cache.
+    bool is_contributor; // Its family knows that it has results.
+    bool is_dirty;       // Its progress differs from the database.
+    bool is_changed;     // Its followers have not heard of the last change.
+    bool has_ended;      // No longer active; lives until its followers have heard.
+};
+
+// A lease as the worker knows it. A number is never used twice, not even by another life of the site.
+struct given_lease {
+    int64_t number;    // On the wire.
+    int64_t scheduled; // The scheduler's.
+    int64_t job;
+    int64_t from;
+    int64_t to;
+    int64_t left; // Tasks not reported.
+    int64_t seen_us;
+};
+
+struct worker {
+    int64_t id;
+    char *name;
+    char *owner;
+    char *version;
+    char *sandbox; // JSON
+    char *sandbox_kind;
+    struct resources capacity;
+    int64_t heard_us; // Wall clock.
+    int64_t tasks_done;
+    bool is_draining;
+    bool is_lost;        // Kept for a while, to be seen.
+    int64_t lease_first; // Leases with greater numbers were given to this very registration.
+    struct given_lease *leases;
+    size_t lease_count;
+    size_t lease_capacity;
+    struct ranges drops; // Jobs that ended and that it has been told of.
+    int64_t drops_since_us;
+    struct ranges cancels; // Numbers of leases to stop.
+    struct queue_poll *waiting;
+    int64_t waiting_until_us;
+};
+
+struct job_wait {
+    struct job_wait *next;
+    int64_t job;
+    int64_t after_version; // -1: the end.
+    int64_t until_us;
+    struct queue_answer answer;
+};
+
+struct queue_watch {
+    struct queue_watch *next;
+    int64_t job;
+    void (*changed)(void *context);
+    void *context;
+    int64_t last_us;
+    _Atomic int64_t until_us; // 0: none.
+};
+
+// Live output of one running task.
+struct live_stream {
+    struct buffer bytes;
+    int64_t offset; // Of the first byte that is kept.
+};
+struct live_task {
+    struct live_task *next; // Of the same job.
+    int64_t job;
+    int64_t index;
+    struct live_stream streams[2];
+};
+
+struct queue {
+    struct store *store;
+    struct blobs *blobs;
+    const struct queue_catalog_ops *catalog;
+    void *catalog_context;
+    struct scheduler_options scheduler_options;
+    struct scheduler *scheduler;
+    struct map *jobs;    // Active ones by id.
+    struct map *workers; // By id.
+    struct job_wait *waits;
+    struct queue_watch *watches;
+    struct map *live; // Lists of struct live_task by job.
+    int64_t live_count;
+    int64_t last_job;
+    int64_t last_worker;
+    int64_t lease_base;        // Number on the wire minus the scheduler's.
+    int64_t lease_last;        // The largest number given.
+    struct active_job **dirty; // Of the operation under way.
+    size_t dirty_count;
+    size_t dirty_capacity;
+    struct active_job **changed; // Since the last commit that was told of.
+    size_t changed_count;
+    size_t changed_capacity;
+    bool is_touched;   // The operation under way changed memory.
+    bool needs_reload; // Memory may differ from the database.
+    bool tell_all;     // After a reload.
+    bool has_work;     // There may be something to lease for waiting workers.
+    _Atomic bool is_stopping;
+    char executor_problem[JOB_MESSAGE_MAX];
+    char executor_change[JOB_MESSAGE_MAX];
+    struct executables *memo; // Has its own mutex.
+};
+
+struct queue_op {
+    struct queue *queue;
+    // Changes the database and memory. `is_touched` must be set before memory is changed.
+    enum status (*run)(struct queue_op *op, struct sql *sql, struct error *error);
+    // Answers, and frees the operation.
+    void (*done)(struct queue_op *op, enum status status, const struct error *error);
+};
+void queue_enqueue(struct queue *queue, struct queue_op *op);
+// Builds memory anew when it may differ from the database: the first thing of all that runs on the writer's thread.
+enum status queue_settle(struct queue *queue, struct sql *sql, struct error *error);
+void queue_answer_error(struct queue_answer answer, enum status status, const struct error *error);
+
+// --- load.c
+enum status queue_load(struct queue *queue, struct sql *sql, struct error *error);
+void queue_forget_jobs(struct queue *queue);
+// Adds the indices of the tasks of a job that have ended to *done.
+enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
+void job_row_read(const struct sql_rows *rows, struct job_row *out);
+// Makes the job of a row active, with tasks that are done already. The texts are copied.
+enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
+                           struct text description, const struct ranges *done,
+                           struct active_job **out, struct error *error);
+void active_job_free(struct active_job *job);
+
+// --- progress.c: what becomes of jobs
+struct active_job *queue_find_job(const struct queue *queue, int64_t job);
+// Its progress changed: it is written at the end of the operation, and followers hear of it after the commit.
+void job_touch(struct queue *queue, struct active_job *job);
+enum status queue_insert_progress(struct sql *sql, const struct job_row *row, struct error *error);
+// Ends the job when all its tasks have ended.
+void job_check_end(struct queue *queue, struct active_job *job);
+void job_end(struct queue *queue, struct active_job *job, enum job_state state,
+             const char *message);
+// Writes dirty jobs, and carries ends over to the jobs that waited for them.
+enum status queue_flush(struct queue *queue, struct sql *sql, struct error *error);
+// Looks how many of the jobs that it needs have not succeeded; cancels it when one cannot any more.
+enum status job_look_at_needs(struct queue *queue, struct sql *sql, struct active_job *job,
+                              struct error *error);
+const char *job_state_name(enum job_state state);
+bool job_state_from_text(struct text text, enum job_state *out);
+
+// --- results.c: what tasks leave behind
+struct task_row {
+    int64_t index;
+    enum job_state state;
+    enum poll_outcome outcome;
+    int64_t code;
+    int64_t worker;
+    int64_t started_us;
+    int64_t wall_us;
+    int64_t cpu_us;
+    int64_t peak_bytes;
+    struct poll_stream output;
+    struct poll_stream error_output;
+    struct text outputs;
+    struct text message;
+    int64_t cached_job; // 0: it ran.
+    int64_t cached_index;
+    int64_t seq;      // Read only.
+    int64_t attempts; // Read only.
+};
+void task_row_read(const struct sql_rows *rows, struct task_row *out);
+// Commits the result of a task that has ended finally.
+enum status task_commit(struct queue *queue, struct sql *sql, struct active_job *job,
+                        const struct task_row *row, struct error *error);
+struct chunk_row {
+    int64_t from;
+    int64_t to;
+    struct digest answers;
+    int64_t answers_size;
+    int64_t answers_first; // Index of the blob's first line.
+    int64_t worker;
+    int64_t started_us;
+    int64_t wall_us;
+    int64_t cpu_us;
+    int64_t peak_bytes;
+    struct poll_stream error_output;
+    int64_t cached_job;
+};
+enum status chunk_commit(struct queue *queue, struct sql *sql, struct active_job *job,
+                         const struct chunk_row *row, struct error *error);
+void chunk_row_read(const struct sql_rows *rows, struct chunk_row *out);
+enum status results_commit(struct queue *queue, struct sql *sql, struct worker *worker,
+                           const struct poll_body *body, struct error *error);
+// The exit code that stands for an outcome: 128 + signal, 124 for walltime, 125 for other limits and faults.
+int64_t outcome_exit_code(enum poll_outcome outcome, int64_t code);
+const char *outcome_name(enum poll_outcome outcome);
+// "exit status 2", or what the worker said.
+void outcome_message(enum poll_outcome outcome, int64_t code, struct text detail,
+                     struct buffer *out);
+
+// --- workers.c
+struct worker *queue_find_worker(const struct queue *queue, int64_t worker);
+void workers_free(struct queue *queue);
+// Tells all workers that know the job to stop and to drop it.
+void workers_drop_job(struct queue *queue, const struct active_job *job);
+// Puts the workers back into a new scheduler.
+void workers_reload(struct queue *queue);
+enum status workers_expire(struct queue *queue, struct sql *sql, struct error *error);
+// Its first task was leased.
+void job_start(struct queue *queue, struct active_job *job);
+struct given_lease *worker_find_lease(struct worker *worker, int64_t number);
+// So many of its tasks are no longer with the worker; the lease goes when none is left.
+void worker_lease_reported(struct worker *worker, struct given_lease *lease, int64_t count);
+// Compares the leases that the worker says it holds with the books.
+void worker_reconcile(struct queue *queue, struct worker *worker, const struct poll_body *body);
+// The answer to a poll: what there is for this worker. Returns whether there was anything.
+bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
+                   struct buffer *out);
+void worker_free(struct worker *worker);
+
+// --- poll.c: waiting polls
+// Gives waiting workers what there is, and answers polls whose time is over.
+void polls_dispatch(struct queue *queue);
+// Answers the poll that waits, if any.
+void poll_release(struct queue *queue, struct worker *worker);
+
+// --- follow.c: waits, watches, live output
+void follow_tell(struct queue *queue); // After a commit.
+void follow_tick(struct queue *queue);
+void follow_stop(struct queue *queue); // Tells all for the last time.
+void follow_free(struct queue *queue);
+void live_append(struct queue *queue, const struct poll_log *log);
+void live_drop_task(struct queue *queue, int64_t job, int64_t index);
+void live_drop_job(struct queue *queue, int64_t job);
+struct live_task *live_find(struct queue *queue, int64_t job, int64_t index);
+void live_free(struct queue *queue);
+
+// --- document.c
+// The document of a job, with its spec and setups when `is_full`.
+enum status job_write_document(struct queue *queue, struct sql *sql, int64_t job, bool is_full,
+                               struct buffer *out, struct error *error);
+
+// --- cache.c
+struct
+    cache_run { // Tasks [from, from + count) have their results at [first_index, ...) of first_job.
+    int64_t from;
+    int64_t count;
+    int64_t first_job;
+    int64_t first_index;
+};
+struct cache_plan {
+    struct cache_run *runs;
+    size_t run_count;
+    size_t run_capacity;
+    int64_t stream_job; // A streamed job whose answers are all of this one's; 0: none.
+};
+void cache_plan_done(struct cache_plan *plan);
+// Looks what of the job has been computed before. Blocks. `needs_index`: its results depend on the index too.
+enum status cache_look_up(struct queue *queue, const struct job_row *row, bool needs_index,
+                          struct cache_plan *out, struct error *error);
+// Answers up to CACHE_PIECE tasks and takes them off the plan.
+enum status cache_apply_piece(struct queue *queue, struct sql *sql, struct active_job *job,
+                              struct cache_plan *plan, struct error *error);
+// Answers the tasks of an active job from the plan, piece by piece; takes the plan.
+void cache_apply(struct queue *queue, int64_t job, struct cache_plan *plan);
+
+#endif

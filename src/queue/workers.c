@@ -1,0 +1,282 @@
+// Workers and the leases that they hold.
+#include "queue/state.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "queue/queue_sql.h"
+
+#include <stdio.h>
+
+enum { LOST_KEPT_US = 600000000 }; // A lost worker is listed for ten minutes.
+
+struct worker *queue_find_worker(const struct queue *queue, int64_t id)
+{
+    struct worker *worker = map_find_int64(queue->workers, id);
+    return worker && !worker->is_lost ? worker : NULL;
+}
+
+void worker_free(struct worker *worker)
+{
+    free(worker->name);
+    free(worker->owner);
+    free(worker->version);
+    free(worker->sandbox);
+    free(worker->sandbox_kind);
+    free(worker->leases);
+    ranges_done(&worker->drops);
+    ranges_done(&worker->cancels);
+    free(worker);
+}
+
+void workers_free(struct queue *queue)
+{
+    size_t at = 0;
+    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        worker_free(worker);
+    }
+}
+
+void workers_reload(struct queue *queue)
+{
+    size_t at = 0;
+    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        worker->lease_count = 0;
+        worker->lease_first = queue->lease_last;
+        if (!worker->is_lost) {
+            scheduler_add_worker(queue->scheduler, worker->id, &worker->capacity,
+                                 clock_steady_us());
+            scheduler_drain_worker(queue->scheduler, worker->id, worker->is_draining);
+        }
+    }
+}
+
+struct given_lease *worker_find_lease(struct worker *worker, int64_t number)
+{
+    for (size_t i = 0; i < worker->lease_count; i++) {
+        if (worker->leases[i].number == number) {
+            return &worker->leases[i];
+        }
+    }
+    return NULL;
+}
+
+static void remove_lease(struct worker *worker, struct given_lease *lease)
+{
+    *lease = worker->leases[--worker->lease_count];
+}
+
+static void add_lease(struct worker *worker, const struct given_lease *lease)
+{
+    if (worker->lease_count == worker->lease_capacity) {
+        worker->lease_capacity = worker->lease_capacity ? worker->lease_capacity * 2 : 8;
+        worker->leases =
+            memory_resize(worker->leases, worker->lease_capacity, sizeof *worker->leases);
+    }
+    worker->leases[worker->lease_count++] = *lease;
+}
+
+void worker_lease_reported(struct worker *worker, struct given_lease *lease, int64_t count)
+{
+    lease->left -= count;
+    if (lease->left <= 0) {
+        remove_lease(worker, lease);
+    }
+}
+
+void workers_drop_job(struct queue *queue, const struct active_job *job)
+{
+    for (size_t r = 0; r < job->told.count; r++) {
+        for (int64_t id = job->told.items[r].from; id < job->told.items[r].to; id++) {
+            struct worker *worker = queue_find_worker(queue, id);
+            if (!worker) {
+                continue;
+            }
+            worker->drops_since_us =
+                worker->drops.count ? worker->drops_since_us : clock_steady_us();
+            (void)ranges_add(&worker->drops, job->row.id, job->row.id + 1);
+            for (size_t i = worker->lease_count; i-- > 0;) {
+                if (worker->leases[i].job == job->row.id) {
+                    int64_t number = worker->leases[i].number;
+                    (void)ranges_add(&worker->cancels, number, number + 1);
+                    remove_lease(worker, &worker->leases[i]);
+                }
+            }
+        }
+    }
+}
+
+// A lease from before the site's restart, or from before the worker was given up: back into the books, or cancelled.
+static void reattach(struct queue *queue, struct worker *worker, const struct poll_lease *said)
+{
+    struct active_job *job = queue_find_job(queue, said->job);
+    struct lease taken = {0};
+    enum task_place place = TASK_UNKNOWN;
+    if (job && said->from < said->to) {
+        place =
+            scheduler_find_task(queue->scheduler, (struct task_id){said->job, said->from}, &taken);
+    }
+    if (place == TASK_FINISHED) {
+        return; // A statement that was overtaken by the report itself.
+    }
+    int64_t now_us = clock_steady_us();
+    if (place != TASK_WAITING ||
+        scheduler_reattach(queue->scheduler, worker->id, said->job, said->from, said->to, now_us,
+                           &taken, NULL) != OK) {
+        (void)ranges_add(&worker->cancels, said->lease, said->lease + 1);
+        return;
+    }
+    job_start(queue, job);
+    add_lease(worker, &(struct given_lease){.number = said->lease,
+                                            .scheduled = taken.id,
+                                            .job = taken.job,
+                                            .from = taken.from,
+                                            .to = taken.to,
+                                            .left = taken.to - taken.from,
+                                            .seen_us = now_us});
+}
+
+void worker_reconcile(struct queue *queue, struct worker *worker, const struct poll_body *body)
+{
+    int64_t now_us = clock_steady_us();
+    for (size_t i = 0; i < body->lease_count; i++) {
+        struct given_lease *lease = worker_find_lease(worker, body->leases[i].lease);
+        if (lease) {
+            lease->seen_us = now_us;
+        } else if (body->leases[i].lease <= worker->lease_first) {
+            reattach(queue, worker, &body->leases[i]);
+        }
+    }
+    for (size_t i = worker->lease_count; i-- > 0;) {
+        struct given_lease *lease = &worker->leases[i];
+        if (now_us - lease->seen_us > LEASE_UNSEEN_US) {
+            scheduler_return(queue->scheduler, lease->scheduled, lease->from, lease->to);
+            remove_lease(worker, lease);
+            queue->has_work = true;
+        }
+    }
+}
+
+static void write_lease(struct queue *queue, struct worker *worker, const struct lease *lease,
+                        struct buffer *leases, struct buffer *jobs)
+{
+    struct active_job *job = queue_find_job(queue, lease->job);
+    struct given_lease given = {
+        .number = queue->lease_base + lease->id,
+        .scheduled = lease->id,
+        .job = lease->job,
+        .from = lease->from,
+        .to = lease->to,
+        .left = lease->to - lease->from,
+        .seen_us = clock_steady_us(),
+    };
+    queue->lease_last = given.number > queue->lease_last ? given.number : queue->lease_last;
+    add_lease(worker, &given);
+    buffer_printf(leases, "%s[%lld,%lld,%lld,%lld]", leases->length ? "," : "",
+                  (long long)given.number, (long long)given.job, (long long)given.from,
+                  (long long)given.to);
+    if (ranges_add(&job->told, worker->id, worker->id + 1) > 0) {
+        buffer_printf(jobs, "%s{\"job\":%lld,%s", jobs->length ? "," : "", (long long)given.job,
+                      job->description);
+    }
+    job_start(queue, job);
+}
+
+static void write_numbers(struct ranges *numbers, struct buffer *out)
+{
+    struct range range;
+    for (bool is_first = true; ranges_take(numbers, 1, &range); is_first = false) {
+        buffer_printf(out, "%s%lld", is_first ? "" : ",", (long long)range.from);
+    }
+}
+
+bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases, struct buffer *out)
+{
+    struct lease leases[LEASES_A_POLL_MAX];
+    AUTO_BUFFER struct buffer lease_text = {0};
+    AUTO_BUFFER struct buffer job_text = {0};
+    size_t count = 0;
+    if (with_leases && !queue->is_stopping && !queue->needs_reload) {
+        count = scheduler_lease(queue->scheduler, worker->id, clock_steady_us(), leases,
+                                LEASES_A_POLL_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        write_lease(queue, worker, &leases[i], &lease_text, &job_text);
+    }
+    bool has_drops =
+        worker->drops.count > 0 && clock_steady_us() - worker->drops_since_us > DROP_DELAY_US;
+    bool is_something = count > 0 || worker->cancels.count > 0 || has_drops;
+    buffer_printf(out, "{\"leases\":[%s],\"jobs\":[", lease_text.bytes ? lease_text.bytes : "");
+    buffer_append_text(out, buffer_text(&job_text));
+    buffer_append_string(out, "],\"cancel\":[");
+    write_numbers(&worker->cancels, out);
+    buffer_append_string(out, "],\"drop_jobs\":[");
+    if (is_something) {
+        write_numbers(&worker->drops, out);
+    }
+    buffer_printf(out, "],\"drain\":%s}\n", worker->is_draining ? "true" : "false");
+    return is_something;
+}
+
+static enum status fail_lost_tasks(struct queue *queue, struct sql *sql,
+                                   const struct worker *worker, const struct task_list *failed,
+                                   struct error *error)
+{
+    char message[JOB_MESSAGE_MAX];
+    (void)snprintf(
+        message, sizeof message,
+        "the worker \"%.200s\" was lost while it ran this task, and so were others before",
+        worker->name);
+    for (size_t i = 0; i < failed->count; i++) {
+        struct active_job *job = queue_find_job(queue, failed->items[i].job);
+        struct task_row row = {
+            .index = failed->items[i].index,
+            .state = JOB_FAILED,
+            .outcome = OUTCOME_WORKER,
+            .worker = worker->id,
+            .started_us = clock_real_us(),
+            .message = text_of(message),
+        };
+        if (job) {
+            TRY(task_commit(queue, sql, job, &row, error));
+        }
+    }
+    return OK;
+}
+
+static enum status lose_worker(struct queue *queue, struct sql *sql, struct worker *worker,
+                               struct error *error)
+{
+    struct task_list failed = {0};
+    queue->is_touched = true;
+    queue->has_work = true;
+    poll_release(queue, worker);
+    worker->is_lost = true;
+    worker->lease_count = 0;
+    scheduler_remove_worker(queue->scheduler, worker->id, true, clock_steady_us(), &failed);
+    enum status status = fail_lost_tasks(queue, sql, worker, &failed, error);
+    task_list_done(&failed);
+    return status;
+}
+
+enum status workers_expire(struct queue *queue, struct sql *sql, struct error *error)
+{
+    int64_t now_us = clock_steady_us();
+    for (int64_t id; (id = scheduler_expired_worker(queue->scheduler, now_us)) != 0;) {
+        struct worker *worker = queue_find_worker(queue, id);
+        if (!worker) {
+            return error_set(error, INTERNAL, "worker %lld is in the scheduler only",
+                             (long long)id);
+        }
+        TRY(lose_worker(queue, sql, worker, error));
+    }
+    int64_t forget_us = clock_real_us() - LOST_KEPT_US;
+    size_t at = 0;
+    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        if (worker->is_lost && worker->heard_us < forget_us) {
+            (void)map_set_int64(queue->workers, worker->id, NULL);
+            worker_free(worker);
+            break; // The map has changed; the next tick goes on.
+        }
+    }
+    return OK;
+}

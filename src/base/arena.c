@@ -5,7 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { ARENA_BLOCK_SIZE = 4096, ARENA_ALIGN = 16 };
+// The first block is small: most requests need no more, and thousands of them may wait.
+enum { ARENA_FIRST_SIZE = 1024, ARENA_BLOCK_SIZE = 4096, ARENA_ALIGN = 16 };
 
 struct arena_block {
     struct arena_block *next;
@@ -28,7 +29,8 @@ void *arena_new(struct arena *arena, size_t size)
     size_t rounded = (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < rounded) {
-        size_t room = rounded > ARENA_BLOCK_SIZE ? rounded : ARENA_BLOCK_SIZE;
+        size_t usual = block ? ARENA_BLOCK_SIZE : ARENA_FIRST_SIZE;
+        size_t room = rounded > usual ? rounded : usual;
         block = memory_new(1, sizeof *block + room);
         block->size = room;
         block->next = arena->blocks;

@@ -58,7 +58,8 @@ struct http_ask {
     void *context;
 };
 
-// Sends one request and waits. Returns answer->status, and copies the error. The answer's texts live in `keep`.
+// Sends one request and waits; calls under way on the same client move on meanwhile, and their `done` may be called. Returns
+// answer->status, and copies the error. The answer's texts live in `keep`.
 enum status http_client_ask(struct http_client *client, const struct http_ask *ask, struct buffer *keep,
                             struct http_answer *answer, struct error *error);
 

@@ -70,8 +70,9 @@ void http_stream_begin(struct http_exchange *exchange, const struct http_respons
 int64_t http_stream_write(struct http_exchange *exchange, struct text bytes);
 void http_stream_end(struct http_exchange *exchange);
 
-// Calls `gone(context)` on the loop's thread when the client leaves before the answer is complete; at most once. The
-// exchange stays valid and must still be answered. Set it from within the handler.
+// Calls `gone(context)` on the loop's thread when the client leaves before the answer is complete; at most once, and never
+// after http_reply or http_stream_end was called. It may be running while another thread makes that call, so what both
+// use needs a lock or a count. The exchange stays valid and must still be answered. Set it from within the handler.
 void http_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context);
 
 typedef void http_handler(struct http_request *request,
@@ -115,8 +116,8 @@ struct http_server_options {
                     const char **content_type);
     int64_t header_timeout_us; // Absolute, from the first byte (or the TLS handshake); 0: 10 s.
     int64_t idle_timeout_us;   // Between requests; 0: 120 s.
-    struct http_server *
-        *started; // Set to the server before the first request can come; NULL: not wanted.
+    // Set to the server before the first request can come; NULL: not wanted.
+    struct http_server **started;
     unsigned connections_max; // 0: 20000.
 };
 

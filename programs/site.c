@@ -1,0 +1,92 @@
+// `lode site`: reads what it was told, starts the parts, waits for a signal, stops the parts.
+#include "cli/command.h"
+#include "commands.h"
+#include "os/log.h"
+#include "site/parts.h"
+#include "site/service.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { MALLOC_ARENAS = 2 };
+
+// A thousand clients need more than the usual soft limit of 1,024 descriptors.
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void block_signals(sigset_t *signals)
+{
+    (void)sigemptyset(signals);
+    (void)sigaddset(signals, SIGTERM);
+    (void)sigaddset(signals, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+static int fail(const struct error *error, int exit_status)
+{
+    (void)fprintf(stderr, "lode site: %s\n", error->detail);
+    if (*error->fix) {
+        (void)fprintf(stderr, "           %s\n", error->fix);
+    }
+    return exit_status;
+}
+
+static int serve(const struct site_settings *settings)
+{
+    struct site_parts parts = {0};
+    struct error error = {0};
+    sigset_t signals;
+    // Before any thread starts, so that all inherit it and only sigwait sees them.
+    block_signals(&signals);
+    if (parts_start(&parts, settings, &error) != OK) {
+        parts_stop(&parts);
+        return fail(&error, EXIT_FAILED);
+    }
+    (void)printf("lode site %s listens on %s\n  key        %s\n  directory  %s\n", settings->name,
+                 parts.url, parts.fingerprint.text, settings->directory);
+    (void)fflush(stdout);
+    service_notify("READY=1");
+    int signal_number = 0;
+    (void)sigwait(&signals, &signal_number);
+    log_line(LOG_LEVEL_INFO, "event=stopping signal=%d", signal_number);
+    service_notify("STOPPING=1");
+    // A second signal ends the program at once, as it is by default.
+    (void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    parts_stop(&parts);
+    return EXIT_SUCCESS;
+}
+
+int command_site(int argc, char **argv)
+{
+    struct error error = {0};
+    struct options options = {.tables = {COMMAND_SITE.options}};
+    struct site_settings settings = {0};
+    // Few arenas: the threads of a site are many and allocate little (mallopt(3)).
+    (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+    raise_descriptor_limit();
+    int exit_status = EXIT_USAGE;
+    if (options_parse(&options, argc - 1, argv + 1, false, &error) != OK) {
+        exit_status = fail(&error, EXIT_USAGE);
+    } else if (options.operand_count > 0) {
+        (void)error_set(&error, INVALID, "\"%.100s\" is one argument too many",
+                        options.operands[0]);
+        exit_status = fail(&error, EXIT_USAGE);
+    } else if (settings_read(&options, &settings, &error) != OK) {
+        exit_status = fail(&error, EXIT_USAGE);
+    } else {
+        exit_status = serve(&settings);
+    }
+    settings_done(&settings);
+    options_done(&options);
+    return exit_status;
+}

@@ -1,0 +1,84 @@
+#include "site/catalog_adapter.h"
+
+#include "base/memory.h"
+#include "catalog/catalog.h"
+
+static enum status resolve(void *context, const char *id, struct arena *arena,
+                           struct queue_dataset *out, struct error *error)
+{
+    struct dataset dataset;
+    TRY(catalog_resolve_for_job(context, text_of(id), arena, &dataset, error));
+    struct queue_root *roots = arena_new(arena, dataset.root_count * sizeof *roots);
+    for (size_t i = 0; i < dataset.root_count; i++) {
+        roots[i] = (struct queue_root){
+            .path = dataset.roots[i].path,
+            .mount = dataset.roots[i].mount,
+            .kind = dataset.roots[i].is_folder ? "folder" : "file",
+        };
+    }
+    *out = (struct queue_dataset){
+        .id = dataset.id,
+        .digest = dataset.digest,
+        .file_count = dataset.file_count,
+        .size_bytes = dataset.size_bytes,
+        .roots = roots,
+        .root_count = dataset.root_count,
+    };
+    return OK;
+}
+
+static enum status check(void *context, const char *id, struct error *error)
+{
+    AUTO_ARENA struct arena arena = {0};
+    struct dataset dataset;
+    TRY(catalog_resolve_for_job(context, text_of(id), &arena, &dataset, error));
+    return catalog_check_files(context, &dataset, error);
+}
+
+typedef enum status visit_fn(void *visitor, const struct queue_file *file, struct error *error);
+
+static enum status visit_page(const struct dataset *dataset, const struct dataset_file *files,
+                              size_t count, struct arena *arena, visit_fn *visit, void *visitor,
+                              struct error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct queue_file file = {
+            .path = text_of(files[i].path),
+            .source = text_of(catalog_file_source(dataset, &files[i], arena)),
+            .size_bytes = files[i].size_bytes,
+            .modified_us = files[i].modified_us,
+            .inode = files[i].inode,
+            .digest = files[i].digest,
+        };
+        TRY(visit(visitor, &file, error));
+    }
+    return OK;
+}
+
+static enum status each_file(void *context, const char *id, visit_fn *visit, void *visitor,
+                             struct error *error)
+{
+    AUTO_ARENA struct arena arena = {0};
+    struct dataset dataset;
+    TRY(catalog_resolve_for_job(context, text_of(id), &arena, &dataset, error));
+    AUTO_FREE struct dataset_file *files = memory_new(CATALOG_PAGE_MAX, sizeof *files);
+    AUTO_FREE char *after = memory_copy_string("");
+    size_t count = 0;
+    do {
+        AUTO_ARENA struct arena page = {0};
+        TRY(catalog_files(context, dataset.number, text_of(after), CATALOG_PAGE_MAX, &page, files,
+                          &count, error));
+        TRY(visit_page(&dataset, files, count, &page, visit, visitor, error));
+        if (count > 0) {
+            free(after);
+            after = memory_copy_string(files[count - 1].path);
+        }
+    } while (count == CATALOG_PAGE_MAX);
+    return OK;
+}
+
+const struct queue_catalog_ops CATALOG_ADAPTER = {
+    .resolve = resolve,
+    .check = check,
+    .each_file = each_file,
+};

@@ -1,0 +1,215 @@
+#include "site/parts.h"
+
+#include "base/memory.h"
+#include "catalog/catalog.h"
+#include "catalog/migrations.h"
+#include "identity/migrations.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/log.h"
+#include "queue/migrations.h"
+#include "queue/queue.h"
+#include "site/catalog_adapter.h"
+#include "site/local_tokens.h"
+#include "site/openapi.h"
+#include "site/service.h"
+#include "store/blobs.h"
+#include "store/store.h"
+
+#include <stdio.h>
+
+enum {
+    MIGRATIONS_MAX = 64,
+    WORKER_GRACE_US = 8000000,
+    SERVER_GRACE_US = 3000000,
+};
+
+static enum status open_store(struct site_parts *parts, struct error *error)
+{
+    const struct {
+        const struct store_migration *items;
+        size_t count;
+    } modules[] = {
+        {IDENTITY_MIGRATIONS, IDENTITY_MIGRATION_COUNT},
+        {CATALOG_MIGRATIONS, CATALOG_MIGRATION_COUNT},
+        {QUEUE_MIGRATIONS, QUEUE_MIGRATION_COUNT},
+    };
+    struct store_migration all[MIGRATIONS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof modules / sizeof modules[0]; i++) {
+        for (size_t each = 0; each < modules[i].count && count < MIGRATIONS_MAX; each++) {
+            all[count++] = modules[i].items[each];
+        }
+    }
+    AUTO_FREE char *path = memory_format("%s/lode.db", parts->settings->directory);
+    AUTO_FREE char *blobs = memory_format("%s/blobs", parts->settings->directory);
+    struct store_options options = {.url = path, .migrations = all, .migration_count = count};
+    TRY(store_open(&options, &parts->store, error));
+    return blobs_open(blobs, &parts->blobs, error);
+}
+
+static void report_catalog(void *context, const struct error *error)
+{
+    (void)context;
+    log_line(LOG_LEVEL_WARNING, "event=survey_delayed problem=\"%s\"", error->detail);
+}
+
+static enum status open_state(struct site_parts *parts, struct error *error)
+{
+    TRY(open_store(parts, error));
+    TRY(tokens_open(parts->store, &parts->tokens, error));
+    TRY(local_tokens_ensure(parts->store, parts->tokens, parts->settings, error));
+    struct catalog_options catalog = {.store = parts->store, .report = report_catalog};
+    TRY(catalog_open(&catalog, &parts->catalog, error));
+    struct queue_options queue = {
+        .store = parts->store,
+        .blobs = parts->blobs,
+        .catalog = &CATALOG_ADAPTER,
+        .catalog_context = parts->catalog,
+    };
+    return queue_open(&queue, &parts->queue, error);
+}
+
+// The address as clients are told it: the port that was got, and a name for "every address".
+static void write_url(struct site_parts *parts)
+{
+    struct text address = text_of(parts->settings->address);
+    size_t colon = address.length;
+    while (colon > 0 && address.bytes[colon - 1] != ':') {
+        colon--;
+    }
+    struct text host = text_slice(address, 0, colon > 0 ? colon - 1 : 0);
+    bool is_any = text_equal(host, TEXT("0.0.0.0")) || text_equal(host, TEXT("[::]"));
+    (void)snprintf(parts->url, sizeof parts->url, "https://%.*s:%d",
+                   is_any ? (int)strlen("127.0.0.1") : (int)host.length,
+                   is_any ? "127.0.0.1" : host.bytes, http_server_port(parts->server));
+}
+
+static enum status start_server(struct site_parts *parts, struct error *error)
+{
+    const char *directory = parts->settings->directory;
+    AUTO_FREE char *key = memory_format("%s/key.pem", directory);
+    AUTO_FREE char *certificate = memory_format("%s/certificate.pem", directory);
+    int fds[SERVICE_FDS_MAX];
+    size_t fd_count = service_take_sockets(fds);
+    parts->api = (struct api){
+        .store = parts->store,
+        .blobs = parts->blobs,
+        .tokens = parts->tokens,
+        .catalog = parts->catalog,
+        .queue = parts->queue,
+        .name = parts->settings->name,
+        .fingerprint = parts->fingerprint.text,
+        .url = parts->url,
+        .directory = directory,
+        .started_us = clock_real_us(),
+        .openapi = OPENAPI_DOCUMENT,
+    };
+    const struct http_route *routes = NULL;
+    size_t route_count = 0;
+    api_routes_new(&parts->api, &routes, &route_count);
+    struct http_server_options options = {
+        .address = fd_count > 0 ? NULL : parts->settings->address,
+        .fds = fds,
+        .fd_count = fd_count,
+        .key_path = key,
+        .certificate_path = certificate,
+        .routes = routes,
+        .route_count = route_count,
+        .context = &parts->api,
+        .problem = api_problem,
+        .started = &parts->api.server,
+    };
+    TRY(http_server_start(&options, &parts->server, error));
+    write_url(parts);
+    return OK;
+}
+
+// Clients and workers of this machine find the site by this file; it says so only once the site answers.
+static enum status write_site_file(struct site_parts *parts, struct error *error)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    AUTO_JSON json_t *document = json_pack(
+        "{s:s, s:s, s:o, s:I}", "url", parts->url, "fingerprint", parts->fingerprint.text, "name",
+        json_from_text(text_of(parts->settings->name)), "pid", (json_int_t)getpid());
+    json_write(document, false, &text);
+    buffer_append_byte(&text, '\n');
+    return file_write_atomic(parts->site_file, buffer_text(&text), 0644, error);
+}
+
+static void report_executor(void *context, const char *problem, const char *change)
+{
+    struct site_parts *parts = context;
+    if (*problem) {
+        log_line(LOG_LEVEL_WARNING, "event=no_worker problem=\"%s\" change=\"%s\"", problem,
+                 change);
+    }
+    queue_set_executor_problem(parts->queue, problem, change);
+}
+
+static enum status start_executor(struct site_parts *parts, struct error *error)
+{
+    const struct site_settings *settings = parts->settings;
+    if (settings->workers == 0) {
+        queue_set_executor_problem(parts->queue,
+                                   "this site runs no workers of its own (--workers 0)",
+                                   "start the site with --workers, or start a lode worker for it");
+        return OK;
+    }
+    AUTO_FREE char *folder = memory_format("%s/worker", settings->directory);
+    AUTO_FREE char *token = memory_format("%s/worker.token", settings->directory);
+    TRY(file_make_folder(folder, error));
+    struct executor_options options = {
+        .program = settings->program,
+        .directory = folder,
+        .site_file = parts->site_file,
+        .token_file = token,
+        .name = settings->name,
+        .cpus = settings->workers,
+        .sandbox = settings->sandbox,
+        .report = report_executor,
+        .context = parts,
+    };
+    return EXECUTOR_LOCAL.start(&options, &parts->executor, error);
+}
+
+enum status parts_start(struct site_parts *parts, const struct site_settings *settings,
+                        struct error *error)
+{
+    parts->settings = settings;
+    parts->site_file = memory_format("%s/site.json", settings->directory);
+    TRY(file_make_folder(settings->directory, error));
+    TRY(key_ensure(settings->directory, settings->name, &parts->fingerprint, error));
+    TRY(open_state(parts, error));
+    TRY(start_server(parts, error));
+    TRY(write_site_file(parts, error));
+    return start_executor(parts, error);
+}
+
+void parts_stop(struct site_parts *parts)
+{
+    EXECUTOR_LOCAL.stop(parts->executor, WORKER_GRACE_US);
+    if (parts->queue) {
+        queue_stop(parts->queue);
+    }
+    if (parts->catalog) {
+        catalog_wake_all(parts->catalog);
+    }
+    if (parts->server) {
+        (void)unlink(parts->site_file);
+        http_server_stop(parts->server, SERVER_GRACE_US);
+    }
+    catalog_close(parts->catalog);
+    store_close(parts->store);
+    if (parts->queue) {
+        queue_free(parts->queue);
+    }
+    if (parts->tokens) {
+        tokens_close(parts->tokens);
+    }
+    if (parts->blobs) {
+        blobs_close(parts->blobs);
+    }
+    api_routes_free(&parts->api);
+    free(parts->site_file);
+}

@@ -1,0 +1,35 @@
+// The parts of a running site, put together in order and taken apart in the opposite one.
+#ifndef LODE_PROGRAMS_SITE_PARTS_H
+#define LODE_PROGRAMS_SITE_PARTS_H
+
+#include "api/api.h"
+#include "crypto/key.h"
+#include "executor/executor.h"
+#include "site/settings.h"
+
+enum { SITE_URL_SIZE = 300 };
+
+struct site_parts {
+    const struct site_settings *settings;
+    struct fingerprint fingerprint;
+    char url[SITE_URL_SIZE];
+    char *site_file; // DIRECTORY/site.json
+    struct store *store;
+    struct blobs *blobs;
+    struct tokens *tokens;
+    struct catalog *catalog;
+    struct queue *queue;
+    struct api api;
+    struct http_server *server;
+    struct executor *executor;
+};
+
+// Starts everything: key, database, tokens, catalogue, queue, server, site.json, worker. On failure what had been started is left to
+// parts_stop, which takes a half-started site too. `parts` is zeroed before and must stay where it is.
+enum status parts_start(struct site_parts *parts, const struct site_settings *settings,
+                        struct error *error);
+
+// Ends it in order: workers give back what they hold, waiters are answered, the state is closed.
+void parts_stop(struct site_parts *parts);
+
+#endif

@@ -1,0 +1,97 @@
+#include "site/settings.h"
+
+#include "base/memory.h"
+#include "os/file.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { PATH_BUFFER = 4096, HOST_BUFFER = 256 };
+
+static const char ADDRESS_DEFAULT[] = "127.0.0.1:7733";
+
+// $XDG_DATA_HOME/lode, or ~/.local/share/lode (XDG Base Directory Specification 0.8).
+static char *default_directory(void)
+{
+    const char *data = getenv("XDG_DATA_HOME");
+    if (data && data[0] == '/') {
+        return memory_format("%s/lode", data);
+    }
+    const char *home = getenv("HOME");
+    const struct passwd *user = home && *home ? NULL : getpwuid(getuid());
+    return memory_format("%s/.local/share/lode", user ? user->pw_dir : home && *home ? home : "");
+}
+
+static char *absolute(const char *path)
+{
+    char here[PATH_BUFFER];
+    if (path[0] == '/' || !getcwd(here, sizeof here)) {
+        return memory_copy_string(path);
+    }
+    return memory_format("%s/%s", here, path);
+}
+
+static int64_t core_count(void)
+{
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) == 0) {
+        return CPU_COUNT(&cores);
+    }
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? online : 1;
+}
+
+static enum status read_name(const struct options *options, struct site_settings *out,
+                             struct error *error)
+{
+    char host[HOST_BUFFER] = "";
+    (void)gethostname(host, sizeof host - 1);
+    const char *name = options_text(options, "name", *host ? host : "site");
+    struct text text = text_of(name);
+    if (text.length == 0 || text.length > SITE_NAME_MAX || !text_is_utf8(text) ||
+        text_has_control(text)) {
+        enum status status = error_set(error, INVALID, "\"%.80s\" cannot be a site's name", name);
+        (void)error_fix(error, "give --name 1 to %d bytes without control characters",
+                        SITE_NAME_MAX);
+        return status;
+    }
+    out->name = memory_copy_string(name);
+    return OK;
+}
+
+enum status settings_read(const struct options *options, struct site_settings *out,
+                          struct error *error)
+{
+    const char *directory = options_text(options, "directory", NULL);
+    out->directory = directory ? absolute(directory) : default_directory();
+    out->address = memory_copy_string(options_text(options, "address", ADDRESS_DEFAULT));
+    out->sandbox = options_text(options, "sandbox", "bubblewrap");
+    out->workers = options_int64(options, "workers", core_count());
+    if (out->workers > SITE_WORKERS_MAX) {
+        return error_set(error, INVALID, "--workers %lld is more than %d", (long long)out->workers,
+                         SITE_WORKERS_MAX);
+    }
+    TRY(read_name(options, out, error));
+    const struct passwd *user = getpwuid(getuid());
+    out->user =
+        user ? memory_copy_string(user->pw_name) : memory_format("uid-%lld", (long long)getuid());
+    char program[PATH_BUFFER];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length < 0) {
+        return error_set_errno(error, errno, "cannot find this program's own file");
+    }
+    out->program = memory_copy_bytes(program, (size_t)length);
+    return OK;
+}
+
+void settings_done(struct site_settings *settings)
+{
+    free(settings->directory);
+    free(settings->address);
+    free(settings->name);
+    free(settings->user);
+    free(settings->program);
+}

@@ -1,0 +1,425 @@
+// Datasets: register, list, show, verify, remove, their files and bytes, and where an identifier leads.
+#include "api/api.h"
+
+#include "api/answer.h"
+#include "base/calendar.h"
+#include "catalog/catalog.h"
+#include "os/clock.h"
+
+enum { RESOLUTION_TTL_SECONDS = 300 };
+
+static json_t *json_of_time(int64_t time_us)
+{
+    char text[CALENDAR_TEXT_SIZE];
+    return json_string(calendar_format(time_us, text));
+}
+
+static json_t *json_of_digest(bool has_digest, const struct digest *digest)
+{
+    char text[DIGEST_TEXT_SIZE];
+    return has_digest ? json_string(digest_to_text(digest, text)) : json_null();
+}
+
+static json_t *json_of_string(const char *string)
+{
+    return json_from_text(text_of(string));
+}
+
+static json_t *json_of_roots(const struct dataset *dataset)
+{
+    json_t *roots = json_array();
+    for (size_t i = 0; i < dataset->root_count; i++) {
+        const struct dataset_root *root = &dataset->roots[i];
+        json_t *item = json_object();
+        (void)json_object_set_new(item, "path", json_of_string(root->path));
+        (void)json_object_set_new(item, "mount", json_of_string(root->mount));
+        (void)json_object_set_new(item, "kind", json_string(root->is_folder ? "folder" : "file"));
+        (void)json_array_append_new(roots, item);
+    }
+    return roots;
+}
+
+static json_t *json_of_aliases(const struct dataset *dataset)
+{
+    json_t *aliases = json_array();
+    for (size_t i = 0; i < dataset->alias_count; i++) {
+        (void)json_array_append_new(aliases, json_of_string(dataset->aliases[i]));
+    }
+    return aliases;
+}
+
+static bool is_under_survey(const struct dataset *dataset)
+{
+    return dataset->state == DATASET_REGISTERING || dataset->state == DATASET_VERIFYING;
+}
+
+static json_t *json_of_progress(const struct dataset *dataset)
+{
+    const struct dataset_progress *progress = &dataset->progress;
+    if (!is_under_survey(dataset)) {
+        return json_null();
+    }
+    return json_pack("{s:I, s:I, s:I, s:I}", "files_done", (json_int_t)progress->files_done,
+                     "files_total", (json_int_t)progress->files_total, "bytes_done",
+                     (json_int_t)progress->bytes_done, "bytes_total",
+                     (json_int_t)progress->bytes_total);
+}
+
+static json_t *json_of_problem(const struct dataset *dataset, struct arena *arena)
+{
+    if (dataset->problem[0] == '\0') {
+        return json_null();
+    }
+    return json_of_string(dataset->fix[0] == '\0'
+                              ? dataset->problem
+                              : arena_format(arena, "%s: %s", dataset->problem, dataset->fix));
+}
+
+static json_t *json_of_dataset(const struct dataset *dataset, struct arena *arena)
+{
+    json_t *item = json_object();
+    (void)json_object_set_new(item, "id", json_of_string(dataset->id));
+    (void)json_object_set_new(item, "aliases", json_of_aliases(dataset));
+    (void)json_object_set_new(item, "title", json_of_string(dataset->title));
+    (void)json_object_set_new(item, "owner", json_of_string(dataset->owner));
+    (void)json_object_set_new(item, "state", json_string(dataset_state_name(dataset->state)));
+    (void)json_object_set_new(item, "problem", json_of_problem(dataset, arena));
+    (void)json_object_set_new(item, "file_count", json_integer(dataset->file_count));
+    (void)json_object_set_new(item, "size_bytes", json_integer(dataset->size_bytes));
+    (void)json_object_set_new(item, "digest",
+                              json_of_digest(dataset->has_digest, &dataset->digest));
+    (void)json_object_set_new(item, "registered_at", json_of_time(dataset->registered_us));
+    (void)json_object_set_new(item, "progress", json_of_progress(dataset));
+    if (dataset->roots) {
+        (void)json_object_set_new(item, "roots", json_of_roots(dataset));
+    }
+    return item;
+}
+
+static void reply_dataset(struct api_call *call, struct text id, int code)
+{
+    struct arena *arena = call->request->arena;
+    struct error error = {0};
+    struct dataset dataset;
+    enum status status = catalog_find(call->api->catalog, id, arena, &dataset, &error);
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    api_reply_value(call, code, json_of_dataset(&dataset, arena));
+}
+
+static enum status read_texts(const json_t *body, const char *name, enum json_need need,
+                              size_t count_max, struct arena *arena, const struct text **out,
+                              size_t *count, struct error *error)
+{
+    json_t *array = NULL;
+    TRY(json_field_array(body, name, need, count_max, &array, error));
+    size_t length = json_array_size(array);
+    struct text *texts = arena_new(arena, (length + 1) * sizeof *texts);
+    for (size_t i = 0; i < length; i++) {
+        const json_t *item = json_array_get(array, i);
+        if (!json_is_string(item)) {
+            return error_set(error, INVALID, "field \"%s\" must hold strings only", name);
+        }
+        texts[i] = (struct text){arena_copy(arena, json_text(item)), json_text(item).length};
+    }
+    *out = texts;
+    *count = length;
+    return OK;
+}
+
+static enum status register_dataset(struct api_call *call, struct dataset_request *request,
+                                    bool *is_new, struct error *error)
+{
+    static const char *const FIELDS[] = {"id", "paths", "aliases", "title", NULL};
+    struct arena *arena = call->request->arena;
+    AUTO_JSON json_t *body = NULL;
+    TRY(api_body(call, &body, error));
+    TRY(json_check_fields(body, FIELDS, error));
+    struct text id = TEXT_NONE;
+    struct text title = TEXT_NONE;
+    TRY(json_field_text(body, "id", JSON_REQUIRED, IDENTIFIER_SIZE_MAX, &id, error));
+    TRY(json_field_text(body, "title", JSON_OPTIONAL, CATALOG_TITLE_MAX, &title, error));
+    TRY(read_texts(body, "paths", JSON_REQUIRED, CATALOG_ROOTS_MAX, arena, &request->paths,
+                   &request->path_count, error));
+    TRY(read_texts(body, "aliases", JSON_OPTIONAL, CATALOG_ALIASES_MAX, arena, &request->aliases,
+                   &request->alias_count, error));
+    request->id = (struct text){arena_copy(arena, id), id.length};
+    request->title = title;
+    request->owner = call->principal.name;
+    return catalog_register(call->api->catalog, request, is_new, error);
+}
+
+static void post_dataset(struct api_call *call)
+{
+    struct dataset_request request = {0};
+    struct error error = {0};
+    bool is_new = false;
+    enum status status = register_dataset(call, &request, &is_new, &error);
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    reply_dataset(call, request.id, is_new ? 201 : 200);
+}
+
+// One more than the page is asked for, to know whether there is a next one.
+static json_t *json_of_page(const char *name, json_t *items, const char *next)
+{
+    json_t *page = json_object();
+    (void)json_object_set_new(page, name, items);
+    (void)json_object_set_new(page, "next", next ? json_of_string(next) : json_null());
+    return page;
+}
+
+static void get_datasets(struct api_call *call)
+{
+    struct arena *arena = call->request->arena;
+    struct error error = {0};
+    struct text prefix = TEXT_NONE;
+    struct text cursor = TEXT_NONE;
+    int64_t limit = 0;
+    size_t count = 0;
+    (void)http_query(call->request, "prefix", &prefix);
+    (void)http_query(call->request, "cursor", &cursor);
+    enum status status = api_query_limit(call, &limit, &error);
+    struct dataset *datasets = arena_new(arena, ((size_t)limit + 1) * sizeof *datasets);
+    if (status == OK) {
+        status = catalog_list(call->api->catalog, prefix, cursor, (size_t)limit + 1, arena,
+                              datasets, &count, &error);
+    }
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    json_t *items = json_array();
+    size_t shown = count > (size_t)limit ? (size_t)limit : count;
+    for (size_t i = 0; i < shown; i++) {
+        (void)json_array_append_new(items, json_of_dataset(&datasets[i], arena));
+    }
+    const char *next = count > shown ? datasets[shown - 1].id : NULL;
+    api_reply_value(call, 200, json_of_page("datasets", items, next));
+}
+
+static void answer_waiter(void *context)
+{
+    struct api_call *call = context;
+    reply_dataset(call, call->request->parameters[0], 200);
+}
+
+static void get_dataset(struct api_call *call)
+{
+    struct catalog *catalog = call->api->catalog;
+    struct arena *arena = call->request->arena;
+    struct error error = {0};
+    struct dataset dataset;
+    int64_t wait_us = 0;
+    int64_t ticket = catalog_ticket(catalog);
+    enum status status = api_query_wait(call, &wait_us, &error);
+    if (status == OK) {
+        status = catalog_find(catalog, call->request->parameters[0], arena, &dataset, &error);
+    }
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    if (wait_us > 0 && is_under_survey(&dataset)) {
+        catalog_watch(catalog, ticket, clock_steady_us() + wait_us, answer_waiter, call);
+        return;
+    }
+    api_reply_value(call, 200, json_of_dataset(&dataset, arena));
+}
+
+static json_t *json_of_file(const struct dataset_file *file)
+{
+    json_t *item = json_object();
+    (void)json_object_set_new(item, "path", json_of_string(file->path));
+    (void)json_object_set_new(item, "size_bytes", json_integer(file->size_bytes));
+    (void)json_object_set_new(item, "modified_at", json_of_time(file->modified_us));
+    (void)json_object_set_new(item, "digest", json_of_digest(file->has_digest, &file->digest));
+    (void)json_object_set_new(item, "state", json_string(dataset_file_state_name(file->state)));
+    return item;
+}
+
+static void get_files(struct api_call *call)
+{
+    struct catalog *catalog = call->api->catalog;
+    struct arena *arena = call->request->arena;
+    struct error error = {0};
+    struct dataset dataset;
+    struct text cursor = TEXT_NONE;
+    int64_t limit = 0;
+    size_t count = 0;
+    (void)http_query(call->request, "cursor", &cursor);
+    enum status status = api_query_limit(call, &limit, &error);
+    if (status == OK) {
+        status = catalog_find(catalog, call->request->parameters[0], arena, &dataset, &error);
+    }
+    struct dataset_file *files = arena_new(arena, ((size_t)limit + 1) * sizeof *files);
+    if (status == OK) {
+        status = catalog_files(catalog, dataset.number, cursor, (size_t)limit + 1, arena, files,
+                               &count, &error);
+    }
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    json_t *items = json_array();
+    size_t shown = count > (size_t)limit ? (size_t)limit : count;
+    for (size_t i = 0; i < shown; i++) {
+        (void)json_array_append_new(items, json_of_file(&files[i]));
+    }
+    const char *next = count > shown ? files[shown - 1].path : NULL;
+    api_reply_value(call, 200, json_of_page("files", items, next));
+}
+
+static enum status open_content(struct api_call *call, int *fd, struct dataset_file *file,
+                                struct error *error)
+{
+    struct catalog *catalog = call->api->catalog;
+    const struct http_request *request = call->request;
+    struct dataset dataset;
+    TRY(catalog_find(catalog, request->parameters[0], request->arena, &dataset, error));
+    return catalog_open_file(catalog, &dataset, request->parameters[1], fd, file, request->arena,
+                             error);
+}
+
+static void get_content(struct api_call *call)
+{
+    struct error error = {0};
+    struct dataset_file file;
+    char tag[DIGEST_TEXT_SIZE];
+    int fd = -1;
+    enum status status = open_content(call, &fd, &file, &error);
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    api_reply_file(call, fd, file.size_bytes, "application/octet-stream",
+                   digest_to_text(&file.digest, tag));
+}
+
+static enum status verify_dataset(struct api_call *call, struct error *error)
+{
+    static const char *const FIELDS[] = {"mode", "accept_changes", NULL};
+    AUTO_JSON json_t *body = NULL;
+    struct text mode = TEXT("quick");
+    struct catalog_verify how = {0};
+    TRY(api_body(call, &body, error));
+    TRY(json_check_fields(body, FIELDS, error));
+    TRY(json_field_text(body, "mode", JSON_OPTIONAL, 16, &mode, error));
+    TRY(json_field_bool(body, "accept_changes", JSON_OPTIONAL, &how.accept_changes, error));
+    how.is_full = text_equal(mode, TEXT("full"));
+    if (!how.is_full && !text_equal(mode, TEXT("quick"))) {
+        (void)error_set(error, INVALID, "field \"mode\" is \"%.*s\"", TEXT_ARGS(mode));
+        (void)error_fix(error, "use \"quick\" or \"full\"");
+        return INVALID;
+    }
+    return catalog_verify(call->api->catalog, call->request->parameters[0], how, error);
+}
+
+static void post_verify(struct api_call *call)
+{
+    struct error error = {0};
+    enum status status = verify_dataset(call, &error);
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    reply_dataset(call, call->request->parameters[0], 202);
+}
+
+static void delete_dataset(struct api_call *call)
+{
+    struct error error = {0};
+    enum status status = catalog_remove(call->api->catalog, call->request->parameters[0], &error);
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    struct http_response response = {.code = 204};
+    http_reply(call->request->exchange, &response);
+}
+
+static json_t *json_of_location(const struct api *api, const struct dataset *dataset)
+{
+    const struct dataset_root *root = &dataset->roots[0];
+    bool is_there = dataset->state == DATASET_AVAILABLE || dataset->state == DATASET_VERIFYING;
+    json_t *location = json_object();
+    (void)json_object_set_new(location, "site", json_of_string(api->name));
+    (void)json_object_set_new(location, "fingerprint", json_of_string(api->fingerprint));
+    (void)json_object_set_new(location, "url", json_of_string(api->url));
+    (void)json_object_set_new(location, "tier", json_of_string(root->tier));
+    (void)json_object_set_new(
+        location, "state",
+        json_of_string(is_there ? root->state : dataset_state_name(dataset->state)));
+    (void)json_object_set_new(location, "roots", json_of_roots(dataset));
+    (void)json_object_set_new(location, "file_count", json_integer(dataset->file_count));
+    (void)json_object_set_new(location, "size_bytes", json_integer(dataset->size_bytes));
+    return location;
+}
+
+static void get_resolution(struct api_call *call)
+{
+    struct error error = {0};
+    struct dataset dataset;
+    enum status status = catalog_find(call->api->catalog, call->request->parameters[0],
+                                      call->request->arena, &dataset, &error);
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    json_t *locations = json_array();
+    (void)json_array_append_new(locations, json_of_location(call->api, &dataset));
+    json_t *answer = json_object();
+    (void)json_object_set_new(answer, "id", json_of_string(dataset.id));
+    (void)json_object_set_new(answer, "aliases", json_of_aliases(&dataset));
+    (void)json_object_set_new(answer, "ttl_seconds", json_integer(RESOLUTION_TTL_SECONDS));
+    (void)json_object_set_new(answer, "locations", locations);
+    api_reply_value(call, 200, answer);
+}
+
+static const char *const LIST_QUERY[] = {"prefix", "limit", "cursor", NULL};
+static const char *const PAGE_QUERY[] = {"limit", "cursor", NULL};
+static const char *const WAIT_QUERY[] = {"wait", NULL};
+
+const struct api_route API_DATA_ROUTES[] = {
+    {.method = "POST",
+     .pattern = "/v1/datasets",
+     .action = ACTION_DATA_CHANGE,
+     .place = API_ON_POOL,
+     .handle = post_dataset,
+     .body_max = API_JSON_MAX},
+    {.method = "GET",
+     .pattern = "/v1/datasets",
+     .action = ACTION_DATA_READ,
+     .place = API_ON_POOL,
+     .handle = get_datasets,
+     .query = LIST_QUERY},
+    {.method = "GET",
+     .pattern = "/v1/datasets/{id}",
+     .action = ACTION_DATA_READ,
+     .place = API_ON_POOL,
+     .handle = get_dataset,
+     .query = WAIT_QUERY},
+    {.method = "DELETE",
+     .pattern = "/v1/datasets/{id}",
+     .action = ACTION_DATA_CHANGE,
+     .place = API_ON_POOL,
+     .handle = delete_dataset},
+    {.method = "GET",
+     .pattern = "/v1/datasets/{id}/files",
+     .action = ACTION_DATA_READ,
+     .place = API_ON_POOL,
+     .handle = get_files,
+     .query = PAGE_QUERY},
+    {.method = "GET",
+     .pattern = "/v1/datasets/{id}/content/{path...}",
+     .action = ACTION_DATA_READ,
+     .place = API_ON_POOL,
+     .handle = get_content},
+    {.method = "POST",
+     .pattern = "/v1/datasets/{id}/verify",
+     .action = ACTION_DATA_CHANGE,
+     .place = API_ON_POOL,
+     .handle = post_verify,
+     .body_max = API_JSON_MAX},
+    {.method = "GET",
+     .pattern = "/v1/resolve/{id}",
+     .action = ACTION_DATA_READ,
+     .place = API_ON_POOL,
+     .handle = get_resolution},
+    {.method = NULL},
+};

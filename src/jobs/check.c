@@ -60,48 +60,54 @@ static enum status check_job(const struct job_state *job, struct error *error)
     return OK;
 }
 
-static enum status check_leases(const struct worker_state *worker, struct resources *held,
-                                struct resources *started, struct error *error)
+static enum status check_lease(const struct lease_state *lease, struct error *error)
 {
-    for (const struct lease_state *lease = worker->first; lease; lease = lease->next) {
-        int64_t left = 0;
-        for (const struct piece *piece = lease->pieces; piece; piece = piece->next) {
-            left += piece->to - piece->node.key.second;
-            if (piece->lease != lease ||
-                (piece->next && piece->next->node.key.second < piece->to)) {
-                left = -1;
-                break;
-            }
+    int64_t left = 0;
+    for (const struct piece *piece = lease->pieces; piece; piece = piece->next) {
+        left += piece->to - piece->node.key.second;
+        if (piece->lease != lease || (piece->next && piece->next->node.key.second < piece->to)) {
+            return error_set(error, CORRUPT, "lease %lld: its pieces are out of order",
+                             (long long)lease->lease.id);
         }
-        if (left <= 0 || left != lease->left || lease->worker != worker) {
-            return error_set(error, CORRUPT, "lease %lld has %lld tasks left, its pieces %lld",
-                             (long long)lease->lease.id, (long long)lease->left, (long long)left);
-        }
-        const struct resources *need = &lease->job->plan.need;
-        *held = resources_sum(held, need);
-        if (lease->is_started) {
-            *started = resources_sum(started, need);
-        }
+    }
+    if (left <= 0 || left != lease->left) {
+        return error_set(error, CORRUPT, "lease %lld has %lld tasks left, its pieces %lld",
+                         (long long)lease->lease.id, (long long)lease->left, (long long)left);
     }
     return OK;
 }
 
-// What has started fits. What waits at the worker fits once more: it was given for what was nearly done. Leases taken back after a
-// restart and a lowered capacity may hold more, but then nothing was given since.
-static enum status check_worker(const struct worker_state *worker, struct error *error)
+// Checks one of a worker's lists; adds its needs to those of all groups.
+static enum status check_list(const struct worker_state *worker, const struct lease_list *list,
+                              struct load *running, struct error *error)
 {
-    struct resources held = {0};
-    struct resources started = {0};
-    TRY(check_leases(worker, &held, &started, error));
-    if (started.cpu_millis != worker->started.cpu_millis ||
-        started.memory_bytes != worker->started.memory_bytes ||
-        started.disk_bytes != worker->started.disk_bytes) {
+    struct resources need = {0};
+    for (const struct lease_state *lease = list->first; lease; lease = lease->next) {
+        TRY(check_lease(lease, error));
+        need = resources_sum(&need, &lease->job->plan.need);
+        if (lease->worker != worker || lease->is_started != (list == &worker->started)) {
+            return error_set(error, CORRUPT, "lease %lld is in the wrong list",
+                             (long long)lease->lease.id);
+        }
+    }
+    if (need.cpu_millis != list->need.cpu_millis || need.memory_bytes != list->need.memory_bytes ||
+        need.disk_bytes != list->need.disk_bytes) {
         return error_set(error, CORRUPT, "worker %lld: its sums do not fit its leases",
                          (long long)worker->id);
     }
-    struct resources twice = resources_sum(&worker->capacity, &worker->capacity);
-    if (!worker->is_strained &&
-        (!resources_fit(&started, &worker->capacity) || !resources_fit(&held, &twice))) {
+    load_add(running, &need, 1);
+    return OK;
+}
+
+// What has started fits, and what waits at the worker fits once more: it was given for what was nearly done. Leases taken back after
+// a restart and a lowered capacity may hold more, but then nothing was given since.
+static enum status check_worker(const struct worker_state *worker, struct load *running,
+                                struct error *error)
+{
+    TRY(check_list(worker, &worker->started, running, error));
+    TRY(check_list(worker, &worker->waiting, running, error));
+    if (!worker->is_strained && (!resources_fit(&worker->started.need, &worker->capacity) ||
+                                 !resources_fit(&worker->waiting.need, &worker->capacity))) {
         return error_set(error, CORRUPT, "worker %lld has more than its capacity",
                          (long long)worker->id);
     }
@@ -135,19 +141,17 @@ enum status scheduler_check(const struct scheduler *scheduler, struct error *err
     at = 0;
     struct load running = {0};
     for (const struct worker_state *worker; (worker = map_next(scheduler->workers, &at));) {
-        TRY(check_worker(worker, error));
-        for (const struct lease_state *lease = worker->first; lease; lease = lease->next) {
-            load_add(&running, &lease->job->plan.need, 1);
-        }
+        TRY(check_worker(worker, &running, error));
     }
     at = 0;
     for (const struct group_state *group; (group = map_next(scheduler->groups, &at));) {
-        load_add(&running, &(struct resources){0}, 1);
         running.cpu_millis -= group->running.cpu_millis;
+        running.memory_bytes -= group->running.memory_bytes;
     }
-    if (fabs(running.cpu_millis) > 0.5) {
-        return error_set(error, CORRUPT, "the groups' running cpus are off by %.0f",
-                         running.cpu_millis);
+    if (fabs(running.cpu_millis) > 0.5 || fabs(running.memory_bytes) > 1e6) {
+        return error_set(error, CORRUPT,
+                         "what the groups run is off by %.0f cpu_millis, %.0f bytes",
+                         running.cpu_millis, running.memory_bytes);
     }
     return check_groups(scheduler, error);
 }

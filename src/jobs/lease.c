@@ -20,6 +20,22 @@ enum {
         10, // After so many lease_target_us of being passed over by smaller jobs a worker is emptied for a job.
 };
 
+static void list_append(struct lease_list *list, struct lease_state *lease)
+{
+    lease->previous = list->last;
+    lease->next = NULL;
+    *(list->last ? &list->last->next : &list->first) = lease;
+    list->last = lease;
+    list->need = resources_sum(&list->need, &lease->job->plan.need);
+}
+
+static void list_remove(struct lease_list *list, struct lease_state *lease)
+{
+    *(lease->previous ? &lease->previous->next : &list->first) = lease->next;
+    *(lease->next ? &lease->next->previous : &list->last) = lease->previous;
+    list->need = resources_rest(&list->need, &lease->job->plan.need);
+}
+
 struct lease_state *lease_open(struct scheduler *scheduler, struct job_state *job,
                                struct worker_state *worker)
 {
@@ -29,9 +45,7 @@ struct lease_state *lease_open(struct scheduler *scheduler, struct job_state *jo
     lease->lease.worker = worker->id;
     lease->job = job;
     lease->worker = worker;
-    lease->previous = worker->last;
-    *(worker->last ? &worker->last->next : &worker->first) = lease;
-    worker->last = lease;
+    list_append(&worker->waiting, lease);
     (void)map_set_int64(scheduler->leases, lease->lease.id, lease);
     load_add(&job->group->running, &job->plan.need, 1);
     job->group->served = lease->lease.id;
@@ -43,27 +57,33 @@ void lease_close(struct scheduler *scheduler, struct lease_state *lease)
 {
     struct job_state *job = lease->job;
     struct worker_state *worker = lease->worker;
-    if (lease->is_started) {
-        worker->started = resources_rest(&worker->started, &job->plan.need);
-    }
-    *(lease->previous ? &lease->previous->next : &worker->first) = lease->next;
-    *(lease->next ? &lease->next->previous : &worker->last) = lease->previous;
-    worker->is_strained = worker->is_strained && worker->first;
+    list_remove(lease->is_started ? &worker->started : &worker->waiting, lease);
+    worker->is_strained = worker->is_strained && !worker_is_idle(worker);
     (void)map_set_int64(scheduler->leases, lease->lease.id, NULL);
     load_add(&job->group->running, &job->plan.need, -1);
     group_refresh(scheduler, job->group);
     free(lease);
 }
 
+static void start_if_it_fits(struct scheduler *scheduler, struct lease_state *lease)
+{
+    struct worker_state *worker = lease->worker;
+    struct resources sum = resources_sum(&worker->started.need, &lease->job->plan.need);
+    if (resources_fit(&sum, &worker->capacity)) {
+        list_remove(&worker->waiting, lease);
+        list_append(&worker->started, lease);
+        lease->is_started = true;
+        lease->heard_us = scheduler->now_us;
+    }
+}
+
 void worker_start_waiting(struct scheduler *scheduler, struct worker_state *worker)
 {
-    for (struct lease_state *lease = worker->first; lease; lease = lease->next) {
-        struct resources sum = resources_sum(&worker->started, &lease->job->plan.need);
-        if (!lease->is_started && resources_fit(&sum, &worker->capacity)) {
-            worker->started = sum;
-            lease->is_started = true;
-            lease->heard_us = scheduler->now_us;
-        }
+    struct lease_state *lease = worker->waiting.first;
+    while (lease) {
+        struct lease_state *next = lease->next;
+        start_if_it_fits(scheduler, lease);
+        lease = next;
     }
 }
 
@@ -88,10 +108,11 @@ bool lease_is_nearly_done(const struct scheduler *scheduler, const struct lease_
 static struct resources room_of(const struct scheduler *scheduler,
                                 const struct worker_state *worker, int64_t now_us)
 {
-    struct resources room = worker->capacity;
-    for (const struct lease_state *lease = worker->first; lease; lease = lease->next) {
-        if (!lease_is_nearly_done(scheduler, lease, now_us)) {
-            room = resources_rest(&room, &lease->job->plan.need);
+    struct resources held = resources_sum(&worker->started.need, &worker->waiting.need);
+    struct resources room = resources_rest(&worker->capacity, &held);
+    for (const struct lease_state *lease = worker->started.first; lease; lease = lease->next) {
+        if (lease_is_nearly_done(scheduler, lease, now_us)) {
+            room = resources_sum(&room, &lease->job->plan.need);
         }
     }
     return room;
@@ -255,7 +276,8 @@ static void grant(struct scheduler *scheduler, struct worker_state *worker, stru
     struct lease_state *lease = lease_open(scheduler, job, worker);
     (void)job_take(lease, size);
     job_refresh(scheduler, job);
-    worker_start_waiting(scheduler, worker);
+    start_if_it_fits(scheduler,
+                     lease); // Those that wait did not fit before, so it is the only one that may.
     job->passed_over_us = 0;
     if (worker->reserved_for == job->plan.id) {
         end_reservation(scheduler, worker);
@@ -295,7 +317,7 @@ int64_t scheduler_lease_again_us(const struct scheduler *scheduler, int64_t work
     if (!worker || worker->is_draining || !scheduler->groups_ready.root) {
         return again_us;
     }
-    for (const struct lease_state *lease = worker->first; lease; lease = lease->next) {
+    for (const struct lease_state *lease = worker->started.first; lease; lease = lease->next) {
         int64_t left_us = lease_left_us(lease, now_us);
         int64_t due_us = now_us + left_us - scheduler->options.ahead_us + 1;
         if (left_us >= scheduler->options.ahead_us && due_us < again_us) {

@@ -158,9 +158,9 @@ void task_list_done(struct task_list *list)
 void worker_blame_fronts(struct scheduler *scheduler, struct worker_state *worker,
                          struct task_list *failed)
 {
-    for (struct lease_state *lease = worker->first; lease; lease = lease->next) {
+    for (struct lease_state *lease = worker->started.first; lease; lease = lease->next) {
         int64_t front = lease->pieces->node.key.second;
-        if (lease->is_started && is_last_failure(scheduler, lease->job, front, TASK_BLAME_WORKER)) {
+        if (is_last_failure(scheduler, lease->job, front, TASK_BLAME_WORKER)) {
             task_list_append(failed, (struct task_id){lease->job->plan.id, front});
         }
     }

@@ -213,8 +213,9 @@ void scheduler_remove_worker(struct scheduler *scheduler, int64_t id, bool is_lo
         worker_blame_fronts(scheduler, worker, &given_up);
     }
     scheduler_drain_worker(scheduler, id, true);
-    while (worker->first) {
-        lease_give_back(scheduler, worker->first, 0, INT64_MAX);
+    while (!worker_is_idle(worker)) { // Giving back what runs starts what waits, and so on.
+        struct lease_state *lease = worker->started.first;
+        lease_give_back(scheduler, lease ? lease : worker->waiting.first, 0, INT64_MAX);
     }
     for (size_t i = 0; i < given_up.count; i++) {
         struct job_state *job = map_find_int64(scheduler->jobs, given_up.items[i].job);

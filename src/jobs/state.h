@@ -30,7 +30,7 @@ struct lease_state {
     struct lease lease;
     struct job_state *job;
     struct worker_state *worker;
-    struct lease_state *previous; // Of the same worker, in the order in which they were given.
+    struct lease_state *previous; // In one of the worker's lists.
     struct lease_state *next;
     struct piece *pieces; // Ascending; never empty but inside one change.
     int64_t left;         // Indices in the pieces.
@@ -73,6 +73,12 @@ struct group_state {
     int64_t served; // The number of the last lease: who waits longest is first among equal shares.
 };
 
+struct lease_list {
+    struct lease_state *first;
+    struct lease_state *last;
+    struct resources need; // Of all of them together.
+};
+
 struct avoided_job {
     int64_t job;
     int64_t until_us;
@@ -81,9 +87,8 @@ struct avoided_job {
 struct worker_state {
     int64_t id;
     struct resources capacity;
-    struct resources started; // Needs of the leases that have started.
-    struct lease_state *first;
-    struct lease_state *last;
+    struct lease_list started; // Leases that run, as far as the books know.
+    struct lease_list waiting; // Leases that wait at the worker, in the order in which they start.
     struct worker_state *heard_before; // In the order of heard_us.
     struct worker_state *heard_after;
     int64_t heard_us;
@@ -148,7 +153,12 @@ struct lease_state *lease_open(struct scheduler *scheduler, struct job_state *jo
 void lease_close(struct scheduler *scheduler, struct lease_state *lease);
 // Starts the leases for which the worker has room, in order.
 void worker_start_waiting(struct scheduler *scheduler, struct worker_state *worker);
-// The lease's time left by the job's mean, at most; -1 when unknown or not started.
+// Does the worker hold no lease?
+static inline bool worker_is_idle(const struct worker_state *worker)
+{
+    return !worker->started.first && !worker->waiting.first;
+}
+// The lease's time left by the job's mean; -1 when unknown or not started.
 int64_t lease_left_us(const struct lease_state *lease, int64_t now_us);
 bool lease_is_nearly_done(const struct scheduler *scheduler, const struct lease_state *lease,
                           int64_t now_us);

@@ -87,10 +87,10 @@ static void survey_worker(const struct answer *answer, const struct worker_state
     if (worker->is_draining || !resources_fit(need, capacity)) {
         return;
     }
-    struct resources room = *capacity;
-    for (const struct lease_state *lease = worker->first; lease; lease = lease->next) {
+    struct resources held = resources_sum(&worker->started.need, &worker->waiting.need);
+    struct resources room = resources_rest(capacity, &held);
+    for (const struct lease_state *lease = worker->started.first; lease; lease = lease->next) {
         int64_t left_us = lease_left_us(lease, answer->scheduler->now_us);
-        room = resources_rest(&room, &lease->job->plan.need);
         if (left_us >= 0 && (survey->next_left_us < 0 || left_us < survey->next_left_us)) {
             survey->next_left_us = left_us;
         }

@@ -1,0 +1,117 @@
+#include "site.h"
+
+// What is said of job 1 (or one task of it) has both parts.
+static void expect(const struct site *site, int64_t index, const char *why_part,
+                   const char *change_part)
+{
+    AUTO_BUFFER struct buffer why = {0};
+    AUTO_BUFFER struct buffer change = {0};
+    buffer_append_string(&why, "");
+    buffer_append_string(&change, "");
+    scheduler_why(site->scheduler, 1, index, &why, &change);
+    if (!strstr(why.bytes, why_part) || !strstr(change.bytes, change_part)) {
+        fail_msg("\"%s\" / \"%s\"", why.bytes, change.bytes);
+    }
+}
+
+static void it_says_when_there_is_no_worker(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    expect(&site, -1, "job 1 is not waiting here", "");
+    site_add(&site, plan_of(1, 1, 4));
+    expect(&site, -1, "there are no workers", "lode worker");
+    site_add_worker(&site, 1, 1);
+    scheduler_drain_worker(site.scheduler, 1, true);
+    expect(&site, -1, "the only one is draining", "add a worker");
+    scheduler_drain_worker(site.scheduler, 1, false);
+    expect(&site, -1, "1 worker has room for it", "next asks");
+    scheduler_hold(site.scheduler, 1, true);
+    expect(&site, -1, "it is held", "starts by itself");
+    site_stop(&site);
+}
+
+static void it_names_what_is_too_big_with_numbers(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan plan = plan_of(1, 1, 1);
+    plan.need = (struct resources){64000, INT64_C(8) << 30, 0};
+    site_add(&site, plan);
+    site_add_worker(&site, 1, 2);
+    expect(&site, -1, "needs 64 cpus; the largest worker has 2", "at most 2 cpus");
+    const struct resources many_cpus = {64000, INT64_C(4) << 30, 0};
+    scheduler_add_worker(site.scheduler, 1, &many_cpus, site.now_us);
+    expect(&site, -1, "needs 8 GiB of memory; the largest worker has 4 GiB", "at most 4 GiB");
+    const struct resources much_memory = {1000, INT64_C(16) << 30, 0};
+    scheduler_add_worker(site.scheduler, 2, &much_memory, site.now_us);
+    expect(&site, -1, "together", "larger worker");
+    site_stop(&site);
+}
+
+static void it_says_who_is_busy_and_who_comes_first(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan urgent = plan_of(2, 1, 10);
+    urgent.priority = 1;
+    site_add(&site, urgent);
+    site_add(&site, plan_of(1, 1, 10));
+    site_add(&site, plan_of(3, 2, 10));
+    site_add_worker(&site, 1, 1);
+    assert_int_equal(site_lease(&site, 1), 1);
+    expect(&site, -1, "all workers are busy that could run it (1 slot)", "add workers");
+    expect(&site, -1, "group 2 comes first", "");
+    expect(&site, -1, "1 job of the same group comes first", "higher priority");
+    site_stop(&site);
+}
+
+static void it_says_where_a_task_is(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan plan = plan_of(1, 1, 1000);
+    plan.retries = 3;
+    site_add(&site, plan);
+    site_add_worker(&site, 1, 1);
+    expect(&site, 1000, "no task 1000", "");
+    assert_int_equal(site_lease(&site, 1), 1);
+    expect(&site, 0, "running on worker 1", "nothing");
+    assert_int_equal(site_finish(&site, &site.leases[0], 0, TASK_FAILED), TASK_RETRY);
+    expect(&site, 0, "it has failed 1 time and may 2 more; ", "");
+    scheduler_touch_worker(site.scheduler, 1, site.now_us);
+    const struct lease none = {.job = 1, .worker = 9, .from = 500, .to = 510};
+    assert_int_equal(site_finish_all(&site, &none, 10), 10);
+    expect(&site, 505, "it has finished", "");
+    site_stop(&site);
+}
+
+static void it_says_what_a_task_comes_after(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    site_add(&site, plan_of(1, 1, 100000));
+    site_add_worker(&site, 1, 1);
+    const struct lease known = {.job = 1, .worker = 9, .from = 0, .to = 100};
+    assert_int_equal(site_finish_all(&site, &known, 100 * 1000), 100);
+    assert_int_equal(site_lease(&site, 1), 1);
+    struct lease lease = site.leases[0];
+    expect(&site, lease.from + 3, "behind 3 other tasks in its slot", "");
+    site.now_us += SECOND;
+    assert_int_equal(site_lease(&site, 1), 1);
+    expect(&site, site.leases[0].from, "behind work that is nearly done", "");
+    expect(&site, -1, "of its tasks are with workers", "");
+    site_stop(&site);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_says_when_there_is_no_worker),
+        cmocka_unit_test(it_names_what_is_too_big_with_numbers),
+        cmocka_unit_test(it_says_who_is_busy_and_who_comes_first),
+        cmocka_unit_test(it_says_where_a_task_is),
+        cmocka_unit_test(it_says_what_a_task_comes_after),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

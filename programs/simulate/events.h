@@ -1,6 +1,6 @@
 // What happens next in a simulation: events in the order of their time, then of their making.
-#ifndef LODE_SIMULATE_EVENTS_H
-#define LODE_SIMULATE_EVENTS_H
+#ifndef LODE_PROGRAMS_SIMULATE_EVENTS_H
+#define LODE_PROGRAMS_SIMULATE_EVENTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 // Numbers that look random and follow from a seed (splitmix64).
-#ifndef LODE_SIMULATE_RANDOM_H
-#define LODE_SIMULATE_RANDOM_H
+#ifndef LODE_PROGRAMS_SIMULATE_RANDOM_H
+#define LODE_PROGRAMS_SIMULATE_RANDOM_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 // A simulated site: workers that run, fail and come back, and jobs that arrive, driven through the real scheduler by events.
-#ifndef LODE_SIMULATE_WORLD_H
-#define LODE_SIMULATE_WORLD_H
+#ifndef LODE_PROGRAMS_SIMULATE_WORLD_H
+#define LODE_PROGRAMS_SIMULATE_WORLD_H
 
 #include "events.h"
 #include "jobs/scheduler.h"

@@ -43,19 +43,19 @@ struct job_plan {
 enum status scheduler_add_job(struct scheduler *scheduler, const struct job_plan *plan,
                               const struct ranges *done, struct error *error);
 // Forgets a job; its leases end (the caller tells the workers). Unknown ids are ignored.
-void scheduler_remove_job(struct scheduler *scheduler, int64_t job);
+void scheduler_remove_job(struct scheduler *scheduler, int64_t id);
 // Marks indices as finished without a lease (cache hits, retried jobs); returns how many were not finished before.
 int64_t scheduler_mark_done(struct scheduler *scheduler, int64_t job, int64_t from, int64_t to);
 // A held job gets no leases (dependencies); it starts as not held.
-void scheduler_hold(struct scheduler *scheduler, int64_t job, bool is_held);
-void scheduler_set_group_weight(struct scheduler *scheduler, int64_t group,
+void scheduler_hold(struct scheduler *scheduler, int64_t id, bool is_held);
+void scheduler_set_group_weight(struct scheduler *scheduler, int64_t id,
                                 double weight); // Default 1.
 
 // A worker and what it has in all. Known id: its capacity changes.
-void scheduler_add_worker(struct scheduler *scheduler, int64_t worker,
-                          const struct resources *capacity, int64_t now_us);
+void scheduler_add_worker(struct scheduler *scheduler, int64_t id, const struct resources *capacity,
+                          int64_t now_us);
 // A draining worker gets no new leases.
-void scheduler_drain_worker(struct scheduler *scheduler, int64_t worker, bool is_draining);
+void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining);
 // The worker is gone: its leases end, unfinished tasks go back; the task at each lease's front counts as lost once more (when
 // `is_lost`; not when it left in order). Tasks that were lost too often fail: they are appended to *failed (job, index pairs).
 struct task_id {
@@ -68,10 +68,10 @@ struct task_list {
     size_t capacity;
 };
 void task_list_done(struct task_list *list);
-void scheduler_remove_worker(struct scheduler *scheduler, int64_t worker, bool is_lost,
-                             int64_t now_us, struct task_list *failed);
+void scheduler_remove_worker(struct scheduler *scheduler, int64_t id, bool is_lost, int64_t now_us,
+                             struct task_list *failed);
 // It has been heard.
-void scheduler_touch_worker(struct scheduler *scheduler, int64_t worker, int64_t now_us);
+void scheduler_touch_worker(struct scheduler *scheduler, int64_t id, int64_t now_us);
 // The next worker whose time is up at `now_us`; 0 when there is none. Remove it with is_lost.
 int64_t scheduler_expired_worker(const struct scheduler *scheduler, int64_t now_us);
 
@@ -95,7 +95,7 @@ int64_t scheduler_lease_again_us(const struct scheduler *scheduler, int64_t work
 
 // Is the lease in the books still? Fills *out then. A lease that a worker holds and that is not (its job was removed, its tasks were
 // finished by others, the worker was given up) is to be cancelled there.
-bool scheduler_find_lease(const struct scheduler *scheduler, int64_t lease, struct lease *out);
+bool scheduler_find_lease(const struct scheduler *scheduler, int64_t id, struct lease *out);
 
 // Takes back into the books a lease that a worker holds from before a restart of the site: the unfinished part of [from, to) of the
 // job. A worker's running leases come first, then those that wait there, so that the books know which run. The lease gets a new id
@@ -129,7 +129,7 @@ void scheduler_finish_range(struct scheduler *scheduler, int64_t lease, int64_t 
                             struct ranges *fresh);
 
 // Is every task of the job finished (succeeded or finally failed)?
-bool scheduler_is_complete(const struct scheduler *scheduler, int64_t job);
+bool scheduler_is_complete(const struct scheduler *scheduler, int64_t id);
 
 struct job_figures {
     int64_t done;   // Finished, either way.
@@ -137,7 +137,7 @@ struct job_figures {
     int64_t waiting;
     int64_t mean_wall_us; // Of one task, recent; 0 when unknown.
 };
-bool scheduler_figures(const struct scheduler *scheduler, int64_t job, struct job_figures *out);
+bool scheduler_figures(const struct scheduler *scheduler, int64_t id, struct job_figures *out);
 
 // Where is a task now? Fills *lease when it is in one.
 enum task_place { TASK_WAITING, TASK_LEASED, TASK_FINISHED, TASK_UNKNOWN };

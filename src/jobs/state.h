@@ -26,16 +26,17 @@ struct piece {
     struct piece *next; // Of the same lease, ascending.
 };
 
+// What is looked at for all leases of a worker comes first, to be in one cache line.
 struct lease_state {
-    struct lease lease;
+    struct lease_state *next; // In one of the worker's lists.
     struct job_state *job;
+    int64_t left;     // Indices in the pieces.
+    int64_t heard_us; // When it started or was last reported on.
+    struct lease_state *previous;
     struct worker_state *worker;
-    struct lease_state *previous; // In one of the worker's lists.
-    struct lease_state *next;
     struct piece *pieces; // Ascending; never empty but inside one change.
-    int64_t left;         // Indices in the pieces.
-    int64_t heard_us;     // When it started or was last reported on.
     bool is_started;      // As far as the worker's capacity says; the others wait at the worker.
+    struct lease lease;
 };
 
 struct attempts {

@@ -322,6 +322,8 @@ static enum status commit_result(struct queue *queue, struct sql *sql, struct wo
     for (size_t i = 0; i < result->task_count && job && !job->has_ended; i++) {
         TRY(commit_one(queue, sql, worker, job, scheduled, &result->tasks[i], error));
     }
+    // The end of the job may have taken the lease with it.
+    lease = worker_find_lease(worker, result->lease);
     if (lease) {
         worker_lease_reported(worker, lease, reported);
     }

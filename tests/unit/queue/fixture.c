@@ -1,0 +1,245 @@
+#include "fixture.h"
+#include "../cmocka_all.h"
+
+#include "base/memory.h"
+#include "os/file.h"
+#include "queue/migrations.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+static void open_site(struct site *site)
+{
+    AUTO_FREE char *path = memory_format("%s/lode.db", site->folder);
+    AUTO_FREE char *blobs = memory_format("%s/blobs", site->folder);
+    struct store_options store = {
+        .url = path, .migrations = QUEUE_MIGRATIONS, .migration_count = QUEUE_MIGRATION_COUNT};
+    assert_int_equal(store_open(&store, &site->store, NULL), OK);
+    assert_int_equal(blobs_open(blobs, &site->blobs, NULL), OK);
+    struct queue_options queue = {.store = site->store, .blobs = site->blobs};
+    assert_int_equal(queue_open(&queue, &site->queue, NULL), OK);
+}
+
+static void close_site(struct site *site)
+{
+    queue_stop(site->queue);
+    store_close(site->store);
+    queue_free(site->queue);
+    blobs_close(site->blobs);
+}
+
+int site_setup(void **state)
+{
+    struct site *site = NEW(struct site);
+    (void)snprintf(site->folder, sizeof site->folder, "/tmp/lode-queue-XXXXXX");
+    assert_non_null(mkdtemp(site->folder));
+    open_site(site);
+    *state = site;
+    return 0;
+}
+
+int site_teardown(void **state)
+{
+    struct site *site = *state;
+    close_site(site);
+    assert_int_equal(file_remove_tree(site->folder, NULL), OK);
+    free(site->setups);
+    free(site);
+    return 0;
+}
+
+void site_restart(struct site *site)
+{
+    close_site(site);
+    open_site(site);
+}
+
+void reply_done(struct reply *reply)
+{
+    json_decref(reply->document);
+}
+
+// An answer that the test waits for.
+struct waiting {
+    pthread_mutex_t mutex; // Guards what follows.
+    pthread_cond_t came;
+    bool is_there;
+    struct reply reply;
+};
+
+static void answer(void *context, enum status status, const struct error *error,
+                   struct text document)
+{
+    struct waiting *waiting = context;
+    (void)pthread_mutex_lock(&waiting->mutex);
+    waiting->reply.status = status;
+    if (error) {
+        waiting->reply.error = *error;
+    }
+    if (status == OK) {
+        assert_int_equal(json_parse(document, &waiting->reply.document, NULL), OK);
+    }
+    waiting->is_there = true;
+    (void)pthread_cond_signal(&waiting->came);
+    (void)pthread_mutex_unlock(&waiting->mutex);
+}
+
+static struct queue_answer expect(struct waiting *waiting)
+{
+    *waiting = (struct waiting){.is_there = false};
+    (void)pthread_mutex_init(&waiting->mutex, NULL);
+    (void)pthread_cond_init(&waiting->came, NULL);
+    return (struct queue_answer){answer, waiting};
+}
+
+static struct reply await(struct waiting *waiting)
+{
+    (void)pthread_mutex_lock(&waiting->mutex);
+    while (!waiting->is_there) {
+        (void)pthread_cond_wait(&waiting->came, &waiting->mutex);
+    }
+    (void)pthread_mutex_unlock(&waiting->mutex);
+    (void)pthread_cond_destroy(&waiting->came);
+    (void)pthread_mutex_destroy(&waiting->mutex);
+    return waiting->reply;
+}
+
+struct reply site_submit(struct site *site, const char *text, const char *key)
+{
+    AUTO_JSON json_t *document = NULL;
+    struct queue_submission submission = {.owner = TEXT("alice"), .idempotency_key = text_of(key)};
+    struct waiting waiting;
+    struct queue_answer to = expect(&waiting);
+    assert_int_equal(json_parse(text_of(text), &document, NULL), OK);
+    struct error error = {0};
+    if (spec_parse(document, &submission.spec, &error) != OK) {
+        fail_msg("%s", error.detail);
+    }
+    queue_submit(site->queue, &submission, to);
+    return await(&waiting);
+}
+
+int64_t number_of(const json_t *document, const char *name)
+{
+    const json_t *value = json_object_get(document, name);
+    assert_true(json_is_integer(value));
+    return json_integer_value(value);
+}
+
+int64_t site_job(struct site *site, const char *document)
+{
+    struct reply reply = site_submit(site, document, NULL);
+    if (reply.status != OK) {
+        fail_msg("%s", reply.error.detail);
+    }
+    int64_t job = number_of(reply.document, "id");
+    reply_done(&reply);
+    return job;
+}
+
+struct reply site_show(struct site *site, int64_t job, int64_t wait_us)
+{
+    struct waiting waiting;
+    queue_show_job(site->queue, job, -1, wait_us, expect(&waiting));
+    return await(&waiting);
+}
+
+struct reply site_cancel(struct site *site, int64_t job)
+{
+    struct waiting waiting;
+    queue_cancel_job(site->queue, job, TEXT("alice"), expect(&waiting));
+    return await(&waiting);
+}
+
+struct reply site_retry(struct site *site, int64_t job)
+{
+    struct waiting waiting;
+    queue_retry_job(site->queue, job, expect(&waiting));
+    return await(&waiting);
+}
+
+char *site_why(struct site *site, int64_t job)
+{
+    struct waiting waiting;
+    queue_why(site->queue, job, -1, expect(&waiting));
+    struct reply reply = await(&waiting);
+    assert_int_equal(reply.status, OK);
+    char *why = text_copy(json_text(json_object_get(reply.document, "why")));
+    reply_done(&reply);
+    return why;
+}
+
+int64_t site_worker(struct site *site, const char *name, int cpus)
+{
+    struct waiting waiting;
+    AUTO_JSON json_t *document = json_pack("{s:s, s:i, s:I, s:I, s:{s:s}}", "name", name, "cpus",
+                                           cpus, "memory_bytes", (json_int_t)1 << 36, "disk_bytes",
+                                           (json_int_t)1 << 40, "sandbox", "kind", "none");
+    queue_register_worker(site->queue, document, TEXT("workers"), expect(&waiting));
+    struct reply reply = await(&waiting);
+    assert_int_equal(reply.status, OK);
+    int64_t worker = number_of(reply.document, "worker");
+    reply_done(&reply);
+    return worker;
+}
+
+struct reply site_poll(struct site *site, int64_t worker, const char *body)
+{
+    struct waiting waiting;
+    struct queue_poll poll = {.worker = worker, .owner = TEXT("workers")};
+    struct error error = {0};
+    if (poll_parse(text_of(body), &poll.body, &error) != OK) {
+        fail_msg("%s", error.detail);
+    }
+    poll.answer = expect(&waiting);
+    queue_poll(site->queue, &poll);
+    return await(&waiting);
+}
+
+void assert_job(struct site *site, int64_t job, const char *state, int64_t succeeded)
+{
+    struct reply reply = site_show(site, job, 0);
+    assert_int_equal(reply.status, OK);
+    assert_string_equal(json_string_value(json_object_get(reply.document, "state")), state);
+    assert_int_equal(number_of(json_object_get(reply.document, "tasks"), "succeeded"), succeeded);
+    reply_done(&reply);
+}
+
+// Appends the results of one lease: every task wrote "ok" and ended with the code.
+static int64_t run_lease(const json_t *lease, int exit_code, struct buffer *body)
+{
+    int64_t number = json_integer_value(json_array_get(lease, 0));
+    int64_t job = json_integer_value(json_array_get(lease, 1));
+    int64_t from = json_integer_value(json_array_get(lease, 2));
+    int64_t to = json_integer_value(json_array_get(lease, 3));
+    buffer_printf(body, "%s{\"lease\":%lld,\"job\":%lld,\"tasks\":[", body->length ? "," : "",
+                  (long long)number, (long long)job);
+    for (int64_t index = from; index < to; index++) {
+        buffer_printf(body, "%s[%lld,0,%d,1700000000000000,1000,500,4096,\"b2s=\"]",
+                      index > from ? "," : "", (long long)index, exit_code);
+    }
+    buffer_append_string(body, "]}");
+    return to - from;
+}
+
+int64_t site_run_all(struct site *site, int64_t worker)
+{
+    int64_t ran = 0;
+    AUTO_FREE char *body = memory_copy_string("{}");
+    for (bool is_more = true; is_more;) {
+        struct reply reply = site_poll(site, worker, body);
+        assert_int_equal(reply.status, OK);
+        const json_t *leases = json_object_get(reply.document, "leases");
+        AUTO_BUFFER struct buffer results = {0};
+        is_more = json_array_size(leases) > 0;
+        for (size_t i = 0; i < json_array_size(leases); i++) {
+            ran += run_lease(json_array_get(leases, i), site->exit_code, &results);
+        }
+        free(body);
+        body = memory_format("{\"setups\":[%s],\"results\":[%s]}", site->setups ? site->setups : "",
+                             results.bytes ? results.bytes : "");
+        reply_done(&reply);
+    }
+    return ran;
+}

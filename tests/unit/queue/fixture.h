@@ -1,0 +1,51 @@
+// A queue over a store in a temporary folder, asked as the API asks it, with workers that a test plays.
+#ifndef LODE_TESTS_QUEUE_FIXTURE_H
+#define LODE_TESTS_QUEUE_FIXTURE_H
+
+#include "queue/queue.h"
+#include "store/blobs.h"
+
+struct site {
+    char folder[64];
+    struct store *store;
+    struct blobs *blobs;
+    struct queue *queue;
+    char *setups;  // What the workers of site_run_all say in `setups`; NULL: nothing.
+    int exit_code; // Of their tasks.
+};
+
+// For cmocka's setup and teardown: a site with nothing in it.
+int site_setup(void **state);
+int site_teardown(void **state);
+// Ends it in order and starts it again on the same folder.
+void site_restart(struct site *site);
+
+// The answer to a request: its status and its document (or NULL), a new reference.
+struct reply {
+    enum status status;
+    struct error error;
+    json_t *document;
+};
+void reply_done(struct reply *reply);
+
+// Submits the JSON document; the owner is "alice". `key`: idempotency, or NULL.
+struct reply site_submit(struct site *site, const char *document, const char *key);
+// The number of the job that the document makes.
+int64_t site_job(struct site *site, const char *document);
+struct reply site_show(struct site *site, int64_t job, int64_t wait_us);
+struct reply site_cancel(struct site *site, int64_t job);
+struct reply site_retry(struct site *site, int64_t job);
+// The text of `why`; heap string.
+char *site_why(struct site *site, int64_t job);
+
+// Registers a worker of so many cores; returns its number.
+int64_t site_worker(struct site *site, const char *name, int cpus);
+struct reply site_poll(struct site *site, int64_t worker, const char *body);
+// Sets state and tasks.succeeded of a job against what is expected.
+void assert_job(struct site *site, int64_t job, const char *state, int64_t succeeded);
+// Polls and runs all leases until there are none; returns how many tasks ran.
+int64_t site_run_all(struct site *site, int64_t worker);
+// One member of a document, as a number.
+int64_t number_of(const json_t *document, const char *name);
+
+#endif

@@ -1,0 +1,284 @@
+#include "../cmocka_all.h"
+#include "fixture.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+
+#include <stdio.h>
+
+static void a_job_is_leased_reported_and_done(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 2);
+    int64_t job = site_job(site, "{\"command\": [\"true\"], \"count\": 5}");
+    assert_job(site, job, "waiting", 0);
+    assert_int_equal(site_run_all(site, worker), 5);
+    struct reply reply = site_show(site, job, 1000000);
+    assert_string_equal(json_string_value(json_object_get(reply.document, "state")), "succeeded");
+    assert_int_equal(number_of(reply.document, "exit_code"), 0);
+    reply_done(&reply);
+}
+
+static void a_waiting_poll_hears_of_a_new_job_at_once(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"true\"]}");
+    struct reply reply = site_poll(site, worker, "{\"wait_seconds\": 10}");
+    const json_t *described = json_array_get(json_object_get(reply.document, "jobs"), 0);
+    assert_int_equal(number_of(described, "job"), job);
+    assert_int_equal(json_array_size(json_object_get(described, "command")), 1);
+    reply_done(&reply);
+}
+
+static void the_same_key_gives_the_first_job_again(void **state)
+{
+    struct site *site = *state;
+    struct reply first = site_submit(site, "{\"command\": [\"true\"]}", "k1");
+    struct reply again = site_submit(site, "{\"command\": [\"true\"]}", "k1");
+    struct reply other = site_submit(site, "{\"command\": [\"true\"]}", "k2");
+    assert_int_equal(number_of(first.document, "id"), number_of(again.document, "id"));
+    assert_int_not_equal(number_of(first.document, "id"), number_of(other.document, "id"));
+    reply_done(&first);
+    reply_done(&again);
+    reply_done(&other);
+}
+
+static void a_million_tasks_are_submitted_at_once(void **state)
+{
+    struct site *site = *state;
+    int64_t begin_us = clock_steady_us();
+    int64_t job = site_job(site, "{\"command\": [\"true\", \"{index}\"], \"count\": 1000000}");
+    print_message("submitted in %lld us\n", (long long)(clock_steady_us() - begin_us));
+    struct reply reply = site_show(site, job, 0);
+    assert_int_equal(number_of(json_object_get(reply.document, "tasks"), "waiting"), 1000000);
+    reply_done(&reply);
+}
+
+static void what_a_worker_reported_is_not_run_again_after_a_restart(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"true\"], \"count\": 3}");
+    struct reply reply = site_poll(site, worker, "{}");
+    const json_t *lease = json_array_get(json_object_get(reply.document, "leases"), 0);
+    long long number = json_integer_value(json_array_get(lease, 0));
+    AUTO_FREE char *body =
+        memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}", number,
+                      (long long)job);
+    reply_done(&reply);
+    reply = site_poll(site, worker, body);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    site_restart(site);
+    assert_job(site, job, "running", 1);
+    reply = site_poll(site, worker, "{}");
+    assert_int_equal(reply.status, NOT_FOUND);
+    worker = site_worker(site, "desk", 1);
+    assert_int_equal(site_run_all(site, worker), 2);
+    assert_job(site, job, "succeeded", 3);
+}
+
+static void a_lease_that_outlived_the_site_goes_on(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"true\"]}");
+    struct reply reply = site_poll(site, worker, "{}");
+    const json_t *lease = json_array_get(json_object_get(reply.document, "leases"), 0);
+    long long number = json_integer_value(json_array_get(lease, 0));
+    reply_done(&reply);
+    site_restart(site);
+    worker = site_worker(site, "desk", 1);
+    AUTO_FREE char *held = memory_format("{\"leases\":[[%lld,%lld,0,1]]}", number, (long long)job);
+    reply = site_poll(site, worker, held);
+    assert_int_equal(json_array_size(json_object_get(reply.document, "leases")), 0);
+    assert_int_equal(json_array_size(json_object_get(reply.document, "cancel")), 0);
+    reply_done(&reply);
+    AUTO_FREE char *result =
+        memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}", number,
+                      (long long)job);
+    reply = site_poll(site, worker, result);
+    reply_done(&reply);
+    assert_job(site, job, "succeeded", 1);
+}
+
+static void a_failed_task_is_tried_again_and_then_by_hand(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"false\"], \"retries\": 1}");
+    site->exit_code = 3;
+    assert_int_equal(site_run_all(site, worker), 2);
+    struct reply shown = site_show(site, job, 0);
+    assert_string_equal(json_string_value(json_object_get(shown.document, "state")), "failed");
+    assert_int_equal(number_of(shown.document, "exit_code"), 3);
+    assert_string_equal(json_string_value(json_object_get(shown.document, "message")),
+                        "exit status 3");
+    reply_done(&shown);
+    struct reply retried = site_retry(site, job);
+    assert_int_equal(retried.status, OK);
+    reply_done(&retried);
+    site->exit_code = 0;
+    assert_int_equal(site_run_all(site, worker), 1);
+    assert_job(site, job, "succeeded", 1);
+    AUTO_BUFFER struct buffer record = {0};
+    assert_int_equal(queue_show_task(site->queue, job, 0, &record, NULL), OK);
+    AUTO_JSON json_t *task = NULL;
+    assert_int_equal(json_parse(buffer_text(&record), &task, NULL), OK);
+    assert_int_equal(number_of(task, "attempts"), 3);
+    assert_int_equal(json_array_size(json_object_get(task, "failed_attempts")), 2);
+}
+
+static void a_cancelled_job_cancels_those_behind_it(void **state)
+{
+    struct site *site = *state;
+    int64_t first = site_job(site, "{\"command\": [\"true\"]}");
+    AUTO_FREE char *second_text =
+        memory_format("{\"command\": [\"true\"], \"after\": [%lld]}", (long long)first);
+    int64_t second = site_job(site, second_text);
+    AUTO_FREE char *third_text =
+        memory_format("{\"command\": [\"true\"], \"after\": [%lld]}", (long long)second);
+    int64_t third = site_job(site, third_text);
+    AUTO_FREE char *why = site_why(site, second);
+    assert_non_null(strstr(why, "which is waiting"));
+    struct reply reply = site_cancel(site, first);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    assert_job(site, third, "cancelled", 0);
+    reply = site_show(site, third, 0);
+    assert_non_null(
+        strstr(json_string_value(json_object_get(reply.document, "message")), "was cancelled"));
+    reply_done(&reply);
+}
+
+static void a_job_runs_after_the_one_that_it_follows(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t first = site_job(site, "{\"command\": [\"true\"]}");
+    AUTO_FREE char *text =
+        memory_format("{\"command\": [\"true\"], \"after\": [%lld]}", (long long)first);
+    int64_t second = site_job(site, text);
+    assert_int_equal(site_run_all(site, worker), 2);
+    assert_job(site, second, "succeeded", 1);
+}
+
+static void what_was_computed_before_is_answered_from_the_cache(void **state)
+{
+    struct site *site = *state;
+    struct text program = TEXT("#!/bin/sh\n");
+    AUTO_FREE char *path = memory_format("%s/program", site->folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(program.bytes, 1, program.length, file), program.length);
+    assert_int_equal(fclose(file), 0);
+    char digest[DIGEST_TEXT_SIZE];
+    struct digest bytes = digest_of(program.bytes, program.length);
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t first = site_job(site, "{\"command\": [\"p\", \"{index}\"], \"count\": 3}");
+    site->setups =
+        memory_format("{\"job\":%lld,\"executable\":\"%s\",\"executable_digest\":\"%s\"}",
+                      (long long)first, path, digest_to_text(&bytes, digest));
+    assert_int_equal(site_run_all(site, worker), 3);
+    assert_job(site, first, "succeeded", 3);
+    int64_t again = site_job(site, "{\"command\": [\"p\", \"{index}\"], \"count\": 5}");
+    struct reply reply = site_show(site, again, 0);
+    assert_int_equal(number_of(json_object_get(reply.document, "tasks"), "cached"), 3);
+    reply_done(&reply);
+    int64_t fresh =
+        site_job(site, "{\"command\": [\"p\", \"{index}\"], \"count\": 3, \"cache\": \"refresh\"}");
+    assert_job(site, fresh, "waiting", 0);
+    // Another program under the same name: no hit.
+    file = fopen(path, "a");
+    assert_non_null(file);
+    assert_true(fputs("exit 1\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    int64_t changed = site_job(site, "{\"command\": [\"p\", \"{index}\"], \"count\": 3}");
+    assert_job(site, changed, "waiting", 0);
+}
+
+static void streamed_answers_come_in_order(void **state)
+{
+    struct site *site = *state;
+    struct digest digest;
+    char text[DIGEST_TEXT_SIZE];
+    assert_int_equal(blob_put(site->blobs, TEXT("a\nb\nc\n"), &digest, NULL), OK);
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"cat\"], \"mode\": \"stream\", \"count\": 4}");
+    struct reply reply = site_poll(site, worker, "{}");
+    const json_t *lease = json_array_get(json_object_get(reply.document, "leases"), 0);
+    AUTO_FREE char *body = memory_format(
+        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[3,0,1]],\"stream\":{\"from\":0,"
+        "\"to\":3,\"answers\":\"%s\",\"answers_size\":6}}]}",
+        (long long)json_integer_value(json_array_get(lease, 0)), (long long)job,
+        digest_to_text(&digest, text));
+    reply_done(&reply);
+    reply = site_poll(site, worker, body);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    assert_job(site, job, "failed", 3);
+    AUTO_BUFFER struct buffer answers = {0};
+    int64_t next = 0;
+    bool is_complete = false;
+    assert_int_equal(queue_read_answers(site->queue, job, 1, &answers, &next, &is_complete, NULL),
+                     OK);
+    assert_string_equal(answers.bytes, "b\nc\nnull\n");
+    assert_true(is_complete);
+    assert_int_equal(next, 4);
+}
+
+static void a_result_that_names_an_unknown_blob_is_refused(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    AUTO_FREE char *body = memory_format(
+        "{\"results\":[{\"lease\":1,\"job\":1,\"tasks\":[[0,0,0,0,0,0,0,{\"blob\":\"sha256:%064d\","
+        "\"size\":20000}]]}]}",
+        0);
+    struct reply reply = site_poll(site, worker, body);
+    assert_int_equal(reply.status, CONFLICT);
+}
+
+static void events_tell_of_all_tasks_and_then_of_the_end(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"true\"], \"count\": 600}");
+    assert_int_equal(site_run_all(site, worker), 600);
+    struct queue_position at = {.version = -1};
+    struct queue_events found = {.is_more = true};
+    AUTO_BUFFER struct buffer all = {0};
+    while (found.is_more) {
+        assert_int_equal(queue_read_events(site->queue, job, true, &at, &all, &found, NULL), OK);
+    }
+    assert_true(found.is_ended);
+    assert_int_equal(at.seq, 600);
+    int tasks = 0;
+    for (const char *each = all.bytes; (each = strstr(each, "event: task")) != NULL; each++) {
+        tasks++;
+    }
+    assert_int_equal(tasks, 600);
+    assert_non_null(strstr(all.bytes, "\"stdout\":\"ok\""));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_job_is_leased_reported_and_done),
+        TEST(a_waiting_poll_hears_of_a_new_job_at_once),
+        TEST(the_same_key_gives_the_first_job_again),
+        TEST(a_million_tasks_are_submitted_at_once),
+        TEST(what_a_worker_reported_is_not_run_again_after_a_restart),
+        TEST(a_lease_that_outlived_the_site_goes_on),
+        TEST(a_failed_task_is_tried_again_and_then_by_hand),
+        TEST(a_cancelled_job_cancels_those_behind_it),
+        TEST(a_job_runs_after_the_one_that_it_follows),
+        TEST(what_was_computed_before_is_answered_from_the_cache),
+        TEST(streamed_answers_come_in_order),
+        TEST(a_result_that_names_an_unknown_blob_is_refused),
+        TEST(events_tell_of_all_tasks_and_then_of_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -14,6 +14,7 @@ enum {
     READS_MAX = 8,            // Blocks read from one connection before others have their turn.
     WAITING_SIZE_MAX = 65536, // Pipelined bytes that are kept while an answer is awaited.
     UNSENT_SIZE_MAX = 65536,  // Of answers, before the next pipelined request is taken.
+    SAID_PATH_MAX = 200,      // Bytes of a path that a refusal repeats.
 };
 
 static void connection_free(struct connection *connection)
@@ -239,11 +240,15 @@ static void fill_request(struct connection *connection)
 // Finds who serves the request. False: nobody, and it is answered.
 static bool find_route(struct connection *connection)
 {
-    static const struct refusal NO_PATH = {404, "nothing is served at this address",
-                                           "see the API's description for the addresses"};
-    static const struct refusal NO_METHOD = {405, "this address does not serve this method",
-                                             "use one of the methods in the Allow field"};
     struct http_exchange *exchange = connection->exchange;
+    struct text path = text_slice(exchange->head.path, 0, SAID_PATH_MAX);
+    struct refusal no_path = {
+        404, arena_format(&exchange->arena, "nothing is served at %.*s", TEXT_ARGS(path)),
+        "see the API's description for the addresses"};
+    struct refusal no_method = {405,
+                                arena_format(&exchange->arena, "%.*s does not serve %.*s",
+                                             TEXT_ARGS(path), TEXT_ARGS(exchange->head.method)),
+                                "use one of the methods in the Allow field"};
     const char *allowed = NULL;
     switch (router_find(connection->loop->server->router, exchange->head.method,
                         exchange->head.path, &exchange->arena, &connection->route,
@@ -252,10 +257,10 @@ static bool find_route(struct connection *connection)
         exchange->request.route = connection->route;
         return true;
     case ROUTER_NO_PATH:
-        http_connection_refuse(connection, &NO_PATH, NULL);
+        http_connection_refuse(connection, &no_path, NULL);
         break;
     case ROUTER_NO_METHOD:
-        http_connection_refuse(connection, &NO_METHOD, allowed);
+        http_connection_refuse(connection, &no_method, allowed);
         break;
     }
     return false;

@@ -4,6 +4,7 @@
 #include "api/answer.h"
 #include "base/calendar.h"
 #include "catalog/catalog.h"
+#include "identity/audit.h"
 #include "os/clock.h"
 
 enum { RESOLUTION_TTL_SECONDS = 300 };
@@ -96,6 +97,35 @@ static json_t *json_of_dataset(const struct dataset *dataset, struct arena *aren
     return item;
 }
 
+// The entry of the audit log that goes with a change.
+struct change {
+    const struct api_call *call;
+    const char *object;
+};
+
+static enum status write_audit(struct sql *sql, void *context, struct error *error)
+{
+    const struct change *change = context;
+    struct audit_entry entry = {
+        .principal = change->call->principal.name,
+        .action = text_of(action_name(ACTION_DATA_CHANGE)),
+        .object = text_of(change->object),
+        .reason = TEXT("allowed by its role"),
+    };
+    return audit_append(sql, &entry, clock_real_us(), error);
+}
+
+// `what` is done to the dataset `id`; texts from outside are judged by the catalogue before this is written.
+static struct catalog_witness witness_of(const struct api_call *call, const char *what,
+                                         struct text id)
+{
+    struct arena *arena = call->request->arena;
+    struct change *change = arena_new(arena, sizeof *change);
+    change->call = call;
+    change->object = arena_format(arena, "%s dataset %s", what, arena_copy(arena, id));
+    return (struct catalog_witness){.write = write_audit, .context = change};
+}
+
 static void reply_dataset(struct api_call *call, struct text id, int code)
 {
     struct arena *arena = call->request->arena;
@@ -147,6 +177,7 @@ static enum status register_dataset(struct api_call *call, struct dataset_reques
     request->id = (struct text){arena_copy(arena, id), id.length};
     request->title = title;
     request->owner = call->principal.name;
+    request->witness = witness_of(call, "register", id);
     return catalog_register(call->api->catalog, request, is_new, error);
 }
 
@@ -310,6 +341,8 @@ static enum status verify_dataset(struct api_call *call, struct error *error)
         (void)error_fix(error, "use \"quick\" or \"full\"");
         return INVALID;
     }
+    how.witness = witness_of(call, how.accept_changes ? "verify and accept" : "verify",
+                             call->request->parameters[0]);
     return catalog_verify(call->api->catalog, call->request->parameters[0], how, error);
 }
 
@@ -326,7 +359,9 @@ static void post_verify(struct api_call *call)
 static void delete_dataset(struct api_call *call)
 {
     struct error error = {0};
-    enum status status = catalog_remove(call->api->catalog, call->request->parameters[0], &error);
+    struct text id = call->request->parameters[0];
+    enum status status =
+        catalog_remove(call->api->catalog, id, witness_of(call, "remove", id), &error);
     if (answer_failure(call, status, &error)) {
         return;
     }

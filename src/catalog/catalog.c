@@ -202,16 +202,18 @@ enum status catalog_list(struct catalog *catalog, struct text prefix, struct tex
 struct verification {
     int64_t number;
     const char *work;
+    struct catalog_witness witness;
     int64_t changed;
 };
 
 static enum status write_verification(struct sql *sql, void *context, struct error *error)
 {
     struct verification *verification = context;
-    return sql_run(sql, SQL_DATASET_BEGIN,
-                   SQL_VALUES(sql_text(TEXT("verifying")), sql_text(text_of(verification->work)),
-                              sql_int64(verification->number)),
-                   &verification->changed, error);
+    TRY(sql_run(sql, SQL_DATASET_BEGIN,
+                SQL_VALUES(sql_text(TEXT("verifying")), sql_text(text_of(verification->work)),
+                           sql_int64(verification->number)),
+                &verification->changed, error));
+    return verification->changed > 0 ? witness_write(&verification->witness, sql, error) : OK;
 }
 
 enum status catalog_verify(struct catalog *catalog, struct text id, struct catalog_verify how,
@@ -228,6 +230,7 @@ enum status catalog_verify(struct catalog *catalog, struct text id, struct catal
     struct verification verification = {
         .number = dataset.number,
         .work = survey_work_name(false, how.is_full, how.accept_changes),
+        .witness = how.witness,
     };
     if (dataset.state == DATASET_AVAILABLE || dataset.state == DATASET_CHANGED) {
         TRY(store_write_wait(catalog->options.store, write_verification, &verification, error));
@@ -241,9 +244,15 @@ enum status catalog_verify(struct catalog *catalog, struct text id, struct catal
     return OK;
 }
 
+struct removal {
+    struct dataset dataset;
+    struct catalog_witness witness;
+};
+
 static enum status write_removal(struct sql *sql, void *context, struct error *error)
 {
-    const struct dataset *dataset = context;
+    const struct removal *removal = context;
+    const struct dataset *dataset = &removal->dataset;
     struct sql_value number = sql_int64(dataset->number);
     int64_t changed = 0;
     TRY(sql_run(sql, SQL_DATASET_DELETE, SQL_VALUES(number), &changed, error));
@@ -252,20 +261,22 @@ static enum status write_removal(struct sql *sql, void *context, struct error *e
     }
     TRY(sql_run(sql, SQL_ALIAS_DELETE, SQL_VALUES(number), NULL, error));
     TRY(sql_run(sql, SQL_ROOT_DELETE, SQL_VALUES(number), NULL, error));
-    return sql_run(sql, SQL_REMOVED_ADD, SQL_VALUES(number), NULL, error);
+    TRY(sql_run(sql, SQL_REMOVED_ADD, SQL_VALUES(number), NULL, error));
+    return witness_write(&removal->witness, sql, error);
 }
 
-enum status catalog_remove(struct catalog *catalog, struct text id, struct error *error)
+enum status catalog_remove(struct catalog *catalog, struct text id, struct catalog_witness witness,
+                           struct error *error)
 {
     AUTO_ARENA struct arena arena = {0};
-    struct dataset dataset;
-    TRY(catalog_find(catalog, id, &arena, &dataset, error));
+    struct removal removal = {.witness = witness};
+    TRY(catalog_find(catalog, id, &arena, &removal.dataset, error));
     if (catalog->options.check_unused) {
-        TRY(catalog->options.check_unused(catalog->options.context, dataset.id, error));
+        TRY(catalog->options.check_unused(catalog->options.context, removal.dataset.id, error));
     }
-    TRY(store_write_wait(catalog->options.store, write_removal, &dataset, error));
+    TRY(store_write_wait(catalog->options.store, write_removal, &removal, error));
     (void)pthread_mutex_lock(&catalog->mutex);
-    if (catalog->running == dataset.number) {
+    if (catalog->running == removal.dataset.number) {
         atomic_store(&catalog->meter.is_stopped, true);
     }
     (void)pthread_mutex_unlock(&catalog->mutex);

@@ -17,9 +17,9 @@
 #include "base/arena.h"
 #include "catalog/identifier.h"
 #include "crypto/digest.h"
+#include "store/store.h"
 
 struct catalog;
-struct store;
 
 enum {
     CATALOG_ROOTS_MAX = 1000,
@@ -92,6 +92,13 @@ struct dataset {
     struct dataset_progress progress;
 };
 
+// What is written together with a change of a dataset, so that neither is there without the other: an entry of the audit log. Its
+// failure is that of the change. NULL as `write`: nothing.
+struct catalog_witness {
+    store_write_fn *write;
+    void *context;
+};
+
 struct dataset_request {
     struct text id;
     const struct text *paths; // Files and folders.
@@ -100,6 +107,7 @@ struct dataset_request {
     size_t alias_count;
     struct text title;
     struct text owner;
+    struct catalog_witness witness;
 };
 
 // Registers, or resumes. *is_new says whether the dataset was not known. INVALID for a bad identifier, a path that is not
@@ -124,12 +132,14 @@ enum status catalog_list(struct catalog *catalog, struct text prefix, struct tex
 struct catalog_verify {
     bool is_full;
     bool accept_changes;
+    struct catalog_witness witness;
 };
 enum status catalog_verify(struct catalog *catalog, struct text id, struct catalog_verify how,
                            struct error *error);
 
 // Forgets the registration; the files stay.
-enum status catalog_remove(struct catalog *catalog, struct text id, struct error *error);
+enum status catalog_remove(struct catalog *catalog, struct text id, struct catalog_witness witness,
+                           struct error *error);
 
 enum dataset_file_state {
     DATASET_FILE_NEW, // Found, without a checksum yet; after a verification: it was not registered.

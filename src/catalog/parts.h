@@ -21,4 +21,10 @@ struct catalog {
     bool is_stopping;
 };
 
+static inline enum status witness_write(const struct catalog_witness *witness, struct sql *sql,
+                                        struct error *error)
+{
+    return witness->write ? witness->write(sql, witness->context, error) : OK;
+}
+
 #endif

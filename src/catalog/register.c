@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "catalog/catalog_sql.h"
+#include "catalog/parts.h"
 #include "catalog/path.h"
 #include "catalog/rows.h"
 #include "os/file.h"
@@ -103,6 +104,7 @@ static enum status find_names(const struct dataset_request *request, struct aren
     }
     out->title = request->title;
     out->owner = request->owner;
+    out->witness = request->witness;
     return OK;
 }
 
@@ -215,9 +217,9 @@ enum status registration_write(struct sql *sql, void *context, struct error *err
     AUTO_ARENA struct arena arena = {0};
     struct dataset known;
     enum status status = rows_find_dataset(sql, identifier_text(&from->id), &arena, &known, error);
-    if (status == NOT_FOUND) {
-        return add_dataset(sql, from, error);
+    if (status != OK && status != NOT_FOUND) {
+        return status;
     }
-    TRY(status);
-    return resume_dataset(sql, from, &known, error);
+    TRY(status == OK ? resume_dataset(sql, from, &known, error) : add_dataset(sql, from, error));
+    return witness_write(&from->witness, sql, error);
 }

@@ -14,6 +14,7 @@ struct registration {
     size_t root_count;
     struct text title;
     struct text owner;
+    struct catalog_witness witness;
     int64_t now_us;
     bool is_new;     // Told by registration_write:
     bool is_ordered; // A survey is to be made.

@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+static const struct catalog_witness NO_WITNESS = {0};
+
 static void assert_says(const struct error *error, enum status status, const char *part)
 {
     assert_int_equal(error->status, status);
@@ -241,8 +243,8 @@ static void a_removed_dataset_frees_its_names_and_its_files_are_not_mixed_up(voi
     put_folder(&site, "y");
     assert_int_equal(add(&site, "s:x", site.data, NULL), OK);
     struct dataset first = settled(&site, "s:x", &arena);
-    assert_int_equal(catalog_remove(site.catalog, TEXT("s:x"), NULL), OK);
-    assert_int_equal(catalog_remove(site.catalog, TEXT("s:x"), NULL), NOT_FOUND);
+    assert_int_equal(catalog_remove(site.catalog, TEXT("s:x"), NO_WITNESS, NULL), OK);
+    assert_int_equal(catalog_remove(site.catalog, TEXT("s:x"), NO_WITNESS, NULL), NOT_FOUND);
     assert_int_equal(access(data_path(&site, "a"), F_OK), 0);
     put(&site, "y/b", "two");
     assert_int_equal(add(&site, "s:x", data_path(&site, "y"), NULL), OK);
@@ -250,6 +252,36 @@ static void a_removed_dataset_frees_its_names_and_its_files_are_not_mixed_up(voi
     assert_true(second.number > first.number);
     assert_int_equal(second.file_count, 1);
     assert_string_equal(file_of(&site, &second, "b", &arena).path, "b");
+}
+
+static enum status refuse_to_witness(struct sql *sql, void *context, struct error *error)
+{
+    (void)sql;
+    (void)context;
+    return error_set(error, QUOTA, "the audit log is full");
+}
+
+static void a_change_that_cannot_be_witnessed_does_not_happen(void **state)
+{
+    (void)state;
+    AUTO_ARENA struct arena arena = {0};
+    AUTO_SITE struct site site;
+    site_new(&site);
+    struct error error = {0};
+    struct catalog_witness refusal = {.write = refuse_to_witness};
+    struct text paths[] = {text_of(site.data)};
+    struct dataset_request request = {
+        .id = TEXT("s:x"), .paths = paths, .path_count = 1, .witness = refusal};
+    bool is_new = false;
+    struct dataset dataset;
+    assert_int_equal(catalog_register(site.catalog, &request, &is_new, &error), QUOTA);
+    assert_int_equal(catalog_find(site.catalog, TEXT("s:x"), &arena, &dataset, NULL), NOT_FOUND);
+    assert_int_equal(add(&site, "s:x", site.data, NULL), OK);
+    (void)settled(&site, "s:x", &arena);
+    struct catalog_verify how = {.witness = refusal};
+    assert_int_equal(catalog_verify(site.catalog, TEXT("s:x"), how, &error), QUOTA);
+    assert_int_equal(catalog_remove(site.catalog, TEXT("s:x"), refusal, &error), QUOTA);
+    assert_int_equal(settled(&site, "s:x", &arena).state, DATASET_AVAILABLE);
 }
 
 static enum status refuse_removal(void *context, const char *id, struct error *error)
@@ -270,7 +302,7 @@ static void a_dataset_in_use_is_not_removed(void **state)
     assert_int_equal(add(&site, "s:x", site.data, NULL), OK);
     (void)settled(&site, "s:x", &arena);
     struct error error = {0};
-    assert_int_equal(catalog_remove(site.catalog, TEXT("s:x"), &error), CONFLICT);
+    assert_int_equal(catalog_remove(site.catalog, TEXT("s:x"), NO_WITNESS, &error), CONFLICT);
     assert_string_equal(error.detail, "job 7 uses s:x");
 }
 
@@ -507,7 +539,7 @@ static void a_survey_under_way_ends_when_its_dataset_is_removed(void **state)
         if (round % 2 == 1) {
             (void)has_moved_on(&site, "s:n", &arena, &dataset);
         }
-        assert_int_equal(catalog_remove(site.catalog, TEXT("s:n"), NULL), OK);
+        assert_int_equal(catalog_remove(site.catalog, TEXT("s:n"), NO_WITNESS, NULL), OK);
     }
     assert_int_equal(add(&site, "s:n", site.data, NULL), OK);
     assert_int_equal(settled(&site, "s:n", &arena).file_count, 3000);
@@ -576,6 +608,7 @@ int main(void)
         cmocka_unit_test(bad_paths_are_refused_at_once),
         cmocka_unit_test(names_belong_to_one_dataset_only),
         cmocka_unit_test(a_removed_dataset_frees_its_names_and_its_files_are_not_mixed_up),
+        cmocka_unit_test(a_change_that_cannot_be_witnessed_does_not_happen),
         cmocka_unit_test(a_dataset_in_use_is_not_removed),
         cmocka_unit_test(verifying_tells_changed_missing_and_new_files_apart),
         cmocka_unit_test(only_a_full_verification_sees_a_change_that_hides_its_time),

@@ -21,15 +21,15 @@ enum event_kind {
 struct event {
     int64_t time_us;
     int64_t sequence;
-    int64_t run;   // Of the lease that an EVENT_CHUNK is about.
-    int64_t epoch; // Of the worker, when the event was made: events of an earlier life are void.
+    int64_t run;    // Of the lease that an EVENT_CHUNK is about.
+    uint32_t epoch; // Of the worker, when the event was made: events of an earlier life are void.
     uint32_t subject;
     enum event_kind kind;
 };
 
 // Embedded: {0} is empty.
 struct event_queue {
-    struct event *items; // A binary heap.
+    struct event *items; // A heap.
     size_t count;
     size_t capacity;
     int64_t sequence;

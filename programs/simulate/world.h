@@ -49,7 +49,7 @@ enum sim_state { SIM_UP, SIM_SILENT, SIM_DOWN };
 
 struct sim_worker {
     int64_t id; // Of its present registration; 0: it has none.
-    int64_t epoch;
+    uint32_t epoch;
     enum sim_state state;
     bool is_forgotten; // The site has given up this registration.
     struct resources capacity;

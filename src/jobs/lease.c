@@ -97,22 +97,30 @@ int64_t lease_left_us(const struct lease_state *lease, int64_t now_us)
     return left_us > 0 ? (int64_t)fmin(left_us, 1e18) : 0;
 }
 
-bool lease_is_nearly_done(const struct scheduler *scheduler, const struct lease_state *lease,
-                          int64_t now_us)
+// Notes when a lease that is not nearly done will be.
+static void note_due(const struct scheduler *scheduler, const struct lease_state *lease,
+                     int64_t now_us)
 {
     int64_t left_us = lease_left_us(lease, now_us);
-    return left_us >= 0 && left_us < scheduler->options.ahead_us;
+    int64_t due_us = now_us + left_us - scheduler->options.ahead_us + 1;
+    if (left_us >= scheduler->options.ahead_us && due_us < lease->worker->due_us) {
+        lease->worker->due_us = due_us;
+    }
 }
 
 // What the worker's leases that are not nearly done leave of its capacity.
-static struct resources room_of(const struct scheduler *scheduler,
-                                const struct worker_state *worker, int64_t now_us)
+static struct resources room_of(const struct scheduler *scheduler, struct worker_state *worker,
+                                int64_t now_us)
 {
     struct resources held = resources_sum(&worker->started.need, &worker->waiting.need);
     struct resources room = resources_rest(&worker->capacity, &held);
+    worker->due_us = INT64_MAX;
     for (const struct lease_state *lease = worker->started.first; lease; lease = lease->next) {
-        if (lease_is_nearly_done(scheduler, lease, now_us)) {
+        int64_t left_us = lease_left_us(lease, now_us);
+        if (left_us >= 0 && left_us < scheduler->options.ahead_us) {
             room = resources_sum(&room, &lease->job->plan.need);
+        } else {
+            note_due(scheduler, lease, now_us);
         }
     }
     return room;
@@ -223,7 +231,7 @@ static struct job_state *choose(const struct scheduler *scheduler,
     return NULL;
 }
 
-static void end_reservation(struct scheduler *scheduler, struct worker_state *worker)
+void worker_end_reservation(struct scheduler *scheduler, struct worker_state *worker)
 {
     struct job_state *job = map_find_int64(scheduler->jobs, worker->reserved_for);
     if (job && job->reserved == worker->id) {
@@ -263,7 +271,7 @@ static struct job_state *next_job(struct scheduler *scheduler, struct worker_sta
         if (job && job->node.is_in && resources_fit(&job->plan.need, &worker->capacity)) {
             return resources_fit(&job->plan.need, room) ? job : NULL;
         }
-        end_reservation(scheduler, worker);
+        worker_end_reservation(scheduler, worker);
     }
     struct job_state *job = choose(scheduler, worker, room, now_us);
     return job && !reserves(scheduler, worker, job, now_us) ? job : NULL;
@@ -278,9 +286,10 @@ static void grant(struct scheduler *scheduler, struct worker_state *worker, stru
     job_refresh(scheduler, job);
     start_if_it_fits(scheduler,
                      lease); // Those that wait did not fit before, so it is the only one that may.
+    note_due(scheduler, lease, scheduler->now_us);
     job->passed_over_us = 0;
     if (worker->reserved_for == job->plan.id) {
-        end_reservation(scheduler, worker);
+        worker_end_reservation(scheduler, worker);
     }
     if (job->plan.inputs != 0 && !has_inputs(worker, job->plan.inputs)) {
         worker->inputs[worker->inputs_at++ % INPUTS_REMEMBERED] = job->plan.inputs;
@@ -317,12 +326,8 @@ int64_t scheduler_lease_again_us(const struct scheduler *scheduler, int64_t work
     if (!worker || worker->is_draining || !scheduler->groups_ready.root) {
         return again_us;
     }
-    for (const struct lease_state *lease = worker->started.first; lease; lease = lease->next) {
-        int64_t left_us = lease_left_us(lease, now_us);
-        int64_t due_us = now_us + left_us - scheduler->options.ahead_us + 1;
-        if (left_us >= scheduler->options.ahead_us && due_us < again_us) {
-            again_us = due_us;
-        }
+    if (worker->due_us > now_us) {
+        again_us = worker->due_us;
     }
     for (size_t i = 0; i < AVOIDED_REMEMBERED; i++) {
         int64_t until_us = worker->avoided[i].until_us;

@@ -195,6 +195,7 @@ void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_dra
     struct worker_state *worker = map_find_int64(scheduler->workers, id);
     if (worker && worker->is_draining != is_draining) {
         worker->is_draining = is_draining;
+        worker_end_reservation(scheduler, worker);
         load_add(&scheduler->total, &worker->capacity, is_draining ? -1 : 1);
         scheduler_follow_total(scheduler);
     }
@@ -224,10 +225,6 @@ void scheduler_remove_worker(struct scheduler *scheduler, int64_t id, bool is_lo
         task_list_append(failed, given_up.items[i]);
     }
     task_list_done(&given_up);
-    struct job_state *waiter = map_find_int64(scheduler->jobs, worker->reserved_for);
-    if (waiter) {
-        waiter->reserved = 0;
-    }
     unlink_heard(scheduler, worker);
     (void)map_set_int64(scheduler->workers, id, NULL);
     free(worker);

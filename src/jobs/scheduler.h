@@ -57,7 +57,8 @@ void scheduler_add_worker(struct scheduler *scheduler, int64_t id, const struct 
 // A draining worker gets no new leases.
 void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining);
 // The worker is gone: its leases end, unfinished tasks go back; the task at each lease's front counts as lost once more (when
-// `is_lost`; not when it left in order). Tasks that were lost too often fail: they are appended to *failed (job, index pairs).
+// `is_lost`; not when it left in order). Tasks that were lost too often fail: they are appended to *failed (may be NULL
+// when not is_lost).
 struct task_id {
     int64_t job;
     int64_t index;
@@ -90,7 +91,7 @@ size_t scheduler_lease(struct scheduler *scheduler, int64_t worker, int64_t now_
                        struct lease *out, size_t max);
 
 // When asking again for leases of this worker may succeed although nothing else happens (a lease will be nearly done); INT64_MAX:
-// only after an event (a result, a new job). For the timer of a waiting poll.
+// only after an event (a result, a new job). As estimated by its last scheduler_lease; for the timer of a waiting poll.
 int64_t scheduler_lease_again_us(const struct scheduler *scheduler, int64_t worker, int64_t now_us);
 
 // Is the lease in the books still? Fills *out then. A lease that a worker holds and that is not (its job was removed, its tasks were

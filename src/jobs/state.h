@@ -93,6 +93,7 @@ struct worker_state {
     struct worker_state *heard_before; // In the order of heard_us.
     struct worker_state *heard_after;
     int64_t heard_us;
+    int64_t due_us; // When the first of its leases will be nearly done, as seen when it last asked.
     int64_t reserved_for; // The only job that it gets; 0: any.
     bool is_draining;
     bool
@@ -152,6 +153,8 @@ struct lease_state *lease_open(struct scheduler *scheduler, struct job_state *jo
                                struct worker_state *worker);
 // Ends a lease without pieces; frees it. Does not start what waits at the worker.
 void lease_close(struct scheduler *scheduler, struct lease_state *lease);
+// The worker is no longer emptied for a job.
+void worker_end_reservation(struct scheduler *scheduler, struct worker_state *worker);
 // Starts the leases for which the worker has room, in order.
 void worker_start_waiting(struct scheduler *scheduler, struct worker_state *worker);
 // Does the worker hold no lease?
@@ -161,8 +164,6 @@ static inline bool worker_is_idle(const struct worker_state *worker)
 }
 // The lease's time left by the job's mean; -1 when unknown or not started.
 int64_t lease_left_us(const struct lease_state *lease, int64_t now_us);
-bool lease_is_nearly_done(const struct scheduler *scheduler, const struct lease_state *lease,
-                          int64_t now_us);
 // How many tasks like this could run at once on all workers; at least 1.
 double scheduler_slots(const struct scheduler *scheduler, const struct resources *need);
 bool worker_avoids(const struct scheduler *scheduler, const struct worker_state *worker,

@@ -196,6 +196,32 @@ static void a_big_job_is_not_kept_out_by_small_ones(void **state)
     site_stop(&site);
 }
 
+static void a_worker_that_is_emptied_for_a_job_and_drains_makes_way_for_another(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan big = plan_of(1, 1, 1);
+    big.need.cpu_millis = 2000;
+    site_add_worker(&site, 1, 2);
+    site_add(&site, plan_of(2, 1, 1000));
+    assert_int_equal(site_lease(&site, 1), 2);
+    struct lease first = site.leases[0];
+    site_add(&site, big);
+    for (int i = 0; i < 20 && site.count > 0; i++) { // Until nothing small is given any more.
+        site.now_us += SECOND;
+        (void)site_finish_all(&site, &first, 400 * SECOND);
+        if (site_lease(&site, 1) > 0) {
+            first = site.leases[0];
+        }
+    }
+    assert_int_equal(site.count, 0);
+    scheduler_drain_worker(site.scheduler, 1, true);
+    site_add_worker(&site, 2, 2);
+    assert_int_equal(site_lease(&site, 2), 1);
+    assert_int_equal(site.leases[0].job, 1);
+    site_stop(&site);
+}
+
 static void a_failed_task_runs_again_as_often_as_it_may(void **state)
 {
     (void)state;
@@ -300,7 +326,7 @@ static void only_who_is_silent_for_the_whole_time_out_expires(void **state)
     scheduler_touch_worker(site.scheduler, 1, site.now_us);
     site.now_us += 15 * SECOND;
     assert_int_equal(scheduler_expired_worker(site.scheduler, site.now_us), 2);
-    scheduler_remove_worker(site.scheduler, 2, true, site.now_us, NULL);
+    scheduler_remove_worker(site.scheduler, 2, false, site.now_us, NULL);
     assert_int_equal(scheduler_expired_worker(site.scheduler, site.now_us), 0);
     site_stop(&site);
 }
@@ -308,13 +334,15 @@ static void only_who_is_silent_for_the_whole_time_out_expires(void **state)
 static void late_results_are_used_once(void **state)
 {
     (void)state;
+    struct task_list failed = {0};
     struct site site = site_start();
     site_add(&site, plan_of(1, 1, 1));
     site_add_worker(&site, 1, 1);
     site_add_worker(&site, 2, 1);
     assert_int_equal(site_lease(&site, 1), 1);
     struct lease lost = site.leases[0];
-    scheduler_remove_worker(site.scheduler, 1, true, site.now_us, NULL);
+    scheduler_remove_worker(site.scheduler, 1, true, site.now_us, &failed);
+    assert_int_equal(failed.count, 0);
     assert_int_equal(site_lease(&site, 2), 1);
     struct lease second = site.leases[0];
     struct lease found;
@@ -494,6 +522,7 @@ int main(void)
         cmocka_unit_test(priority_comes_before_age_and_age_before_the_rest),
         cmocka_unit_test(workers_prefer_jobs_whose_inputs_they_have),
         cmocka_unit_test(a_big_job_is_not_kept_out_by_small_ones),
+        cmocka_unit_test(a_worker_that_is_emptied_for_a_job_and_drains_makes_way_for_another),
         cmocka_unit_test(a_failed_task_runs_again_as_often_as_it_may),
         cmocka_unit_test(a_broken_input_is_final_at_once),
         cmocka_unit_test(a_workers_fault_sends_the_task_elsewhere),

@@ -104,6 +104,8 @@ void api_reply_json(struct api_call *call, int code, struct text body);
 void api_reply_error(struct api_call *call, const struct error *error);
 // A JSON value, which is released.
 void api_reply_value(struct api_call *call, int code, json_t *value);
+// 204: it is done, and there is nothing to say.
+void api_reply_nothing(struct api_call *call);
 // Bytes, with `fields` beside Content-Type.
 void api_reply_bytes(struct api_call *call, const char *content_type, struct text bytes,
                      const struct http_field *fields, size_t field_count);

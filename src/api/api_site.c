@@ -59,7 +59,7 @@ static void get_whoami(struct api_call *call)
     json_t *answer = json_object();
     (void)json_object_set_new(answer, "principal", json_from_text(call->principal.name));
     (void)json_object_set_new(answer, "role", json_string(role_name(call->principal.role)));
-    (void)json_object_set_new(answer, "token", json_integer(call->token ? call->token->id : 0));
+    (void)json_object_set_new(answer, "token", json_sprintf("%lld", (long long)call->token->id));
     api_reply_value(call, 200, answer);
 }
 

@@ -107,6 +107,9 @@ struct listing {
 static void visit(void *context, const struct token *token)
 {
     struct listing *listing = context;
+    if (token->revoked_us > 0) {
+        return;
+    }
     if ((int64_t)json_array_size(listing->tokens) == listing->limit) {
         listing->is_more = true;
         return;
@@ -163,7 +166,7 @@ static void delete_token(struct api_call *call)
         status = store_write_wait(call->api->store, revoke, &change, &error);
     }
     if (!answer_failure(call, status, &error)) {
-        api_reply_value(call, 200, json_pack("{s:I}", "token_id", (json_int_t)change.id));
+        api_reply_nothing(call);
     }
 }
 

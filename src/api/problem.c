@@ -54,6 +54,12 @@ void api_reply_value(struct api_call *call, int code, json_t *value)
     api_reply_json(call, code, buffer_text(&body));
 }
 
+void api_reply_nothing(struct api_call *call)
+{
+    struct http_response response = {.code = 204};
+    http_reply(call->request->exchange, &response);
+}
+
 void api_reply_bytes(struct api_call *call, const char *content_type, struct text bytes,
                      const struct http_field *fields, size_t field_count)
 {

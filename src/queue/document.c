@@ -75,7 +75,12 @@ static enum status write_setups(struct sql *sql, int64_t job, struct buffer *out
     for (bool is_first = true; sql_next(rows, &status, error); is_first = false) {
         for (int i = 0; i < 5; i++) {
             buffer_printf(out, "%s\"%s\":", i > 0 ? "," : is_first ? "{" : ",{", NAMES[i]);
-            buffer_append_json_string(out, sql_column_text(rows, i));
+            struct text value = sql_column_text(rows, i);
+            if (value.length > 0) {
+                buffer_append_json_string(out, value);
+            } else {
+                buffer_append_string(out, "null");
+            }
         }
         buffer_append_byte(out, '}');
     }
@@ -185,13 +190,13 @@ struct describe {
 static json_t *describe_sandbox(const struct queue *queue)
 {
     size_t at = 0;
-    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+    for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         json_t *sandbox = NULL;
         if (!worker->is_lost && json_parse(text_of(worker->sandbox), &sandbox, NULL) == OK) {
             return sandbox;
         }
     }
-    return json_null();
+    return json_pack("{s:s, s:[], s:[]}", "kind", "unknown", "enforced", "not_enforced");
 }
 
 static enum status describe(struct sql *sql, void *context, struct error *error)

@@ -45,11 +45,10 @@ static struct worker *make_worker(struct queue *queue, const struct worker_hello
     worker->heard_us = clock_real_us();
     worker->lease_first = queue->lease_last;
     worker->sandbox_kind = text_copy(json_text(json_object_get(hello->sandbox, "kind")));
-    if (hello->sandbox) {
-        json_write(hello->sandbox, false, &sandbox);
-    } else {
-        buffer_append_string(&sandbox, "{}");
-    }
+    AUTO_JSON json_t *said = hello->sandbox ? json_copy(hello->sandbox) : json_object();
+    (void)json_object_update_missing_new(
+        said, json_pack("{s:s, s:[], s:[]}", "kind", "unknown", "enforced", "not_enforced"));
+    json_write(said, false, &sandbox);
     worker->sandbox = buffer_take_string(&sandbox);
     return worker;
 }

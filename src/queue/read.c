@@ -109,7 +109,7 @@ static enum status list_tasks(struct sql *sql, int64_t job, const struct queue_p
             break;
         }
         buffer_append_string(out, count > 1 ? "," : "");
-        record_write_summary(&row, out);
+        record_write_summary(job, &row, out);
     }
     end_list(out, count > page->limit, next);
     return status;

@@ -11,6 +11,16 @@ static void append_field(struct buffer *out, const char *name, struct text value
     buffer_append_json_string(out, value);
 }
 
+// Empty is unknown.
+static void append_known(struct buffer *out, const char *name, struct text value)
+{
+    if (value.length > 0) {
+        append_field(out, name, value);
+    } else {
+        buffer_printf(out, ",\"%s\":null", name);
+    }
+}
+
 static void append_exit(const struct task_row *row, struct buffer *out)
 {
     if (row->state <= JOB_RUNNING || row->state == JOB_CANCELLED) {
@@ -21,11 +31,11 @@ static void append_exit(const struct task_row *row, struct buffer *out)
     }
 }
 
-void record_write_summary(const struct task_row *row, struct buffer *out)
+void record_write_summary(int64_t job, const struct task_row *row, struct buffer *out)
 {
     char started[CALENDAR_TEXT_SIZE];
-    buffer_printf(out, "{\"index\":%lld,\"state\":\"%s\"", (long long)row->index,
-                  job_state_name(row->state));
+    buffer_printf(out, "{\"job\":%lld,\"index\":%lld,\"state\":\"%s\"", (long long)job,
+                  (long long)row->index, job_state_name(row->state));
     append_exit(row, out);
     buffer_printf(out, ",\"cached\":%s", row->cached_job > 0 ? "true" : "false");
     append_field(out, "message", row->message);
@@ -125,7 +135,7 @@ static enum status append_setup(struct sql *sql, const struct job_row *job,
     AUTO_ROWS struct sql_rows *setup = NULL;
     enum status status = OK;
     TRY(sql_query(sql, SQL_WORKER_NAME, SQL_VALUES(sql_int64(task->worker)), &names, error));
-    append_field(out, "worker",
+    append_known(out, "worker",
                  sql_next(names, &status, error) ? sql_column_text(names, 0) : TEXT_NONE);
     TRY(status);
     int64_t ran_as = task->cached_job > 0 ? task->cached_job : job->id;
@@ -133,7 +143,7 @@ static enum status append_setup(struct sql *sql, const struct job_row *job,
                   &setup, error));
     bool is_known = sql_next(setup, &status, error);
     for (int i = 0; i < 4; i++) {
-        append_field(out, NAMES[i], is_known ? sql_column_text(setup, i) : TEXT_NONE);
+        append_known(out, NAMES[i], is_known ? sql_column_text(setup, i) : TEXT_NONE);
     }
     return status;
 }
@@ -192,14 +202,15 @@ static void append_inputs(const struct job_row *job, struct text inputs, const s
     buffer_append_text(out, text_slice(inputs, 0, inputs.length ? inputs.length - 1 : 0));
     buffer_append_string(out, inputs.length > 2 && job->has_items ? "," : "");
     if (job->has_items && item->file.length > 0) {
-        buffer_append_string(out, "{\"kind\":\"item\"");
+        buffer_append_string(out, "{\"kind\":\"item\",\"name\":\"item\"");
         append_field(out, "path", item->file);
         buffer_printf(out, ",\"digest\":\"sha256:%.*s\",\"size_bytes\":%lld}",
                       TEXT_ARGS(item->parts.digest), (long long)item->parts.size_bytes);
     } else if (job->has_items) {
         char text[DIGEST_TEXT_SIZE];
         struct digest digest = digest_of(item->line.bytes, item->line.length);
-        buffer_printf(out, "{\"kind\":\"item\",\"digest\":\"%s\",\"size_bytes\":%zu}",
+        buffer_printf(out,
+                      "{\"kind\":\"item\",\"name\":\"item\",\"digest\":\"%s\",\"size_bytes\":%zu}",
                       digest_to_text(&digest, text), item->line.length);
     }
     buffer_append_byte(out, ']');

@@ -4,8 +4,8 @@
 
 #include "queue/state.h"
 
-// `{"index", "state", ...}` of a list.
-void record_write_summary(const struct task_row *row, struct buffer *out);
+// `{"job", "index", "state", ...}` of a list.
+void record_write_summary(int64_t job, const struct task_row *row, struct buffer *out);
 
 // What `event: task` carries.
 void record_write_event(const struct task_row *row, struct buffer *out);

@@ -73,7 +73,7 @@ def test_things_that_are_not_there_are_said_by_name(quiet):
     assert_problem(
         quiet.api("POST", "/v1/jobs", {"command": ["true"], "files": [{"name": "x", "blob": "sha256:" + "1" * 64}]}), 404
     )
-    assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"], "after": [99]}), 404, "99")
+    assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"], "after": [99]}), 400, "99")
 
 
 def test_oversized_bodies_are_refused_without_reading_them(quiet):

@@ -166,11 +166,11 @@ enum status items_read(struct blobs *blobs, const struct digest *items, int64_t 
     struct text line;
     TRY(reader_open(blobs, items, &reader, error));
     enum status status = OK;
-    int64_t at = 0;
-    while (reader_next(&reader, &line, &status, error) && at < index) {
-        at++;
+    bool is_found = false;
+    for (int64_t at = 0; !is_found && reader_next(&reader, &line, &status, error); at++) {
+        is_found = at == index;
     }
-    if (status == OK && at == index) {
+    if (is_found) {
         buffer_append_text(out, line);
     } else if (status == OK) {
         status = error_set(error, NOT_FOUND, "the items have no line %" PRId64, index);

@@ -24,7 +24,7 @@ class Caller:
         self.site = site
         self.called = set()
 
-    def __call__(self, method, path, code, body=None, query="", headers=None, **parameters):
+    def __call__(self, method, path, code, body=None, /, query="", headers=None, **parameters):
         operation = DOCUMENT["paths"][path][method]
         url = path
         for name, value in parameters.items():

@@ -1,0 +1,119 @@
+#include "../cmocka_all.h"
+
+#include "base/memory.h"
+#include "queue/poll_parse.h"
+
+#define DIGEST "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+static void a_full_poll_is_read(void **state)
+{
+    (void)state;
+    struct poll_body *body = NULL;
+    struct text text = TEXT(
+        "{\"wait_seconds\": 2.5, \"leases\": [[5, 17, 3, 10]], \"returned\": [[6, 1, 2]],"
+        "\"setups\": [{\"job\": 17, \"executable\": \"/bin/true\", \"executable_digest\": \"" DIGEST
+        "\"}],"
+        "\"logs\": [[17, 0, \"stderr\", 12, \"b2s=\"]],"
+        "\"results\": [{\"lease\": 5, \"job\": 17, \"tasks\": [[3, 1, 9, 1, 2, 3, 4, \"b2s=\","
+        "{\"blob\": \"" DIGEST "\", \"size\": 99999}, [[\"a/b\", \"" DIGEST
+        "\", 7, 420]], \"detail\"], [4, 0]],"
+        "\"stream\": {\"from\": 5, \"to\": 9, \"answers\": \"" DIGEST
+        "\", \"answers_size\": 8}}]}");
+    assert_int_equal(poll_parse(text, &body, NULL), OK);
+    assert_int_equal(body->wait_us, 2500000);
+    assert_int_equal(body->leases[0].to, 10);
+    assert_int_equal(body->returned[0].lease, 6);
+    assert_true(body->logs[0].is_error_output);
+    assert_true(text_equal(body->logs[0].bytes, TEXT("ok")));
+    const struct poll_task *task = &body->results[0].tasks[0];
+    assert_int_equal(task->outcome, OUTCOME_SIGNAL);
+    assert_int_equal(task->code, 9);
+    assert_true(text_equal(task->output.bytes, TEXT("ok")));
+    assert_true(task->error_output.is_blob);
+    assert_true(text_equal(task->detail, TEXT("detail")));
+    assert_int_equal(body->results[0].tasks[1].index, 4);
+    assert_true(body->results[0].has_chunk);
+    assert_int_equal(body->results[0].chunk.to, 9);
+    assert_int_equal(body->blob_count, 3);
+    poll_free(body);
+}
+
+static void what_is_wrong_is_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        const char *detail; // A part of it.
+    } CASES[] = {
+        {"", "malformed"},
+        {"[]", "object"},
+        {"{\"nonsense\": 1}", "nonsense"},
+        {"{\"wait_seconds\": -1}", "wait_seconds"},
+        {"{\"wait_seconds\": 1e9}", "wait_seconds"},
+        {"{\"leases\": [[1, 2, 3]]}", "lease"},
+        {"{\"leases\": [[1, 2, 3, 2]]}", "to"},
+        {"{\"leases\": [[\"1\", 2, 3, 4]]}", "lease"},
+        {"{\"leases\": 5}", "leases"},
+        {"{\"returned\": [[1, -2, 3]]}", "from"},
+        {"{\"results\": [{\"job\": 1, \"tasks\": []}]}", "lease"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1]]}]}", "array of 2 to 11"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1, 8]]}]}", "outcome 8"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[-1, 0]]}]}", "index"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1, 0, 0, 0, 0, 0, 0, \"!\"]]}]}",
+         "base64"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1, 0, 0, 0, 0, 0, 0, {\"blob\": "
+         "\"x\","
+         "\"size\": 1}]]}]}",
+         "x"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1, 0, 0, 0, 0, 0, 0, null, null,"
+         "[[\"../a\", \"" DIGEST "\", 1, 1]]]]}]}",
+         "output 0"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1, 0, 0, 0, 0, 0, 0, null, null,"
+         "[[\"/etc/a\", \"" DIGEST "\", 1, 1]]]]}]}",
+         "output 0"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"stream\": {\"from\": 5, \"to\": 5, "
+         "\"answers\": \"" DIGEST "\", \"answers_size\": 1}}]}",
+         "to"},
+        {"{\"logs\": [[1, 2, \"stdin\", 0, \"\"]]}", "stdout"},
+        {"{\"setups\": [{\"executable\": \"x\"}]}", "job"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        struct poll_body *body = NULL;
+        struct error error = {0};
+        assert_int_equal(poll_parse(text_of(CASES[i].body), &body, &error), INVALID);
+        assert_null(body);
+        if (!strstr(error.detail, CASES[i].detail)) {
+            fail_msg("%s: \"%s\" does not say \"%s\"", CASES[i].body, error.detail,
+                     CASES[i].detail);
+        }
+    }
+}
+
+static void a_registration_needs_a_name_and_sizes(void **state)
+{
+    (void)state;
+    static const char *const CASES[] = {
+        "{}",
+        "{\"name\": \"\", \"cpus\": 1, \"memory_bytes\": 1, \"disk_bytes\": 1}",
+        "{\"name\": \"a\\nb\", \"cpus\": 1, \"memory_bytes\": 1, \"disk_bytes\": 1}",
+        "{\"name\": \"a\", \"cpus\": 0, \"memory_bytes\": 1, \"disk_bytes\": 1}",
+        "{\"name\": \"a\", \"cpus\": 1, \"memory_bytes\": -1, \"disk_bytes\": 1}",
+        "{\"name\": \"a\", \"cpus\": 1, \"memory_bytes\": 1, \"disk_bytes\": 1, \"more\": 1}",
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        AUTO_JSON json_t *document = NULL;
+        struct worker_hello hello = {0};
+        assert_int_equal(json_parse(text_of(CASES[i]), &document, NULL), OK);
+        assert_int_equal(worker_hello_parse(document, &hello, NULL), INVALID);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_full_poll_is_read),
+        cmocka_unit_test(what_is_wrong_is_refused_by_name),
+        cmocka_unit_test(a_registration_needs_a_name_and_sizes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

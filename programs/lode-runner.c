@@ -69,7 +69,7 @@ static void set_limits(const struct runner_job *job)
         limit(RLIMIT_FSIZE, job->disk_bytes);
     }
     if (job->memory_rlimit > 0) {
-        limit(RLIMIT_AS, job->memory_rlimit);
+        limit(RLIMIT_DATA, job->memory_rlimit);
     }
     if (job->pids_rlimit > 0) {
         limit(RLIMIT_NPROC, job->pids_rlimit);

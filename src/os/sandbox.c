@@ -259,7 +259,7 @@ static enum status try_sandbox(const char *path, struct error *error)
     (void)process_has_ended(child, true, &ended);
     if (ended != 0) {
         struct text said = text_trim((struct text){text, got > 0 ? (size_t)got : 0});
-        (void)error_set(error, UNAVAILABLE, "bubblewrap cannot make a sandbox here: %.*s",
+        (void)error_set(error, UNSUPPORTED, "bubblewrap cannot make a sandbox here: %.*s",
                         TEXT_ARGS(said));
         return error_fix(error,
                          "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
@@ -279,7 +279,7 @@ enum status sandbox_find(struct arena *arena, const char **path, struct error *e
             return OK;
         }
     }
-    (void)error_set(error, UNAVAILABLE, "bubblewrap is not installed, so tasks cannot be isolated");
+    (void)error_set(error, UNSUPPORTED, "bubblewrap is not installed, so tasks cannot be isolated");
     return error_fix(error,
                      "install it (apt install bubblewrap), or give --sandbox none to run tasks "
                      "without isolation");

@@ -25,7 +25,7 @@ struct sandbox_options {
     bool has_network;
 };
 
-// Finds bwrap and tries it once. UNAVAILABLE with the way out when it is missing or may not make namespaces; else *path
+// Finds bwrap and tries it once. UNSUPPORTED with the way out when it is missing or may not make namespaces; else *path
 // is the arena's.
 enum status sandbox_find(struct arena *arena, const char **path, struct error *error);
 

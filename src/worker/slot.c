@@ -187,15 +187,23 @@ enum status slot_start(const struct slot_place *place, const struct slot_plan *p
     return OK;
 }
 
+void slot_kill(struct slot *slot)
+{
+    file_close_local(&slot->control_fd); // The runner ends everything below it when this closes.
+    slot->control_fd = -1;
+    if (slot->process > 0) {
+        (void)kill(-slot->process, SIGKILL);
+    }
+}
+
 void slot_free(struct slot *slot)
 {
     if (!slot) {
         return;
     }
-    file_close_local(&slot->control_fd); // The runner ends everything below it when this closes.
+    slot_kill(slot);
     if (slot->process > 0) {
         int status = 0;
-        (void)kill(-slot->process, SIGKILL);
         (void)process_has_ended(slot->process, true, &status);
     }
     cgroup_free(slot->cgroup);

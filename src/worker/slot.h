@@ -44,7 +44,9 @@ struct slot_events {
 enum status slot_start(const struct slot_place *place, const struct slot_plan *plan,
                        const struct slot_events *events, void *context, struct slot **out,
                        struct error *error);
-// Kills whatever runs in it and removes its folders.
+// Starts its end, without waiting: it is then only good for slot_has_ended and slot_free.
+void slot_kill(struct slot *slot);
+// Kills whatever runs in it and removes its folders; waits for that, which is short when it has ended.
 void slot_free(struct slot *slot);
 
 // The descriptor to poll, and what for (POLLIN, and POLLOUT while something waits to be sent).

@@ -1,0 +1,22 @@
+// Which program a job runs, and its digest: part of the record of every task.
+#ifndef LODE_WORKER_EXECUTABLE_H
+#define LODE_WORKER_EXECUTABLE_H
+
+#include "worker/job.h"
+
+struct executable_cache; // Digests by (device, inode, size, time of change).
+
+struct executable_cache *executable_cache_new(void);
+void executable_cache_free(struct executable_cache *executable_cache);
+
+struct executable {
+    const char *path;   // As the task sees it; "" when it is not known before the task runs.
+    const char *digest; // "sha256:..." or "".
+};
+
+// Resolves the first word of the job's command as its tasks will: a file of the job, or a program of the machine along the job's
+// PATH. The texts live in the arena.
+struct executable executable_find(struct executable_cache *executable_cache, const struct job *job,
+                                  struct arena *arena);
+
+#endif

@@ -1,0 +1,72 @@
+// A job as the site tells a worker of it (docs/protocols/worker.md), checked and flat. Pure.
+#ifndef LODE_WORKER_JOB_H
+#define LODE_WORKER_JOB_H
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "worker/runner_protocol.h"
+
+enum { JOB_FILES_MAX = 256, JOB_DATA_MAX = 64, JOB_ROOTS_MAX = 1024, JOB_DATA_FILES_MAX = 1000 };
+
+// A blob that is put into the working folder of each task.
+struct job_file {
+    const char *name;
+    const char *digest; // "sha256:..."
+    bool is_executable;
+};
+
+// A path of this machine, bound read-only at /data/<data name>/<mount>.
+struct job_root {
+    const char *path;
+    const char *mount; // "" for the top.
+    bool is_folder;
+};
+
+// A file as it was when it was registered.
+struct job_data_file {
+    const char *source; // Absolute path.
+    int64_t size;
+    int64_t modified_us;
+    int64_t inode; // 0: not known
+};
+
+struct job_data {
+    const char *name;
+    struct job_root *roots;
+    size_t root_count;
+    struct job_data_file *files;
+    size_t file_count;
+};
+
+// All texts live in the arena.
+struct job {
+    struct arena arena;
+    int64_t id;
+    bool is_stream;
+    bool has_network;
+    struct text *command;
+    size_t command_count;
+    struct text *environment; // "NAME=value", as the job says.
+    size_t environment_count;
+    const char **outputs; // Glob patterns.
+    size_t output_count;
+    struct job_file *files;
+    size_t file_count;
+    struct job_data *data;
+    size_t data_count;
+    enum runner_items items;
+    const char *items_digest; // NULL: an index set by count.
+    const char *items_name;   // Of files: the dataset.
+    int64_t items_size;
+    int64_t items_count;
+    int64_t cpu_millis;
+    int64_t memory_bytes;
+    int64_t disk_bytes;
+    int64_t walltime_us;
+};
+
+// INVALID names the field. *out is the caller's (job_free).
+enum status job_parse(const json_t *document, struct job **out, struct error *error);
+void job_free(struct job *job);
+
+#endif

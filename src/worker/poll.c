@@ -1,0 +1,480 @@
+// The conversation with the site: registering, the poll that waits, and the poll that reports.
+#include "worker/state.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { SITE_FILE_MAX = 64 << 10, TOKEN_MAX = 4096, URL_MAX = 2000, WAIT_DEFAULT_SECONDS = 20 };
+#define PAUSE_MIN_US INT64_C(100000)
+#define PAUSE_MAX_US INT64_C(2000000)
+#define CALL_TIMEOUT_US INT64_C(30000000)
+
+static void go_away(struct worker *worker, const struct http_answer *answer)
+{
+    int64_t now_us = clock_steady_us();
+    if (worker->away_since_us == 0) {
+        worker->away_since_us = now_us;
+        log_line(LOG_LEVEL_WARNING, "event=site-away detail=\"%s\"", answer->error.detail);
+    }
+    worker->pause_us = worker->pause_us * 2 < PAUSE_MAX_US ? worker->pause_us * 2 : PAUSE_MAX_US;
+    worker->pause_us = worker->pause_us < PAUSE_MIN_US ? PAUSE_MIN_US : worker->pause_us;
+    worker->retry_us = now_us + worker->pause_us;
+    worker->needs_reconnect = true;
+    if (now_us - worker->away_since_us > worker->options->grace_us) {
+        (void)error_set(&worker->fault, UNAVAILABLE, "the site was away for %" PRId64 " s: %s",
+                        worker->options->grace_us / 1000000, answer->error.detail);
+        worker->is_ended = true;
+    }
+}
+
+static void be_back(struct worker *worker)
+{
+    if (worker->away_since_us != 0) {
+        log_line(LOG_LEVEL_INFO, "event=site-back");
+    }
+    worker->away_since_us = 0;
+    worker->pause_us = 0;
+}
+
+// What was in the poll that failed is sent again.
+static void unsend(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->lease_count; i++) {
+        worker->leases[i]->sent_length = 0;
+    }
+    size_t at = 0;
+    for (struct worker_job *job = map_next(worker->jobs, &at); job;
+         job = map_next(worker->jobs, &at)) {
+        job->is_setup_sent = false;
+    }
+    worker->logs_sent = 0;
+    worker->returned_sent = 0;
+}
+
+// The site does not know this worker (any more).
+static void forget_registration(struct worker *worker)
+{
+    size_t at = 0;
+    worker->id = 0;
+    for (struct worker_job *job = map_next(worker->jobs, &at); job;
+         job = map_next(worker->jobs, &at)) {
+        job->is_setup_told = false;
+    }
+}
+
+static void handle_failure(struct worker *worker, const struct http_answer *answer)
+{
+    if (answer->code == 404 && worker->id != 0) {
+        log_line(LOG_LEVEL_INFO, "event=registering-again worker=%" PRId64, worker->id);
+        forget_registration(worker);
+        return;
+    }
+    go_away(worker, answer);
+}
+
+static enum status read_site_file(struct worker *worker, struct arena *arena, const char **url,
+                                  const char **fingerprint, struct error *error)
+{
+    AUTO_BUFFER struct buffer content = {0};
+    AUTO_JSON json_t *document = NULL;
+    struct text text;
+    TRY(file_read(worker->options->site_file, SITE_FILE_MAX, &content, error));
+    TRY(json_parse(buffer_text(&content), &document, error));
+    TRY(json_field_text(document, "url", JSON_REQUIRED, URL_MAX, &text, error));
+    *url = arena_copy(arena, text);
+    TRY(json_field_text(document, "fingerprint", JSON_REQUIRED, URL_MAX, &text, error));
+    *fingerprint = arena_copy(arena, text);
+    return OK;
+}
+
+static enum status connect_site(struct worker *worker, struct error *error)
+{
+    struct arena arena AUTO_ARENA = {0};
+    const struct worker_options *options = worker->options;
+    const char *url = options->site;
+    const char *fingerprint = options->fingerprint;
+    AUTO_BUFFER struct buffer token = {0};
+    if (options->site_file) {
+        TRY(read_site_file(worker, &arena, &url, &fingerprint, error));
+    }
+    TRY(file_read(options->token_file, TOKEN_MAX, &token, error));
+    const char *trimmed = arena_copy(&arena, text_trim(buffer_text(&token)));
+    const struct http_client_options client_options = {
+        .base_url = url, .pin = fingerprint, .token = trimmed};
+    TRY(http_client_new(&client_options, &worker->client, error));
+    transfers_set_client(worker->transfers, worker->client);
+    return OK;
+}
+
+void poll_disconnect(struct worker *worker)
+{
+    transfers_set_client(worker->transfers, NULL);
+    http_client_free(worker->client); // Ends the calls without their `done`.
+    worker->client = NULL;
+    worker->registering = NULL;
+    worker->waiting = NULL;
+    worker->reporting = NULL;
+    unsend(worker);
+}
+
+static void on_registered(void *context, const struct http_answer *answer)
+{
+    struct worker *worker = context;
+    AUTO_JSON json_t *document = NULL;
+    struct error error = {0};
+    int64_t id = 0;
+    worker->registering = NULL;
+    worker->wait_seconds = WAIT_DEFAULT_SECONDS;
+    if (answer->status != OK || json_parse(answer->body, &document, &error) != OK ||
+        json_field_int64(document, "worker", JSON_REQUIRED, 1, INT64_MAX, &id, &error) != OK ||
+        json_field_int64(document, "wait_seconds", JSON_OPTIONAL, 0, 3600, &worker->wait_seconds,
+                         &error) != OK) {
+        go_away(worker, answer);
+        return;
+    }
+    be_back(worker);
+    worker->id = id;
+    log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, id);
+}
+
+static void write_enforcement(const struct worker *worker, struct buffer *out)
+{
+    static const char *const names[] = {"memory", "pids", "cpu"};
+    const struct cgroups *cgroups = worker->cgroups;
+    buffer_printf(out, "{\"kind\":\"%s\",\"enforced\":[\"walltime\",\"disk\"",
+                  worker->place.bubblewrap ? "bubblewrap" : "none");
+    for (size_t i = 0; i < CGROUP_CONTROLLERS; i++) {
+        if (cgroups_has(cgroups, (enum cgroup_controller)i)) {
+            buffer_printf(out, ",\"%s\"", names[i]);
+        }
+    }
+    buffer_append_string(out, "],\"not_enforced\":[");
+    bool is_first = true;
+    for (size_t i = 0; i < CGROUP_CONTROLLERS; i++) {
+        if (!cgroups_has(cgroups, (enum cgroup_controller)i)) {
+            buffer_printf(out, "%s\"%s\"", is_first ? "" : ",", names[i]);
+            is_first = false;
+        }
+    }
+    if (!worker->place.bubblewrap) {
+        buffer_printf(out, "%s\"files\",\"network\",\"users\"", is_first ? "" : ",");
+    }
+    buffer_append_string(out, "]}");
+}
+
+static void start_registering(struct worker *worker)
+{
+    const struct worker_options *options = worker->options;
+    AUTO_BUFFER struct buffer body = {0};
+    buffer_append_string(&body, "{\"name\":");
+    buffer_append_json_string(&body, text_of(options->name));
+    buffer_printf(&body,
+                  ",\"cpus\":%.3f,\"memory_bytes\":%" PRId64 ",\"disk_bytes\":%" PRId64
+                  ",\"version\":\"" LODE_VERSION "\",\"sandbox\":",
+                  options->cpus, options->memory_bytes, worker->disk_bytes);
+    write_enforcement(worker, &body);
+    buffer_append_byte(&body, '}');
+    const struct http_ask ask = {.method = "POST",
+                                 .path = "/v1/workers",
+                                 .body = buffer_text(&body),
+                                 .timeout_us = CALL_TIMEOUT_US,
+                                 .context = worker};
+    worker->registering = http_client_start(worker->client, &ask, on_registered);
+}
+
+static enum status take_leases(struct worker *worker, const json_t *leases, struct error *error)
+{
+    size_t at = 0;
+    json_t *lease = NULL;
+    json_array_foreach(leases, at, lease)
+    {
+        int64_t numbers[4] = {0};
+        for (size_t i = 0; i < 4; i++) {
+            numbers[i] = json_integer_value(json_array_get(lease, i));
+        }
+        struct worker_job *job = worker_job_find(worker, numbers[1]);
+        if (numbers[0] <= 0 || numbers[2] < 0 || numbers[3] <= numbers[2]) {
+            return error_set(error, INVALID, "the site gave a lease of [%" PRId64 ", %" PRId64 ")",
+                             numbers[2], numbers[3]);
+        }
+        if (!job) {
+            // An answer that told of the job was lost: registering again makes the site tell everything again.
+            forget_registration(worker);
+            return OK;
+        }
+        job->is_dropped = false;
+        lease_add(worker, numbers[0], job, numbers[2], numbers[3]);
+    }
+    return OK;
+}
+
+static enum status take_answer(struct worker *worker, struct text body, struct error *error)
+{
+    AUTO_JSON json_t *document = NULL;
+    json_t *leases = NULL;
+    json_t *jobs = NULL;
+    json_t *cancel = NULL;
+    json_t *drops = NULL;
+    json_t *element = NULL;
+    size_t at = 0;
+    TRY(json_parse(body, &document, error));
+    TRY(json_field_array(document, "jobs", JSON_OPTIONAL, LEASES_MAX, &jobs, error));
+    TRY(json_field_array(document, "leases", JSON_OPTIONAL, LEASES_MAX, &leases, error));
+    TRY(json_field_array(document, "cancel", JSON_OPTIONAL, 1 << 20, &cancel, error));
+    TRY(json_field_array(document, "drop_jobs", JSON_OPTIONAL, 1 << 20, &drops, error));
+    TRY(json_field_bool(document, "drain", JSON_OPTIONAL, &worker->is_draining, error));
+    json_array_foreach(drops, at, element)
+    {
+        struct worker_job *job = worker_job_find(worker, json_integer_value(element));
+        if (job) {
+            worker_job_drop(job);
+        }
+    }
+    json_array_foreach(jobs, at, element)
+    {
+        TRY(worker_job_add(worker, element, error));
+    }
+    TRY(take_leases(worker, leases, error));
+    json_array_foreach(cancel, at, element)
+    {
+        lease_cancel(worker, json_integer_value(element));
+    }
+    return OK;
+}
+
+// Common to both polls; true when the answer was good.
+static bool finish_poll(struct worker *worker, const struct http_answer *answer)
+{
+    struct error error = {0};
+    if (answer->status != OK) {
+        handle_failure(worker, answer);
+        return false;
+    }
+    be_back(worker);
+    if (take_answer(worker, answer->body, &error) != OK) {
+        log_line(LOG_LEVEL_ERROR, "event=wrong-answer detail=\"%s\"", error.detail);
+        worker->retry_us = clock_steady_us() + PAUSE_MAX_US;
+        worker->needs_reconnect = true;
+        return false;
+    }
+    return true;
+}
+
+static void on_waited(void *context, const struct http_answer *answer)
+{
+    struct worker *worker = context;
+    worker->waiting = NULL;
+    (void)finish_poll(worker, answer);
+}
+
+// The site has what was in the poll: it is forgotten here.
+static void settle_sent(struct worker *worker)
+{
+    bool has_more =
+        worker->logs.length > worker->logs_sent || worker->returned.length > worker->returned_sent;
+    for (size_t i = 0; i < worker->lease_count; i++) {
+        struct task_lease *lease = worker->leases[i];
+        if (lease->sent_length > 0) {
+            size_t comma = lease->ready.length > lease->sent_length ? 1 : 0;
+            buffer_consume(&lease->ready, lease->sent_length + comma);
+            lease->reported = lease->sent_to;
+            lease->sent_length = 0;
+        }
+        has_more = has_more || lease->ready.length > 0;
+    }
+    size_t at = 0;
+    for (struct worker_job *job = map_next(worker->jobs, &at); job;
+         job = map_next(worker->jobs, &at)) {
+        job->is_setup_told = job->is_setup_told || job->is_setup_sent;
+        job->is_setup_sent = false;
+    }
+    buffer_consume(&worker->logs, worker->logs.length > worker->logs_sent ? worker->logs_sent + 1
+                                                                          : worker->logs_sent);
+    buffer_consume(&worker->returned, worker->returned.length > worker->returned_sent
+                                          ? worker->returned_sent + 1
+                                          : worker->returned_sent);
+    worker->logs_sent = 0;
+    worker->returned_sent = 0;
+    worker->ready_since_us = has_more ? clock_steady_us() : 0;
+}
+
+static void on_reported(void *context, const struct http_answer *answer)
+{
+    struct worker *worker = context;
+    worker->reporting = NULL;
+    if (finish_poll(worker, answer)) {
+        settle_sent(worker);
+    } else {
+        unsend(worker);
+    }
+}
+
+static void write_leases(const struct worker *worker, struct buffer *out)
+{
+    bool is_first = true;
+    buffer_append_string(out, ",\"leases\":[");
+    for (size_t i = 0; i < worker->lease_count; i++) {
+        const struct task_lease *lease = worker->leases[i];
+        if (!lease->is_dead && lease->reported < lease->to) {
+            buffer_printf(out, "%s[%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "]",
+                          is_first ? "" : ",", lease->id, lease->job->spec->id, lease->reported,
+                          lease->to);
+            is_first = false;
+        }
+    }
+    buffer_append_byte(out, ']');
+}
+
+static void write_results(struct worker *worker, struct buffer *out)
+{
+    bool is_first = true;
+    buffer_append_string(out, ",\"results\":[");
+    for (size_t i = 0; i < worker->lease_count && out->length < REPORT_MAX; i++) {
+        struct task_lease *lease = worker->leases[i];
+        if (lease->is_dead || lease->ready.length == 0) {
+            continue;
+        }
+        buffer_append_string(out, is_first ? "" : ",");
+        is_first = false;
+        bool is_stream = lease->job->spec->is_stream;
+        if (!is_stream) {
+            buffer_printf(out, "{\"lease\":%" PRId64 ",\"job\":%" PRId64 ",\"tasks\":[", lease->id,
+                          lease->job->spec->id);
+        }
+        buffer_append_text(out, buffer_text(&lease->ready));
+        buffer_append_string(out, is_stream ? "" : "]}");
+        lease->sent_length = lease->ready.length;
+        lease->sent_to = lease->ready_to;
+        lease->job->is_setup_sent = !lease->job->is_setup_told;
+    }
+    buffer_append_byte(out, ']');
+}
+
+static void write_setups(struct worker *worker, struct buffer *out)
+{
+    bool is_first = true;
+    size_t at = 0;
+    buffer_append_string(out, ",\"setups\":[");
+    for (struct worker_job *job = map_next(worker->jobs, &at); job;
+         job = map_next(worker->jobs, &at)) {
+        if (!job->is_setup_sent) {
+            continue;
+        }
+        buffer_printf(out, "%s{\"job\":%" PRId64 ",\"executable\":", is_first ? "" : ",",
+                      job->spec->id);
+        buffer_append_json_string(out, text_of(job->has_executable ? job->executable.path : ""));
+        buffer_append_string(out, ",\"executable_digest\":");
+        buffer_append_json_string(out, text_of(job->has_executable ? job->executable.digest : ""));
+        buffer_append_string(out, ",\"host\":");
+        buffer_append_json_string(out, text_of(worker->host));
+        buffer_printf(out, ",\"sandbox\":\"%s\"}",
+                      worker->place.bubblewrap ? "bubblewrap" : "none");
+        is_first = false;
+    }
+    buffer_append_byte(out, ']');
+}
+
+static struct http_call *start_poll(struct worker *worker, const struct buffer *body,
+                                    int64_t timeout_us,
+                                    void (*done)(void *context, const struct http_answer *answer))
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/v1/workers/%" PRId64 "/poll", worker->id);
+    const struct http_ask ask = {.method = "POST",
+                                 .path = path,
+                                 .body = buffer_text(body),
+                                 .timeout_us = timeout_us,
+                                 .context = worker};
+    return http_client_start(worker->client, &ask, done);
+}
+
+static void start_waiting(struct worker *worker)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    buffer_printf(&body, "{\"wait_seconds\":%" PRId64, worker->wait_seconds);
+    write_leases(worker, &body);
+    buffer_append_byte(&body, '}');
+    worker->waiting =
+        start_poll(worker, &body, worker->wait_seconds * 1000000 + CALL_TIMEOUT_US, on_waited);
+}
+
+static void start_reporting(struct worker *worker)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    buffer_append_string(&body, "{\"wait_seconds\":0");
+    write_leases(worker, &body);
+    write_results(worker, &body);
+    write_setups(worker, &body);
+    if (worker->logs.length > 0) {
+        buffer_append_string(&body, ",\"logs\":[");
+        buffer_append_text(&body, buffer_text(&worker->logs));
+        buffer_append_byte(&body, ']');
+    }
+    if (worker->returned.length > 0) {
+        buffer_append_string(&body, ",\"returned\":[");
+        buffer_append_text(&body, buffer_text(&worker->returned));
+        buffer_append_byte(&body, ']');
+    }
+    buffer_append_byte(&body, '}');
+    worker->logs_sent = worker->logs.length;
+    worker->returned_sent = worker->returned.length;
+    worker->is_urgent = false;
+    worker->reporting = start_poll(worker, &body, CALL_TIMEOUT_US, on_reported);
+}
+
+bool poll_has_unreported(const struct worker *worker)
+{
+    return worker->ready_since_us != 0 || worker->reporting || worker->held_count > 0;
+}
+
+static int64_t report_due_us(const struct worker *worker)
+{
+    if (worker->ready_since_us == 0 || worker->reporting) {
+        return INT64_MAX;
+    }
+    return worker->is_urgent ? 0 : worker->ready_since_us + REPORT_DELAY_US;
+}
+
+int64_t poll_delay_us(const struct worker *worker, int64_t now_us)
+{
+    if (!worker->client || worker->id == 0) {
+        return worker->registering ? -1 : worker->retry_us > now_us ? worker->retry_us - now_us : 0;
+    }
+    int64_t due_us = report_due_us(worker);
+    due_us = due_us < worker->retry_us && due_us != INT64_MAX ? worker->retry_us : due_us;
+    return due_us == INT64_MAX ? -1 : due_us > now_us ? due_us - now_us : 0;
+}
+
+void poll_work(struct worker *worker, int64_t now_us)
+{
+    struct error error = {0};
+    if (worker->needs_reconnect) {
+        worker->needs_reconnect = false;
+        poll_disconnect(worker);
+    }
+    if (now_us < worker->retry_us) {
+        return;
+    }
+    if (!worker->client && connect_site(worker, &error) != OK) {
+        const struct http_answer none = {.status = UNAVAILABLE, .error = error};
+        go_away(worker, &none);
+        return;
+    }
+    if (worker->id == 0) {
+        if (!worker->registering && !worker->reporting && !worker->waiting) {
+            start_registering(worker);
+        }
+        return;
+    }
+    if (report_due_us(worker) <= now_us) {
+        start_reporting(worker);
+    }
+    if (!worker->waiting && !worker->is_stopping) {
+        start_waiting(worker);
+    }
+}

@@ -1,0 +1,209 @@
+// A job on this worker: fetching what it needs once, and describing it to its runners.
+#include "worker/state.h"
+
+#include "base/memory.h"
+#include "os/file.h"
+#include "worker/inputs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { FILE_MODE = 0444, PROGRAM_MODE = 0555 };
+
+static void fail_job(struct worker_job *job, enum runner_outcome outcome, const struct error *error)
+{
+    if (job->fault.status == OK) {
+        job->fault = *error;
+        job->fault.status = error->status == OK ? INTERNAL : error->status;
+        job->fault_outcome = outcome;
+    }
+}
+
+static void finish_preparing(struct worker_job *job)
+{
+    struct error error = {0};
+    if (job->spec->items_digest && job->fault.status == OK) {
+        AUTO_FREE char *path = memory_format("%s/items", job->folder);
+        if (item_list_open(path, &job->items, &error) != OK) {
+            fail_job(job, OUTCOME_WORKER, &error);
+        }
+    }
+    if (!job->worker->place.bubblewrap && job->fault.status == OK) {
+        AUTO_FREE char *data = memory_format("%s/data", job->folder);
+        if (inputs_link(job->spec, data, &error) != OK) {
+            fail_job(job, OUTCOME_WORKER, &error);
+        }
+    }
+    job->is_prepared = true;
+}
+
+static void on_fetched(void *context, const struct transfer_end *end)
+{
+    struct worker_job *job = context;
+    if (end->status != OK) {
+        fail_job(job, OUTCOME_WORKER, end->error);
+    }
+    job->fetching--;
+    if (job->fetching == 0) {
+        finish_preparing(job);
+    }
+}
+
+static enum status start_fetching(struct worker_job *job, struct error *error)
+{
+    const struct job *spec = job->spec;
+    struct transfers *transfers = job->worker->transfers;
+    if (spec->file_count == 0 && !spec->items_digest) {
+        return OK;
+    }
+    AUTO_FREE char *files = memory_format("%s/files", job->folder);
+    TRY(file_make_folder(files, error));
+    for (size_t i = 0; i < spec->file_count; i++) {
+        AUTO_FREE char *path = memory_format("%s/%s", files, spec->files[i].name);
+        job->fetching++;
+        transfers_download(transfers, spec->files[i].digest, path,
+                           spec->files[i].is_executable ? PROGRAM_MODE : FILE_MODE, on_fetched,
+                           job);
+    }
+    if (spec->items_digest) {
+        AUTO_FREE char *path = memory_format("%s/items", job->folder);
+        job->fetching++;
+        transfers_download(transfers, spec->items_digest, path, FILE_MODE, on_fetched, job);
+    }
+    return OK;
+}
+
+struct worker_job *worker_job_find(const struct worker *worker, int64_t id)
+{
+    return map_find_int64(worker->jobs, id);
+}
+
+enum status worker_job_add(struct worker *worker, const json_t *document, struct error *error)
+{
+    struct job *spec = NULL;
+    TRY(job_parse(document, &spec, error));
+    struct worker_job *known = worker_job_find(worker, spec->id);
+    if (known) {
+        known->is_dropped = false;
+        job_free(spec);
+        return OK;
+    }
+    struct worker_job *job = NEW(struct worker_job);
+    job->worker = worker;
+    job->spec = spec;
+    job->folder = memory_format("%s/%" PRId64, worker->jobs_folder, spec->id);
+    (void)map_set_int64(worker->jobs, spec->id, job);
+    struct error fault = {0};
+    if (start_fetching(job, &fault) != OK) {
+        fail_job(job, OUTCOME_WORKER, &fault);
+    }
+    if (job->fetching == 0) {
+        finish_preparing(job);
+    }
+    return OK;
+}
+
+void worker_job_free(struct worker_job *job)
+{
+    (void)file_remove_tree(job->folder, NULL);
+    item_list_free(job->items);
+    arena_done(&job->arena);
+    job_free(job->spec);
+    free(job->folder);
+    free(job);
+}
+
+void worker_job_drop(struct worker_job *job)
+{
+    job->is_dropped = true;
+}
+
+void worker_job_free_unused(struct worker *worker)
+{
+    size_t at = 0;
+    for (struct worker_job *job = map_next(worker->jobs, &at); job;
+         job = map_next(worker->jobs, &at)) {
+        if (!job->is_dropped || job->lease_count > 0 || job->fetching > 0) {
+            continue;
+        }
+        seats_remove_idle(worker, job);
+        bool has_seat = false;
+        for (size_t i = 0; i < worker->seat_count; i++) {
+            has_seat = has_seat || worker->seats[i]->job == job;
+        }
+        if (!has_seat) {
+            (void)map_set_int64(worker->jobs, job->spec->id, NULL);
+            worker_job_free(job);
+            at = 0; // The map has changed.
+        }
+    }
+}
+
+static bool has_variable(const struct job *spec, const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; i < spec->environment_count; i++) {
+        struct text line = spec->environment[i];
+        if (line.length > length && line.bytes[length] == '=' &&
+            text_starts_with(line, (struct text){name, length})) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_variable(struct runner_job *out, const struct job *spec, struct arena *arena,
+                         const char *name, const char *value)
+{
+    if (!has_variable(spec, name)) {
+        out->environment[out->environment_count++] =
+            text_of(arena_format(arena, "%s=%s", name, value));
+    }
+}
+
+struct runner_job worker_job_for_runner(const struct worker_job *job, const struct seat *seat,
+                                        struct arena *arena)
+{
+    enum { OWN_VARIABLES = 5 };
+    const struct job *spec = job->spec;
+    const struct slot_place *place = &job->worker->place;
+    bool is_boxed = place->bubblewrap != NULL;
+    bool has_memory = place->cgroups && cgroups_has(place->cgroups, CGROUP_MEMORY);
+    bool has_pids = place->cgroups && cgroups_has(place->cgroups, CGROUP_PIDS);
+    struct runner_job out = {
+        .is_stream = spec->is_stream,
+        .items = spec->items,
+        .holds = (spec->output_count > 0 ? HOLD_SUCCESS | HOLD_FAILURE : 0) |
+                 (has_memory || has_pids ? HOLD_FAILURE : 0),
+        .walltime_us = spec->walltime_us,
+        .disk_bytes = spec->disk_bytes,
+        .memory_rlimit = has_memory ? 0 : spec->memory_bytes,
+        .pids_rlimit = has_pids || !is_boxed ? 0 : SEAT_PIDS_MAX,
+        .keeps_beneath = is_boxed,
+        .arguments = spec->command,
+        .argument_count = (int64_t)spec->command_count,
+    };
+    out.environment =
+        arena_new(arena, (spec->environment_count + OWN_VARIABLES) * sizeof *out.environment);
+    const char *folder = arena_format(arena, "%s/%" PRId64, place->folder, seat->number);
+    add_variable(&out, spec, arena, "HOME",
+                 is_boxed ? "/work" : arena_format(arena, "%s/work", folder));
+    add_variable(&out, spec, arena, "TMPDIR",
+                 is_boxed ? "/tmp" : arena_format(arena, "%s/tmp", folder));
+    add_variable(&out, spec, arena, "PATH", "/usr/local/bin:/usr/bin:/bin");
+    add_variable(&out, spec, arena, "LANG", "C.UTF-8");
+    for (size_t i = 0; i < spec->environment_count; i++) {
+        out.environment[out.environment_count++] = spec->environment[i];
+    }
+    out.environment[out.environment_count++] =
+        text_of(arena_format(arena, "LODE_JOB=%" PRId64, spec->id));
+    out.data_folder =
+        spec->items != ITEMS_FILES ? TEXT("")
+        : is_boxed                 ? text_of(arena_format(arena, "/data/%s", spec->items_name))
+                   : text_of(arena_format(arena, "%s/data/%s", job->folder, spec->items_name));
+    out.kept = arena_new(arena, (spec->file_count + 1) * sizeof *out.kept);
+    for (size_t i = 0; i < spec->file_count; i++) {
+        out.kept[out.kept_count++] = text_of(spec->files[i].name);
+    }
+    return out;
+}

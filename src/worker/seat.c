@@ -1,0 +1,326 @@
+// A slot at work for a job: what its runner says, and its end.
+#include "worker/state.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/log.h"
+#include "worker/inputs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static struct task_lease *find_lease(const struct seat *seat, int64_t id)
+{
+    for (size_t i = 0; i < seat->lease_count; i++) {
+        if (seat->leases[i]->id == id) {
+            return seat->leases[i];
+        }
+    }
+    return NULL;
+}
+
+// A task that failed: was it the kernel that ended it for a limit?
+static void judge_failure(struct seat *seat, struct runner_result *result,
+                          char detail[RUNNER_DETAIL_MAX])
+{
+    const struct job *spec = seat->job->spec;
+    bool is_plain = result->outcome == OUTCOME_SIGNAL ||
+                    (result->outcome == OUTCOME_EXITED && result->code != 0);
+    bool had_memory_kill = slot_had_memory_kill(seat->slot);
+    bool had_pids_refusal = slot_had_pids_refusal(seat->slot);
+    if (!is_plain) {
+        return;
+    }
+    if (had_memory_kill) {
+        int64_t peak = slot_memory_peak(seat->slot);
+        result->outcome = OUTCOME_MEMORY;
+        result->peak_bytes = peak > result->peak_bytes ? peak : result->peak_bytes;
+        (void)snprintf(detail, RUNNER_DETAIL_MAX,
+                       "the limit is %" PRId64 " bytes of memory, the peak was %" PRId64,
+                       spec->memory_bytes, peak);
+        result->detail = text_of(detail);
+    } else if (had_pids_refusal) {
+        result->outcome = OUTCOME_PIDS;
+        (void)snprintf(detail, RUNNER_DETAIL_MAX,
+                       "the limit is %d processes and threads, and more were asked for",
+                       SEAT_PIDS_MAX);
+        result->detail = text_of(detail);
+    }
+}
+
+static void collect(struct seat *seat, struct runner_result *result, struct arena *arena,
+                    struct outputs *outputs, char detail[RUNNER_DETAIL_MAX])
+{
+    const struct job *spec = seat->job->spec;
+    const char **ignored = arena_new(arena, (spec->file_count + 1) * sizeof *ignored);
+    struct error error;
+    for (size_t i = 0; i < spec->file_count; i++) {
+        ignored[i] = spec->files[i].name;
+    }
+    const struct outputs_wanted wanted = {spec->outputs, spec->output_count, ignored};
+    if (outputs_collect(slot_work_fd(seat->slot), &wanted, arena, outputs, &error) != OK) {
+        result->outcome = error.status == QUOTA ? OUTCOME_DISK : OUTCOME_WORKER;
+        (void)snprintf(detail, RUNNER_DETAIL_MAX, "%.*s", RUNNER_DETAIL_MAX - 1, error.detail);
+        result->detail = text_of(detail);
+    }
+}
+
+static void on_result(void *context, const struct runner_result *came)
+{
+    struct seat *seat = context;
+    struct runner_result result = *came;
+    struct task_lease *lease = find_lease(seat, came->lease);
+    bool is_wanted =
+        lease && !lease->is_dead && came->index == lease->done && came->index < lease->to;
+    seat->is_proven = true;
+    if (seat->live_job >= 0) {
+        live_stop(seat);
+    }
+    if (is_wanted) {
+        char detail[RUNNER_DETAIL_MAX];
+        struct arena arena AUTO_ARENA = {0};
+        struct outputs outputs = {0};
+        if (result.is_held) {
+            judge_failure(seat, &result, detail);
+            if (seat->job->spec->output_count > 0) {
+                collect(seat, &result, &arena, &outputs, detail);
+            }
+        }
+        if (seat->job->spec->is_stream) {
+            gather_flush(lease);
+        }
+        lease->done = result.index + 1;
+        report_result(lease, &result, &outputs, seat);
+        if (lease->done >= lease->to) {
+            lease_leave_seat(lease);
+        } else {
+            lease_feed_items(lease);
+        }
+    }
+    if (came->is_held) {
+        slot_send_continue(seat->slot);
+    }
+}
+
+static void on_running(void *context, int64_t lease_id, int64_t index, int64_t out_file,
+                       int64_t err_file)
+{
+    struct seat *seat = context;
+    const struct task_lease *lease = find_lease(seat, lease_id);
+    if (lease && !lease->is_dead) {
+        live_start(seat, index, out_file, err_file);
+    }
+}
+
+static void on_answers(void *context, const struct runner_answers *answers)
+{
+    struct seat *seat = context;
+    struct task_lease *lease = find_lease(seat, answers->lease);
+    seat->is_proven = true;
+    if (!lease || lease->is_dead || answers->from != lease->done || answers->to > lease->to) {
+        return;
+    }
+    lease->done = answers->to;
+    gather_answers(lease, answers);
+    if (lease->done >= lease->to) {
+        lease_leave_seat(lease);
+    } else {
+        lease_feed_items(lease);
+    }
+}
+
+static void on_cancelled(void *context, int64_t lease_id)
+{
+    struct seat *seat = context;
+    struct task_lease *lease = find_lease(seat, lease_id);
+    live_stop(seat);
+    if (lease) {
+        lease_leave_seat(lease);
+        if (lease->is_unfed) {
+            lease_end_rest(lease, lease->job->fault_outcome, lease->job->fault.detail);
+        }
+    }
+}
+
+static const struct slot_events events = {.on_result = on_result,
+                                          .on_running = on_running,
+                                          .on_answers = on_answers,
+                                          .on_cancelled = on_cancelled};
+
+// Without a sandbox there are no binds: the job's files are links.
+static enum status link_files(const struct seat *seat, struct error *error)
+{
+    const struct job *spec = seat->job->spec;
+    for (size_t i = 0; i < spec->file_count; i++) {
+        AUTO_FREE char *target =
+            memory_format("%s/files/%s", seat->job->folder, spec->files[i].name);
+        if (symlinkat(target, slot_work_fd(seat->slot), spec->files[i].name) < 0) {
+            return error_set(error, INTERNAL, "cannot link %s into the working folder", target);
+        }
+    }
+    return OK;
+}
+
+static enum status start_slot(struct seat *seat, struct error *error)
+{
+    const struct worker_job *job = seat->job;
+    const struct job *spec = job->spec;
+    const struct slot_place *place = &seat->worker->place;
+    struct arena arena AUTO_ARENA = {0};
+    AUTO_FREE char *files = memory_format("%s/files", job->folder);
+    struct runner_job description = worker_job_for_runner(job, seat, &arena);
+    const char **touched = arena_new(&arena, (spec->file_count + 1) * sizeof *touched);
+    for (size_t i = 0; i < spec->file_count && place->bubblewrap; i++) {
+        touched[i] = spec->files[i].name;
+    }
+    struct slot_plan plan = {.number = seat->number,
+                             .job = &description,
+                             .touched = touched,
+                             .has_network = spec->has_network,
+                             .limits = {.memory_bytes = spec->memory_bytes,
+                                        .pids = SEAT_PIDS_MAX,
+                                        .cpu_millis = spec->cpu_millis}};
+    if (place->bubblewrap) {
+        plan.binds = inputs_binds(spec, files, &arena, &plan.bind_count);
+    }
+    TRY(inputs_check(spec, error));
+    TRY(slot_start(place, &plan, &events, seat, &seat->slot, error));
+    return place->bubblewrap ? OK : link_files(seat, error);
+}
+
+struct seat *seat_start(struct worker *worker, struct worker_job *job, struct error *error)
+{
+    struct seat *seat = NEW(struct seat);
+    seat->worker = worker;
+    seat->job = job;
+    seat->number = ++worker->seat_last;
+    seat->live_out.fd = -1;
+    seat->live_err.fd = -1;
+    seat->live_job = -1;
+    if (start_slot(seat, error) != OK) {
+        seat_free(seat);
+        return NULL;
+    }
+    worker->seats = memory_resize(worker->seats, worker->seat_count + 1, sizeof(struct seat *));
+    worker->seats[worker->seat_count++] = seat;
+    if (!job->has_executable) { // While the sandbox comes up.
+        job->executable = executable_find(worker->executable_cache, job->spec, &job->arena);
+        job->has_executable = true;
+    }
+    return seat;
+}
+
+void seat_free(struct seat *seat)
+{
+    live_stop(seat);
+    slot_free(seat->slot);
+    free(seat);
+}
+
+void seat_serve(struct seat *seat, short revents)
+{
+    if (seat->is_broken || (revents == 0 && (slot_poll_events(seat->slot) & ~1) == 0)) {
+        return;
+    }
+    if (slot_serve(seat->slot, revents, &seat->fault) != OK) {
+        seat->is_broken = true;
+        seat->worker->has_broken = true;
+    }
+}
+
+// The sandbox is gone. The task that it was at is to blame when memory ran out; else it is this machine's fault. What comes behind
+// that task runs in another seat.
+static void blame(struct seat *seat, struct task_lease *lease)
+{
+    struct runner_result result = {.lease = lease->id,
+                                   .index = lease->done,
+                                   .outcome = OUTCOME_SIGNAL,
+                                   .code = 9,
+                                   .started_us = clock_real_us(),
+                                   .out.file = -1,
+                                   .err.file = -1};
+    char detail[RUNNER_DETAIL_MAX];
+    (void)snprintf(detail, sizeof detail, "%.*s", RUNNER_DETAIL_MAX - 1, seat->fault.detail);
+    judge_failure(seat, &result, detail);
+    if (result.outcome == OUTCOME_SIGNAL) {
+        result.outcome = OUTCOME_WORKER;
+        result.detail = text_of(detail);
+    }
+    gather_flush(lease);
+    lease->done++;
+    report_result(lease, &result, NULL, NULL);
+}
+
+static void settle_broken(struct seat *seat)
+{
+    bool is_stopping = seat->worker->is_stopping;
+    if (!is_stopping) {
+        log_line(LOG_LEVEL_WARNING, "event=sandbox-ended job=%" PRId64 " detail=\"%s\"",
+                 seat->job->spec->id, seat->fault.detail);
+    }
+    for (bool is_first = true; seat->lease_count > 0; is_first = false) {
+        struct task_lease *lease = seat->leases[0];
+        lease_leave_seat(lease);
+        if (is_stopping || lease->is_dead || !is_first) {
+            continue;
+        }
+        if (seat->is_proven) {
+            blame(seat, lease);
+        } else {
+            lease_end_rest(lease, OUTCOME_WORKER, seat->fault.detail);
+        }
+    }
+}
+
+// Takes the seat out of use; its slot ends by itself and is freed later, so that nobody waits for it.
+static void retire(struct worker *worker, size_t at)
+{
+    struct seat *seat = worker->seats[at];
+    worker->seats[at] = worker->seats[--worker->seat_count];
+    live_stop(seat);
+    slot_kill(seat->slot);
+    worker->retired =
+        memory_resize(worker->retired, worker->retired_count + 1, sizeof(struct seat *));
+    worker->retired[worker->retired_count++] = seat;
+}
+
+void seats_remove_broken(struct worker *worker)
+{
+    if (!worker->has_broken) {
+        return;
+    }
+    worker->has_broken = false;
+    for (size_t i = worker->seat_count; i-- > 0;) {
+        if (worker->seats[i]->is_broken) {
+            settle_broken(worker->seats[i]);
+            retire(worker, i);
+        }
+    }
+}
+
+void seats_remove_idle(struct worker *worker, const struct worker_job *of_job)
+{
+    size_t idle = 0;
+    for (size_t i = worker->seat_count; i-- > 0;) {
+        const struct seat *seat = worker->seats[i];
+        if (seat->lease_count > 0) {
+            continue;
+        }
+        idle++;
+        if (of_job ? seat->job == of_job : idle > SEATS_IDLE_MAX) {
+            retire(worker, i);
+        }
+    }
+}
+
+void seats_free_retired(struct worker *worker, bool is_waiting)
+{
+    for (size_t i = worker->retired_count; i-- > 0;) {
+        struct seat *seat = worker->retired[i];
+        if (is_waiting || slot_has_ended(seat->slot)) {
+            worker->retired[i] = worker->retired[--worker->retired_count];
+            seat_free(seat);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+// A worker: takes leases of a site's tasks, runs them in sandboxes, and reports.
+#ifndef LODE_WORKER_WORKER_H
+#define LODE_WORKER_WORKER_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct worker_options {
+    const char *site;        // "https://127.0.0.1:7733"; with site_file it may be NULL.
+    const char *fingerprint; // Of the site's key.
+    const char
+        *site_file; // JSON {"url", "fingerprint"}, read again at each new connection; or NULL.
+    const char *token_file;
+    const char *directory; // Everything of this worker is in here.
+    const char *name;
+    const char *runner; // Path of lode-runner.
+    double cpus;
+    int64_t memory_bytes;
+    int64_t grace_us; // A site that is away for so long ends the worker.
+    bool has_sandbox; // false: --sandbox none
+};
+
+// Serves until SIGTERM or SIGINT, or until a draining site has no more tasks for it: OK. CONFLICT: another worker serves in this
+// directory. UNSUPPORTED: no sandbox can be made here. UNAVAILABLE: the site was away for longer than the grace. The calling program has one
+// thread.
+enum status worker_run(const struct worker_options *options, struct error *error);
+
+#endif

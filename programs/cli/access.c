@@ -32,35 +32,12 @@ static void say_jobs(struct buffer *out, const json_t *jobs)
     buffer_append_byte(out, '\n');
 }
 
-static void say_workers(struct buffer *out, const json_t *workers)
-{
-    buffer_printf(out, "%-14s", "Workers:");
-    if (!json_is_object(workers)) {
-        buffer_append_int64(out, json_is_array(workers) ? (int64_t)json_array_size(workers)
-                                                        : json_integer_value(workers));
-    }
-    const char *name = NULL;
-    json_t *count = NULL;
-    bool is_first = true;
-    json_object_foreach((json_t *)(uintptr_t)workers, name, count)
-    {
-        if (json_is_integer(count)) {
-            buffer_printf(out, "%s%lld %s", is_first ? "" : ", ",
-                          (long long)json_integer_value(count), name);
-            is_first = false;
-        }
-    }
-    buffer_append_byte(out, '\n');
-}
-
 static void show_status(const struct contact *contact, const json_t *status, struct buffer *out)
 {
-    const json_t *site = json_object_get(status, "site");
     const json_t *sandbox = json_object_get(status, "sandbox");
     const json_t *tasks = json_object_get(status, "tasks");
-    struct text name = json_is_object(site) ? field_text(site, "name") : json_text(site);
     buffer_append_string(out, "Site:         ");
-    display_text(out, name);
+    display_text(out, field_text(status, "name"));
     buffer_printf(out, " at %s\nFingerprint:  %s\nUp for:       ", contact->site.url,
                   contact->site.pin.text);
     display_duration(out, field_int64(status, "uptime_seconds") * 1000000);
@@ -71,7 +48,7 @@ static void show_status(const struct contact *contact, const json_t *status, str
                       "Tasks:", (long long)field_int64(tasks, "running"),
                       (long long)field_int64(tasks, "waiting"));
     }
-    say_workers(out, json_object_get(status, "workers"));
+    buffer_printf(out, "%-14s%lld\n", "Workers:", (long long)field_int64(status, "workers"));
     buffer_append_string(out, "Sandbox:      ");
     display_text(out, field_text(sandbox, "kind"));
     buffer_append_byte(out, '\n');

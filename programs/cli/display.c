@@ -43,7 +43,9 @@ static void append_parts(struct buffer *out, int64_t whole, const char *unit, in
 
 void display_duration(struct buffer *out, int64_t duration_us)
 {
-    if (duration_us < 1000) {
+    if (duration_us <= 0) {
+        buffer_append_string(out, "0 s");
+    } else if (duration_us < 1000) {
         buffer_printf(out, "%lld us", (long long)duration_us);
     } else if (duration_us < SECOND_US) {
         buffer_printf(out, "%lld ms", (long long)(duration_us / 1000));
@@ -207,6 +209,9 @@ static void write_cell(const struct table_column *column, struct text text, size
         }
     }
     if (is_last) {
+        while (out->length > 0 && out->bytes[out->length - 1] == ' ') {
+            out->bytes[--out->length] = '\0';
+        }
         buffer_append_byte(out, '\n');
     }
 }

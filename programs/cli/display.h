@@ -9,7 +9,7 @@
 // "0 B", "1023 B", "1.5 KiB", "12.0 GiB".
 void display_bytes(struct buffer *out, int64_t bytes);
 
-// "250 us", "1.2 s", "3 min 4 s", "2 h 5 min", "3 d 4 h".
+// "0 s", "250 us", "1.2 s", "3 min 4 s", "2 h 5 min", "3 d 4 h".
 void display_duration(struct buffer *out, int64_t duration_us);
 
 // "just now", "2 min ago", "5 h ago", "3 d ago"; the day ("2026-10-01") when it is longer than 30 days ago; "in 5 min".

@@ -10,6 +10,8 @@
 
 enum { FAILURES_SHOWN_MAX = 5 };
 
+static const int64_t EMPTY_PAUSE_US = 1000000; // After a connection that brought nothing.
+
 static const char *const STREAMS[2] = {"stdout", "stderr"};
 
 struct follower {
@@ -22,6 +24,8 @@ struct follower {
     int64_t failures_shown;
     struct progress progress;
     json_t *end;        // The job, once it has ended.
+    bool is_stream;     // The answer is a stream of events, by its type.
+    bool has_events;    // At least one came over this connection.
     enum status status; // Of the handling of events.
     struct error error;
 };
@@ -217,15 +221,29 @@ static bool on_event(void *context, const struct event *event)
     if (follower->status != OK) {
         return false;
     }
+    follower->has_events = true;
     buffer_clear(&follower->last_id);
     buffer_append_text(&follower->last_id, event->id);
     return !follower->end;
+}
+
+static void on_header(void *context, struct text name, struct text value)
+{
+    struct follower *follower = context;
+    if (text_equal_no_case(name, TEXT("content-type"))) {
+        follower->is_stream = text_starts_with(value, TEXT("text/event-stream"));
+    }
 }
 
 static bool on_data(void *context, struct text bytes)
 {
     struct follower *follower = context;
     struct error error;
+    if (!follower->is_stream) {
+        follower->status =
+            error_set(&follower->error, CORRUPT, "the site's answer is not a stream of events");
+        return false;
+    }
     enum status status = event_stream_feed(&follower->events, bytes, on_event, follower, &error);
     if (status == INVALID) {
         follower->status = status;
@@ -241,11 +259,14 @@ static enum status follow_once(struct follower *follower, struct error *error)
     buffer_printf(&path, "/v1/jobs/%lld/events", (long long)follower->options->job);
     event_stream_restart(&follower->events);
     follower->status = OK;
+    follower->is_stream = false;
+    follower->has_events = false;
     const struct http_ask ask = {
         .method = "GET",
         .path = path.bytes,
         .last_event_id = follower->last_id.length > 0 ? follower->last_id.bytes : NULL,
         .on_data = on_data,
+        .on_header = on_header,
         .context = follower,
     };
     enum status status = contact_ask(follower->contact, &ask, NULL, error);
@@ -272,6 +293,9 @@ enum status follow_job(struct contact *contact, const struct follow_options *opt
         status = follow_once(&follower, error);
         if (status == OK && !follower.end) {
             progress_hide(&follower.progress);
+            if (!follower.has_events) {
+                contact_sleep(contact, EMPTY_PAUSE_US);
+            }
             if (!contact_pause(contact)) {
                 status = error_set(error, CONFLICT, "interrupted");
             }

@@ -177,8 +177,7 @@ void manual_program(struct buffer *out)
         "LODE_SITE: The URL of the site to talk to, where --site is not given.\n"
         "XDG_CONFIG_HOME: Known sites and tokens are kept in its folder lode (~/.config/lode).\n"
         "XDG_DATA_HOME: A site of this machine is looked for in its folder lode "
-        "(~/.local/share/lode).\n"
-        "NO_COLOR: When set, no colours are used.");
+        "(~/.local/share/lode).");
     buffer_append_string(out, ".SH FILES\n");
     append_statuses(out,
                     "~/.config/lode/known_sites: The keys of the sites that were met.\n"

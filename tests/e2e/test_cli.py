@@ -430,6 +430,12 @@ def test_data_paths_are_made_absolute_and_registration_is_watched(lode, scripted
     assert posted == [{"id": "t:x", "paths": [str((lode.home / "x.nc").resolve())], "title": "X"}]
 
 
+def test_a_stream_of_events_that_is_none_is_refused(lode, scripted):
+    scripted.on("POST", "/v1/jobs", lambda request: (201, job()))
+    scripted.on("GET", "/v1/jobs/17/events", {"jobs": []})
+    assert "not a stream of events" in lode("run", "--", "x", status=125).stderr
+
+
 def test_a_list_shows_all_pages_and_no_control_characters(lode, scripted):
     first = {"id": "t:a", "state": "available", "file_count": 1, "size_bytes": 1536, "registered_at": "2020-01-02T03:04:05Z", "title": "\033[31mred"}
     scripted.on("GET", "/v1/datasets", {"datasets": [first], "next": "c 1"})

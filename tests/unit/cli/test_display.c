@@ -35,6 +35,7 @@ static void expect_duration(int64_t duration_us, const char *wanted)
 static void durations_have_two_units_at_most(void **state)
 {
     (void)state;
+    expect_duration(0, "0 s");
     expect_duration(250, "250 us");
     expect_duration(12345, "12 ms");
     expect_duration(1290000, "1.2 s");
@@ -100,6 +101,19 @@ static void a_tables_columns_stand_below_each_other(void **state)
     expect_table(0, " ID  NAME              STATE\n"
                     "  7  sea-surface t\xc3\xa9mp  running\n"
                     "112  x                 failed\n");
+}
+
+static void empty_cells_at_the_end_leave_no_spaces(void **state)
+{
+    (void)state;
+    struct table *table = table_new(COLUMNS, 3);
+    table_addf(table, "%d", 7);
+    table_add(table, TEXT("x"));
+    table_add(table, TEXT(""));
+    AUTO_BUFFER struct buffer out = {0};
+    table_write(table, 0, &out);
+    assert_string_equal(out.bytes, "ID  NAME  STATE\n 7  x\n");
+    table_free(table);
 }
 
 static void a_table_too_wide_for_the_terminal_cuts_the_columns_that_may_be_cut(void **state)
@@ -179,6 +193,7 @@ int main(void)
         cmocka_unit_test(times_are_relative_until_they_are_a_month_old),
         cmocka_unit_test(a_terminal_gets_no_control_characters),
         cmocka_unit_test(a_tables_columns_stand_below_each_other),
+        cmocka_unit_test(empty_cells_at_the_end_leave_no_spaces),
         cmocka_unit_test(a_table_too_wide_for_the_terminal_cuts_the_columns_that_may_be_cut),
         cmocka_unit_test(progress_says_share_amount_rate_and_time_left),
         cmocka_unit_test(a_bar_fills_what_the_terminal_has_left),

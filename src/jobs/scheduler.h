@@ -100,7 +100,8 @@ bool scheduler_find_lease(const struct scheduler *scheduler, int64_t id, struct 
 
 // Takes back into the books a lease that a worker holds from before a restart of the site: the unfinished part of [from, to) of the
 // job. A worker's running leases come first, then those that wait there, so that the books know which run. The lease gets a new id
-// in *out. NOT_FOUND when job or worker is unknown or nothing of it is left to do.
+// in *out, whose from and to are those asked for (clipped to the job), although what others have or finished is not in it.
+// NOT_FOUND when job or worker is unknown or nothing of it is left to do.
 enum status scheduler_reattach(struct scheduler *scheduler, int64_t worker, int64_t job,
                                int64_t from, int64_t to, int64_t now_us, struct lease *out,
                                struct error *error);

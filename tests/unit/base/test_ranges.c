@@ -71,12 +71,35 @@ static void first_gap_finds_what_is_missing(void **state)
     ranges_done(&ranges);
 }
 
+static void first_overlap_finds_what_is_there(void **state)
+{
+    (void)state;
+    struct ranges ranges = {0};
+    struct range part;
+    ranges_add(&ranges, 3, 5);
+    ranges_add(&ranges, 7, 9);
+    assert_true(ranges_first_overlap(&ranges, 0, 20, &part));
+    assert_int_equal(part.from, 3);
+    assert_int_equal(part.to, 5);
+    assert_true(ranges_first_overlap(&ranges, 4, 8, &part));
+    assert_int_equal(part.from, 4);
+    assert_int_equal(part.to, 5);
+    assert_true(ranges_first_overlap(&ranges, 5, 8, &part));
+    assert_int_equal(part.from, 7);
+    assert_int_equal(part.to, 8);
+    assert_false(ranges_first_overlap(&ranges, 5, 7, &part));
+    assert_false(ranges_first_overlap(&ranges, 9, 20, &part));
+    assert_false(ranges_first_overlap(&ranges, 8, 8, &part));
+    ranges_done(&ranges);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_agree_with_a_plain_array_under_random_changes),
         cmocka_unit_test(take_gives_the_lowest_indices_first),
         cmocka_unit_test(first_gap_finds_what_is_missing),
+        cmocka_unit_test(first_overlap_finds_what_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

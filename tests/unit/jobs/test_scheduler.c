@@ -61,6 +61,57 @@ static void a_nearly_done_lease_gets_one_that_follows(void **state)
     site_stop(&site);
 }
 
+enum { SLOTS = 2, TASK_US = 600, TASKS_A_STEP = 83, STEP_US = TASKS_A_STEP * TASK_US };
+
+// What two slots hold: leases in the order in which they came; the first two run.
+struct slots {
+    struct lease held[2 * SLOTS];
+    size_t count;
+};
+
+// Runs the slots for a step, and reports what they did.
+static void run_step(struct site *site, struct slots *slots)
+{
+    site->now_us += STEP_US;
+    for (size_t slot = 0; slot < SLOTS && slot < slots->count; slot++) {
+        struct lease part = slots->held[slot];
+        int64_t left = part.to - part.from;
+        part.to = part.from + (left < TASKS_A_STEP ? left : TASKS_A_STEP);
+        (void)site_finish_all(site, &part, (part.to - part.from) * TASK_US);
+        slots->held[slot].from = part.to;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < slots->count; i++) {
+        if (slots->held[i].from < slots->held[i].to) {
+            slots->held[kept++] = slots->held[i];
+        }
+    }
+    slots->count = kept;
+}
+
+static void each_slot_always_has_work_ahead(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct slots slots = {0};
+    site_add(&site, plan_of(1, 1, 1000000));
+    site_add_worker(&site, 1, SLOTS);
+    int64_t idle_slots = 0;
+    int64_t leases = 0;
+    for (int step = 0; step < 1000; step++) {
+        size_t count = site_lease(&site, 1);
+        assert_true(slots.count + count <= 2 * SLOTS);
+        memcpy(&slots.held[slots.count], site.leases, count * sizeof site.leases[0]);
+        slots.count += count;
+        leases += (int64_t)count;
+        idle_slots += SLOTS - (int64_t)(slots.count < SLOTS ? slots.count : SLOTS);
+        run_step(&site, &slots);
+    }
+    assert_int_equal(idle_slots, 0);
+    assert_in_range(site_figures(&site, 1).done / leases, 700, 850);
+    site_stop(&site);
+}
+
 static void stream_jobs_start_with_large_leases(void **state)
 {
     (void)state;
@@ -515,6 +566,7 @@ int main(void)
         cmocka_unit_test(first_leases_have_one_task_a_slot),
         cmocka_unit_test(short_tasks_come_in_leases_of_half_a_second),
         cmocka_unit_test(a_nearly_done_lease_gets_one_that_follows),
+        cmocka_unit_test(each_slot_always_has_work_ahead),
         cmocka_unit_test(stream_jobs_start_with_large_leases),
         cmocka_unit_test(leases_shrink_towards_the_end),
         cmocka_unit_test(groups_share_by_weight),

@@ -181,9 +181,9 @@ enum status catalog_open_file(struct catalog *catalog, const struct dataset *dat
 // For jobs. The dataset by any alias when it is available; CONFLICT says what it waits for, or what is wrong, and the way out.
 enum status catalog_resolve_for_job(struct catalog *catalog, struct text id, struct arena *arena,
                                     struct dataset *out, struct error *error);
-// Looks at all files of an available dataset now: OK when size, time and inode are as registered, or, where only time or inode differ, when the
-// checksum is (the new ones are then registered). CONFLICT names the first that is changed or missing; the dataset is then in
-// state changed.
+// Looks at all files of an available dataset now: OK when size, time and inode are as registered, or, where only time or inode differ,
+// when the checksum is (the new ones are then registered), and no other file lies beside them. CONFLICT names the first that is
+// changed, missing or new; the dataset is then in state changed.
 enum status catalog_check_files(struct catalog *catalog, const struct dataset *dataset,
                                 struct error *error);
 

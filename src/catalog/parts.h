@@ -9,6 +9,11 @@
 
 #include <pthread.h>
 
+// The way out of a dataset that is not as registered.
+#define CHANGED_FIX                                                                                \
+    "put the files back and look again with lode data verify, or register what is there now with " \
+    "lode data verify --accept-changes"
+
 struct catalog {
     struct catalog_options options;
     struct watches *watches;

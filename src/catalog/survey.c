@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "catalog/catalog_sql.h"
 #include "catalog/inspect.h"
+#include "catalog/parts.h"
 #include "catalog/root.h"
 #include "catalog/rows.h"
 #include "catalog/walk.h"
@@ -326,8 +327,7 @@ static void note_found(struct survey *survey, size_t at)
     note_amiss(survey, problem,
                survey->order.is_accepting
                    ? "make the file readable and let it rest, then do this again"
-                   : "put the files back, or register what is there now: lode data verify "
-                     "--accept-changes");
+                   : CHANGED_FIX);
 }
 
 // Judges the files [judged_from, judged_to) of the page with two threads and writes down what they found.

@@ -411,6 +411,34 @@ static void jobs_see_the_first_changed_file_and_accept_a_touched_one(void **stat
     assert_says(&error, CONFLICT, "b is missing");
 }
 
+static void jobs_see_a_file_that_was_added_to_the_folder(void **state)
+{
+    (void)state;
+    AUTO_ARENA struct arena arena = {0};
+    AUTO_SITE struct site site;
+    site_new(&site);
+    struct error error = {0};
+    put_folder(&site, "x");
+    put(&site, "x/a", "one");
+    put(&site, "single", "two");
+    struct text paths[] = {text_of(data_path(&site, "x")), text_of(data_path(&site, "single"))};
+    struct dataset_request request = {.id = TEXT("s:n"), .paths = paths, .path_count = 2};
+    bool is_new = false;
+    assert_int_equal(catalog_register(site.catalog, &request, &is_new, NULL), OK);
+    struct dataset dataset = settled(&site, "s:n", &arena);
+    assert_int_equal(catalog_check_files(site.catalog, &dataset, &error), OK);
+    put(&site, "x/b", "three");
+    assert_int_equal(catalog_check_files(site.catalog, &dataset, &error), CONFLICT);
+    assert_says(&error, CONFLICT, "x/b is not registered");
+    assert_int_equal(settled(&site, "s:n", &arena).state, DATASET_CHANGED);
+    (void)unlink(data_path(&site, "x/b"));
+    dataset = verified(&site, "s:n", false, false, &arena);
+    assert_int_equal(catalog_check_files(site.catalog, &dataset, &error), OK);
+    put_link(&site, "x/out", "/etc/passwd");
+    assert_int_equal(catalog_check_files(site.catalog, &dataset, &error), CONFLICT);
+    assert_says(&error, CONFLICT, "x/out is a link that leaves the registered folder");
+}
+
 static void files_are_opened_strictly_below_their_root(void **state)
 {
     (void)state;
@@ -614,6 +642,7 @@ int main(void)
         cmocka_unit_test(only_a_full_verification_sees_a_change_that_hides_its_time),
         cmocka_unit_test(a_vanished_root_is_a_change_and_comes_back),
         cmocka_unit_test(jobs_see_the_first_changed_file_and_accept_a_touched_one),
+        cmocka_unit_test(jobs_see_a_file_that_was_added_to_the_folder),
         cmocka_unit_test(files_are_opened_strictly_below_their_root),
         cmocka_unit_test(lists_are_paged_by_id_and_filtered_by_prefix),
         cmocka_unit_test(ten_thousand_files_survive_many_restarts_and_are_registered_once),

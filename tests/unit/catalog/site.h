@@ -183,4 +183,14 @@ static inline struct dataset_file file_of(const struct site *site, const struct 
     return (struct dataset_file){0};
 }
 
+// Has the error this status, the part in its text, and a way out?
+static inline void assert_says(const struct error *error, enum status status, const char *part)
+{
+    assert_int_equal(error->status, status);
+    if (!strstr(error->detail, part)) {
+        fail_msg("\"%s\" does not say \"%s\"", error->detail, part);
+    }
+    assert_true(error->fix[0] != '\0');
+}
+
 #endif

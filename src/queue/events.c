@@ -64,8 +64,9 @@ static enum status run_glance(struct sql *sql, void *context, struct error *erro
     return job_write_document(queue, sql, glance->job, glance->has_ended, &glance->document, error);
 }
 
-static enum status write_tasks(struct sql *sql, int64_t job, struct queue_position *at,
-                               struct buffer *out, bool *is_more, struct error *error)
+static enum status write_tasks(struct queue *queue, struct sql *sql, int64_t job,
+                               struct queue_position *at, struct buffer *out, bool *is_more,
+                               struct error *error)
 {
     enum status status = OK;
     int64_t count = 0;
@@ -80,7 +81,7 @@ static enum status write_tasks(struct sql *sql, int64_t job, struct queue_positi
         buffer_append_string(out, "event: task\n");
         write_id(at, out);
         buffer_append_string(out, "data: ");
-        record_write_event(&row, out);
+        record_write_event(queue->blobs, &row, out);
         buffer_append_string(out, "\n\n");
         count++;
     }
@@ -141,7 +142,7 @@ enum status queue_read_events(struct queue *queue, int64_t job, bool wants_job,
     }
     if (status == OK) {
         write_logs(&glance, at, out);
-        status = write_tasks(sql, job, at, out, &found->is_more, error);
+        status = write_tasks(queue, sql, job, at, out, &found->is_more, error);
         store_read_end(queue->store, sql);
     }
     if (status == OK && !found->is_more) {

@@ -302,27 +302,40 @@ static void write_worker(const struct worker *worker, struct buffer *out)
     buffer_printf(out, ",\"sandbox\":%s}", worker->sandbox);
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    const struct worker *first = *(struct worker *const *)a;
+    const struct worker *second = *(struct worker *const *)b;
+    return first->id < second->id ? -1 : first->id > second->id;
+}
+
+static void write_workers(const struct queue *queue, struct buffer *out)
+{
+    size_t count = 0;
+    size_t at = 0;
+    AUTO_FREE struct worker **workers = memory_new(map_count(queue->workers) + 1, sizeof *workers);
+    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        workers[count++] = worker;
+    }
+    qsort(workers, count, sizeof *workers, compare_ids);
+    for (size_t i = 0; i < count; i++) {
+        buffer_append_string(out, i > 0 ? "," : "");
+        write_worker(workers[i], out);
+    }
+}
+
 static void done_list(struct queue_op *op, enum status status, const struct error *error)
 {
     struct list_op *self = (struct list_op *)op;
     if (status != OK) {
         queue_answer_error(self->answer, status, error);
-        free(self);
-        return;
+    } else {
+        AUTO_BUFFER struct buffer body = {0};
+        buffer_append_string(&body, "{\"workers\":[");
+        write_workers(op->queue, &body);
+        buffer_append_string(&body, "],\"next\":null}\n");
+        self->answer.done(self->answer.context, OK, NULL, buffer_text(&body));
     }
-    AUTO_BUFFER struct buffer body = {0};
-    buffer_append_string(&body, "{\"workers\":[");
-    bool is_first = true;
-    for (int64_t id = 1; id <= op->queue->last_worker && map_count(op->queue->workers) > 0; id++) {
-        const struct worker *worker = map_find_int64(op->queue->workers, id);
-        if (worker) {
-            buffer_append_string(&body, is_first ? "" : ",");
-            write_worker(worker, &body);
-            is_first = false;
-        }
-    }
-    buffer_append_string(&body, "],\"next\":null}\n");
-    self->answer.done(self->answer.context, OK, NULL, buffer_text(&body));
     free(self);
 }
 

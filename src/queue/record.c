@@ -2,6 +2,7 @@
 
 #include "base/calendar.h"
 #include "base/memory.h"
+#include "os/file.h"
 #include "queue/items.h"
 #include "queue/queue_sql.h"
 
@@ -46,26 +47,52 @@ void record_write_summary(int64_t job, const struct task_row *row, struct buffer
     buffer_append_byte(out, '}');
 }
 
-// As text where it is text and fits, else null beside its size.
-static void append_event_stream(const char *name, const struct poll_stream *stream,
-                                struct buffer *out)
+// The bytes of a stream, if they are few: its own, or those of its blob in *keep.
+static bool read_small(struct blobs *blobs, const struct poll_stream *stream, struct buffer *keep,
+                       struct text *out)
 {
-    if (!stream->is_blob && stream->size <= QUEUE_STREAM_INLINE_MAX &&
-        text_is_utf8(stream->bytes)) {
-        append_field(out, name, stream->bytes);
+    AUTO_CLOSE int fd = -1;
+    int64_t size = 0;
+    *out = stream->bytes;
+    if (stream->size > QUEUE_STREAM_INLINE_MAX) {
+        return false;
+    }
+    if (!stream->is_blob) {
+        return true;
+    }
+    if (blob_open(blobs, &stream->digest, &fd, &size, NULL) != OK || size != stream->size) {
+        return false;
+    }
+    char *place = buffer_reserve(keep, (size_t)size + 1);
+    if (pread(fd, place, (size_t)size, 0) != size) {
+        return false;
+    }
+    buffer_advance(keep, (size_t)size);
+    *out = buffer_text(keep);
+    return true;
+}
+
+// As text where it is text and fits, else null beside its size.
+static void append_event_stream(struct blobs *blobs, const char *name,
+                                const struct poll_stream *stream, struct buffer *out)
+{
+    AUTO_BUFFER struct buffer keep = {0};
+    struct text bytes;
+    if (read_small(blobs, stream, &keep, &bytes) && text_is_utf8(bytes)) {
+        append_field(out, name, bytes);
         return;
     }
     buffer_printf(out, ",\"%s\":null,\"%s_size\":%lld", name, name, (long long)stream->size);
 }
 
-void record_write_event(const struct task_row *row, struct buffer *out)
+void record_write_event(struct blobs *blobs, const struct task_row *row, struct buffer *out)
 {
     buffer_printf(out, "{\"index\":%lld,\"state\":\"%s\"", (long long)row->index,
                   job_state_name(row->state));
     append_exit(row, out);
     buffer_printf(out, ",\"cached\":%s", row->cached_job > 0 ? "true" : "false");
-    append_event_stream("stdout", &row->output, out);
-    append_event_stream("stderr", &row->error_output, out);
+    append_event_stream(blobs, "stdout", &row->output, out);
+    append_event_stream(blobs, "stderr", &row->error_output, out);
     append_field(out, "message", row->message);
     buffer_append_byte(out, '}');
 }

@@ -7,8 +7,8 @@
 // `{"job", "index", "state", ...}` of a list.
 void record_write_summary(int64_t job, const struct task_row *row, struct buffer *out);
 
-// What `event: task` carries.
-void record_write_event(const struct task_row *row, struct buffer *out);
+// What `event: task` carries. Reads small outputs that are blobs.
+void record_write_event(struct blobs *blobs, const struct task_row *row, struct buffer *out);
 
 // One output file each: appends `{"index"?, "path", "digest", "size_bytes", "mode"}` with commas between; `index` < 0: without.
 void record_write_outputs(struct text outputs, int64_t index, bool *is_first, struct buffer *out);

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "os/file.h"
 
 #include <stdio.h>
 
@@ -128,6 +129,81 @@ static void a_failed_task_is_tried_again_and_then_by_hand(void **state)
     assert_int_equal(json_parse(buffer_text(&record), &task, NULL), OK);
     assert_int_equal(number_of(task, "attempts"), 3);
     assert_int_equal(json_array_size(json_object_get(task, "failed_attempts")), 2);
+}
+
+static void a_bad_report_changes_nothing(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"true\"], \"count\": 2}");
+    struct reply reply = site_poll(site, worker, "{}");
+    const json_t *lease = json_array_get(json_object_get(reply.document, "leases"), 0);
+    long long number = json_integer_value(json_array_get(lease, 0));
+    reply_done(&reply);
+    // The first of the two is good, and the scheduler has taken it when the second is refused.
+    AUTO_FREE char *bad =
+        memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0],[7,0]]}]}",
+                      number, (long long)job);
+    reply = site_poll(site, worker, bad);
+    assert_int_equal(reply.status, INVALID);
+    assert_job(site, job, "waiting", 0);
+    AUTO_FREE char *good = memory_format("{\"leases\":[[%lld,%lld,0,1]]}", number, (long long)job);
+    reply = site_poll(site, worker, good);
+    assert_int_equal(reply.status, OK);
+    assert_int_equal(json_array_size(json_object_get(reply.document, "cancel")), 0);
+    reply_done(&reply);
+    AUTO_FREE char *report = memory_format(
+        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0]]}]}", number, (long long)job);
+    reply = site_poll(site, worker, report);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    assert_job(site, job, "running", 1);
+}
+
+static void the_tasks_of_a_lost_worker_go_to_another(void **state)
+{
+    struct site *site = *state;
+    int64_t job = site_job(site, "{\"command\": [\"true\"]}");
+    int64_t lost = site_worker(site, "lost", 1);
+    struct reply reply = site_poll(site, lost, "{}");
+    assert_int_equal(json_array_size(json_object_get(reply.document, "leases")), 1);
+    reply_done(&reply);
+    int64_t worker = site_worker(site, "desk", 1);
+    size_t leases = 0;
+    while (leases == 0) {
+        reply = site_poll(site, worker, "{\"wait_seconds\": 0.2}");
+        assert_int_equal(reply.status, OK);
+        leases = json_array_size(json_object_get(reply.document, "leases"));
+        reply_done(&reply);
+    }
+    assert_int_equal(site_poll(site, lost, "{}").status, NOT_FOUND);
+    assert_job(site, job, "running", 0);
+}
+
+static void many_tasks_come_from_the_cache_in_pieces(void **state)
+{
+    struct site *site = *state;
+    struct text program = TEXT("#!/bin/sh\n");
+    AUTO_FREE char *path = memory_format("%s/program", site->folder);
+    char digest[DIGEST_TEXT_SIZE];
+    struct digest bytes = digest_of(program.bytes, program.length);
+    assert_int_equal(file_write_atomic(path, program, 0700, NULL), OK);
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t first = site_job(site, "{\"command\": [\"p\"], \"count\": 2500}");
+    site->setups =
+        memory_format("{\"job\":%lld,\"executable\":\"%s\",\"executable_digest\":\"%s\"}",
+                      (long long)first, path, digest_to_text(&bytes, digest));
+    assert_int_equal(site_run_all(site, worker), 2500);
+    int64_t again = site_job(site, "{\"command\": [\"p\"], \"count\": 2600}");
+    // What is left is leased only when the cache has been asked for all.
+    int64_t ran = 0;
+    while (ran < 100) {
+        ran += site_run_all(site, worker);
+    }
+    assert_int_equal(ran, 100);
+    struct reply reply = site_show(site, again, 10000000);
+    assert_int_equal(number_of(json_object_get(reply.document, "tasks"), "cached"), 2500);
+    reply_done(&reply);
 }
 
 static void a_cancelled_job_cancels_those_behind_it(void **state)
@@ -273,6 +349,9 @@ int main(void)
         TEST(what_a_worker_reported_is_not_run_again_after_a_restart),
         TEST(a_lease_that_outlived_the_site_goes_on),
         TEST(a_failed_task_is_tried_again_and_then_by_hand),
+        TEST(a_bad_report_changes_nothing),
+        TEST(the_tasks_of_a_lost_worker_go_to_another),
+        TEST(many_tasks_come_from_the_cache_in_pieces),
         TEST(a_cancelled_job_cancels_those_behind_it),
         TEST(a_job_runs_after_the_one_that_it_follows),
         TEST(what_was_computed_before_is_answered_from_the_cache),

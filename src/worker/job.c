@@ -101,7 +101,7 @@ static enum status parse_roots(struct job *job, struct job_data *data, const jso
         TRY(json_field_text(element, "mount", JSON_OPTIONAL, PATH_MAX_LENGTH, &mount, error));
         TRY(json_field_text(element, "kind", JSON_OPTIONAL, 16, &kind, error));
         struct text rest = mount;
-        for (struct text part; text_next_part(&rest, '/', &part);) {
+        for (struct text part; mount.length > 0 && text_next_part(&rest, '/', &part);) {
             if (text_equal(part, TEXT("..")) || part.length == 0) {
                 return error_set(error, INVALID, "mount \"%.*s\" leaves /data", TEXT_ARGS(mount));
             }
@@ -225,6 +225,13 @@ enum status job_parse(const json_t *document, struct job **out, struct error *er
     }
     *out = job;
     return OK;
+}
+
+struct job *job_stub(int64_t id)
+{
+    struct job *job = NEW(struct job);
+    job->id = id;
+    return job;
 }
 
 void job_free(struct job *job)

@@ -67,6 +67,8 @@ struct job {
 
 // INVALID names the field. *out is the caller's (job_free).
 enum status job_parse(const json_t *document, struct job **out, struct error *error);
+// A job of which nothing is known but its id.
+struct job *job_stub(int64_t id);
 void job_free(struct job *job);
 
 #endif

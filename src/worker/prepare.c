@@ -81,7 +81,12 @@ struct worker_job *worker_job_find(const struct worker *worker, int64_t id)
 enum status worker_job_add(struct worker *worker, const json_t *document, struct error *error)
 {
     struct job *spec = NULL;
-    TRY(job_parse(document, &spec, error));
+    struct error fault = {0};
+    int64_t id = 0;
+    TRY(json_field_int64(document, "job", JSON_REQUIRED, 0, INT64_MAX, &id, error));
+    if (job_parse(document, &spec, &fault) != OK) {
+        spec = job_stub(id); // Its tasks are reported with what is wrong with it.
+    }
     struct worker_job *known = worker_job_find(worker, spec->id);
     if (known) {
         known->is_dropped = false;
@@ -93,8 +98,7 @@ enum status worker_job_add(struct worker *worker, const json_t *document, struct
     job->spec = spec;
     job->folder = memory_format("%s/%" PRId64, worker->jobs_folder, spec->id);
     (void)map_set_int64(worker->jobs, spec->id, job);
-    struct error fault = {0};
-    if (start_fetching(job, &fault) != OK) {
+    if (fault.status != OK || start_fetching(job, &fault) != OK) {
         fail_job(job, OUTCOME_WORKER, &fault);
     }
     if (job->fetching == 0) {

@@ -82,7 +82,7 @@ static void say_counts(const json_t *job)
 }
 
 // What is worth saying of a job at its end: nothing, of a single command that ended by itself.
-static void say_end(struct contact *contact, const json_t *job)
+static void say_end(struct contact *contact, const json_t *job, int exit_status)
 {
     long long id = (long long)field_int64(job, "id");
     bool is_single = field_int64(json_object_get(job, "tasks"), "total") == 1;
@@ -93,7 +93,9 @@ static void say_end(struct contact *contact, const json_t *job)
     say_cached(contact, job);
     AUTO_BUFFER struct buffer message = {0};
     display_text(&message, field_text(job, "message"));
-    if (!text_equal(state, TEXT("succeeded")) && message.length > 0) {
+    bool is_plain =
+        is_single && exit_status < EXIT_WALLTIME; // The command has said what it had to say.
+    if (!text_equal(state, TEXT("succeeded")) && message.length > 0 && !is_plain) {
         (void)fprintf(stderr, "lode: job %lld %.*s: %s\n      lode why %lld says more\n", id,
                       TEXT_ARGS(state), message.bytes, id);
     }
@@ -132,7 +134,7 @@ static int follow_to_end(struct contact *contact, const struct options *options,
         (void)command_fail(&error, EXIT_LODE);
         exit_status = exit_status == 0 ? EXIT_LODE : exit_status;
     } else if (!is_json && !folder) {
-        say_end(contact, job);
+        say_end(contact, job, exit_status);
     }
     return exit_status;
 }

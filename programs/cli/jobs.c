@@ -119,7 +119,7 @@ const struct command COMMAND_JOBS = {
 static void say(struct buffer *out, const char *name, struct text text)
 {
     if (text.length > 0) {
-        buffer_printf(out, "%-12s", name);
+        buffer_printf(out, "%-14s", name);
         display_text(out, text);
         buffer_append_byte(out, '\n');
     }
@@ -129,7 +129,7 @@ static void say_time(struct buffer *out, const char *name, const json_t *object,
 {
     struct text exact = field_text(object, field);
     if (exact.length > 0) {
-        buffer_printf(out, "%-12s%.*s (", name, TEXT_ARGS(exact));
+        buffer_printf(out, "%-14s%.*s (", name, TEXT_ARGS(exact));
         display_time(out, field_time(object, field), clock_real_us());
         buffer_append_string(out, ")\n");
     }
@@ -149,12 +149,12 @@ static void show_job(const json_t *job, struct buffer *out)
 {
     const json_t *tasks = json_object_get(job, "tasks");
     const json_t *code = json_object_get(job, "exit_code");
-    buffer_printf(out, "%-12s%lld\n", "Job:", (long long)field_int64(job, "id"));
+    buffer_printf(out, "%-14s%lld\n", "Job:", (long long)field_int64(job, "id"));
     say(out, "Name:", field_text(job, "name"));
     say(out, "State:", field_text(job, "state"));
     say(out, "Message:", field_text(job, "message"));
     say_command(out, json_object_get(json_object_get(job, "spec"), "command"));
-    buffer_printf(out, "%-12s%lld succeeded, %lld failed, %lld running, %lld waiting of %lld",
+    buffer_printf(out, "%-14s%lld succeeded, %lld failed, %lld running, %lld waiting of %lld",
                   "Tasks:", (long long)field_int64(tasks, "succeeded"),
                   (long long)field_int64(tasks, "failed"), (long long)field_int64(tasks, "running"),
                   (long long)field_int64(tasks, "waiting"), (long long)field_int64(tasks, "total"));
@@ -163,7 +163,7 @@ static void show_job(const json_t *job, struct buffer *out)
     }
     buffer_append_byte(out, '\n');
     if (json_is_integer(code)) {
-        buffer_printf(out, "%-12s%lld\n", "Exit status:", (long long)json_integer_value(code));
+        buffer_printf(out, "%-14s%lld\n", "Exit status:", (long long)json_integer_value(code));
     }
     say(out, "Owner:", field_text(job, "owner"));
     say_time(out, "Submitted:", job, "submitted_at");
@@ -175,7 +175,7 @@ static void show_job(const json_t *job, struct buffer *out)
 static void say_bytes(struct buffer *out, const char *name, int64_t bytes)
 {
     if (bytes > 0) {
-        buffer_printf(out, "%-12s", name);
+        buffer_printf(out, "%-14s", name);
         display_bytes(out, bytes);
         buffer_append_byte(out, '\n');
     }
@@ -185,7 +185,7 @@ static void say_seconds(struct buffer *out, const char *name, const json_t *task
 {
     const json_t *seconds = json_object_get(task, field);
     if (json_is_number(seconds)) {
-        buffer_printf(out, "%-12s", name);
+        buffer_printf(out, "%-14s", name);
         display_duration(out, (int64_t)(json_number_value(seconds) * 1e6));
         buffer_append_byte(out, '\n');
     }
@@ -194,7 +194,7 @@ static void say_seconds(struct buffer *out, const char *name, const json_t *task
 static void show_task(const json_t *task, struct buffer *out)
 {
     const json_t *cache = json_object_get(task, "cache");
-    buffer_printf(out, "%-12s%lld/%lld\n", "Task:", (long long)field_int64(task, "job"),
+    buffer_printf(out, "%-14s%lld/%lld\n", "Task:", (long long)field_int64(task, "job"),
                   (long long)field_int64(task, "index"));
     say(out, "State:", field_text(task, "state"));
     say(out, "Outcome:", field_text(task, "outcome"));
@@ -219,7 +219,7 @@ static void show_task(const json_t *task, struct buffer *out)
         say(out, "Output:", field_text(json_array_get(outputs, i), "path"));
     }
     if (field_bool(cache, "hit")) {
-        buffer_printf(out, "%-12sfirst run as task %lld/%lld\n",
+        buffer_printf(out, "%-14sfirst run as task %lld/%lld\n",
                       "Cache:", (long long)field_int64(cache, "first_job"),
                       (long long)field_int64(cache, "first_index"));
     }
@@ -336,7 +336,7 @@ static int run_wait(const struct command *command, const struct options *options
                           TEXT_ARGS(field_text(job, "state")), message.length > 0 ? ": " : "",
                           message.length > 0 ? message.bytes : "");
         }
-        exit_status = exit_status == 0 ? job_exit_status(&contact, job) : exit_status;
+        exit_status = exit_status == 0 ? job_exit_status(job) : exit_status;
     }
     return exit_status;
 }

@@ -114,46 +114,17 @@ int64_t job_tasks_ended(const json_t *job)
            field_int64(tasks, "cancelled");
 }
 
-// The exit status that the record of a failed task stands for.
-static int task_exit_status(const json_t *task)
-{
-    struct text outcome = field_text(task, "outcome");
-    int64_t code = field_int64(task, "exit_code");
-    int64_t signal_number = field_int64(task, "signal");
-    if (text_equal(outcome, TEXT("walltime"))) {
-        return EXIT_WALLTIME;
-    }
-    if (text_equal(outcome, TEXT("memory")) || text_equal(outcome, TEXT("disk")) ||
-        text_equal(outcome, TEXT("pids"))) {
-        return EXIT_SIGNAL + SIGKILL;
-    }
-    if (signal_number > 0 && signal_number < 128) {
-        return EXIT_SIGNAL + (int)signal_number;
-    }
-    return code > 0 && code < 256 ? (int)code : EXIT_LODE;
-}
-
-int job_exit_status(struct contact *contact, const json_t *job)
+int job_exit_status(const json_t *job)
 {
     struct text state = field_text(job, "state");
+    int64_t code = field_int64(job, "exit_code");
     if (text_equal(state, TEXT("succeeded"))) {
-        return 0;
+        return EXIT_SUCCESS;
     }
     if (text_equal(state, TEXT("cancelled"))) {
         return EXIT_SIGNAL + SIGTERM;
     }
-    AUTO_BUFFER struct buffer path = {0};
-    AUTO_JSON json_t *page = NULL;
-    struct error ignored;
-    buffer_printf(&path, "/v1/jobs/%lld/tasks?state=failed&limit=1",
-                  (long long)field_int64(job, "id"));
-    if (contact_json(contact, "GET", path.bytes, NULL, &page, &ignored) == OK) {
-        const json_t *first = json_array_get(json_object_get(page, "tasks"), 0);
-        if (first) {
-            return task_exit_status(first);
-        }
-    }
-    return task_exit_status(job);
+    return code > 0 && code < 256 ? (int)code : EXIT_LODE;
 }
 
 int print_list(const struct options *options, const char *path, const char *things,

@@ -43,17 +43,16 @@ bool job_has_ended(const json_t *job);
 // How many tasks of the job have ended, in whatever way.
 int64_t job_tasks_ended(const json_t *job);
 
-// The exit status of `lode run` and `lode wait` for a job that ended: the command's; 128 and the signal; 124 for a walltime; 137 for
-// memory, disk and process limits; 143 when it was cancelled; 125 when lode could not run it. Asks the site where the
-// job's exit code does not tell.
-int job_exit_status(struct contact *contact, const json_t *job);
+// The exit status of `lode run` and `lode wait` for a job that ended: what the site says of its first failed task (the command's
+// own, 128 and the signal, 124 for a walltime, 125 for what is not the command's doing), or 143 when it was cancelled.
+int job_exit_status(const json_t *job);
 #define EXIT_RUN_STATUSES                                                                          \
     "N: The command's own exit status; of several tasks, that of the first that failed.\n"         \
     "124: The walltime was reached.\n"                                                             \
-    "125: Lode could not run the command; standard error says why.\n"                              \
+    "125: Lode could not run the command, or ended it at its memory, disk or process limit; "      \
+    "standard error says which.\n"                                                                 \
     "126, 127: The command cannot be executed, or was not found.\n"                                \
-    "128+N: The command was ended by signal N; 137 also when it passed its memory, disk or "       \
-    "process limit.\n"                                                                             \
+    "128+N: The command was ended by signal N.\n"                                                  \
     "130: Ctrl-C was typed here; the job goes on.\n"                                               \
     "143: The job was cancelled."
 

@@ -128,7 +128,7 @@ static int follow_to_end(struct contact *contact, const struct options *options,
         (void)say_detached(follow.job);
         return status == UNSUPPORTED ? EXIT_SIGNAL + SIGPIPE : EXIT_LODE;
     }
-    int exit_status = job_exit_status(contact, job);
+    int exit_status = job_exit_status(job);
     const char *folder = options_text(options, "fetch", NULL);
     if (folder && fetch_outputs(contact, follow.job, folder, is_json, NULL, &error) != OK) {
         (void)command_fail(&error, EXIT_LODE);

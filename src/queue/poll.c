@@ -167,6 +167,10 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     worker->heard_us = clock_real_us();
     scheduler_touch_worker(queue->scheduler, worker->id, clock_steady_us());
     TRY(results_commit(queue, sql, worker, poll->body, error));
+    if (poll->body->is_leaving) {
+        worker->is_draining = true;
+        scheduler_drain_worker(queue->scheduler, worker->id, true);
+    }
     give_back(queue, worker, poll->body);
     worker_reconcile(queue, worker, poll->body);
     for (size_t i = 0; i < poll->body->log_count; i++) {

@@ -308,11 +308,12 @@ static enum status parse_rest(struct poll_body *body, struct error *error)
 static enum status parse_all(struct poll_body *body, struct error *error)
 {
     static const char *const FIELDS[] = {"wait_seconds", "leases", "results", "returned",
-                                         "setups",       "logs",   NULL};
+                                         "setups",       "logs",   "leaving", NULL};
     double wait_seconds = 0;
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
                           &wait_seconds, error));
+    TRY(json_field_bool(body->document, "leaving", JSON_OPTIONAL, &body->is_leaving, error));
     body->wait_us = (int64_t)(wait_seconds * 1e6);
     TRY(parse_leases(body, error));
     TRY(parse_results(body, error));

@@ -103,6 +103,7 @@ struct poll_body {
     struct arena arena;
     json_t *document; // What the texts are borrowed from.
     int64_t wait_us;
+    bool is_leaving;
     struct poll_lease *leases;
     size_t lease_count;
     struct poll_result *results;

@@ -406,7 +406,8 @@ static void start_waiting(struct worker *worker)
 static void start_reporting(struct worker *worker)
 {
     AUTO_BUFFER struct buffer body = {0};
-    buffer_append_string(&body, "{\"wait_seconds\":0");
+    buffer_append_string(&body, worker->is_stopping ? "{\"wait_seconds\":0,\"leaving\":true"
+                                                    : "{\"wait_seconds\":0");
     write_leases(worker, &body);
     write_results(worker, &body);
     write_setups(worker, &body);

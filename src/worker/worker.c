@@ -154,6 +154,7 @@ static void begin_stopping(struct worker *worker, int64_t now_us)
     }
     worker->is_stopping = true;
     worker->stop_us = now_us;
+    report_mark(worker, true); // The site hears at once that this worker leaves.
     for (size_t i = 0; i < worker->seat_count; i++) {
         slot_send_stop(worker->seats[i]->slot);
     }

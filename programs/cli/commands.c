@@ -13,24 +13,14 @@ static const struct command_option COMMON[] = {
 const struct option_table COMMON_OPTIONS = {COMMON, sizeof(COMMON) / sizeof(COMMON[0])};
 
 const struct command *const COMMANDS[] = {
-#ifdef LODE_HAS_CLIENT
     &COMMAND_RUN,          &COMMAND_SUBMIT,      &COMMAND_JOBS,
     &COMMAND_JOB_SHOW,     &COMMAND_LOGS,        &COMMAND_OUTPUTS,
     &COMMAND_WAIT,         &COMMAND_CANCEL,      &COMMAND_RETRY,
     &COMMAND_WHY,          &COMMAND_DATA_ADD,    &COMMAND_DATA_LIST,
     &COMMAND_DATA_SHOW,    &COMMAND_DATA_VERIFY, &COMMAND_DATA_REMOVE,
-    &COMMAND_RESOLVE,
-#endif
-#ifdef LODE_HAS_SITE
-    &COMMAND_SITE,
-#endif
-#ifdef LODE_HAS_WORKER
-    &COMMAND_WORKER,
-#endif
-#ifdef LODE_HAS_CLIENT
+    &COMMAND_RESOLVE,      &COMMAND_SITE,        &COMMAND_WORKER,
     &COMMAND_LOGIN,        &COMMAND_STATUS,      &COMMAND_WORKERS,
     &COMMAND_TOKEN_CREATE, &COMMAND_TOKEN_LIST,  &COMMAND_TOKEN_REVOKE,
-#endif
     &COMMAND_HELP,         &COMMAND_COMPLETION,  NULL,
 };
 

@@ -3,7 +3,6 @@
 
 #include "commands.h"
 
-#ifdef LODE_HAS_SITE
 static const struct command_option SITE_OPTIONS[] = {
     {"directory", 0, OPTION_TEXT, "DIR",
      "keep everything here (default: ~/.local/share/lode, or $XDG_DATA_HOME/lode)", NULL},
@@ -33,18 +32,18 @@ const struct command COMMAND_SITE = {
     .is_offline = true,
     .main = command_site,
 };
-#endif
 
-#ifdef LODE_HAS_WORKER
 static const struct command_option WORKER_OPTIONS[] = {
     {"site", 0, OPTION_TEXT, "URL", "take tasks from this site", NULL},
     {"pin", 0, OPTION_TEXT, "FINGERPRINT", "the site's key must have this fingerprint", NULL},
     {"site-file", 0, OPTION_TEXT, "FILE", "read URL and fingerprint from this site.json", NULL},
     {"token-file", 0, OPTION_TEXT, "FILE", "the token of role worker", NULL},
     {"directory", 0, OPTION_TEXT, "DIR", "keep tasks' folders here", NULL},
-    {"cpus", 0, OPTION_COUNT, "N", "cores to use (default: all)", NULL},
+    {"cpus", 0, OPTION_NUMBER, "N", "cores to use (default: all)", NULL},
     {"memory", 0, OPTION_BYTES, "SIZE", "memory to use (default: what the machine has)", NULL},
     {"name", 0, OPTION_TEXT, "NAME", "its name at the site (default: this machine's)", NULL},
+    {"grace", 0, OPTION_DURATION, "TIME", "how long a site may be away before the worker ends",
+     NULL},
     {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
      "bubblewrap|none"},
 };
@@ -68,4 +67,3 @@ const struct command COMMAND_WORKER = {
     .is_offline = true,
     .main = command_worker,
 };
-#endif

@@ -228,8 +228,8 @@ def test_a_restart_of_the_site_at_another_address_is_waited_out(lode, scripted):
     events(scripted, ("task", task(stdout="one\ntwo\n"), "1.0.0"), ("end", ENDED, "1.0.0"))
     scripted.port = 0
     scripted.start().be_local(lode.data)
-    stdout, stderr = running.communicate(timeout=30)
-    assert (running.returncode, stdout) == (0, "two\n")
+    stdout, stderr = running.stdout.read(), running.stderr.read()
+    assert (running.wait(30), stdout) == (0, "two\n")
     assert "back" in stderr
 
 

@@ -1,0 +1,133 @@
+"""The command line with a real site: what a user sees when the site is killed, when Ctrl-C is typed, and on a terminal."""
+
+import os
+import pty
+import signal
+import subprocess
+
+from conftest import PROGRAMS
+
+# Prints lines for as long as the file `go` is missing in the registered folder, then a last one.
+COUNTER = "i=0; while [ ! -e /data/gate/go ]; do echo $i; i=$((i+1)); sleep 0.05; done; echo end"
+
+
+def gate(lode, folder):
+    """A registered folder through which a test tells a running task to end."""
+    (folder / "gate").mkdir()
+    (folder / "gate" / "readme").write_text("x")
+    lode("data", "add", "t:gate", folder / "gate")
+    return folder / "gate" / "go"
+
+
+def newest(lode):
+    return str(lode.json("jobs", "--limit", "1")["jobs"][0]["id"])
+
+
+def is_whole(text):
+    """Each number once, in order, then the end."""
+    lines = text.split("\n")
+    return lines[-2:] == ["end", ""] and lines[:-2] == [str(i) for i in range(len(lines) - 2)]
+
+
+def test_a_run_survives_the_kill_of_the_site_without_repeating_output(site, lode, tmp_path):
+    go = gate(lode, tmp_path)
+    running = lode.start("run", "--data", "t:gate=gate", "--", "sh", "-c", COUNTER)
+    first = running.stdout.readline() + running.stdout.readline()
+    site.kill()
+    site.start()
+    go.write_text("now")
+    # Not communicate(), which forgets what readline() has read ahead.
+    rest, stderr = running.stdout.read(), running.stderr.read()
+    assert running.wait(60) == 0, stderr
+    assert is_whole(first + rest), first + rest
+
+
+def test_ctrl_c_leaves_the_job_running_and_one_can_come_back(site, lode, tmp_path):
+    go = gate(lode, tmp_path)
+    running = lode.start("run", "--data", "t:gate=gate", "--", "sh", "-c", COUNTER + "; exit 3")
+    assert running.stdout.readline() == "0\n"
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=20)
+    assert running.returncode == 130
+    job = newest(lode)
+    assert lode.json("job", "show", job)["state"] == "running"
+    following = lode.start("logs", "-f", job)
+    assert following.stdout.readline() == "0\n"
+    go.write_text("now")
+    rest = following.stdout.read()
+    assert following.wait(60) == 0 and is_whole("0\n" + rest)
+    lode("wait", job, status=3)
+    assert is_whole(lode("logs", job).stdout)
+
+
+def on_terminal(lode, *words):
+    """What a command writes to a terminal, and its exit status."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(PROGRAMS / "lode", ["lode", *words], lode.environment)
+    said = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # The other end is closed.
+            break
+        if not piece:
+            break
+        said += piece
+    os.close(terminal)
+    return said.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_many_tasks_show_a_bar_on_a_terminal_and_none_in_a_pipe(site, lode):
+    words = ["run", "--cache", "off", "--count", "12", "--", "sleep", "0.1"]
+    said, status = on_terminal(lode, *words)
+    assert status == 0
+    assert "\u2588" in said and " / 12" in said and "12 of 12 tasks succeeded" in said
+    assert said.rstrip().split("\r")[-1].strip("\x1b[K\n ").startswith("lode: job")
+    plain = lode(*words)
+    assert plain.stdout == "" and "%" not in plain.stderr and "\r" not in plain.stderr
+
+
+def test_a_hit_says_from_where(site, lode):
+    first = lode("run", "--", "echo", "once")
+    job = newest(lode)
+    again = lode("run", "--", "echo", "once")
+    assert first.stderr == "" and again.stdout == "once\n"
+    assert f"from the cache: first run as job {job} on 20" in again.stderr
+
+
+def test_a_reader_that_leaves_ends_the_command_and_not_the_job(site, lode):
+    command = f"{PROGRAMS}/lode run -- seq 1 2000000 | head -1"
+    done = subprocess.run(["/bin/bash", "-c", command], env=lode.environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "1\n"
+    lode("wait", newest(lode))
+
+
+def test_tokens_are_made_listed_used_and_revoked(site, lode, make_lode):
+    token = lode("token", "create", "alice", "--label", "a laptop").stdout
+    alice = make_lode("alice")
+    said = alice("login", site.url, "--fingerprint", site.fingerprint, "--token", "-", input=token).stdout
+    assert "as alice (user)" in said
+    assert alice("run", "--", "echo", "hello").stdout == "hello\n"
+    listed = [each for each in lode.json("token", "list")["tokens"] if each["principal"] == "alice"]
+    assert len(listed) == 1 and token.strip() not in str(listed)
+    assert "lode" in alice("token", "create", "bob", status=1).stderr
+    lode("token", "revoke", str(listed[0]["token_id"]))
+    assert alice("jobs", status=1).stdout == ""
+
+
+def test_outputs_come_back_as_they_were(site, lode):
+    lode("run", "--count", "2", "--output", "out/*.bin", "--fetch", "got", "--", "sh", "-c", "mkdir out; seq {index} 100000 > out/x.bin")
+    for index in range(2):
+        wanted = "".join(f"{i}\n" for i in range(index, 100001))
+        assert (lode.home / "got" / str(index) / "out" / "x.bin").read_text() == wanted
+
+
+def test_a_worker_without_a_site_is_awaited_and_why_says_so(make_site, lode):
+    make_site(options=("--workers", "0"))
+    job = lode("submit", "--", "true").stdout.strip()
+    assert "worker" in lode("why", job).stdout
+    waiting = lode.start("wait", job)
+    lode("cancel", job)
+    waiting.communicate(timeout=60)
+    assert waiting.returncode == 143

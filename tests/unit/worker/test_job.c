@@ -1,0 +1,75 @@
+#include "../cmocka_all.h"
+
+#include "worker/job.h"
+
+static enum status parse(const char *text, struct job **out, struct error *error)
+{
+    AUTO_JSON json_t *document = NULL;
+    assert_int_equal(json_parse(text_of(text), &document, NULL), OK);
+    return job_parse(document, out, error);
+}
+
+static void the_job_of_the_protocol_is_understood(void **state)
+{
+    (void)state;
+    struct job *job = NULL;
+    struct error error = {0};
+    enum status status =
+        parse("{\"job\":17,\"mode\":\"stream\",\"command\":[\"nco\",\"{file}\"],\"environment\":{"
+              "\"K\":\"V\"},\"network\":true,"
+              "\"cpus\":1.5,\"memory_bytes\":1073741824,\"disk_bytes\":5,\"walltime_seconds\":2,"
+              "\"outputs\":[\"*.txt\"],"
+              "\"files\":[{\"name\":\"x.py\",\"blob\":\"sha256:ab\",\"executable\":true}],"
+              "\"items\":{\"kind\":\"files\",\"blob\":\"sha256:cd\",\"size\":9,\"count\":3,"
+              "\"name\":\"coads\"},"
+              "\"data\":[{\"name\":\"coads\",\"roots\":[{\"path\":\"/"
+              "srv\",\"mount\":\"\",\"kind\":\"folder\"}],"
+              "\"files\":[{\"path\":\"a\",\"source\":\"/srv/"
+              "a\",\"size\":1,\"modified_us\":2,\"inode\":3}]}]}",
+              &job, &error);
+    assert_int_equal(status, OK);
+    assert_int_equal(job->id, 17);
+    assert_true(job->is_stream && job->has_network);
+    assert_int_equal(job->cpu_millis, 1500);
+    assert_int_equal(job->walltime_us, 2000000);
+    assert_true(text_equal(job->environment[0], TEXT("K=V")));
+    assert_string_equal(job->outputs[0], "*.txt");
+    assert_true(job->files[0].is_executable);
+    assert_int_equal(job->items, ITEMS_FILES);
+    assert_string_equal(job->data[0].roots[0].path, "/srv");
+    assert_int_equal(job->data[0].files[0].inode, 3);
+    job_free(job);
+}
+
+static void what_would_leave_its_folder_is_refused(void **state)
+{
+    (void)state;
+    const char *const wrong[] = {
+        "{\"job\":1}",
+        "{\"job\":1,\"command\":[]}",
+        "{\"job\":1,\"command\":[1]}",
+        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"../x\",\"blob\":\"b\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"..\",\"blob\":\"b\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"data\":[{\"name\":\"a/b\",\"roots\":[]}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"data\":[{\"name\":\"a\",\"roots\":[{\"path\":\"/"
+        "x\",\"mount\":\"a/../../b\"}]}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"data\":[{\"name\":\"a\",\"roots\":[{\"path\":\"/"
+        "x\",\"mount\":\"/b\"}]}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"environment\":{\"A=B\":\"x\"}}",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct job *job = NULL;
+        struct error error = {0};
+        assert_int_equal(parse(wrong[i], &job, &error), INVALID);
+        assert_null(job);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_job_of_the_protocol_is_understood),
+        cmocka_unit_test(what_would_leave_its_folder_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -309,58 +309,90 @@ static bool matches_class(struct text pattern, size_t *at, char byte)
     return is_found != is_negated && byte != '/';
 }
 
-// Greedy matching with one remembered position for `*` and one for `**`: no recursion, worst case quadratic.
+// Where a wildcard began to match, to go on from when what follows it does not fit.
+struct glob_retry {
+    size_t at;        // In the text; SIZE_MAX: there is none.
+    size_t in;        // In the pattern, behind the wildcard.
+    bool is_by_parts; // "**/": takes whole parts of a path only.
+};
+
+// Takes one more byte, or part, into `**`; false when there is none.
+static bool extend_deep(struct glob_retry *deep, struct text whole)
+{
+    if (deep->at == SIZE_MAX) {
+        return false;
+    }
+    size_t next = (deep->is_by_parts ? text_find_byte(whole, deep->at, '/') : deep->at) + 1;
+    if (next > whole.length) {
+        return false;
+    }
+    deep->at = next;
+    return true;
+}
+
+static bool extend_star(struct glob_retry *star, struct text whole)
+{
+    if (star->at >= whole.length || whole.bytes[star->at] == '/') {
+        return false;
+    }
+    star->at++;
+    return true;
+}
+
+// Does the text's byte match what the pattern has at *in, which is no `*`? Moves *in behind that.
+static bool matches_one(struct text pattern, size_t *in, char byte)
+{
+    char wanted = pattern.bytes[*in];
+    if (wanted == '[') {
+        return matches_class(pattern, in, byte);
+    }
+    (*in)++;
+    return wanted == '?' ? byte != '/' : byte == wanted;
+}
+
+// Reads the `*` or `**` at *in, moves *in behind it and notes where in the text it begins to match.
+static void begin_wildcard(struct text pattern, size_t *in, size_t at, struct glob_retry *star,
+                           struct glob_retry *deep)
+{
+    size_t from = *in;
+    bool is_deep = text_starts_with(text_slice(pattern, from, from + 2), TEXT("**"));
+    bool is_part = from == 0 || pattern.bytes[from - 1] == '/';
+    bool is_by_parts = is_part && text_equal(text_slice(pattern, from, from + 3), TEXT("**/"));
+    *in += is_by_parts ? 3 : is_deep ? 2 : 1;
+    struct glob_retry retry = {.at = at, .in = *in, .is_by_parts = is_by_parts};
+    if (is_deep) {
+        *deep = retry;
+        star->at = SIZE_MAX;
+    } else {
+        *star = retry;
+    }
+}
+
+// Greedy matching with one remembered position for `*` and one for `**`: no recursion, worst case cubic.
 bool text_matches_glob(struct text whole, struct text pattern)
 {
+    struct glob_retry star = {.at = SIZE_MAX};
+    struct glob_retry deep = {.at = SIZE_MAX};
     size_t at = 0;
     size_t in = 0;
-    size_t star_at = SIZE_MAX;
-    size_t star_in = 0;
-    size_t deep_at = SIZE_MAX;
-    size_t deep_in = 0;
     for (;;) {
         if (in < pattern.length && pattern.bytes[in] == '*') {
-            bool is_deep = in + 1 < pattern.length && pattern.bytes[in + 1] == '*';
-            in += is_deep ? 2 : 1;
-            if (is_deep && in < pattern.length && pattern.bytes[in] == '/') {
-                in++;
-            }
-            if (is_deep) {
-                deep_at = at;
-                deep_in = in;
-                star_at = SIZE_MAX;
-            } else {
-                star_at = at;
-                star_in = in;
-            }
+            begin_wildcard(pattern, &in, at, &star, &deep);
             continue;
         }
         if (at == whole.length && in == pattern.length) {
             return true;
         }
-        bool is_match = false;
-        size_t next_in = in + 1;
-        if (at < whole.length && in < pattern.length) {
-            char byte = whole.bytes[at];
-            if (pattern.bytes[in] == '[') {
-                next_in = in;
-                is_match = matches_class(pattern, &next_in, byte);
-            } else if (pattern.bytes[in] == '?') {
-                is_match = byte != '/';
-            } else {
-                is_match = byte == pattern.bytes[in];
-            }
-        }
-        if (is_match) {
+        if (at < whole.length && in < pattern.length &&
+            matches_one(pattern, &in, whole.bytes[at])) {
             at++;
-            in = next_in;
-        } else if (star_at != SIZE_MAX && star_at < whole.length && whole.bytes[star_at] != '/') {
-            at = ++star_at;
-            in = star_in;
-        } else if (deep_at != SIZE_MAX && deep_at < whole.length) {
-            at = ++deep_at;
-            in = deep_in;
-            star_at = SIZE_MAX;
+        } else if (extend_star(&star, whole)) {
+            at = star.at;
+            in = star.in;
+        } else if (extend_deep(&deep, whole)) {
+            at = deep.at;
+            in = deep.in;
+            star.at = SIZE_MAX;
         } else {
             return false;
         }

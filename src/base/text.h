@@ -63,7 +63,8 @@ bool text_to_bytes(struct text whole, int64_t *out);
 // A duration such as "90", "90s", "15m", "2h", "1d", "1h30m", "0.5s" in microseconds; a bare number is seconds.
 bool text_to_duration_us(struct text whole, int64_t *out);
 
-// Shell-like pattern (fnmatch of one name or path): `*` within a path part, `**` over parts, `?`, `[a-z]`.
+// Shell-like pattern (fnmatch of one name or path): `*` within a path part, `**` over parts, `?`, `[a-z]`;
+// "**/x" is "x" below any number of parts, none too.
 bool text_matches_glob(struct text whole, struct text pattern);
 
 #endif

@@ -46,6 +46,12 @@ static void globs_match_as_in_a_shell(void **state)
     assert_false(text_matches_glob(TEXT("d/a.nc"), TEXT("*.nc")));
     assert_true(text_matches_glob(TEXT("d/e/a.nc"), TEXT("**/*.nc")));
     assert_true(text_matches_glob(TEXT("a.nc"), TEXT("**/*.nc")));
+    assert_true(text_matches_glob(TEXT("d/e/a.nc"), TEXT("d/**/a.nc")));
+    assert_true(text_matches_glob(TEXT("d/a.nc"), TEXT("d/**/a.nc")));
+    assert_false(text_matches_glob(TEXT("data.nc"), TEXT("**/a.nc")));
+    assert_false(text_matches_glob(TEXT("d/e/data.nc"), TEXT("d/**/a.nc")));
+    assert_true(text_matches_glob(TEXT("dx/e/a.nc"), TEXT("d**/a.nc")));
+    assert_false(text_matches_glob(TEXT("da.nc"), TEXT("d**/a.nc")));
     assert_true(text_matches_glob(TEXT("sst-07.txt"), TEXT("sst-[0-9][0-9].t?t")));
     assert_false(text_matches_glob(TEXT("sst-x7.txt"), TEXT("sst-[0-9][0-9].t?t")));
     assert_true(text_matches_glob(TEXT("d/x"), TEXT("d/**")));

@@ -201,7 +201,7 @@ json_t *json_from_text(struct text text)
     }
     AUTO_BUFFER struct buffer clean = {0};
     buffer_append_json_string(&clean, text);
-    return json_loadb(clean.bytes, clean.length, JSON_DECODE_ANY, NULL);
+    return json_loadb(clean.bytes, clean.length, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 }
 
 static int append_dump(const char *bytes, size_t length, void *buffer)

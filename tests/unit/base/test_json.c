@@ -152,10 +152,12 @@ static void any_bytes_become_a_json_string(void **state)
     AUTO_JSON json_t *plain = json_from_text(TEXT("caf\xc3\xa9"));
     AUTO_JSON json_t *broken = json_from_text(TEXT("a\xff"
                                                    "b"));
+    AUTO_JSON json_t *with_nul = json_from_text(TEXT("a\xff\0b"));
     AUTO_JSON json_t *none = json_from_text(TEXT_NONE);
     assert_string_equal(json_string_value(plain), "caf\xc3\xa9");
     assert_string_equal(json_string_value(broken), "a\xef\xbf\xbd"
                                                    "b");
+    assert_true(text_equal(json_text(with_nul), TEXT("a\xef\xbf\xbd\0b")));
     assert_string_equal(json_string_value(none), "");
     assert_int_equal(json_text(NULL).length, 0);
 }

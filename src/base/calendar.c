@@ -59,7 +59,8 @@ char *calendar_format(int64_t time_us, char out[CALENDAR_TEXT_SIZE])
 static bool take_digits(struct text *rest, size_t count, int64_t *out)
 {
     int64_t value = 0;
-    if (rest->length < count || !text_to_int64(text_slice(*rest, 0, count), &value) || value < 0) {
+    struct text digits = text_slice(*rest, 0, count);
+    if (digits.length < count || digits.bytes[0] == '-' || !text_to_int64(digits, &value)) {
         return false;
     }
     *rest = (struct text){rest->bytes + count, rest->length - count};

@@ -142,6 +142,7 @@ static void impossible_dates_are_refused(void **state)
     assert_false(calendar_parse(TEXT("2026-04-31T00:00:00Z"), &time_us));
     assert_false(calendar_parse(TEXT("2026-13-01T00:00:00Z"), &time_us));
     assert_false(calendar_parse(TEXT("2026-01-01T24:00:00Z"), &time_us));
+    assert_false(calendar_parse(TEXT("2026-01-01T-0:00:00Z"), &time_us));
     assert_false(calendar_parse(TEXT("2026-01-01T00:00:00"), &time_us));
     assert_int_equal(time_us, 5);
 }

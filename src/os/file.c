@@ -4,13 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { TREE_FDS_MAX = 32 };
+enum { OPEN_TRIES_MAX = 32 };
 
 enum status file_read(const char *path, size_t size_max, struct buffer *out, struct error *error)
 {
@@ -93,6 +92,9 @@ enum status file_write_atomic(const char *path, struct text content, mode_t mode
 
 enum status file_make_folder(const char *path, struct error *error)
 {
+    if (path[0] == '\0') {
+        return error_set(error, INVALID, "a folder needs a name");
+    }
     AUTO_FREE char *copy = memory_copy_string(path);
     for (char *at = copy + 1;; at++) {
         if (*at != '/' && *at != '\0') {
@@ -121,12 +123,17 @@ enum status file_make_folder(const char *path, struct error *error)
 enum status file_open_beneath(int folder_fd, const char *path, int flags, mode_t mode, int *fd,
                               struct error *error)
 {
+    bool is_new = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
     struct open_how how = {
         .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-        .mode = (flags & (O_CREAT | O_TMPFILE)) ? mode : 0,
+        .mode = is_new ? mode : 0,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
-    long opened = syscall(SYS_openat2, folder_fd, path, &how, sizeof how);
+    long opened = -1;
+    int tries = 0;
+    do { // The kernel gives up on ".." when something was renamed meanwhile (openat2(2)).
+        opened = syscall(SYS_openat2, folder_fd, path, &how, sizeof how);
+    } while (opened < 0 && (errno == EAGAIN || errno == EINTR) && ++tries < OPEN_TRIES_MAX);
     if (opened < 0 && errno == EXDEV) {
         (void)error_set(error, DENIED, "path \"%.200s\" leaves its folder", path);
         (void)error_fix(error, "use a path without \"..\" and without links that lead out");
@@ -136,21 +143,5 @@ enum status file_open_beneath(int folder_fd, const char *path, int flags, mode_t
         return error_set_errno(error, errno, "cannot open %.200s", path);
     }
     *fd = (int)opened;
-    return OK;
-}
-
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where)
-{
-    (void)info;
-    (void)kind;
-    (void)where;
-    return remove(path) < 0 && errno != ENOENT ? -1 : 0;
-}
-
-enum status file_remove_tree(const char *path, struct error *error)
-{
-    if (nftw(path, remove_entry, TREE_FDS_MAX, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT) {
-        return error_set_errno(error, errno, "cannot remove %s", path);
-    }
     return OK;
 }

@@ -16,7 +16,8 @@ enum status file_read(const char *path, size_t size_max, struct buffer *out, str
 enum status file_write_atomic(const char *path, struct text content, mode_t mode,
                               struct error *error);
 
-// Creates the folder and those above it (0700 for the new ones); OK when it exists.
+// Creates the folder and those above it (0700 for the new ones); OK when it exists. INVALID for an
+// empty path.
 enum status file_make_folder(const char *path, struct error *error);
 
 // Opens `path` (relative, from outside) strictly below the open folder: no "..", no absolute path and no symbolic link
@@ -30,7 +31,8 @@ enum status file_write_all(int fd, struct text content, struct error *error);
 // Syncs the folder itself, so that a rename or a new name in it is durable.
 enum status file_sync_folder(const char *path, struct error *error);
 
-// Removes a file or a whole tree without following symbolic links; OK when there is nothing.
+// Removes a file or a whole tree, of any depth and with folders that may not be read, without following symbolic links;
+// OK when there is nothing.
 enum status file_remove_tree(const char *path, struct error *error);
 
 static inline void file_close_local(const int *fd)

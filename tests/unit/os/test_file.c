@@ -151,6 +151,50 @@ static void removing_a_tree_does_not_follow_links(void **state)
     assert_int_equal(access(kept_file, F_OK), 0);
 }
 
+// Makes a tree so deep that no path reaches its end; every name in it is `name`.
+static void make_abyss(const char *top, const char *name, int depth)
+{
+    int fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; i < depth; i++) {
+        assert_int_equal(mkdirat(fd, name, 0700), 0);
+        int inner = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int file = openat(inner, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_true(file >= 0);
+        (void)close(file);
+        (void)close(fd);
+        fd = inner;
+    }
+    (void)close(fd);
+}
+
+static void a_tree_deeper_than_any_path_is_removed(void **state)
+{
+    AUTO_FREE char *top = path_in(state, "abyss");
+    assert_int_equal(file_make_folder(top, NULL), OK);
+    make_abyss(top, "a-name-of-some-length-for-a-folder", 300);
+    make_abyss(top, ".removed-0", 3);
+    assert_int_equal(file_remove_tree(top, NULL), OK);
+    assert_int_not_equal(access(top, F_OK), 0);
+}
+
+static void a_tree_with_locked_folders_is_removed(void **state)
+{
+    AUTO_FREE char *inner = path_in(state, "tree/locked/inner");
+    AUTO_FREE char *locked = path_in(state, "tree/locked");
+    AUTO_FREE char *tree = path_in(state, "tree");
+    assert_int_equal(file_make_folder(inner, NULL), OK);
+    assert_int_equal(chmod(inner, 0), 0);
+    assert_int_equal(chmod(locked, 0), 0);
+    assert_int_equal(file_remove_tree(tree, NULL), OK);
+    assert_int_not_equal(access(tree, F_OK), 0);
+}
+
+static void a_folder_needs_a_name(void **state)
+{
+    (void)state;
+    assert_int_equal(file_make_folder("", NULL), INVALID);
+}
+
 int main(void)
 {
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
@@ -162,6 +206,9 @@ int main(void)
         IN_A_FOLDER(folders_are_made_with_those_above_them),
         IN_A_FOLDER(nothing_outside_a_folder_is_opened_beneath_it),
         IN_A_FOLDER(removing_a_tree_does_not_follow_links),
+        IN_A_FOLDER(a_tree_deeper_than_any_path_is_removed),
+        IN_A_FOLDER(a_tree_with_locked_folders_is_removed),
+        cmocka_unit_test(a_folder_needs_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

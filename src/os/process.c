@@ -30,8 +30,8 @@ static int place_descriptors(const int *descriptors, size_t count)
     return 0;
 }
 
-// In the child: only calls that are safe after fork.
-static int become(const struct process_options *options)
+// In the child: only calls that are safe after fork. `parent` is who started it.
+static int become(const struct process_options *options, pid_t parent)
 {
     for (int number = 1; number < NSIG; number++) {
         (void)signal(number, SIG_DFL);
@@ -41,8 +41,13 @@ static int become(const struct process_options *options)
     if (setpgid(0, 0) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0) {
         return errno;
     }
-    if (options->dies_with_parent && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) {
-        return errno;
+    if (options->dies_with_parent) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) {
+            return errno;
+        }
+        if (getppid() != parent) {
+            return ESRCH; // It died before it was asked for.
+        }
     }
     for (size_t i = 0; i < options->join_count; i++) {
         if (write(options->join_fds[i], "0", 1) != 1) {
@@ -56,16 +61,49 @@ static int become(const struct process_options *options)
     return errno;
 }
 
+// A pipe on which the child reports why it could not start. Its end is out of the way of the child's descriptors.
+static int make_report(int report[2])
+{
+    if (pipe2(report, O_CLOEXEC) < 0) {
+        return -1;
+    }
+    int moved = fcntl(report[1], F_DUPFD_CLOEXEC, PROCESS_DESCRIPTORS_MAX);
+    (void)close(report[1]);
+    if (moved < 0) {
+        (void)close(report[0]);
+        return -1;
+    }
+    report[1] = moved;
+    return 0;
+}
+
+// Forks with all signals held back, so that no handler of this program runs in the child before it has let go of them.
+static pid_t fork_quietly(void)
+{
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t child = fork();
+    int reason = errno;
+    if (child != 0) {
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    errno = reason;
+    return child;
+}
+
 enum status process_start(const struct process_options *options, pid_t *pid, struct error *error)
 {
     assert(options->descriptor_count <= PROCESS_DESCRIPTORS_MAX);
     int report[2];
-    if (pipe2(report, O_CLOEXEC) < 0) {
+    if (make_report(report) < 0) {
         return error_set_errno(error, errno, "cannot make a pipe");
     }
-    pid_t child = fork();
+    pid_t parent = getpid();
+    pid_t child = fork_quietly();
     if (child == 0) {
-        int failed = become(options);
+        int failed = become(options, parent);
         (void)!write(report[1], &failed, sizeof failed);
         _exit(START_FAILED);
     }
@@ -81,7 +119,8 @@ enum status process_start(const struct process_options *options, pid_t *pid, str
         got = read(report_fd, &failed, sizeof failed);
     } while (got < 0 && errno == EINTR);
     if (got == (ssize_t)sizeof failed) {
-        (void)waitpid(child, NULL, 0);
+        int status = 0;
+        (void)process_has_ended(child, true, &status);
         return error_set_errno(error, failed, "cannot start %s", options->program);
     }
     *pid = child;

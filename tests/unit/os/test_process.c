@@ -1,0 +1,61 @@
+#include "../cmocka_all.h"
+
+#include "os/file.h"
+#include "os/process.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+enum { MANY = PROCESS_DESCRIPTORS_MAX };
+
+static enum status start(const char *program, const char *argument, int fd, pid_t *pid)
+{
+    char *arguments[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)argument, NULL};
+    char *environment[] = {NULL};
+    int descriptors[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        descriptors[i] = fd;
+    }
+    struct error error;
+    const struct process_options options = {.program = program,
+                                            .arguments = arguments,
+                                            .environment = environment,
+                                            .descriptors = descriptors,
+                                            .descriptor_count = MANY};
+    return process_start(&options, pid, &error);
+}
+
+static void a_failed_start_is_told_however_many_descriptors_are_handed_over(void **state)
+{
+    (void)state;
+    AUTO_CLOSE int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    pid_t pid = 0;
+    assert_int_equal(start("/nowhere/program", NULL, fd, &pid), NOT_FOUND);
+    assert_int_equal(pid, 0);
+}
+
+static void a_child_has_the_descriptors_that_it_was_given_and_no_others(void **state)
+{
+    (void)state;
+    AUTO_CLOSE int out = memfd_create("listing", MFD_CLOEXEC);
+    pid_t pid = 0;
+    int status = -1;
+    char listing[512] = "";
+    assert_int_equal(start("/bin/ls", "/proc/self/fd", out, &pid), OK);
+    assert_true(process_has_ended(pid, true, &status));
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_true(pread(out, listing, sizeof listing - 1, 0) > 0);
+    assert_non_null(strstr(listing, "15\n16\n")); // 16 is the folder itself.
+    assert_null(strstr(listing, "17\n"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failed_start_is_told_however_many_descriptors_are_handed_over),
+        cmocka_unit_test(a_child_has_the_descriptors_that_it_was_given_and_no_others),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

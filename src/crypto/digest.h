@@ -14,7 +14,7 @@ struct digest {
 // The digest of `length` bytes.
 struct digest digest_of(const void *bytes, size_t length);
 
-// A digest made piece by piece: new, update..., finish (which frees it and may be given NULL only to free).
+// A digest made piece by piece: new, update..., then finish, which frees it, or free, which takes NULL.
 struct digest_stream;
 struct digest_stream *digest_stream_new(void);
 void digest_stream_update(struct digest_stream *stream, const void *bytes, size_t length);

@@ -110,37 +110,71 @@ static enum status write_pem(BIO *bio, const char *path, mode_t mode, struct err
     return file_write_atomic(path, (struct text){bytes, (size_t)length}, mode, error);
 }
 
+static enum status make_key(const char *path, EVP_PKEY **out, struct error *error)
+{
+    EVP_PKEY *key __attribute__((cleanup(free_key))) = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    BIO *bio __attribute__((cleanup(free_bio))) = BIO_new(BIO_s_mem());
+    if (!key || !bio || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1) {
+        return error_set(error, INTERNAL, "cannot make an Ed25519 key");
+    }
+    TRY(write_pem(bio, path, 0600, error));
+    *out = TAKE(key);
+    return OK;
+}
+
+// *out NULL and OK when there is no such file.
+static enum status read_key(const char *path, EVP_PKEY **out, struct error *error)
+{
+    AUTO_BUFFER struct buffer pem = {0};
+    enum status status = file_read(path, PEM_SIZE_MAX, &pem, error);
+    if (status == NOT_FOUND) {
+        *out = NULL;
+        return OK;
+    }
+    TRY(status);
+    BIO *bio __attribute__((cleanup(free_bio))) = BIO_new_mem_buf(pem.bytes, (int)pem.length);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+    if (!key) {
+        (void)error_set(error, CORRUPT, "%s holds no private key", path);
+        (void)error_fix(error, "restore it from a backup, or remove it to get a new identity");
+        return CORRUPT;
+    }
+    *out = key;
+    return OK;
+}
+
+// Makes what is missing. The key is the identity, so one that is there stays, and only its certificate is made anew.
 static enum status make_pair(const char *key_path, const char *certificate_path, const char *name,
                              struct error *error)
 {
-    EVP_PKEY *key __attribute__((cleanup(free_key))) = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-    X509 *certificate __attribute__((cleanup(free_certificate))) = X509_new();
-    BIO *key_bio __attribute__((cleanup(free_bio))) = BIO_new(BIO_s_mem());
-    BIO *certificate_bio __attribute__((cleanup(free_bio))) = BIO_new(BIO_s_mem());
-    if (!key || !certificate || !fill_certificate(certificate, key, name) ||
-        PEM_write_bio_PKCS8PrivateKey(key_bio, key, NULL, NULL, 0, NULL, NULL) != 1 ||
-        PEM_write_bio_X509(certificate_bio, certificate) != 1) {
-        return error_set(error, INTERNAL, "cannot make an Ed25519 key and its certificate");
+    EVP_PKEY *key __attribute__((cleanup(free_key))) = NULL;
+    TRY(read_key(key_path, &key, error));
+    if (!key) {
+        TRY(make_key(key_path, &key, error));
     }
-    // The certificate last: a crash in between leaves a key without one, and both are made anew.
-    TRY(write_pem(key_bio, key_path, 0600, error));
-    return write_pem(certificate_bio, certificate_path, 0644, error);
+    X509 *certificate __attribute__((cleanup(free_certificate))) = X509_new();
+    BIO *bio __attribute__((cleanup(free_bio))) = BIO_new(BIO_s_mem());
+    if (!certificate || !bio || !fill_certificate(certificate, key, name) ||
+        PEM_write_bio_X509(bio, certificate) != 1) {
+        return error_set(error, INTERNAL, "cannot make a certificate for %s", key_path);
+    }
+    return write_pem(bio, certificate_path, 0644, error);
 }
 
 // A certificate that is not the key's would make every later connection fail with a puzzle; here it has a name.
 static enum status check_pair(const char *key_path, const char *certificate_path,
                               struct text certificate_pem, struct error *error)
 {
-    AUTO_BUFFER struct buffer pem = {0};
-    TRY(file_read(key_path, PEM_SIZE_MAX, &pem, error));
-    BIO *key_bio __attribute__((cleanup(free_bio))) = BIO_new_mem_buf(pem.bytes, (int)pem.length);
+    EVP_PKEY *key __attribute__((cleanup(free_key))) = NULL;
+    TRY(read_key(key_path, &key, error));
+    if (!key) {
+        return error_set(error, NOT_FOUND, "%s has lost its key %s", certificate_path, key_path);
+    }
     BIO *bio __attribute__((cleanup(free_bio))) =
         BIO_new_mem_buf(certificate_pem.bytes, (int)certificate_pem.length);
-    EVP_PKEY *key __attribute__((cleanup(free_key))) =
-        PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
     X509 *certificate __attribute__((cleanup(free_certificate))) =
         PEM_read_bio_X509(bio, NULL, NULL, NULL);
-    if (!key || !certificate || X509_check_private_key(certificate, key) != 1) {
+    if (!certificate || X509_check_private_key(certificate, key) != 1) {
         enum status status =
             error_set(error, CORRUPT, "%s is not the key of %s", key_path, certificate_path);
         (void)error_fix(error, "restore both from a backup, or remove both to get a new identity");

@@ -14,8 +14,8 @@ struct fingerprint {
 };
 
 // The key pair in the folder: `key.pem` (0600, PKCS #8) and `certificate.pem` (self-signed, CN = `name`, subject
-// alternative names localhost, 127.0.0.1, ::1 and `name`, valid for 30 years). Made when they are missing, never
-// replaced. `folder` must exist. CORRUPT when the two do not belong together, NOT_FOUND when only the key is missing.
+// alternative names localhost, 127.0.0.1, ::1 and `name`, valid for 30 years). Made when they are missing; a key
+// is never replaced, and a lost certificate is made again for it. `folder` must exist. CORRUPT when the two do not belong together, NOT_FOUND when only the key is missing.
 enum status key_ensure(const char *folder, const char *name, struct fingerprint *out,
                        struct error *error);
 

@@ -102,6 +102,34 @@ static void a_key_that_is_there_is_never_replaced(void **state)
     assert_true(text_equal(buffer_text(&key), TEXT("mine")));
 }
 
+static void a_lost_certificate_is_made_again_for_the_same_key(void **state)
+{
+    AUTO_FREE char *path = memory_format("%s/certificate.pem", (const char *)*state);
+    struct fingerprint before;
+    struct fingerprint after;
+    assert_int_equal(key_ensure(*state, "site", &before, NULL), OK);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(key_ensure(*state, "site", &after, NULL), OK);
+    assert_string_equal(before.text, after.text);
+}
+
+static void a_lost_key_is_said(void **state)
+{
+    AUTO_FREE char *path = memory_format("%s/key.pem", (const char *)*state);
+    struct fingerprint fingerprint;
+    assert_int_equal(key_ensure(*state, "site", &fingerprint, NULL), OK);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(key_ensure(*state, "site", &fingerprint, NULL), NOT_FOUND);
+}
+
+static void an_empty_key_is_no_key(void **state)
+{
+    AUTO_FREE char *path = memory_format("%s/key.pem", (const char *)*state);
+    struct fingerprint fingerprint;
+    assert_int_equal(file_write_atomic(path, TEXT_NONE, 0600, NULL), OK);
+    assert_int_equal(key_ensure(*state, "site", &fingerprint, NULL), CORRUPT);
+}
+
 static void a_missing_folder_is_said(void **state)
 {
     AUTO_FREE char *folder = memory_format("%s/none", (const char *)*state);
@@ -134,6 +162,9 @@ int main(void)
         IN_A_FOLDER(only_its_owner_can_read_a_key),
         IN_A_FOLDER(the_fingerprint_is_that_of_the_certificate),
         IN_A_FOLDER(a_key_that_is_there_is_never_replaced),
+        IN_A_FOLDER(a_lost_certificate_is_made_again_for_the_same_key),
+        IN_A_FOLDER(a_lost_key_is_said),
+        IN_A_FOLDER(an_empty_key_is_no_key),
         IN_A_FOLDER(a_missing_folder_is_said),
         cmocka_unit_test(a_fingerprint_becomes_curls_pin),
     };

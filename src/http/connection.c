@@ -162,11 +162,12 @@ static bool on_body(void *context, struct text bytes)
 {
     struct connection *connection = context;
     if (connection->sink) {
+        // An answer of `data` goes by mail, lest it end the arena before `abort` has seen the state in it.
+        connection->loop->current = NULL;
         bool is_wanted = connection->sink->data(connection->sink_state, bytes);
-        if (!is_wanted && connection->exchange) {
-            connection->exchange->is_handed_over = true; // It is answered later, or has been.
-        }
-        return is_wanted && connection->exchange;
+        connection->loop->current = connection;
+        connection->exchange->is_handed_over = !is_wanted;
+        return is_wanted;
     }
     buffer_append_text(&connection->exchange->body, bytes);
     return !connection->exchange->body.is_overflown;

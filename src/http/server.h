@@ -81,7 +81,8 @@ typedef void http_handler(struct http_request *request,
 // Where a large body goes, piece by piece, on the loop's thread. `begin` may refuse by answering the exchange itself and
 // returning NULL; otherwise it returns the state for the others. `end` is called once when the body is complete and must
 // lead to an answer; `abort` once when the client left before that, and ends the exchange without an answer.
-// `data` answers false to refuse the rest, after it has answered the exchange; then only `abort` follows.
+// `data` answers false to refuse the rest, after it has answered the exchange; then only `abort` follows. The state may
+// live in the request's arena: that lasts until the end, the abort, or the answer that follows the end.
 struct http_sink {
     void *(*begin)(struct http_request *request, void *context);
     bool (*data)(void *state, struct text bytes);

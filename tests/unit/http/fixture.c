@@ -123,7 +123,7 @@ static void *sink_begin(struct http_request *request, void *context)
         return NULL;
     }
     change(seen, &seen->sink_begun);
-    struct sink_state *state = NEW(struct sink_state);
+    struct sink_state *state = arena_new(request->arena, sizeof *state);
     state->seen = seen;
     state->exchange = request->exchange;
     state->is_refusing = text_equal(request->parameters[0], TEXT("refusing"));
@@ -146,7 +146,6 @@ static void sink_end(void *context, struct http_request *request)
 {
     struct sink_state *state = context;
     change(state->seen, &state->seen->sink_ended);
-    free(state);
     reply_text(request->exchange, 201, TEXT("stored"));
 }
 
@@ -154,7 +153,6 @@ static void sink_abort(void *context)
 {
     struct sink_state *state = context;
     change(state->seen, &state->seen->sink_aborted);
-    free(state);
 }
 
 static const struct http_sink SINK = {sink_begin, sink_data, sink_end, sink_abort};

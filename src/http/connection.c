@@ -477,7 +477,9 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
     (void)what;
     struct connection *connection = context;
     if (connection->phase == PHASE_HANDSHAKE) {
-        (void)shake_hands(connection);
+        if (shake_hands(connection)) {
+            read_on(connection); // The first request may have been taken off the socket already.
+        }
     } else {
         http_connection_send(connection);
         advance_with_input(connection);
@@ -503,6 +505,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     }
     bool is_late_head = connection->phase == PHASE_HEAD && connection->scan.length > 0 &&
                         !http_connection_has_unsent(connection);
+    connection->deadline_kind = DEADLINE_NONE; // It is over; what comes next has one of its own.
     if (is_late_head) {
         connection->scan = (struct head_scan){0};
         refuse(connection, &TOO_SLOW);

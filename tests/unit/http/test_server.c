@@ -5,12 +5,22 @@
 
 #include <stdio.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static int start_plain(void **state)
 {
     struct fixture *fixture = NEW(struct fixture);
     fixture_start(fixture, (struct http_server_options){.header_timeout_us = 300000}, false);
+    *state = fixture;
+    return 0;
+}
+
+static int start_with_one_place(void **state)
+{
+    struct fixture *fixture = NEW(struct fixture);
+    struct http_server_options options = {.header_timeout_us = 100000, .connections_max = 1};
+    fixture_start(fixture, options, false);
     *state = fixture;
     return 0;
 }
@@ -252,6 +262,26 @@ static void a_slow_head_is_cut_off(void **state)
     assert_int_equal(ask_bytes(*state, TEXT("GET /hello HTTP/1.1\r\nHost: x\r\n"), &answer), 408);
 }
 
+static void a_client_that_stays_after_its_slow_head_was_cut_off_is_left(void **state)
+{
+    struct fixture *fixture = *state;
+    AUTO_BUFFER struct buffer answer = {0};
+    int slow = raw_connect(fixture->port);
+    raw_send(slow, "GET", 3);
+    raw_read_all(slow, &answer);
+    assert_int_equal(raw_code(buffer_text(&answer)), 408);
+    // It holds the only place that there is, for as long as the server lingers for it.
+    int code = 0;
+    for (int tries = 0; code != 200 && tries < 500; tries++) {
+        const struct timespec pause = {.tv_nsec = 20000000};
+        (void)nanosleep(&pause, NULL);
+        buffer_clear(&answer);
+        code = ask_bytes(fixture, TEXT("GET /hello HTTP/1.1\r\nHost: x\r\n" CLOSE), &answer);
+    }
+    assert_int_equal(code, 200);
+    (void)close(slow);
+}
+
 static void a_chunked_upload_goes_to_the_sink(void **state)
 {
     struct fixture *fixture = *state;
@@ -428,6 +458,8 @@ int main(void)
         WITH_SERVER(a_body_over_the_limit_gets_413),
         WITH_SERVER(a_body_is_asked_for_when_the_client_expects_it),
         WITH_SERVER(a_slow_head_is_cut_off),
+        cmocka_unit_test_setup_teardown(a_client_that_stays_after_its_slow_head_was_cut_off_is_left,
+                                        start_with_one_place, stop),
         WITH_SERVER(a_chunked_upload_goes_to_the_sink),
         WITH_SERVER(an_upload_without_a_body_reaches_the_end_of_the_sink),
         WITH_SERVER(a_sink_may_refuse_at_the_beginning_and_later),

@@ -210,6 +210,8 @@ void parts_stop(struct site_parts *parts)
     if (parts->blobs) {
         blobs_close(parts->blobs);
     }
+    // The last, as until then the writer's thread may have answered requests whose clients had left.
+    http_server_free(parts->server);
     api_routes_free(&parts->api);
     free(parts->site_file);
 }

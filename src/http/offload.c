@@ -76,6 +76,11 @@ void offload_run(struct offload *offload, void (*run)(void *context), void *cont
     work->run = run;
     work->context = context;
     pthread_mutex_lock(&offload->mutex);
+    if (offload->is_ending) {
+        pthread_mutex_unlock(&offload->mutex);
+        free(work);
+        return;
+    }
     if (offload->first) {
         offload->last->next = work;
     } else {
@@ -86,11 +91,8 @@ void offload_run(struct offload *offload, void (*run)(void *context), void *cont
     pthread_mutex_unlock(&offload->mutex);
 }
 
-void offload_free(struct offload *offload)
+void offload_stop(struct offload *offload)
 {
-    if (!offload) {
-        return;
-    }
     pthread_mutex_lock(&offload->mutex);
     offload->is_ending = true;
     pthread_cond_broadcast(&offload->has_news);
@@ -98,6 +100,15 @@ void offload_free(struct offload *offload)
     for (unsigned i = 0; i < offload->thread_count; i++) {
         pthread_join(offload->threads[i], NULL);
     }
+    offload->thread_count = 0;
+}
+
+void offload_free(struct offload *offload)
+{
+    if (!offload) {
+        return;
+    }
+    offload_stop(offload);
     pthread_cond_destroy(&offload->has_news);
     pthread_mutex_destroy(&offload->mutex);
     free(offload);

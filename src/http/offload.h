@@ -11,7 +11,10 @@ enum status offload_new(unsigned threads, struct offload **out, struct error *er
 // Runs `run(context)` on one of the threads; in order of arrival, but several at once.
 void offload_run(struct offload *offload, void (*run)(void *context), void *context);
 
-// Finishes all that was given to it, and frees it. Takes NULL.
+// Finishes what was given to it and ends its threads; what is given to it from then on is dropped.
+void offload_stop(struct offload *offload);
+
+// Frees it after stopping it. Takes NULL.
 void offload_free(struct offload *offload);
 
 #endif

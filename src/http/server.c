@@ -248,13 +248,17 @@ static void free_listeners(struct http_server *server)
         }
         (void)close(server->listeners[i].fd);
     }
-    free(server->listeners);
+    server->listener_count = 0;
+    free(TAKE(server->listeners));
 }
 
-// Frees everything once no loop's thread is running.
-static void server_free(struct http_server *server)
+void http_server_free(struct http_server *server)
 {
+    if (!server) {
+        return;
+    }
     free_listeners(server);
+    offload_free(server->offload);
     for (size_t i = 0; i < server->loop_count; i++) {
         loop_deliver(server->loops[i]);
         while (server->loops[i]->exchanges) {
@@ -263,7 +267,6 @@ static void server_free(struct http_server *server)
         loop_free(server->loops[i]);
     }
     free(server->loops);
-    offload_free(server->offload);
     router_free(server->router);
     SSL_CTX_free(server->tls);
     pthread_cond_destroy(&server->is_empty);
@@ -323,7 +326,7 @@ enum status http_server_start(const struct http_server_options *options, struct 
         for (size_t i = 0; i < server->loop_count; i++) {
             loop_join(server->loops[i]);
         }
-        server_free(server);
+        http_server_free(server);
         return status;
     }
     *out = server;
@@ -380,16 +383,16 @@ void http_server_stop(struct http_server *server, int64_t grace_us)
         waited = pthread_cond_timedwait(&server->is_empty, &server->mutex, &until);
     }
     pthread_mutex_unlock(&server->mutex);
-    offload_free(TAKE(server->offload));
+    // The loops before the pool, as their handlers hand work to it; what that answers then waits in the mailboxes.
     for (size_t i = 0; i < server->loop_count; i++) {
         post(server->loops[i], drop_all);
         loop_join(server->loops[i]);
     }
-    server_free(server);
+    free_listeners(server);
+    offload_stop(server->offload);
 }
 
 void http_server_offload(struct http_server *server, void (*run)(void *context), void *context)
 {
-    assert(server->offload);
     offload_run(server->offload, run, context);
 }

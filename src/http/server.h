@@ -129,11 +129,15 @@ enum status http_server_start(const struct http_server_options *options, struct 
 // The port that it listens on.
 int http_server_port(const struct http_server *server);
 
-// Stops taking connections and requests, lets answers under way finish for up to `grace_us`, closes and frees all.
-// Exchanges that are still unanswered then are dropped; http_reply on them is safe until http_server_stop returns.
+// Stops taking connections and requests, lets answers under way finish for up to `grace_us`, closes all connections and ends
+// all threads. Exchanges that are unanswered then may still be answered, which has no effect, until http_server_free.
 void http_server_stop(struct http_server *server, int64_t grace_us);
 
-// Calls `run(context)` on a thread of a small pool, away from the loops: for file I/O that can block, such as fsync.
+// Frees a server that was stopped, when nobody is left who could answer an exchange. NULL is allowed.
+void http_server_free(struct http_server *server);
+
+// Calls `run(context)` on a thread of a small pool, away from the loops: for file I/O that can block, such as fsync. Once the
+// server is stopping, when nobody waits for its answer any more, it may do nothing.
 void http_server_offload(struct http_server *server, void (*run)(void *context), void *context);
 
 #endif

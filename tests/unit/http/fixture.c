@@ -197,11 +197,18 @@ void fixture_start(struct fixture *fixture, struct http_server_options options, 
                    fixture->port);
 }
 
+void fixture_stop_server(struct fixture *fixture, int64_t grace_us)
+{
+    if (!fixture->is_stopped) {
+        http_server_stop(fixture->server, grace_us);
+        fixture->is_stopped = true;
+    }
+}
+
 void fixture_stop(struct fixture *fixture)
 {
-    if (fixture->server) {
-        http_server_stop(fixture->server, 0);
-    }
+    fixture_stop_server(fixture, 0);
+    http_server_free(fixture->server);
     if (fixture->seen.file_fd >= 0) {
         (void)close(fixture->seen.file_fd);
     }

@@ -28,6 +28,7 @@ struct seen {
 
 struct fixture {
     struct http_server *server;
+    bool is_stopped;
     struct seen seen;
     char folder[64];
     struct fingerprint fingerprint;
@@ -39,6 +40,8 @@ struct fixture {
 // fixture_answer; GET /stream; GET /file; GET /offload; GET /things/{a}/{b...}. Options that are NULL or 0 are filled in.
 void fixture_start(struct fixture *fixture, struct http_server_options options, bool has_tls);
 void fixture_stop(struct fixture *fixture);
+// Stops the server alone, before that.
+void fixture_stop_server(struct fixture *fixture, int64_t grace_us);
 
 // Waits until a request waits at /wait.
 void fixture_await_waiter(struct fixture *fixture);

@@ -120,7 +120,12 @@ static enum status start_server(struct site_parts *parts, struct error *error)
         .problem = api_problem,
         .started = &parts->api.server,
     };
-    TRY(http_server_start(&options, &parts->server, error));
+    enum status status = http_server_start(&options, &parts->server, error);
+    if (status == CONFLICT) {
+        (void)error_fix(error,
+                        "stop the program that listens there, or give another --address HOST:PORT");
+    }
+    TRY(status);
     write_url(parts);
     return OK;
 }

@@ -1,10 +1,12 @@
 """What a task can reach, and what it cannot; and the limits that end it."""
 
+import json
 import os
 import pathlib
+import subprocess
 
 import pytest
-from conftest import eventually
+from conftest import PROGRAMS, Site, eventually
 
 
 def run(site, *command, **document):
@@ -107,23 +109,43 @@ def test_status_says_what_is_not_enforced(site, lode):
     assert "sandbox" in lode("status").stdout.lower()
 
 
-def test_without_bubblewrap_a_site_refuses_to_run_jobs_unless_told(make_site, lode, tmp_path):
-    # A PATH without bwrap: everything else of the machine is there.
-    bare = tmp_path / "bin"
-    bare.mkdir()
-    for folder in ("/usr/bin", "/usr/sbin"):
-        for entry in pathlib.Path(folder).iterdir():
-            target = bare / entry.name
-            if entry.name != "bwrap" and not target.exists():
-                target.symlink_to(entry)
-    site = make_site(environment={"PATH": str(bare)})
-    job = site.api("POST", "/v1/jobs", {"command": ["true"]})
-    if job.code == 201:
-        why = eventually(lambda: [w for w in [site.api("GET", f"/v1/jobs/{job.json['id']}/why").json] if "bubblewrap" in str(w)], 20)
-        assert "--sandbox none" in str(why), why
-    else:
-        assert "bubblewrap" in job.json["detail"] and "--sandbox none" in job.json["fix"], job
-    site.stop()
-    told = make_site(options=["--sandbox", "none"], environment={"PATH": str(bare)}, directory=tmp_path / "told")
+@pytest.fixture
+def make_bare_site(lode, tmp_path):
+    """make_bare_site("--sandbox", "none"): a site on a machine without bubblewrap; returns its answers to requests."""
+    started = []
+
+    def make(*options):
+        directory = tmp_path / f"bare-{len(started)}"
+        hide = f'mount --bind /dev/null /usr/bin/bwrap && exec "$@"'
+        command = ["unshare", "--mount", "sh", "-c", hide, "sh", PROGRAMS / "lode", "site", "--directory", directory,
+                   "--address", "127.0.0.1:0", *options]
+        started.append(subprocess.Popen(command, env=lode.environment, stdout=subprocess.DEVNULL))
+        said = directory / "site.json"
+        eventually(said.exists, 20, "the start of the site")
+        site = Site(lode, directory)
+        site.url = json.loads(said.read_text())["url"]
+        return site
+
+    probe = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip("cannot make a mount namespace here: " + probe.stderr.decode())
+    yield make
+    for process in started:
+        process.terminate()
+        process.wait(20)
+
+
+def test_without_bubblewrap_a_site_refuses_to_run_jobs_unless_told(make_bare_site):
+    refusing = make_bare_site()
+    job = refusing.api("POST", "/v1/jobs", {"command": ["true"]}).json["id"]
+
+    def reason():
+        why = refusing.api("GET", f"/v1/jobs/{job}/why").json
+        return why if "bubblewrap" in why["why"] else None
+
+    assert "--sandbox none" in eventually(reason, 20)["change"]
+    assert refusing.api("GET", "/v1/workers").json["workers"] == []
+    told = make_bare_site("--sandbox", "none")
     answer = told.api("POST", "/v1/jobs?wait=30", {"command": ["echo", "bare"], "cache": "off"})
     assert answer.json["state"] == "succeeded", answer
+    assert told.api("GET", "/v1/status").json["sandbox"]["kind"] == "none"

@@ -36,9 +36,25 @@ static void append_field(struct buffer *out, const char *name, struct text value
 }
 
 struct file_list {
+    const char *name; // Of the data.
     struct buffer *out;
+    struct buffer *inputs;
     int64_t count;
 };
+
+static void record_file(const struct file_list *list, const struct queue_file *file)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    AUTO_BUFFER struct buffer name = {0};
+    buffer_printf(&name, "%s/", list->name);
+    buffer_append_text(&name, file->path);
+    buffer_append_string(list->inputs, ",{");
+    append_field(list->inputs, "kind", TEXT("data"));
+    buffer_append_byte(list->inputs, ',');
+    append_field(list->inputs, "name", buffer_text(&name));
+    buffer_printf(list->inputs, ",\"digest\":\"%s\",\"size_bytes\":%lld}",
+                  digest_to_text(&file->digest, digest), (long long)file->size_bytes);
+}
 
 static enum status describe_file(void *visitor, const struct queue_file *file, struct error *error)
 {
@@ -54,6 +70,7 @@ static enum status describe_file(void *visitor, const struct queue_file *file, s
     buffer_printf(list->out, ",\"size\":%lld,\"modified_us\":%lld,\"inode\":%lld}",
                   (long long)file->size_bytes, (long long)file->modified_us,
                   (long long)file->inode);
+    record_file(list, file);
     return OK;
 }
 
@@ -86,35 +103,41 @@ static enum status find_dataset(struct queue *queue, const char *id, struct prep
     return queue->catalog->check(queue->catalog_context, id, error);
 }
 
+static void record_dataset(const char *name, const struct queue_dataset *dataset,
+                           struct buffer *inputs)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    buffer_append_string(inputs, inputs->length > 1 ? ",{" : "{");
+    append_field(inputs, "kind", TEXT("data"));
+    buffer_append_byte(inputs, ',');
+    append_field(inputs, "name", text_of(name));
+    buffer_append_byte(inputs, ',');
+    append_field(inputs, "id", text_of(dataset->id));
+    buffer_printf(inputs, ",\"digest\":\"%s\",\"size_bytes\":%lld}",
+                  digest_to_text(&dataset->digest, digest), (long long)dataset->size_bytes);
+}
+
 // One dataset that is bound into the sandbox: looked at, described, recorded, and part of the job's identity.
-static enum status add_data(struct queue *queue, const char *id, const char *name, bool lists_files,
+static enum status add_data(struct queue *queue, const struct spec_data *bound, bool lists_files,
                             struct prepared *out, struct digest_stream *family, struct buffer *data,
                             struct error *error)
 {
     struct queue_dataset dataset = {0};
-    char digest[DIGEST_TEXT_SIZE];
-    TRY(find_dataset(queue, id, out, &dataset, error));
+    TRY(find_dataset(queue, bound->id, out, &dataset, error));
     buffer_append_string(data, data->length > 0 ? "," : "");
-    describe_roots(name, &dataset, data);
-    struct file_list list = {.out = data};
+    describe_roots(bound->name, &dataset, data);
+    record_dataset(bound->name, &dataset, &out->inputs);
     if (lists_files) {
-        TRY(queue->catalog->each_file(queue->catalog_context, id, describe_file, &list, error));
-    }
-    buffer_append_string(data, "]}");
-    buffer_append_string(&out->inputs, out->inputs.length > 1 ? ",{" : "{");
-    append_field(&out->inputs, "kind", TEXT("data"));
-    buffer_append_byte(&out->inputs, ',');
-    append_field(&out->inputs, "name", text_of(name));
-    buffer_append_byte(&out->inputs, ',');
-    append_field(&out->inputs, "id", text_of(dataset.id));
-    buffer_printf(&out->inputs, ",\"digest\":\"%s\",\"size_bytes\":%lld}",
-                  digest_to_text(&dataset.digest, digest), (long long)dataset.size_bytes);
-    if (lists_files) {
-        digest_stream_update(family, name, strlen(name) + 1);
+        struct file_list list = {.name = bound->name, .out = data, .inputs = &out->inputs};
+        TRY(queue->catalog->each_file(queue->catalog_context, bound->id, describe_file, &list,
+                                      error));
+        digest_stream_update(family, bound->name, strlen(bound->name) + 1);
         digest_stream_update(family, dataset.digest.bytes, DIGEST_SIZE);
     }
+    buffer_append_string(data, "]}");
     for (size_t i = 0; i < sizeof out->row.locality; i++) {
-        out->row.locality = out->row.locality * 31 + dataset.digest.bytes[i];
+        out->row.locality =
+            (int64_t)((uint64_t)out->row.locality * 31 + (uint64_t)dataset.digest.bytes[i]);
     }
     return OK;
 }
@@ -135,11 +158,12 @@ static enum status add_all_data(struct queue *queue, const struct job_spec *spec
 {
     buffer_append_byte(&out->inputs, '[');
     for (size_t i = 0; i < spec->data_count; i++) {
-        TRY(add_data(queue, spec->data[i].id, spec->data[i].name, true, out, family, data, error));
+        TRY(add_data(queue, &spec->data[i], true, out, family, data, error));
     }
     // The files of an index set are looked at one by one, and are the items of the identity.
     if (spec->over && !is_bound(spec, spec->over_name)) {
-        TRY(add_data(queue, spec->over, spec->over_name, false, out, family, data, error));
+        struct spec_data over = {.id = spec->over, .name = spec->over_name};
+        TRY(add_data(queue, &over, false, out, family, data, error));
     }
     for (size_t i = 0; i < spec->file_count; i++) {
         buffer_append_string(&out->inputs, out->inputs.length > 1 ? ",{" : "{");

@@ -259,6 +259,7 @@ static enum status parse_leases(struct poll_body *body, struct error *error)
     TRY(json_field_array(body->document, "leases", JSON_OPTIONAL, POLL_LEASES_MAX, &leases, error));
     TRY(json_field_array(body->document, "returned", JSON_OPTIONAL, POLL_LEASES_MAX, &returned,
                          error));
+    body->has_leases = leases != NULL;
     body->lease_count = json_array_size(leases);
     body->returned_count = json_array_size(returned);
     body->leases = arena_new(&body->arena, body->lease_count * sizeof *body->leases + 1);

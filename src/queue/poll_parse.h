@@ -104,6 +104,7 @@ struct poll_body {
     json_t *document; // What the texts are borrowed from.
     int64_t wait_us;
     bool is_leaving;
+    bool has_leases; // It says which leases it holds, if only that it holds none.
     struct poll_lease *leases;
     size_t lease_count;
     struct poll_result *results;

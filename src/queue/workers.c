@@ -83,6 +83,19 @@ void worker_lease_reported(struct worker *worker, struct given_lease *lease, int
     }
 }
 
+// What the worker has of a job whose tasks have all ended, it has reported itself.
+static void drop_lease(struct worker *worker, struct given_lease *lease,
+                       const struct active_job *job)
+{
+    if (lease->job != job->row.id) {
+        return;
+    }
+    if (job->row.progress.state == JOB_CANCELLED) {
+        (void)ranges_add(&worker->cancels, lease->number, lease->number + 1);
+    }
+    remove_lease(worker, lease);
+}
+
 void workers_drop_job(struct queue *queue, const struct active_job *job)
 {
     for (size_t r = 0; r < job->told.count; r++) {
@@ -95,11 +108,7 @@ void workers_drop_job(struct queue *queue, const struct active_job *job)
                 worker->drops.count ? worker->drops_since_us : clock_steady_us();
             (void)ranges_add(&worker->drops, job->row.id, job->row.id + 1);
             for (size_t i = worker->lease_count; i-- > 0;) {
-                if (worker->leases[i].job == job->row.id) {
-                    int64_t number = worker->leases[i].number;
-                    (void)ranges_add(&worker->cancels, number, number + 1);
-                    remove_lease(worker, &worker->leases[i]);
-                }
+                drop_lease(worker, &worker->leases[i], job);
             }
         }
     }
@@ -146,7 +155,7 @@ void worker_reconcile(struct queue *queue, struct worker *worker, const struct p
             reattach(queue, worker, &body->leases[i]);
         }
     }
-    for (size_t i = worker->lease_count; i-- > 0;) {
+    for (size_t i = worker->lease_count; body->has_leases && i-- > 0;) {
         struct given_lease *lease = &worker->leases[i];
         if (now_us - lease->seen_us > LEASE_UNSEEN_US) {
             scheduler_return(queue->scheduler, lease->scheduled, lease->from, lease->to);

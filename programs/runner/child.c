@@ -29,11 +29,10 @@ static void become_task(const char *program, char *const *arguments, char *const
 
 // vfork and not posix_spawn: that maps and unmaps a stack for each child. The group is set in the child, so that no
 // signal to the group can come before it exists.
-__attribute__((noinline)) int child_start(const struct runner *runner, const char *program,
-                                          char *const *arguments, char *const *environment,
-                                          const int descriptors[3], pid_t *child)
+__attribute__((noinline)) int child_start(const char *program, char *const *arguments,
+                                          char *const *environment, const int descriptors[3],
+                                          pid_t *child)
 {
-    (void)runner;
     volatile int failure = 0;
     pid_t pid = vfork();
     if (pid < 0) {
@@ -55,14 +54,13 @@ void child_signal(const struct runner *runner, pid_t child, int signal_number)
 {
     if (runner->is_first_process) {
         (void)kill(-1, signal_number);
-    } else {
+    } else if (child > 0) {
         (void)kill(-child, signal_number);
     }
 }
 
-bool child_ended(const struct runner *runner, pid_t child, int *status, struct rusage *usage)
+bool child_ended(pid_t child, int *status, struct rusage *usage)
 {
-    (void)runner;
     for (;;) {
         int ended_status = 0;
         struct rusage ended_usage;

@@ -119,12 +119,12 @@ enum status item_file_check(const struct runner_job *job, struct text line, stru
 // child.c: children.
 
 // Starts a program with the three descriptors, in a new process group; 0 or an errno.
-int child_start(const struct runner *runner, const char *program, char *const *arguments,
-                char *const *environment, const int descriptors[3], pid_t *child);
+int child_start(const char *program, char *const *arguments, char *const *environment,
+                const int descriptors[3], pid_t *child);
 // Sends a signal to the task's processes: all there are, when this is the first process of a sandbox.
 void child_signal(const struct runner *runner, pid_t child, int signal_number);
 // Waits for no longer than it takes: false while the child still runs. Reaps strangers that were left to this process.
-bool child_ended(const struct runner *runner, pid_t child, int *status, struct rusage *usage);
+bool child_ended(pid_t child, int *status, struct rusage *usage);
 // Kills and reaps what the last task left running.
 void child_end_all(const struct runner *runner, pid_t child);
 // Removes System V shared memory, semaphores and message queues that the last task left.

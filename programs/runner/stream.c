@@ -103,7 +103,7 @@ static enum status start_program(struct stream *stream, int64_t *code, struct er
         return error_set_errno(error, errno, "cannot make pipes for the program");
     }
     const int descriptors[3] = {input[0], output[1], runner->err.fd};
-    int failed = child_start(runner, program, command_arguments(runner->command),
+    int failed = child_start(program, command_arguments(runner->command),
                              command_environment(runner->command), descriptors, &stream->child);
     (void)close(input[0]);
     (void)close(output[1]);
@@ -465,7 +465,7 @@ static void finish_program(struct stream *stream, bool is_blaming)
         // Its output has ended: give it a moment to end by itself, so that its own status is seen.
         struct pollfd ready = {.fd = runner->signal_fd, .events = POLLIN};
         (void)poll(&ready, 1, 1000);
-        is_reaped = child_ended(runner, stream->child, &stream->status, &usage);
+        is_reaped = child_ended(stream->child, &stream->status, &usage);
     }
     if (!is_reaped) {
         child_signal(runner, stream->child, SIGKILL);

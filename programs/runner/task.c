@@ -109,7 +109,7 @@ static void wait_for_end(struct runner *runner, struct task *task)
         if (count > 0 && ready[0].revents) {
             struct signalfd_siginfo info;
             (void)!read(runner->signal_fd, &info, sizeof info);
-            if (child_ended(runner, task->child, &task->status, &task->usage)) {
+            if (child_ended(task->child, &task->status, &task->usage)) {
                 return;
             }
         }
@@ -201,7 +201,7 @@ static int start_task(struct runner *runner, struct task *task, struct runner_re
         return -1;
     }
     const int descriptors[3] = {runner->null_fd, runner->out.fd, runner->err.fd};
-    int failed = child_start(runner, program, command_arguments(runner->command),
+    int failed = child_start(program, command_arguments(runner->command),
                              command_environment(runner->command), descriptors, &task->child);
     if (failed == 0) {
         return 0;

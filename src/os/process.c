@@ -5,7 +5,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -134,4 +137,49 @@ bool process_has_ended(pid_t pid, bool is_waiting, int *status)
         ended = waitpid(pid, status, is_waiting ? 0 : WNOHANG);
     } while (ended < 0 && errno == EINTR);
     return ended != 0;
+}
+
+// A mapping as /proc/self/smaps tells of it.
+struct mapping {
+    uintptr_t start;
+    uintptr_t end;
+    bool is_file; // Of a file, and not writable.
+};
+
+static bool read_mapping(const char *line, struct mapping *out)
+{
+    char permissions[5] = "";
+    char path[8] = "";
+    unsigned long start = 0;
+    unsigned long end = 0;
+    if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %7s", &start, &end, permissions, path) < 3) {
+        return false;
+    }
+    out->start = start;
+    out->end = end;
+    out->is_file = path[0] == '/' && permissions[1] == '-';
+    return true;
+}
+
+void process_trim_memory(void)
+{
+    char line[512];
+    struct mapping mapping = {0};
+    (void)malloc_trim(0);
+    FILE *table = fopen("/proc/self/smaps", "re");
+    while (table && fgets(line, sizeof line, table)) {
+        unsigned long anonymous = 0;
+        if (read_mapping(line, &mapping)) {
+            continue;
+        }
+        // Pages that were written (relocations) are anonymous: dropping those would lose them.
+        if (sscanf(line, "Anonymous: %lu kB", &anonymous) == 1 && anonymous == 0 &&
+            mapping.is_file) {
+            // The address is the kernel's own word for a mapping of this process.
+            (void)madvise((void *)mapping.start, mapping.end - mapping.start, MADV_DONTNEED);
+        }
+    }
+    if (table) {
+        (void)fclose(table);
+    }
 }

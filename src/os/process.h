@@ -30,4 +30,8 @@ enum status process_start(const struct process_options *options, pid_t *pid, str
 // Has it ended? Then *status is as waitpid gives it. `is_waiting`: waits until it has.
 bool process_has_ended(pid_t pid, bool is_waiting, int *status);
 
+// Gives back free heap, and the pages of programs and libraries that are not in use just now: clean copies of files, which come back
+// by themselves when they are touched. For a program that starts to idle: libraries that others brought along are most of it.
+void process_trim_memory(void);
+
 #endif

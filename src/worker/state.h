@@ -173,6 +173,7 @@ struct worker {
     int64_t
         ready_since_us; // Steady time since when something waits to be reported; 0: nothing does.
     bool is_urgent;     // What waits is reported at once.
+    int64_t trim_us;    // Steady time when memory is given back; INT64_MAX: that is done.
     bool is_draining;   // The site wants no more of this worker.
     bool is_stopping;   // SIGTERM.
     int64_t stop_us;    // Steady time when stopping began.

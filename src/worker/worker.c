@@ -4,6 +4,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/log.h"
+#include "os/process.h"
 #include "os/sandbox.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@
 
 #define STOP_GRACE_US INT64_C(6000000)  // The runners' own grace, and a little.
 #define LAST_REPORT_US INT64_C(3000000) // For the last report after that.
+#define TRIM_DELAY_US INT64_C(1000000)
 #define RETIRED_LOOK_US INT64_C(10000)
 
 static enum status lock_directory(const char *directory, int *fd, struct error *error)
@@ -193,10 +195,24 @@ static int64_t sleep_us(const struct worker *worker, int64_t transfer_delay_us, 
             break;
         }
     }
+    if (worker->lease_count == 0 && worker->trim_us != INT64_MAX) {
+        delay_us = earlier(delay_us, worker->trim_us > now_us ? worker->trim_us - now_us : 0);
+    }
     if (worker->retired_count > 0 || worker->is_stopping) {
         delay_us = earlier(delay_us, RETIRED_LOOK_US);
     }
     return earlier(delay_us, INT64_C(60000000));
+}
+
+// A worker that has had nothing to do for a while gives back what it does not need for that.
+static void trim_when_idle(struct worker *worker, int64_t now_us)
+{
+    if (worker->lease_count > 0) {
+        worker->trim_us = now_us + TRIM_DELAY_US;
+    } else if (now_us >= worker->trim_us) {
+        worker->trim_us = INT64_MAX;
+        process_trim_memory();
+    }
 }
 
 static void take_signal(struct worker *worker, int signal_fd, int64_t now_us)
@@ -252,6 +268,7 @@ static void serve(struct worker *worker, int signal_fd)
         worker_job_free_unused(worker);
         seats_remove_idle(worker, NULL);
         seats_free_retired(worker, false);
+        trim_when_idle(worker, now_us);
         if (worker->is_stopping) {
             go_on_stopping(worker, now_us);
         } else if (worker->is_draining && worker->lease_count == 0) {
@@ -276,7 +293,9 @@ static int open_signals(void)
 
 enum status worker_run(const struct worker_options *options, struct error *error)
 {
-    struct worker worker = {.options = options, .live_next_us = INT64_MAX};
+    struct worker worker = {.options = options,
+                            .live_next_us = INT64_MAX,
+                            .trim_us = clock_steady_us() + TRIM_DELAY_US};
     AUTO_CLOSE int lock_fd = -1;
     AUTO_CLOSE int signal_fd = -1;
     TRY(file_make_folder(options->directory, error));

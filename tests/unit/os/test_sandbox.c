@@ -97,7 +97,8 @@ static pid_t start_sleeper(const struct cgroup *group)
 static void a_group_is_made_joined_and_removed(void **state)
 {
     (void)state;
-    struct cgroups *groups = cgroups_new("lode-test-groups");
+    AUTO_FREE char *name = memory_format("lode-test-groups-%d", (int)getpid());
+    struct cgroups *groups = cgroups_new(name);
     struct cgroup *group = NULL;
     const struct cgroup_limits limits = {.memory_bytes = 1 << 25, .pids = 10, .cpu_millis = 500};
     assert_int_equal(cgroup_new(groups, "one", &limits, &group, NULL), OK);

@@ -388,10 +388,11 @@ static int set_up(void **state)
     if (!runner || !mkdtemp(folder)) {
         return -1;
     }
-    place = (struct slot_place){.runner = runner,
-                                .folder = folder,
-                                .etc_folder = arena_format(&arena, "%s/etc", folder),
-                                .cgroups = cgroups_new("lode-test-slot")};
+    place = (struct slot_place){
+        .runner = runner,
+        .folder = folder,
+        .etc_folder = arena_format(&arena, "%s/etc", folder),
+        .cgroups = cgroups_new(arena_format(&arena, "lode-test-slot-%d", (int)getpid()))};
     if (sandbox_find(&arena, &place.bubblewrap, &error) != OK) {
         (void)fprintf(stderr, "without sandbox: %s\n", error.detail);
         place.bubblewrap = NULL;

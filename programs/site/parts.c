@@ -54,12 +54,22 @@ static void report_catalog(void *context, const struct error *error)
     log_line(LOG_LEVEL_WARNING, "event=survey_delayed problem=\"%s\"", error->detail);
 }
 
+// The catalogue is there before the queue, which is asked only by requests.
+static enum status check_unused(void *context, const char *id, struct error *error)
+{
+    const struct site_parts *parts = context;
+    return queue_check_unused(parts->queue, id, error);
+}
+
 static enum status open_state(struct site_parts *parts, struct error *error)
 {
     TRY(open_store(parts, error));
     TRY(tokens_open(parts->store, &parts->tokens, error));
     TRY(local_tokens_ensure(parts->store, parts->tokens, parts->settings, error));
-    struct catalog_options catalog = {.store = parts->store, .report = report_catalog};
+    struct catalog_options catalog = {.store = parts->store,
+                                      .check_unused = check_unused,
+                                      .report = report_catalog,
+                                      .context = parts};
     TRY(catalog_open(&catalog, &parts->catalog, error));
     struct queue_options queue = {
         .store = parts->store,

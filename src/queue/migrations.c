@@ -49,6 +49,9 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "CREATE TABLE workers (id BIGINT PRIMARY KEY, name TEXT NOT NULL, owner TEXT NOT NULL,"
      " version TEXT NOT NULL, cpu_millis BIGINT NOT NULL, memory_bytes BIGINT NOT NULL,"
      " disk_bytes BIGINT NOT NULL, sandbox TEXT NOT NULL, registered_us BIGINT NOT NULL)"},
+    {"queue", 2,
+     "CREATE TABLE uses (job BIGINT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (job, dataset));\n"
+     "CREATE INDEX uses_dataset ON uses (dataset, job)"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

@@ -37,23 +37,31 @@ static void append_field(struct buffer *out, const char *name, struct text value
 
 struct file_list {
     const char *name; // Of the data.
+    const char *id;
     struct buffer *out;
     struct buffer *inputs;
     int64_t count;
 };
 
-static void record_file(const struct file_list *list, const struct queue_file *file)
+// One input of all tasks of the job: a dataset as a whole (without a path), or one file of it.
+static void record_data(const char *name, const char *id, const struct text *path,
+                        const struct digest *digest, int64_t size_bytes, struct buffer *inputs)
 {
-    char digest[DIGEST_TEXT_SIZE];
-    AUTO_BUFFER struct buffer name = {0};
-    buffer_printf(&name, "%s/", list->name);
-    buffer_append_text(&name, file->path);
-    buffer_append_string(list->inputs, ",{");
-    append_field(list->inputs, "kind", TEXT("data"));
-    buffer_append_byte(list->inputs, ',');
-    append_field(list->inputs, "name", buffer_text(&name));
-    buffer_printf(list->inputs, ",\"digest\":\"%s\",\"size_bytes\":%lld}",
-                  digest_to_text(&file->digest, digest), (long long)file->size_bytes);
+    char text[DIGEST_TEXT_SIZE];
+    buffer_append_string(inputs, inputs->length > 1 ? ",{" : "{");
+    append_field(inputs, "kind", TEXT("data"));
+    buffer_append_byte(inputs, ',');
+    append_field(inputs, "name", text_of(name));
+    buffer_append_byte(inputs, ',');
+    append_field(inputs, "id", text_of(id));
+    buffer_append_string(inputs, ",\"path\":");
+    if (path) {
+        buffer_append_json_string(inputs, *path);
+    } else {
+        buffer_append_string(inputs, "null");
+    }
+    buffer_printf(inputs, ",\"digest\":\"%s\",\"size_bytes\":%lld}", digest_to_text(digest, text),
+                  (long long)size_bytes);
 }
 
 static enum status describe_file(void *visitor, const struct queue_file *file, struct error *error)
@@ -70,7 +78,7 @@ static enum status describe_file(void *visitor, const struct queue_file *file, s
     buffer_printf(list->out, ",\"size\":%lld,\"modified_us\":%lld,\"inode\":%lld}",
                   (long long)file->size_bytes, (long long)file->modified_us,
                   (long long)file->inode);
-    record_file(list, file);
+    record_data(list->name, list->id, &file->path, &file->digest, file->size_bytes, list->inputs);
     return OK;
 }
 
@@ -103,18 +111,14 @@ static enum status find_dataset(struct queue *queue, const char *id, struct prep
     return queue->catalog->check(queue->catalog_context, id, error);
 }
 
-static void record_dataset(const char *name, const struct queue_dataset *dataset,
-                           struct buffer *inputs)
+static void note_use(struct prepared *out, const char *id)
 {
-    char digest[DIGEST_TEXT_SIZE];
-    buffer_append_string(inputs, inputs->length > 1 ? ",{" : "{");
-    append_field(inputs, "kind", TEXT("data"));
-    buffer_append_byte(inputs, ',');
-    append_field(inputs, "name", text_of(name));
-    buffer_append_byte(inputs, ',');
-    append_field(inputs, "id", text_of(dataset->id));
-    buffer_printf(inputs, ",\"digest\":\"%s\",\"size_bytes\":%lld}",
-                  digest_to_text(&dataset->digest, digest), (long long)dataset->size_bytes);
+    for (size_t i = 0; i < out->dataset_count; i++) {
+        if (strcmp(out->datasets[i], id) == 0) {
+            return;
+        }
+    }
+    out->datasets[out->dataset_count++] = id;
 }
 
 // One dataset that is bound into the sandbox: looked at, described, recorded, and part of the job's identity.
@@ -126,9 +130,11 @@ static enum status add_data(struct queue *queue, const struct spec_data *bound, 
     TRY(find_dataset(queue, bound->id, out, &dataset, error));
     buffer_append_string(data, data->length > 0 ? "," : "");
     describe_roots(bound->name, &dataset, data);
-    record_dataset(bound->name, &dataset, &out->inputs);
+    record_data(bound->name, dataset.id, NULL, &dataset.digest, dataset.size_bytes, &out->inputs);
+    note_use(out, dataset.id);
     if (lists_files) {
-        struct file_list list = {.name = bound->name, .out = data, .inputs = &out->inputs};
+        struct file_list list = {
+            .name = bound->name, .id = dataset.id, .out = data, .inputs = &out->inputs};
         TRY(queue->catalog->each_file(queue->catalog_context, bound->id, describe_file, &list,
                                       error));
         digest_stream_update(family, bound->name, strlen(bound->name) + 1);

@@ -11,6 +11,8 @@ struct prepared {
     struct buffer spec;        // JSON, with the count filled in.
     struct buffer inputs;      // JSON array of the record's inputs that are common to all tasks.
     struct cache_plan plan;
+    const char *datasets[SPEC_DATA_MAX + 1]; // The identifiers of those that it uses, each once.
+    size_t dataset_count;
 };
 
 // Blocks for the disk. The statuses of queue_submit; *out is to be ended with prepared_done in every case.

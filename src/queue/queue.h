@@ -79,6 +79,10 @@ void queue_retry_job(struct queue *queue, int64_t job, struct queue_answer answe
 // `index` < 0: the job.
 void queue_why(struct queue *queue, int64_t job, int64_t index, struct queue_answer answer);
 
+// CONFLICT, naming the job, while one that has not ended uses the dataset (by the identifier it is registered by). May wait for
+// the database.
+enum status queue_check_unused(struct queue *queue, const char *dataset, struct error *error);
+
 // --- tasks; all of these may wait for the database and must not be called on the writer's thread
 
 struct queue_page {

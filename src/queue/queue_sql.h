@@ -58,6 +58,9 @@ static const char SQL_COUNT_STATES[] = "SELECT state, COUNT(*) FROM progress GRO
 
 static const char SQL_INSERT_NEED[] =
     "INSERT INTO needs (job, needed) VALUES ($1, $2) ON CONFLICT (job, needed) DO NOTHING";
+static const char SQL_INSERT_USE[] = "INSERT INTO uses (job, dataset) VALUES ($1, $2)";
+static const char SQL_WHO_USES[] = "SELECT u.job FROM uses u JOIN progress p ON p.job = u.job"
+                                   " WHERE u.dataset = $1 AND p.state <= 1 ORDER BY u.job LIMIT 1";
 static const char SQL_UNMET_NEEDS[] =
     "SELECT n.needed, p.state FROM needs n JOIN progress p ON p.job = n.needed"
     " WHERE n.job = $1 AND p.state <> 2 ORDER BY n.needed";

@@ -373,3 +373,22 @@ enum status queue_read_answers(struct queue *queue, int64_t job, int64_t from, s
     store_read_end(queue->store, sql);
     return status;
 }
+
+enum status queue_check_unused(struct queue *queue, const char *dataset, struct error *error)
+{
+    struct sql *sql = NULL;
+    struct sql_rows *rows = NULL;
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status =
+        sql_first(sql, SQL_WHO_USES, SQL_VALUES(sql_text(text_of(dataset))), &rows, error);
+    if (status == OK) {
+        (void)error_set(error, CONFLICT, "job %lld, which has not ended, uses %.300s",
+                        (long long)sql_column_int64(rows, 0), dataset);
+        status = error_fix(error, "wait for it (lode wait), or cancel it (lode cancel)");
+    } else if (status == NOT_FOUND) {
+        status = OK;
+    }
+    sql_end(rows);
+    store_read_end(queue->store, sql);
+    return status;
+}

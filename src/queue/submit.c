@@ -55,6 +55,18 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
     return queue_insert_progress(sql, row, error);
 }
 
+static enum status insert_uses(struct sql *sql, const struct prepared *prepared,
+                               struct error *error)
+{
+    for (size_t i = 0; i < prepared->dataset_count; i++) {
+        TRY(sql_run(
+            sql, SQL_INSERT_USE,
+            SQL_VALUES(sql_int64(prepared->row.id), sql_text(text_of(prepared->datasets[i]))), NULL,
+            error));
+    }
+    return OK;
+}
+
 static enum status insert_needs(struct sql *sql, const struct job_spec *spec, int64_t job,
                                 struct error *error)
 {
@@ -98,6 +110,7 @@ static enum status insert_all(struct submit_op *self, struct sql *sql, struct er
     row->submitted_us = clock_real_us();
     self->job = row->id;
     TRY(insert_job(sql, self, row, error));
+    TRY(insert_uses(sql, &self->prepared, error));
     TRY(insert_needs(sql, self->spec, row->id, error));
     TRY(queue_activate(queue, sql, row, buffer_text(&self->prepared.description), NULL, &job,
                        error));

@@ -61,12 +61,31 @@ static bool copy_piece(void *context, struct text bytes)
     return copy->status == OK;
 }
 
+// A site keeps a limited part of the output of running tasks; what it dropped is said and passed over.
+static void take_copy_header(void *context, struct text name, struct text value)
+{
+    struct copy *copy = context;
+    int64_t dropped = 0;
+    if (text_equal_no_case(name, TEXT("lode-dropped")) &&
+        text_to_int64(text_trim(value), &dropped) && dropped > 0) {
+        (void)fprintf(
+            stderr, "lode: %lld bytes are left out here; they are shown when the task has ended\n",
+            (long long)dropped);
+        *copy->offset += dropped;
+    }
+}
+
 static enum status copy_output(struct contact *contact, bool is_aside, const char *path, int which,
                                int64_t *offset, struct error *error)
 {
     struct copy copy = {which, offset, OK, error};
     const struct http_ask ask = {
-        .method = "GET", .path = path, .on_data = copy_piece, .context = &copy};
+        .method = "GET",
+        .path = path,
+        .on_data = copy_piece,
+        .on_header = take_copy_header,
+        .context = &copy,
+    };
     struct error failure;
     enum status status = is_aside ? contact_ask_aside(contact, &ask, NULL, &failure)
                                   : contact_ask(contact, &ask, NULL, &failure);

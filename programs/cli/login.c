@@ -32,10 +32,11 @@ static enum status ask_terminal(const char *question, bool is_secret, struct buf
     }
     struct termios silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
-    (void)file_write_all(terminal, text_of(question), error);
+    // Before the question, because it drops what was typed before.
     if (is_secret) {
         (void)tcsetattr(terminal, TCSAFLUSH, &silent);
     }
+    (void)file_write_all(terminal, text_of(question), error);
     char byte = 0;
     while (answer->length < LINE_MAX_BYTES && read(terminal, &byte, 1) == 1 && byte != '\n') {
         buffer_append_byte(answer, byte);

@@ -12,12 +12,13 @@ struct http_client;
 struct http_call; // One request under way; belongs to the client and ends with its `done`.
 
 struct http_client_options {
-    const char *base_url;         // "https://127.0.0.1:7733"
-    const char *pin;              // "sha256:<hex>" fingerprint that the server's key must have; NULL only to learn it.
-    const char *token;            // Bearer token, or NULL.
-    const char *key_path;         // Client certificate and key (PEM), or NULL.
+    const char *base_url; // "https://127.0.0.1:7733"
+    const char
+        *pin; // "sha256:<hex>" fingerprint that the server's key must have; NULL only to learn it.
+    const char *token;    // Bearer token, or NULL.
+    const char *key_path; // Client certificate and key (PEM), or NULL.
     const char *certificate_path;
-    int64_t connect_timeout_us;   // 0: 10 s.
+    int64_t connect_timeout_us; // 0: 10 s.
 };
 
 enum status http_client_new(const struct http_client_options *options, struct http_client **out,
@@ -26,29 +27,31 @@ enum status http_client_new(const struct http_client_options *options, struct ht
 void http_client_free(struct http_client *client);
 
 struct http_answer {
-    int code;                // 0 when there was no HTTP answer.
-    bool may_have_arrived;   // With code 0: some of the request was sent, so the server may have acted on it.
-    struct text body;        // Borrowed; empty when it went to `on_data`.
+    int code; // 0 when there was no HTTP answer.
+    bool
+        may_have_arrived; // With code 0: some of the request was sent, so the server may have acted on it.
+    struct text body; // Borrowed; empty when it went to `on_data`.
     struct text content_type;
     struct text location;
-    enum status status;      // OK for codes below 400; UNAVAILABLE when the server cannot be reached, TIMEOUT, DENIED for
-                             // a wrong pin; else from the code.
-    struct error error;      // For a problem document (RFC 9457): its detail and fix.
+    enum status
+        status; // OK for codes below 400; UNAVAILABLE when the server cannot be reached, TIMEOUT, DENIED for
+                // a wrong pin; else from the code.
+    struct error error; // For a problem document (RFC 9457): its detail and fix.
 };
 
 struct http_ask {
     const char *method;
-    const char *path;        // "/v1/jobs?state=done", already encoded.
+    const char *path;         // "/v1/jobs?state=done", already encoded.
     const char *content_type; // Of the body; NULL: application/json when there is a body.
-    struct text body;        // Copied for asynchronous calls.
-    int body_fd;             // When `has_body_fd`: the body is bytes [0, body_size) of this file, streamed; stays the caller's
-    bool has_body_fd;        // and must stay open until done.
+    struct text body;         // Copied for asynchronous calls.
+    int body_fd; // When `has_body_fd`: the body is bytes [0, body_size) of this file, streamed; stays the caller's
+    bool has_body_fd; // and must stay open until done.
     int64_t body_size;
     const char *idempotency_key;
-    const char *range;       // "bytes=100-"; NULL: none
+    const char *range; // "bytes=100-"; NULL: none
     const char *last_event_id;
-    int64_t timeout_us;      // For the whole call; 0: none.
-    size_t answer_size_max;  // Of a body kept in memory; 0: 64 MiB.
+    int64_t timeout_us;     // For the whole call; 0: none.
+    size_t answer_size_max; // Of a body kept in memory; 0: 64 MiB.
     // Gets the body of a successful answer piece by piece as it comes; false ends the call (status CONFLICT). NULL: kept.
     bool (*on_data)(void *context, struct text bytes);
     // Gets each header of the final answer, before its body; names as they came, any case. NULL: not.
@@ -60,12 +63,12 @@ struct http_ask {
 
 // Sends one request and waits; calls under way on the same client move on meanwhile, and their `done` may be called. Returns
 // answer->status, and copies the error. The answer's texts live in `keep`.
-enum status http_client_ask(struct http_client *client, const struct http_ask *ask, struct buffer *keep,
-                            struct http_answer *answer, struct error *error);
+enum status http_client_ask(struct http_client *client, const struct http_ask *ask,
+                            struct buffer *keep, struct http_answer *answer, struct error *error);
 
 // As above with a JSON body and a JSON answer: `body` (or "" for none) is sent; *text gets the answer's body.
-enum status http_client_json(struct http_client *client, const char *method, const char *path, struct text body,
-                             struct buffer *text, struct error *error);
+enum status http_client_json(struct http_client *client, const char *method, const char *path,
+                             struct text body, struct buffer *text, struct error *error);
 
 // Starts a request; `done(context, answer)` is called from within http_client_wait, once. Keeps connections warm: a second
 // call while one is waiting opens a second connection, later ones reuse them.
@@ -76,7 +79,8 @@ void http_client_cancel(struct http_client *client, struct http_call *call);
 
 // Waits up to `timeout_us` for traffic or for one of the `count` descriptors (their revents are set), moves the calls on
 // and calls their `done`. Returns the number of descriptors that are ready.
-int http_client_wait(struct http_client *client, struct pollfd *fds, size_t count, int64_t timeout_us);
+int http_client_wait(struct http_client *client, struct pollfd *fds, size_t count,
+                     int64_t timeout_us);
 
 // Connects and returns the fingerprint of the server's key ("sha256:<hex>"): the first step of the leap of faith.
 enum status http_client_fingerprint(const char *base_url, char out[72], struct error *error);

@@ -332,6 +332,16 @@ def test_json_events_are_one_document_a_line(lode, scripted):
     assert [each["event"] for each in lode.json("run", "--", "x")] == ["submitted", "task", "end"]
 
 
+def test_dropped_live_output_is_said_and_passed_over(lode, scripted):
+    states = ["running", "running", "succeeded"]
+    scripted.on("GET", "/v1/jobs/17/tasks/0", lambda request: (200, task(state=states.pop(0))))
+    scripted.on("GET", r"/v1/jobs/17/tasks/0/stdout\?offset=0", lambda request: (200, b"late\n", {"Lode-Dropped": "100"}))
+    scripted.on("GET", r"/v1/jobs/17/tasks/0/stdout\?offset=105", lambda request: (200, b"last\n" if states == [] else b""))
+    scripted.on("GET", r"/v1/jobs/17/tasks/0/stderr\?offset=0", lambda request: (200, b""))
+    done = lode("logs", "-f", "17/0")
+    assert done.stdout == "late\nlast\n" and "100 bytes" in done.stderr
+
+
 # Outputs.
 
 

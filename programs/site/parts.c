@@ -1,5 +1,6 @@
 #include "site/parts.h"
 
+#include "api/guard.h"
 #include "base/memory.h"
 #include "catalog/catalog.h"
 #include "catalog/migrations.h"
@@ -127,6 +128,7 @@ static enum status start_server(struct site_parts *parts, struct error *error)
         .routes = routes,
         .route_count = route_count,
         .context = &parts->api,
+        .admit = guard_admit,
         .problem = api_problem,
         .started = &parts->api.server,
     };

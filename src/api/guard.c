@@ -111,21 +111,29 @@ static enum status check_query(const struct api_call *call, struct error *error)
     return OK;
 }
 
-// Everything before the handler. False when the request was answered.
-static bool admit(struct api_call *call)
+// Is it somebody, where that is needed? False when the request was answered.
+static bool identify(struct api_call *call)
 {
     if (!authenticate(call)) {
         return false;
     }
-    struct error error = {0};
-    struct policy_object object = {0};
-    bool is_nobody = call->principal.role == ROLE_NOBODY;
-    // Who is nobody must not learn which objects there are.
-    if (!call->route->is_public && is_nobody) {
-        refuse_credentials(call->request, "this needs a token",
-                           "send \"Authorization: Bearer TOKEN\"; lode login gets one");
+    if (call->route->is_public || call->principal.role != ROLE_NOBODY) {
+        return true;
+    }
+    refuse_credentials(call->request, "this needs a token",
+                       "send \"Authorization: Bearer TOKEN\"; lode login gets one");
+    return false;
+}
+
+// Everything before the handler. False when the request was answered.
+static bool admit(struct api_call *call)
+{
+    // The first thing, as who is nobody must not learn which objects there are.
+    if (!identify(call)) {
         return false;
     }
+    struct error error = {0};
+    struct policy_object object = {0};
     enum status status = check_query(call, &error);
     if (status == OK) {
         status = find_object(call, &object, &error);
@@ -156,6 +164,11 @@ static void run(void *context)
     if (admit(call)) {
         call->route->handle(call);
     }
+}
+
+bool guard_admit(struct http_request *request, void *context)
+{
+    return identify(new_call(request, context));
 }
 
 void guard_handle(struct http_request *request, void *context)

@@ -7,6 +7,9 @@
 // The handler of all routes without a sink; `context` is the struct api.
 void guard_handle(struct http_request *request, void *context);
 
+// For http_server_options.admit: lets nobody fill the memory who has shown no valid token.
+bool guard_admit(struct http_request *request, void *context);
+
 // The `begin` of all sinks: lets the route's own begin have it, or answers and returns NULL.
 void *guard_begin(struct http_request *request, void *context);
 

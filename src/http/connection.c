@@ -188,34 +188,42 @@ static void hand_over(struct connection *connection)
     }
 }
 
-// Gets ready for a body. False: it is not wanted, and the exchange is answered or will be.
-static bool begin_body(struct connection *connection)
+// Who shall have the body: the route's sink, or the memory for its handler. False: nobody, and the exchange is answered
+// or will be.
+static bool choose_taker(struct connection *connection)
 {
     static const struct refusal TOO_LARGE = {
         413, "the request's body is too large for this address", "send less, or in parts"};
     struct http_exchange *exchange = connection->exchange;
+    const struct http_server *server = connection->loop->server;
     const struct http_route *route = connection->route;
-    connection->phase = PHASE_BODY;
     if (route->sink) {
-        connection->sink_state =
-            route->sink->begin(&exchange->request, connection->loop->server->context);
-        if (!connection->sink_state) {
-            if (connection->exchange) {
-                connection->exchange->is_handed_over = true;
-            }
-            return false;
-        }
-        connection->sink = route->sink;
-    } else {
-        if (exchange->head.content_length > (int64_t)route->body_max ||
-            (exchange->head.is_chunked && route->body_max == 0)) {
-            refuse(connection, &TOO_LARGE);
-            return false;
-        }
-        buffer_init(&exchange->body, route->body_max);
+        connection->sink_state = route->sink->begin(&exchange->request, server->context);
+        connection->sink = connection->sink_state ? route->sink : NULL;
+        return connection->sink;
     }
-    if (exchange->head.expects_continue && !exchange->head.is_version_1_0 &&
-        head_has_body(&exchange->head) && connection->incoming.length == 0) {
+    if (exchange->head.content_length > (int64_t)route->body_max ||
+        (exchange->head.is_chunked && route->body_max == 0)) {
+        refuse(connection, &TOO_LARGE);
+        return false;
+    }
+    buffer_init(&exchange->body, route->body_max);
+    return !server->admit || server->admit(&exchange->request, server->context);
+}
+
+// Gets ready for a body. False: it is not wanted, and the exchange is answered or will be.
+static bool begin_body(struct connection *connection)
+{
+    connection->phase = PHASE_BODY;
+    if (!choose_taker(connection)) {
+        if (connection->exchange) {
+            connection->exchange->is_handed_over = true;
+        }
+        return false;
+    }
+    const struct request_head *head = &connection->exchange->head;
+    if (head->expects_continue && !head->is_version_1_0 && head_has_body(head) &&
+        connection->incoming.length == 0) {
         int result =
             evbuffer_add_printf(connection->transport.output, "HTTP/1.1 100 Continue\r\n\r\n");
         assert(result > 0);

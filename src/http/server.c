@@ -285,6 +285,7 @@ static struct http_server *server_new(const struct http_server_options *options)
     pthread_mutex_init(&server->mutex, NULL);
     server->router = router_new(options->routes, options->route_count);
     server->context = options->context;
+    server->admit = options->admit;
     server->problem = options->problem;
     server->header_timeout_us =
         options->header_timeout_us > 0 ? options->header_timeout_us : HEADER_TIMEOUT_US;

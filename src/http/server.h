@@ -110,7 +110,10 @@ struct http_server_options {
     unsigned loops;                  // 0: one per core.
     const struct http_route *routes; // Must outlive the server.
     size_t route_count;
-    void *context; // Handed to the handlers and sinks.
+    void *context; // Handed to the handlers and sinks, and to `admit`.
+    // Called on the loop before the body of a request for a handler is taken into memory; false refuses it, after the
+    // exchange was answered. Must not block. NULL: all are taken.
+    bool (*admit)(struct http_request *request, void *context);
     // Called for what no route serves, for oversized bodies and other refusals of the server itself (400, 404, 405, 408,
     // 413, 431, 501 ...): fills in the problem body. NULL: a plain text body.
     void (*problem)(int code, const char *detail, const char *fix, struct buffer *body,

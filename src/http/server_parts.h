@@ -20,6 +20,7 @@ struct http_server {
     struct router *router;
     SSL_CTX *tls; // NULL: plain.
     void *context;
+    bool (*admit)(struct http_request *request, void *context);
     void (*problem)(int code, const char *detail, const char *fix, struct buffer *body,
                     const char **content_type);
     int64_t header_timeout_us;

@@ -168,6 +168,16 @@ static const struct http_route ROUTES[] = {
     {.method = "GET", .pattern = "/things/{a}/{b...}", .handle = handle_things},
 };
 
+static bool admit(struct http_request *request, void *context)
+{
+    (void)context;
+    if (http_header(request, "X-Stranger").length == 0) {
+        return true;
+    }
+    reply_text(request->exchange, 401, TEXT("who is it?"));
+    return false;
+}
+
 void fixture_start(struct fixture *fixture, struct http_server_options options, bool has_tls)
 {
     *fixture = (struct fixture){.folder = "/tmp/lode-http-XXXXXX"};
@@ -186,6 +196,7 @@ void fixture_start(struct fixture *fixture, struct http_server_options options, 
     options.address = "127.0.0.1:0";
     options.loops = 2;
     options.context = &fixture->seen;
+    options.admit = admit;
     options.routes = ROUTES;
     options.route_count = sizeof ROUTES / sizeof ROUTES[0];
     assert_int_equal(http_server_start(&options, &fixture->server, &error), OK);

@@ -37,7 +37,8 @@ struct fixture {
 };
 
 // Starts it with these routes: GET /hello; POST /echo (up to 1024 bytes); PUT /sink/{name}; GET /wait, answered by
-// fixture_answer; GET /stream; GET /file; GET /offload; GET /things/{a}/{b...}. Options that are NULL or 0 are filled in.
+// fixture_answer; GET /stream; GET /file; GET /offload; GET /things/{a}/{b...}. Bodies of requests with a field X-Stranger
+// are not admitted. Options that are NULL or 0 are filled in.
 void fixture_start(struct fixture *fixture, struct http_server_options options, bool has_tls);
 void fixture_stop(struct fixture *fixture);
 // Stops the server alone, before that.

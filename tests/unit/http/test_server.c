@@ -239,6 +239,22 @@ static void a_body_over_the_limit_gets_413(void **state)
                      413);
 }
 
+static void a_body_of_a_stranger_is_not_awaited(void **state)
+{
+    AUTO_BUFFER struct buffer answer = {0};
+    assert_int_equal(ask_bytes(*state,
+                               TEXT("POST /echo HTTP/1.1\r\nHost: x\r\nX-Stranger: 1\r\n"
+                                    "Expect: 100-continue\r\nContent-Length: 1000\r\n\r\n"),
+                               &answer),
+                     401);
+    buffer_clear(&answer);
+    assert_int_equal(ask_bytes(*state,
+                               TEXT("POST /echo HTTP/1.1\r\nHost: x\r\nX-Stranger: 1\r\n"
+                                    "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
+                               &answer),
+                     401);
+}
+
 static void a_body_is_asked_for_when_the_client_expects_it(void **state)
 {
     struct fixture *fixture = *state;
@@ -457,6 +473,7 @@ int main(void)
         WITH_SERVER(pipelined_requests_are_answered_in_order),
         WITH_SERVER(a_request_that_comes_byte_by_byte_is_read),
         WITH_SERVER(a_body_over_the_limit_gets_413),
+        WITH_SERVER(a_body_of_a_stranger_is_not_awaited),
         WITH_SERVER(a_body_is_asked_for_when_the_client_expects_it),
         WITH_SERVER(a_slow_head_is_cut_off),
         cmocka_unit_test_setup_teardown(a_client_that_stays_after_its_slow_head_was_cut_off_is_left,

@@ -100,6 +100,7 @@ static void post_token(struct api_call *call)
 struct listing {
     json_t *tokens;
     int64_t limit;
+    int64_t seen; // Those revoked too.
     int64_t last;
     bool is_more;
 };
@@ -107,15 +108,14 @@ struct listing {
 static void visit(void *context, const struct token *token)
 {
     struct listing *listing = context;
-    if (token->revoked_us > 0) {
-        return;
-    }
-    if ((int64_t)json_array_size(listing->tokens) == listing->limit) {
+    if (++listing->seen > listing->limit) {
         listing->is_more = true;
         return;
     }
-    (void)json_array_append_new(listing->tokens, describe(token));
     listing->last = token->id;
+    if (token->revoked_us == 0) {
+        (void)json_array_append_new(listing->tokens, describe(token));
+    }
 }
 
 static void list_tokens(struct api_call *call)

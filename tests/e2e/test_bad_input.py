@@ -1,6 +1,9 @@
 """What is refused, and how: every refusal is a problem document that says what was wrong and what to do, and changes nothing."""
 
+import contextlib
 import hashlib
+import http.client
+import ssl
 
 import pytest
 from conftest import eventually
@@ -182,6 +185,27 @@ def test_without_a_token_nothing_is_done(quiet):
         assert_problem(answer, 401)
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert quiet.api("GET", "/v1/site", token=False).code == 200
+
+
+def test_a_body_of_nobody_is_refused_before_it_is_sent(quiet):
+    plain = http.client.HTTPSConnection(quiet.address, timeout=20, context=ssl._create_unverified_context())
+    with contextlib.closing(plain) as connection:
+        connection.putrequest("POST", "/v1/jobs")
+        connection.putheader("Content-Length", "1000000")
+        connection.endheaders()
+        assert connection.getresponse().status == 401
+
+
+def test_tokens_are_listed_whatever_was_revoked(quiet):
+    ids = [quiet.api("POST", "/v1/tokens", {"principal": f"user-{i}"}).json["token_id"] for i in range(5)]
+    for token in ids[:4]:
+        assert quiet.api("DELETE", f"/v1/tokens/{token}").code == 204
+    found, cursor = [], ""
+    while cursor is not None:
+        page = quiet.api("GET", f"/v1/tokens?limit=2{cursor}").json
+        found += [each["token_id"] for each in page["tokens"]]
+        cursor = f"&cursor={page['next']}" if page["next"] else None
+    assert ids[4] in found and not set(ids[:4]) & set(found), found
 
 
 def test_a_worker_token_opens_only_the_workers_part(quiet):

@@ -100,8 +100,13 @@ static int on_progress(void *context, curl_off_t down_total, curl_off_t down, cu
     return 0;
 }
 
+static void expect_set(CURLcode outcome)
+{
+    assert(outcome == CURLE_OK);
+}
+
 // libcurl's options are set by a variadic function that fails only for lack of memory or for programmers' errors.
-#define SET(option, value) assert(curl->easy_setopt(easy, CURLOPT_##option, value) == CURLE_OK)
+#define SET(option, value) expect_set(curl->easy_setopt(easy, CURLOPT_##option, value))
 
 static enum status add_field(const struct curl_library *curl, struct http_call *call,
                              const char *name, const char *value, struct error *error)
@@ -141,7 +146,8 @@ static void set_connection(const struct call_settings *settings, CURL *easy)
     const struct curl_library *curl = settings->curl;
     int64_t connect_us = settings->connect_timeout_us;
     SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(PROTOCOLS_STR, "http,https");
+    // A pin says nothing to a server that shows no key, and the token would go to whoever answers.
+    SET(PROTOCOLS_STR, settings->pin ? "https" : "http,https");
     SET(PROXY, "");
     SET(NOSIGNAL, 1L);
     SET(TCP_NODELAY, 1L);

@@ -15,7 +15,8 @@ void transport_init(struct transport *transport, int fd, SSL_CTX *context)
     assert(transport->output);
     if (context) {
         transport->ssl = SSL_new(context);
-        assert(transport->ssl && SSL_set_fd(transport->ssl, fd) == 1);
+        int is_set = transport->ssl ? SSL_set_fd(transport->ssl, fd) : 0;
+        assert(is_set == 1);
         SSL_set_accept_state(transport->ssl);
     }
 }

@@ -82,6 +82,18 @@ static void a_wrong_pin_is_refused(void **state)
     http_client_free(client);
 }
 
+static void a_pinned_client_sends_nothing_in_the_clear(void **state)
+{
+    struct fixture *fixture = *state;
+    AUTO_FREE char *url = memory_format("http://127.0.0.1:%d", fixture->port);
+    struct http_client_options options = {.base_url = url, .pin = fixture->fingerprint.text};
+    struct http_client *client = NULL;
+    struct error error;
+    assert_int_equal(http_client_new(&options, &client, &error), OK);
+    assert_int_equal(get(client, "/hello", NULL, &error), INVALID);
+    http_client_free(client);
+}
+
 static void the_fingerprint_of_a_server_is_seen(void **state)
 {
     struct fixture *fixture = *state;
@@ -276,6 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_SERVER(a_pinned_server_answers),
         WITH_SERVER(a_wrong_pin_is_refused),
+        WITH_SERVER(a_pinned_client_sends_nothing_in_the_clear),
         WITH_SERVER(the_fingerprint_of_a_server_is_seen),
         WITH_SERVER(the_server_sees_the_key_of_the_client),
         WITH_SERVER(a_problem_document_becomes_an_error),

@@ -42,7 +42,11 @@ struct executor {
     pthread_t thread;
     int stop_fd;      // Readable once the executor is to stop.
     int64_t grace_us; // Written before stop_fd, read after.
+    bool has_problem; // One was reported. The thread's own.
 };
+
+// What ended a wait.
+enum woken { WOKEN_BY_STOP, WOKEN_BY_FD, WOKEN_BY_TIME };
 
 static enum status start_worker(struct executor *executor, pid_t *pid, int *pid_fd)
 {
@@ -75,17 +79,28 @@ static enum status start_worker(struct executor *executor, pid_t *pid, int *pid_
     };
     TRY(process_start(&options, pid, NULL));
     *pid_fd = (int)syscall(SYS_pidfd_open, *pid, 0);
+    if (*pid_fd < 0) { // Without it nobody would see its end.
+        int status = 0;
+        (void)kill(*pid, SIGKILL);
+        (void)process_has_ended(*pid, true, &status);
+        return INTERNAL;
+    }
     return OK;
 }
 
-// Waits for the stop or for `fd` (-1: none), up to `timeout_ms` (-1: for ever). True when it is to stop.
-static bool wait_for_stop(struct executor *executor, int fd, int timeout_ms)
+// Waits for the stop or for `fd` (-1: none), up to `timeout_ms` (-1: for ever).
+static enum woken wait_for(struct executor *executor, int fd, int timeout_ms)
 {
     struct pollfd fds[2] = {{.fd = executor->stop_fd, .events = POLLIN},
                             {.fd = fd, .events = POLLIN}};
-    while (poll(fds, 2, timeout_ms) < 0 && errno == EINTR) {
+    int ready = 0;
+    do {
+        ready = poll(fds, 2, timeout_ms);
+    } while (ready < 0 && errno == EINTR);
+    if ((fds[0].revents & POLLIN) != 0) {
+        return WOKEN_BY_STOP;
     }
-    return (fds[0].revents & POLLIN) != 0;
+    return ready > 0 ? WOKEN_BY_FD : WOKEN_BY_TIME;
 }
 
 static void end_worker(struct executor *executor, pid_t pid, int pid_fd)
@@ -98,17 +113,20 @@ static void end_worker(struct executor *executor, pid_t pid, int pid_fd)
     (void)waitpid(pid, NULL, 0);
 }
 
-static void report(const struct executor *executor, const char *problem, const char *change)
+static void report(struct executor *executor, const char *problem, const char *change)
 {
-    if (executor->report) {
+    bool is_news = *problem || executor->has_problem;
+    executor->has_problem = *problem;
+    if (executor->report && is_news) {
         executor->report(executor->context, problem, change);
     }
 }
 
 // Says what the worker's end means; returns after how many milliseconds to start the next one.
-static int judge_end(const struct executor *executor, int status, int64_t lived_us, int back_off_ms)
+static int judge_end(struct executor *executor, int status, int64_t lived_us, int back_off_ms)
 {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        report(executor, "", "");
         return TAKEN_RETRY_MS;
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_SANDBOX) {
@@ -126,6 +144,17 @@ static int judge_end(const struct executor *executor, int status, int64_t lived_
     return back_off_ms;
 }
 
+// Waits until the worker has ended, and says so once it has proved well. True when the executor is to stop.
+static bool watch_worker(struct executor *executor, int pid_fd)
+{
+    enum woken woken = wait_for(executor, pid_fd, HEALTHY_US / 1000);
+    if (woken == WOKEN_BY_TIME) {
+        report(executor, "", "");
+        woken = wait_for(executor, pid_fd, -1);
+    }
+    return woken == WOKEN_BY_STOP;
+}
+
 // One life of a worker. True when the executor is to stop.
 static bool run_worker(struct executor *executor, int *back_off_ms)
 {
@@ -135,9 +164,9 @@ static bool run_worker(struct executor *executor, int *back_off_ms)
     if (start_worker(executor, &pid, &pid_fd) != OK) {
         report(executor, "this machine's worker cannot be started",
                "is the program still installed?");
-        return wait_for_stop(executor, -1, BACK_OFF_MAX_MS);
+        return wait_for(executor, -1, BACK_OFF_MAX_MS) == WOKEN_BY_STOP;
     }
-    if (wait_for_stop(executor, pid_fd, -1)) {
+    if (watch_worker(executor, pid_fd)) {
         end_worker(executor, pid, pid_fd);
         (void)close(pid_fd);
         return true;
@@ -149,7 +178,7 @@ static bool run_worker(struct executor *executor, int *back_off_ms)
     *back_off_ms = lived_us >= HEALTHY_US ? BACK_OFF_FIRST_MS : *back_off_ms;
     int pause_ms = judge_end(executor, status, lived_us, *back_off_ms);
     *back_off_ms = *back_off_ms * 2 < BACK_OFF_MAX_MS ? *back_off_ms * 2 : BACK_OFF_MAX_MS;
-    return wait_for_stop(executor, -1, pause_ms);
+    return wait_for(executor, -1, pause_ms) == WOKEN_BY_STOP;
 }
 
 static void *watch(void *context)
@@ -192,8 +221,10 @@ static enum status local_start(const struct executor_options *options, struct ex
     executor->context = options->context;
     (void)snprintf(executor->cpus, sizeof executor->cpus, "%lld", (long long)options->cpus);
     executor->stop_fd = eventfd(0, EFD_CLOEXEC);
-    if (executor->stop_fd < 0 || pthread_create(&executor->thread, NULL, watch, executor) != 0) {
-        enum status status = error_set_errno(error, errno, "cannot start a thread for the worker");
+    int failure =
+        executor->stop_fd < 0 ? errno : pthread_create(&executor->thread, NULL, watch, executor);
+    if (failure != 0) {
+        enum status status = error_set_errno(error, failure, "cannot watch over a worker");
         free_executor(executor);
         return status;
     }

@@ -48,6 +48,8 @@ static int serve(const struct site_settings *settings)
     sigset_t signals;
     // Before any thread starts, so that all inherit it and only sigwait sees them.
     block_signals(&signals);
+    // Who reads the log may leave; the site stays. What it starts has its signals as they are by default.
+    (void)signal(SIGPIPE, SIG_IGN);
     if (parts_start(&parts, settings, &error) != OK) {
         parts_stop(&parts);
         return fail(&error, EXIT_FAILED);

@@ -196,8 +196,9 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
     parts->settings = settings;
     parts->site_file = memory_format("%s/site.json", settings->directory);
     TRY(file_make_folder(settings->directory, error));
-    TRY(key_ensure(settings->directory, settings->name, &parts->fingerprint, error));
     TRY(open_state(parts, error));
+    // With the lock of the database held: of two sites that start in one new directory, one alone makes the key.
+    TRY(key_ensure(settings->directory, settings->name, &parts->fingerprint, error));
     TRY(start_server(parts, error));
     TRY(write_site_file(parts, error));
     return start_executor(parts, error);

@@ -36,13 +36,13 @@ static void get_status(struct api_call *call)
     const struct api *api = call->api;
     char started[CALENDAR_TEXT_SIZE];
     struct store_figures figures = store_figures(api->store);
-    json_t *status =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:{s:I, s:I}}", "name", api->name,
-                  "fingerprint", api->fingerprint, "url", api->url, "version", LODE_VERSION,
-                  "started_at", calendar_format(api->started_us, started), "uptime_seconds",
-                  (json_int_t)((clock_real_us() - api->started_us) / 1000000), "directory",
-                  api->directory, "memory_bytes", (json_int_t)resident_bytes(), "store", "commits",
-                  (json_int_t)figures.commits, "writes", (json_int_t)figures.writes);
+    json_t *status = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:I, s:{s:I, s:I}}", "name", api->name, "fingerprint",
+        api->fingerprint, "url", api->url, "version", LODE_VERSION, "started_at",
+        calendar_format(api->started_us, started), "uptime_seconds",
+        (json_int_t)((clock_real_us() - api->started_us) / 1000000), "directory",
+        json_from_text(text_of(api->directory)), "memory_bytes", (json_int_t)resident_bytes(),
+        "store", "commits", (json_int_t)figures.commits, "writes", (json_int_t)figures.writes);
     struct error error = {0};
     enum status read = queue_describe(api->queue, status, &error);
     if (read != OK) {

@@ -12,6 +12,8 @@ static bool is_tag_listed(struct text header, struct text tag)
     struct text part;
     while (header.length > 0 && text_next_part(&header, ',', &part)) {
         part = text_trim(part);
+        // The comparison is the weak one (RFC 9110 section 13.1.2).
+        part = text_starts_with(part, TEXT("W/")) ? text_slice(part, 2, part.length) : part;
         if (text_equal(part, tag) || text_equal(part, TEXT("*"))) {
             return true;
         }

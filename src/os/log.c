@@ -33,7 +33,8 @@ void log_line(enum log_level level, const char *format, ...)
     size_t length = at + (more > 0 ? (size_t)more : 0);
     length = length > sizeof line - 2 ? sizeof line - 2 : length;
     for (size_t i = 0; i < length; i++) {
-        line[i] = line[i] == '\n' || line[i] == '\r' ? ' ' : line[i];
+        unsigned char byte = (unsigned char)line[i];
+        line[i] = (char)(byte < 0x20 || byte == 0x7F ? ' ' : byte);
     }
     line[length] = '\n';
     // One write, so that lines of several threads and processes do not mix; nothing can be done when it fails.

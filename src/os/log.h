@@ -8,7 +8,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 void log_set_level(enum log_level level);
 
 // Writes "2026-11-21T10:00:00Z level=info " and the formatted text: log_line(LOG_LEVEL_INFO, "event=started port=%d", p).
-// Line breaks in the text become spaces. Safe from any thread.
+// Control characters in the text, line breaks among them, become spaces. Safe from any thread.
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -13,8 +13,8 @@ struct http_call; // One request under way; belongs to the client and ends with 
 
 struct http_client_options {
     const char *base_url; // "https://127.0.0.1:7733"
-    const char *
-        pin; // "sha256:<hex>" fingerprint that the server's key must have, by https only; NULL only to learn it.
+    // The key that the server must have ("sha256:<hex>"), by https only; NULL only to learn it.
+    const char *pin;
     const char *token;    // Bearer token, or NULL.
     const char *key_path; // Client certificate and key (PEM), or NULL.
     const char *certificate_path;

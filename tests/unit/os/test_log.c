@@ -13,7 +13,8 @@ static void *write_lines(void *context)
 {
     (void)context;
     for (int i = 0; i < LINES_EACH; i++) {
-        log_line(LOG_LEVEL_INFO, "event=tried number=%d text=\"one\ntwo\"", i);
+        log_line(LOG_LEVEL_INFO, "event=tried number=%d text=\"one%ctwo\"", i,
+                 i % 2 == 0 ? '\n' : '\033');
         log_line(LOG_LEVEL_DEBUG, "event=never_seen");
     }
     return NULL;

@@ -7,8 +7,11 @@
 #include "os/file.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -21,7 +24,30 @@ struct login {
     bool is_local; // The site is this user's own: neither key nor token need a question.
 };
 
-// Asks on the terminal; the answer without its line end. UNAVAILABLE when there is no terminal.
+// Reads a line; CONFLICT when `interrupt_fd` becomes readable first.
+static enum status read_line(int terminal, int interrupt_fd, struct buffer *line,
+                             struct error *error)
+{
+    char byte = 0;
+    struct pollfd fds[] = {{.fd = terminal, .events = POLLIN},
+                           {.fd = interrupt_fd, .events = POLLIN}};
+    while (line->length < LINE_MAX_BYTES) {
+        (void)poll(fds, 2, -1);
+        if (fds[1].revents & POLLIN) {
+            return error_set(error, CONFLICT, "interrupted; nothing was stored");
+        }
+        if (fds[0].revents && (read(terminal, &byte, 1) != 1 || byte == '\n')) {
+            break;
+        }
+        if (fds[0].revents) {
+            buffer_append_byte(line, byte);
+        }
+    }
+    return OK;
+}
+
+// Asks on the terminal; the answer without its line end. UNAVAILABLE when there is no terminal, CONFLICT after Ctrl-C, which
+// must not end the program while the terminal is silent.
 static enum status ask_terminal(const char *question, bool is_secret, struct buffer *answer,
                                 struct error *error)
 {
@@ -30,6 +56,11 @@ static enum status ask_terminal(const char *question, bool is_secret, struct buf
     if (terminal < 0 || tcgetattr(terminal, &before) != 0) {
         return error_set(error, UNAVAILABLE, "there is no terminal to ask on");
     }
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+    AUTO_CLOSE int interrupt_fd = signalfd(-1, &signals, SFD_CLOEXEC);
     struct termios silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
     // Before the question, because it drops what was typed before.
@@ -37,15 +68,15 @@ static enum status ask_terminal(const char *question, bool is_secret, struct buf
         (void)tcsetattr(terminal, TCSAFLUSH, &silent);
     }
     (void)file_write_all(terminal, text_of(question), error);
-    char byte = 0;
-    while (answer->length < LINE_MAX_BYTES && read(terminal, &byte, 1) == 1 && byte != '\n') {
-        buffer_append_byte(answer, byte);
-    }
+    enum status status = read_line(terminal, interrupt_fd, answer, error);
     if (is_secret) {
         (void)tcsetattr(terminal, TCSAFLUSH, &before);
-        (void)file_write_all(terminal, TEXT("\n"), error);
+        (void)file_write_all(terminal, TEXT("\n"), NULL);
     }
-    return OK;
+    if (status == OK) {
+        (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
+    }
+    return status;
 }
 
 // The first line of a file; "-" is standard input.
@@ -86,14 +117,17 @@ static enum status find_token(struct login *login, struct error *error)
     if (credentials_find(login->folder, &login->site.address, &login->site.token, error) == OK) {
         return OK;
     }
-    if (ask_terminal("Token: ", true, &typed, error) != OK) {
+    enum status status = ask_terminal("Token: ", true, &typed, error);
+    if (status == UNAVAILABLE) {
         (void)error_set(error, UNAVAILABLE, "a token is needed for %s", login->site.url);
         return error_fix(error,
                          "its operator makes one with \"lode token create NAME\"; give it with "
                          "--token-file FILE");
     }
-    enum status status = take_token(login, buffer_text(&typed), error);
-    explicit_bzero(typed.bytes, typed.length);
+    status = status == OK ? take_token(login, buffer_text(&typed), error) : status;
+    if (typed.length > 0) {
+        explicit_bzero(typed.bytes, typed.length);
+    }
     return status;
 }
 
@@ -116,12 +150,14 @@ static enum status confirm_key(struct login *login, struct error *error)
         memory_format("The site %s is met for the first time. Its key has the fingerprint\n  %s\n"
                       "Is that what its operator says? [yes/no] ",
                       login->site.url, shown);
-    if (ask_terminal(question, false, &answer, error) != OK) {
+    enum status status = ask_terminal(question, false, &answer, error);
+    if (status == UNAVAILABLE) {
         (void)error_set(error, DENIED,
                         "the site %s is not known, and there is no terminal to ask on",
                         login->site.url);
         return error_fix(error, "--fingerprint %s says that this is its key", shown);
     }
+    TRY(status);
     if (!text_equal_no_case(text_trim(buffer_text(&answer)), TEXT("yes"))) {
         return error_set(error, DENIED, "nothing was stored");
     }

@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import subprocess
+import termios
 
 import pytest
 
@@ -176,6 +177,26 @@ def test_login_asks_on_the_terminal(lode, foreign):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     os.close(terminal)
     assert TOKEN.encode() not in said  # It was typed without an echo.
+
+
+def test_ctrl_c_at_the_question_for_the_token_gives_the_terminal_back(lode, foreign):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(PROGRAMS / "lode", ["lode", "login", foreign.url, "--fingerprint", foreign.fingerprint], lode.environment)
+    said = b""
+
+    def has(words):
+        nonlocal said
+        said += os.read(terminal, 4096)
+        return words in said
+
+    eventually(lambda: has(b"Token:"), about="the question")
+    assert not termios.tcgetattr(terminal)[3] & termios.ECHO
+    os.write(terminal, b"\x03")
+    eventually(lambda: has(b"interrupted"), about="the end of the login")
+    assert termios.tcgetattr(terminal)[3] & termios.ECHO
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    os.close(terminal)
 
 
 # Running.

@@ -1,11 +1,13 @@
-// The commands of `lode` that are programs of their own; each reads its own arguments (argv[0] is the command's name).
+// The commands of `lode` that are programs of their own.
 #ifndef LODE_PROGRAMS_COMMANDS_H
 #define LODE_PROGRAMS_COMMANDS_H
 
+#include "cli/command.h"
+
 // `lode site`: serves a site until SIGTERM. Returns the exit status.
-int command_site(int argc, char **argv);
+int command_site(const struct command *command, const struct options *options);
 
 // `lode worker`: runs tasks for a site until SIGTERM. Returns the exit status.
-int command_worker(int argc, char **argv);
+int command_worker(const struct command *command, const struct options *options);
 
 #endif

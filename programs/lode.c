@@ -84,9 +84,5 @@ int main(int argc, char **argv)
         }
         return command_refuse_word(argv[1]);
     }
-    if (command->main) {
-        return argc > 2 && is_help_word(argv[2]) ? print_help(command, NULL)
-                                                 : command->main(argc - 1, argv + 1);
-    }
     return run_command(command, argc - 1 - words, argv + 1 + words);
 }

@@ -1,5 +1,4 @@
 // `lode site`: reads what it was told, starts the parts, waits for a signal, stops the parts.
-#include "cli/command.h"
 #include "commands.h"
 #include "os/log.h"
 #include "site/parts.h"
@@ -68,27 +67,16 @@ static int serve(const struct site_settings *settings)
     return EXIT_SUCCESS;
 }
 
-int command_site(int argc, char **argv)
+int command_site(const struct command *command, const struct options *options)
 {
+    (void)command;
     struct error error = {0};
-    struct options options = {.tables = {COMMAND_SITE.options}};
     struct site_settings settings = {0};
     // Few arenas: the threads of a site are many and allocate little (mallopt(3)).
     (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
     raise_descriptor_limit();
-    int exit_status = EXIT_USAGE;
-    if (options_parse(&options, argc - 1, argv + 1, false, &error) != OK) {
-        exit_status = fail(&error, EXIT_USAGE);
-    } else if (options.operand_count > 0) {
-        (void)error_set(&error, INVALID, "\"%.100s\" is one argument too many",
-                        options.operands[0]);
-        exit_status = fail(&error, EXIT_USAGE);
-    } else if (settings_read(&options, &settings, &error) != OK) {
-        exit_status = fail(&error, EXIT_USAGE);
-    } else {
-        exit_status = serve(&settings);
-    }
+    int exit_status = settings_read(options, &settings, &error) == OK ? serve(&settings)
+                                                                      : fail(&error, EXIT_USAGE);
     settings_done(&settings);
-    options_done(&options);
     return exit_status;
 }

@@ -46,7 +46,6 @@ struct command {
     bool is_offline;       // Has no --site and no --json.
     int (*run)(const struct command *command,
                const struct options *options); // Returns the exit status.
-    int (*main)(int argc, char **argv);        // Reads its arguments itself; instead of `run`.
 };
 
 #define EXAMPLES(array)                                                                            \

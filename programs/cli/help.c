@@ -98,7 +98,8 @@ static void append_sentence(struct buffer *out, const char *text)
 
 void help_command(const struct command *command, struct buffer *out)
 {
-    buffer_printf(out, "Usage: lode %s [OPTION]... %s\n\n", command->name, command->usage);
+    buffer_printf(out, "Usage: lode %s [OPTION]...%s%s\n\n", command->name,
+                  command->usage[0] ? " " : "", command->usage);
     append_sentence(out, command->purpose);
     buffer_append_byte(out, '\n');
     if (command->description) {

@@ -119,7 +119,8 @@ static void append_examples(struct buffer *out, const struct command *command)
 void manual_command(const struct command *command, struct buffer *out)
 {
     append_title(out, command->name, command->purpose);
-    buffer_printf(out, ".SH SYNOPSIS\n\\fBlode %s\\fR [\\fIOPTION\\fR]... ", command->name);
+    buffer_printf(out, ".SH SYNOPSIS\n\\fBlode %s\\fR [\\fIOPTION\\fR]...%s", command->name,
+                  command->usage[0] ? " " : "");
     append_roff(out, text_of(command->usage));
     buffer_append_string(out, "\n.SH DESCRIPTION\n");
     AUTO_BUFFER struct buffer purpose = {0};

@@ -1,4 +1,4 @@
-// `lode site` and `lode worker` in the table: what the help says of them; they read their arguments themselves.
+// `lode site` and `lode worker` in the table of commands: their options, examples and words of help.
 #include "cli/command.h"
 
 #include "commands.h"
@@ -30,7 +30,7 @@ const struct command COMMAND_SITE = {
     .options = OPTION_TABLE(SITE_OPTIONS),
     .examples = EXAMPLES(SITE_EXAMPLES),
     .is_offline = true,
-    .main = command_site,
+    .run = command_site,
 };
 
 static const struct command_option WORKER_OPTIONS[] = {
@@ -46,6 +46,7 @@ static const struct command_option WORKER_OPTIONS[] = {
      NULL},
     {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
      "bubblewrap|none"},
+    {"runner", 0, OPTION_TEXT, "FILE", "the program lode-runner (default: beside lode)", NULL},
 };
 
 static const struct command_example WORKER_EXAMPLES[] = {
@@ -61,9 +62,10 @@ const struct command COMMAND_WORKER = {
     .description =
         "A site starts workers for its own machine itself; this adds another machine. SIGTERM ends "
         "it: running tasks are given back to the site.",
+    .statuses = "3: No sandbox can be made on this machine; the way out is said.",
     .group = GROUP_SITE,
     .options = OPTION_TABLE(WORKER_OPTIONS),
     .examples = EXAMPLES(WORKER_EXAMPLES),
     .is_offline = true,
-    .main = command_worker,
+    .run = command_worker,
 };

@@ -178,8 +178,7 @@ static void measure(const struct table *table, size_t limit, size_t *widths)
     }
 }
 
-// The first `width` characters.
-static struct text cut_to_width(struct text text, size_t width)
+struct text display_cut(struct text text, size_t width)
 {
     size_t seen = 0;
     for (size_t i = 0; i < text.length; i++) {
@@ -195,7 +194,7 @@ static void write_cell(const struct table_column *column, struct text text, size
 {
     bool is_cut = display_width(text) > width;
     if (is_cut) {
-        text = cut_to_width(text, width - 3);
+        text = display_cut(text, width - 3);
     }
     size_t pad = width - display_width(text) - (is_cut ? 3 : 0);
     for (size_t i = 0; i < pad && column->is_right; i++) {

@@ -21,6 +21,9 @@ void display_text(struct buffer *out, struct text text);
 // How many columns of a terminal the text takes, one for each character of UTF-8.
 size_t display_width(struct text text);
 
+// The part of the text that takes at most `width` columns.
+struct text display_cut(struct text text, size_t width);
+
 // A table: columns are as wide as their widest cell; cells come row by row.
 struct table;
 struct table_column {

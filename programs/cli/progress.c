@@ -84,7 +84,8 @@ void progress_format(const struct progress_view *view, struct buffer *out)
     }
     AUTO_BUFFER struct buffer label = {0};
     display_text(&label, text_of(view->label));
-    buffer_printf(out, "%.*s  ", LABEL_WIDTH_MAX, label.bytes ? label.bytes : "");
+    buffer_append_text(out, display_cut(buffer_text(&label), LABEL_WIDTH_MAX));
+    buffer_append_string(out, "  ");
     size_t used = display_width(buffer_text(out)) + display_width(buffer_text(&figures)) + 4;
     if (view->width > 0 && is_known && used + BAR_WIDTH_MIN <= view->width) {
         size_t room = view->width - used;

@@ -24,16 +24,23 @@ static const struct {
 
 enum { STATUS_COUNT = sizeof STATUSES / sizeof STATUSES[0] };
 
-enum status error_set(struct error *error, enum status status, const char *format, ...)
+// Writes status and detail and clears the fix; `error` may be NULL.
+static void write_detail(struct error *error, enum status status, const char *format,
+                         va_list arguments)
 {
     if (error) {
-        va_list arguments;
-        va_start(arguments, format);
         error->status = status;
         error->fix[0] = '\0';
         (void)vsnprintf(error->detail, sizeof error->detail, format, arguments);
-        va_end(arguments);
     }
+}
+
+enum status error_set(struct error *error, enum status status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_detail(error, status, format, arguments);
+    va_end(arguments);
     return status;
 }
 
@@ -51,6 +58,9 @@ static enum status status_from_errno(int error_number)
     case EDQUOT:
     case EFBIG:
         return QUOTA;
+    case ELOOP:
+    case ENAMETOOLONG:
+        return INVALID;
     default:
         return INTERNAL;
     }
@@ -59,13 +69,11 @@ static enum status status_from_errno(int error_number)
 enum status error_set_errno(struct error *error, int error_number, const char *format, ...)
 {
     enum status status = status_from_errno(error_number);
+    va_list arguments;
+    va_start(arguments, format);
+    write_detail(error, status, format, arguments);
+    va_end(arguments);
     if (error) {
-        va_list arguments;
-        va_start(arguments, format);
-        error->status = status;
-        error->fix[0] = '\0';
-        (void)vsnprintf(error->detail, sizeof error->detail, format, arguments);
-        va_end(arguments);
         size_t used = strlen(error->detail);
         char buffer[128];
         const char *reason = strerror_r(error_number, buffer, sizeof buffer);

@@ -37,7 +37,8 @@ enum status error_set(struct error *error, enum status status, const char *forma
     PRINTF_LIKE(3, 4);
 
 // As error_set, for a failed system call: appends ": " and the text of `error_number` (errno).
-// ENOENT maps to NOT_FOUND, EACCES and EPERM to DENIED, ENOSPC and EDQUOT to QUOTA, others to INTERNAL.
+// ENOENT and ENOTDIR map to NOT_FOUND; EACCES, EPERM and EROFS to DENIED; ENOSPC, EDQUOT and EFBIG to QUOTA; ELOOP and
+// ENAMETOOLONG to INVALID; others to INTERNAL.
 enum status error_set_errno(struct error *error, int error_number, const char *format, ...)
     PRINTF_LIKE(3, 4);
 

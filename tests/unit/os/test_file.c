@@ -116,6 +116,7 @@ static void nothing_outside_a_folder_is_opened_beneath_it(void **state)
     AUTO_FREE char *upward = path_in(state, "inside/upward");
     AUTO_FREE char *up = path_in(state, "inside/up");
     AUTO_FREE char *fine = path_in(state, "inside/fine");
+    AUTO_FREE char *loop = path_in(state, "inside/loop");
     assert_int_equal(file_make_folder(folder, NULL), OK);
     assert_int_equal(file_write_atomic(secret, TEXT("s"), 0600, NULL), OK);
     assert_int_equal(file_write_atomic(file, TEXT("f"), 0600, NULL), OK);
@@ -123,6 +124,8 @@ static void nothing_outside_a_folder_is_opened_beneath_it(void **state)
     assert_int_equal(symlink("../secret", upward), 0);
     assert_int_equal(symlink("..", up), 0);
     assert_int_equal(symlink("file", fine), 0);
+    assert_int_equal(symlink("loop", loop), 0);
+    assert_int_equal(open_below(folder, "loop"), INVALID);
     assert_int_equal(open_below(folder, "file"), OK);
     assert_int_equal(open_below(folder, "fine"), OK);
     assert_int_equal(open_below(folder, "./file"), OK);

@@ -8,6 +8,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/process.h"
+#include "os/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -221,10 +222,10 @@ static enum status local_start(const struct executor_options *options, struct ex
     executor->context = options->context;
     (void)snprintf(executor->cpus, sizeof executor->cpus, "%lld", (long long)options->cpus);
     executor->stop_fd = eventfd(0, EFD_CLOEXEC);
-    int failure =
-        executor->stop_fd < 0 ? errno : pthread_create(&executor->thread, NULL, watch, executor);
-    if (failure != 0) {
-        enum status status = error_set_errno(error, failure, "cannot watch over a worker");
+    enum status status = executor->stop_fd < 0
+                             ? error_set_errno(error, errno, "cannot make an eventfd")
+                             : thread_start(&executor->thread, "executor", watch, executor, error);
+    if (status != OK) {
         free_executor(executor);
         return status;
     }

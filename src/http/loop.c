@@ -2,9 +2,9 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "os/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -87,16 +87,7 @@ static void *run(void *context)
 
 enum status loop_start(struct loop *loop, struct error *error)
 {
-    // Signals are the program's business: none is taken by a loop's thread.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&loop->thread, NULL, run, loop);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure != 0) {
-        return error_set_errno(error, failure, "cannot start a thread");
-    }
+    TRY(thread_start(&loop->thread, "http-loop", run, loop, error));
     loop->is_running = true;
     return OK;
 }

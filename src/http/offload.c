@@ -1,9 +1,9 @@
 #include "http/offload.h"
 
 #include "base/memory.h"
+#include "os/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 
 struct work {
@@ -52,19 +52,14 @@ enum status offload_new(unsigned threads, struct offload **out, struct error *er
     struct offload *offload = memory_new(1, sizeof *offload + threads * sizeof offload->threads[0]);
     pthread_mutex_init(&offload->mutex, NULL);
     pthread_cond_init(&offload->has_news, NULL);
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = 0;
-    while (offload->thread_count < threads && failure == 0) {
-        failure = pthread_create(&offload->threads[offload->thread_count], NULL, work_on, offload);
-        offload->thread_count += failure == 0 ? 1 : 0;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure != 0) {
-        offload_free(offload);
-        return error_set_errno(error, failure, "cannot start a thread");
+    while (offload->thread_count < threads) {
+        enum status status = thread_start(&offload->threads[offload->thread_count], "http-offload",
+                                          work_on, offload, error);
+        if (status != OK) {
+            offload_free(offload);
+            return status;
+        }
+        offload->thread_count++;
     }
     *out = offload;
     return OK;

@@ -2,11 +2,11 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "os/thread.h"
 #include "store/connection.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -235,21 +235,6 @@ static void *writer_run(void *argument)
     return NULL;
 }
 
-// Signals are for the program's own threads.
-static int start_thread(struct writer *writer)
-{
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&writer->thread, NULL, writer_run, writer);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (code == 0) {
-        (void)pthread_setname_np(writer->thread, "store-writer");
-    }
-    return code;
-}
-
 enum status writer_start(struct sql *sql, struct writer **out, struct error *error)
 {
     struct writer *writer = NEW(struct writer);
@@ -260,12 +245,12 @@ enum status writer_start(struct sql *sql, struct writer **out, struct error *err
     (void)pthread_cond_init(&writer->wake, &attributes);
     (void)pthread_condattr_destroy(&attributes);
     (void)pthread_mutex_init(&writer->mutex, NULL);
-    int code = start_thread(writer);
-    if (code != 0) {
+    enum status status = thread_start(&writer->thread, "store-writer", writer_run, writer, error);
+    if (status != OK) {
         (void)pthread_cond_destroy(&writer->wake);
         (void)pthread_mutex_destroy(&writer->mutex);
         free(writer);
-        return error_set_errno(error, code, "cannot start the writer's thread");
+        return status;
     }
     *out = writer;
     return OK;

@@ -28,6 +28,16 @@ static void free_bio(BIO **bio)
     (void)BIO_free(*bio);
 }
 
+struct fingerprint fingerprint_of_public_key(const void *der, size_t length)
+{
+    _Static_assert((int)FINGERPRINT_SIZE >= (int)DIGEST_TEXT_SIZE,
+                   "a fingerprint is a digest's text");
+    struct digest digest = digest_of(der, length);
+    struct fingerprint fingerprint = {{0}};
+    (void)digest_to_text(&digest, fingerprint.text);
+    return fingerprint;
+}
+
 static enum status fingerprint_of(X509 *certificate, struct fingerprint *out, struct error *error)
 {
     unsigned char *der = NULL;
@@ -35,11 +45,8 @@ static enum status fingerprint_of(X509 *certificate, struct fingerprint *out, st
     if (length <= 0) {
         return error_set(error, INVALID, "the certificate has no readable public key");
     }
-    struct digest digest = digest_of(der, (size_t)length);
+    *out = fingerprint_of_public_key(der, (size_t)length);
     OPENSSL_free(der);
-    _Static_assert((int)FINGERPRINT_SIZE >= (int)DIGEST_TEXT_SIZE,
-                   "a fingerprint is a digest's text");
-    (void)digest_to_text(&digest, out->text);
     return OK;
 }
 

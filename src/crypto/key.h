@@ -19,6 +19,9 @@ struct fingerprint {
 enum status key_ensure(const char *folder, const char *name, struct fingerprint *out,
                        struct error *error);
 
+// The fingerprint of a key whose DER SubjectPublicKeyInfo this is.
+struct fingerprint fingerprint_of_public_key(const void *der, size_t length);
+
 // The fingerprint of a certificate in PEM.
 enum status key_fingerprint(struct text certificate_pem, struct fingerprint *out,
                             struct error *error);

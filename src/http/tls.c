@@ -1,7 +1,5 @@
 #include "http/tls.h"
 
-#include "crypto/digest.h"
-
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
@@ -69,8 +67,7 @@ bool tls_peer_key(const SSL *ssl, struct fingerprint *out)
     if (length <= 0) {
         return false;
     }
-    struct digest digest = digest_of(der, (size_t)length);
+    *out = fingerprint_of_public_key(der, (size_t)length);
     OPENSSL_free(der);
-    (void)digest_to_text(&digest, out->text);
     return true;
 }

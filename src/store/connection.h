@@ -11,7 +11,7 @@ enum connection_use { CONNECTION_WRITE, CONNECTION_READ };
 
 // Opens the database; a writing connection creates it, readable by its owner only. CORRUPT when it is no database.
 enum status sql_connection_open(const char *path, enum connection_use use, struct sql **out,
-                            struct error *error);
+                                struct error *error);
 // Takes NULL. The last one to close tidies the files.
 void sql_connection_close(struct sql *sql);
 

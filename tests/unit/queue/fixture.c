@@ -17,8 +17,11 @@ static void open_site(struct site *site)
         .url = path, .migrations = QUEUE_MIGRATIONS, .migration_count = QUEUE_MIGRATION_COUNT};
     assert_int_equal(store_open(&store, &site->store, NULL), OK);
     assert_int_equal(blobs_open(blobs, &site->blobs, NULL), OK);
-    struct queue_options queue = {
-        .store = site->store, .blobs = site->blobs, .lease_timeout_us = 1000000};
+    struct queue_options queue = {.store = site->store,
+                                  .blobs = site->blobs,
+                                  .catalog = &FAKE_CATALOG,
+                                  .catalog_context = &site->catalog,
+                                  .lease_timeout_us = 1000000};
     assert_int_equal(queue_open(&queue, &site->queue, NULL), OK);
 }
 

@@ -2,6 +2,7 @@
 #ifndef LODE_TESTS_QUEUE_FIXTURE_H
 #define LODE_TESTS_QUEUE_FIXTURE_H
 
+#include "fake_catalog.h"
 #include "queue/queue.h"
 #include "store/blobs.h"
 
@@ -10,6 +11,7 @@ struct site {
     struct store *store;
     struct blobs *blobs;
     struct queue *queue;
+    struct fake_catalog catalog;
     char *setups;  // What the workers of site_run_all say in `setups`; NULL: nothing.
     int exit_code; // Of their tasks.
 };

@@ -274,6 +274,63 @@ static void what_was_computed_before_is_answered_from_the_cache(void **state)
     assert_job(site, changed, "waiting", 0);
 }
 
+static void a_dataset_in_use_is_not_to_be_forgotten(void **state)
+{
+    struct site *site = *state;
+    assert_int_equal(queue_check_unused(site->queue, "t:two", NULL), OK);
+    int64_t job = site_job(site, "{\"command\": [\"true\"], \"data\": [{\"id\": \"t:two\"}]}");
+    struct error error = {0};
+    assert_int_equal(queue_check_unused(site->queue, "t:two", &error), CONFLICT);
+    assert_non_null(strstr(error.detail, "job 1"));
+    struct reply reply = site_cancel(site, job);
+    reply_done(&reply);
+    assert_int_equal(queue_check_unused(site->queue, "t:two", NULL), OK);
+}
+
+static void changed_data_is_refused_with_the_way_out(void **state)
+{
+    struct site *site = *state;
+    site->catalog.is_changed = true;
+    struct reply reply =
+        site_submit(site, "{\"command\": [\"true\"], \"data\": [{\"id\": \"t:two\"}]}", NULL);
+    assert_int_equal(reply.status, CONFLICT);
+    assert_non_null(strstr(reply.error.fix, "lode data verify"));
+    reply = site_submit(site, "{\"command\": [\"true\"], \"over\": \"t:none\"}", NULL);
+    assert_int_equal(reply.status, NOT_FOUND);
+}
+
+static void a_job_over_files_has_a_task_for_each(void **state)
+{
+    struct site *site = *state;
+    int64_t job = site_job(site, "{\"command\": [\"cat\", \"{file}\"], \"over\": \"t:two\"}");
+    int64_t worker = site_worker(site, "desk", 1);
+    assert_int_equal(site_run_all(site, worker), 2);
+    AUTO_BUFFER struct buffer record = {0};
+    AUTO_JSON json_t *task = NULL;
+    assert_int_equal(queue_show_task(site->queue, job, 1, &record, NULL), OK);
+    assert_int_equal(json_parse(buffer_text(&record), &task, NULL), OK);
+    const json_t *argument = json_array_get(json_object_get(task, "command"), 1);
+    assert_true(text_ends_with(json_text(argument), TEXT("/b")));
+    assert_true(text_starts_with(json_text(argument), TEXT("/data/")));
+}
+
+static void other_data_is_another_identity(void **state)
+{
+    struct site *site = *state;
+    const char *text = "{\"command\": [\"true\"], \"data\": [{\"id\": \"t:two\"}]}";
+    struct reply first = site_submit(site, text, NULL);
+    struct reply same = site_submit(site, text, NULL);
+    site->catalog.content = 7;
+    struct reply other = site_submit(site, text, NULL);
+    const char *identity = json_string_value(json_object_get(first.document, "identity"));
+    assert_string_equal(identity, json_string_value(json_object_get(same.document, "identity")));
+    assert_string_not_equal(identity,
+                            json_string_value(json_object_get(other.document, "identity")));
+    reply_done(&first);
+    reply_done(&same);
+    reply_done(&other);
+}
+
 static void streamed_answers_come_in_order(void **state)
 {
     struct site *site = *state;
@@ -355,6 +412,10 @@ int main(void)
         TEST(a_cancelled_job_cancels_those_behind_it),
         TEST(a_job_runs_after_the_one_that_it_follows),
         TEST(what_was_computed_before_is_answered_from_the_cache),
+        TEST(a_dataset_in_use_is_not_to_be_forgotten),
+        TEST(changed_data_is_refused_with_the_way_out),
+        TEST(a_job_over_files_has_a_task_for_each),
+        TEST(other_data_is_another_identity),
         TEST(streamed_answers_come_in_order),
         TEST(a_result_that_names_an_unknown_blob_is_refused),
         TEST(events_tell_of_all_tasks_and_then_of_the_end),

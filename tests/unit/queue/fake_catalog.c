@@ -1,0 +1,44 @@
+#include "fake_catalog.h"
+
+static enum status resolve(void *context, const char *id, struct arena *arena,
+                           struct queue_dataset *out, struct error *error)
+{
+    const struct fake_catalog *catalog = context;
+    if (strcmp(id, "t:two") != 0) {
+        return error_set(error, NOT_FOUND, "there is no dataset %s", id);
+    }
+    struct queue_root *root = arena_new(arena, sizeof *root);
+    *root = (struct queue_root){.path = "/srv/two", .mount = "", .kind = "folder"};
+    *out = (struct queue_dataset){
+        .id = "t:two", .file_count = 2, .size_bytes = 2, .roots = root, .root_count = 1};
+    out->digest.bytes[0] = catalog->content;
+    return OK;
+}
+
+static enum status check(void *context, const char *id, struct error *error)
+{
+    const struct fake_catalog *catalog = context;
+    if (!catalog->is_changed) {
+        return OK;
+    }
+    (void)error_set(error, CONFLICT, "file a of %s has changed", id);
+    return error_fix(error, "lode data verify %s", id);
+}
+
+static enum status each_file(void *context, const char *id,
+                             enum status (*visit)(void *visitor, const struct queue_file *file,
+                                                  struct error *error),
+                             void *visitor, struct error *error)
+{
+    (void)id;
+    const struct fake_catalog *catalog = context;
+    const struct text names[] = {TEXT("a"), TEXT("b")};
+    for (int i = 0; i < 2; i++) {
+        struct queue_file file = {.path = names[i], .source = TEXT("/srv/two/x"), .size_bytes = 1};
+        file.digest.bytes[0] = (unsigned char)(catalog->content + i);
+        TRY(visit(visitor, &file, error));
+    }
+    return OK;
+}
+
+const struct queue_catalog_ops FAKE_CATALOG = {resolve, check, each_file};

@@ -1,0 +1,14 @@
+// A catalogue of one dataset, "t:two" with the files a and b, which a test can say has changed.
+#ifndef LODE_TESTS_QUEUE_FAKE_CATALOG_H
+#define LODE_TESTS_QUEUE_FAKE_CATALOG_H
+
+#include "queue/catalog_ops.h"
+
+struct fake_catalog {
+    bool is_changed;       // Its files are not what they were.
+    unsigned char content; // A byte of its files' digests.
+};
+
+extern const struct queue_catalog_ops FAKE_CATALOG;
+
+#endif

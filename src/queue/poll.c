@@ -4,11 +4,14 @@
 #include "base/calendar.h"
 #include "base/memory.h"
 #include "os/clock.h"
+#include "queue/alarm.h"
 #include "queue/queue_sql.h"
 
 enum {
     LEASE_SECONDS_DEFAULT = 30,
     WAIT_SECONDS = 20, // A waiting worker must not be taken for a lost one.
+    ASK_AGAIN_MIN_US = 2000,
+    ASK_AGAIN_MAX_US = QUEUE_TICK_US, // What is later, the tick sees.
 };
 
 struct register_op {
@@ -97,7 +100,8 @@ void queue_register_worker(struct queue *queue, const json_t *document, struct t
     struct register_op *self = NEW(struct register_op);
     self->op.run = run_register;
     self->op.done = done_register;
-    self->document = json_incref((json_t *)(uintptr_t)document);
+    // A copy, as the writer's thread and the caller's would count references to one at the same time.
+    self->document = json_deep_copy(document);
     self->owner = text_copy(owner);
     self->answer = answer;
     queue_enqueue(queue, &self->op);
@@ -179,6 +183,17 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     return OK;
 }
 
+// A waiting worker's next lease may be due before anything happens: when one that it holds is nearly done.
+static void ask_again(struct queue *queue, const struct worker *worker)
+{
+    int64_t now_us = clock_steady_us();
+    int64_t again_us = scheduler_lease_again_us(queue->scheduler, worker->id, now_us);
+    if (again_us < now_us + ASK_AGAIN_MAX_US) {
+        int64_t soonest_us = now_us + ASK_AGAIN_MIN_US;
+        alarm_set(queue->alarm, again_us > soonest_us ? again_us : soonest_us);
+    }
+}
+
 static bool wants_to_wait(const struct queue_poll *poll)
 {
     return poll->body->wait_us > 0 && poll->body->result_count == 0;
@@ -213,6 +228,7 @@ static void done_poll(struct queue_op *op, enum status status, const struct erro
     int64_t wait_us = poll->body->wait_us < wait_max_us ? poll->body->wait_us : wait_max_us;
     worker->waiting = poll;
     worker->waiting_until_us = clock_steady_us() + wait_us;
+    ask_again(queue, worker);
 }
 
 // Somebody has to have uploaded what a result names: a record must never lead to nothing.
@@ -246,6 +262,14 @@ void queue_poll(struct queue *queue, struct queue_poll *poll)
     queue_enqueue(queue, &op->op);
 }
 
+static enum status run_nothing(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    (void)op;
+    (void)sql;
+    (void)error;
+    return OK;
+}
+
 static void dispatch_worker(struct queue *queue, struct worker *worker, int64_t now_us)
 {
     if (worker->waiting->is_gone || worker->waiting_until_us <= now_us || queue->is_stopping) {
@@ -270,21 +294,32 @@ void polls_dispatch(struct queue *queue)
         if (worker->waiting) {
             dispatch_worker(queue, worker, now_us);
         }
+        if (worker->waiting) {
+            ask_again(queue, worker);
+        }
     }
+}
+
+static void done_nothing(struct queue_op *op, enum status status, const struct error *error)
+{
+    (void)status;
+    (void)error;
+    op->queue->has_work = true;
+    free(op);
+}
+
+void polls_ring(void *context)
+{
+    struct queue_op *op = NEW(struct queue_op);
+    op->run = run_nothing;
+    op->done = done_nothing;
+    queue_enqueue(context, op);
 }
 
 struct list_op {
     struct queue_op op;
     struct queue_answer answer;
 };
-
-static enum status run_list(struct queue_op *op, struct sql *sql, struct error *error)
-{
-    (void)op;
-    (void)sql;
-    (void)error;
-    return OK;
-}
 
 static void write_worker(const struct worker *worker, struct buffer *out)
 {
@@ -346,7 +381,7 @@ static void done_list(struct queue_op *op, enum status status, const struct erro
 void queue_list_workers(struct queue *queue, struct queue_answer answer)
 {
     struct list_op *self = NEW(struct list_op);
-    self->op.run = run_list;
+    self->op.run = run_nothing;
     self->op.done = done_list;
     self->answer = answer;
     queue_enqueue(queue, &self->op);

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "queue/alarm.h"
 #include "queue/executable.h"
 #include "queue/queue_sql.h"
 
@@ -114,7 +115,10 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->workers = map_new();
     queue->live = map_new();
     queue->memo = executables_new();
-    enum status status = store_write_wait(queue->store, begin_life, queue, error);
+    enum status status = alarm_new(polls_ring, queue, &queue->alarm, error);
+    if (status == OK) {
+        status = store_write_wait(queue->store, begin_life, queue, error);
+    }
     if (status != OK) {
         queue_free(queue);
         return status;
@@ -145,6 +149,8 @@ void queue_stop(struct queue *queue)
 {
     struct error error;
     (void)store_write_wait(queue->store, run_stop, queue, &error);
+    // No poll waits any more, so nobody sets it.
+    alarm_free(TAKE(queue->alarm));
     // What `follow_stop` asked for is answered when everything asked before this has been done.
     (void)store_write_wait(queue->store, run_stop, queue, &error);
 }
@@ -163,6 +169,7 @@ void queue_free(struct queue *queue)
     map_free(queue->live);
     scheduler_free(queue->scheduler);
     executables_free(queue->memo);
+    alarm_free(queue->alarm);
     free(queue->dirty);
     free(queue->changed);
     free(queue);

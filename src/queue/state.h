@@ -140,6 +140,9 @@ struct live_task {
     struct live_stream streams[2];
 };
 
+struct alarm;
+struct executables;
+
 struct queue {
     struct store *store;
     struct blobs *blobs;
@@ -171,6 +174,7 @@ struct queue {
     char executor_problem[JOB_MESSAGE_MAX];
     char executor_change[JOB_MESSAGE_MAX];
     struct executables *memo; // Has its own mutex.
+    struct alarm *alarm;      // Its own too.
 };
 
 struct queue_op {
@@ -287,6 +291,8 @@ void worker_free(struct worker *worker);
 // --- poll.c: waiting polls
 // Gives waiting workers what there is, and answers polls whose time is over.
 void polls_dispatch(struct queue *queue);
+// Looks again for waiting workers: what the alarm calls; the context is the queue.
+void polls_ring(void *queue);
 // Answers the poll that waits, if any.
 void poll_release(struct queue *queue, struct worker *worker);
 

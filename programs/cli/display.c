@@ -50,7 +50,8 @@ void display_duration(struct buffer *out, int64_t duration_us)
     } else if (duration_us < SECOND_US) {
         buffer_printf(out, "%lld ms", (long long)(duration_us / 1000));
     } else if (duration_us < 10 * SECOND_US) {
-        buffer_printf(out, "%.1f s", (double)(duration_us / 100000) / 10);
+        int64_t tenths = duration_us / (SECOND_US / 10);
+        buffer_printf(out, "%lld.%lld s", (long long)(tenths / 10), (long long)(tenths % 10));
     } else if (duration_us < MINUTE_US) {
         buffer_printf(out, "%lld s", (long long)(duration_us / SECOND_US));
     } else if (duration_us < HOUR_US) {

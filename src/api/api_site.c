@@ -23,9 +23,15 @@ static void get_site(struct api_call *call)
 static int64_t resident_bytes(void)
 {
     AUTO_BUFFER struct buffer text = {0};
-    long long pages = 0;
-    if (file_read("/proc/self/statm", 256, &text, NULL) != OK ||
-        sscanf(text.bytes, "%*s %lld", &pages) != 1) {
+    struct text part;
+    int64_t pages = 0;
+    if (file_read("/proc/self/statm", 256, &text, NULL) != OK) {
+        return 0;
+    }
+    // The second number (proc(5)).
+    struct text rest = buffer_text(&text);
+    (void)text_next_part(&rest, ' ', &part);
+    if (!text_next_part(&rest, ' ', &part) || !text_to_int64(part, &pages)) {
         return 0;
     }
     return pages * (int64_t)sysconf(_SC_PAGESIZE);

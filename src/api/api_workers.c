@@ -1,6 +1,8 @@
 // Workers: register, poll, list.
 #include "api/answer.h"
 
+#include "base/memory.h"
+
 #include <stdatomic.h>
 
 static void post_worker(struct api_call *call)
@@ -13,7 +15,7 @@ static void post_worker(struct api_call *call)
         status = worker_hello_parse(document, &hello, &error);
     }
     if (!answer_failure(call, status, &error)) {
-        queue_register_worker(call->api->queue, document, call->principal.name,
+        queue_register_worker(call->api->queue, TAKE(document), call->principal.name,
                               answer_created(call));
     }
 }

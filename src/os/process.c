@@ -1,5 +1,6 @@
 #include "os/process.h"
 
+#include "base/text.h"
 #include "os/file.h"
 
 #include <assert.h>
@@ -8,6 +9,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -148,16 +150,14 @@ struct mapping {
 
 static bool read_mapping(const char *line, struct mapping *out)
 {
-    char permissions[5] = "";
-    char path[8] = "";
-    unsigned long start = 0;
-    unsigned long end = 0;
-    if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %7s", &start, &end, permissions, path) < 3) {
+    // "7f0c-7f0d r-xp 00000000 08:01 1234 /usr/lib/x.so" (proc(5)); other lines begin with a word and a colon.
+    char *at = NULL;
+    out->start = strtoul(line, &at, 16);
+    if (*at != '-') {
         return false;
     }
-    out->start = start;
-    out->end = end;
-    out->is_file = path[0] == '/' && permissions[1] == '-';
+    out->end = strtoul(at + 1, &at, 16);
+    out->is_file = strlen(at) > 3 && at[2] != 'w' && strchr(at, '/') != NULL;
     return true;
 }
 
@@ -168,13 +168,13 @@ void process_trim_memory(void)
     (void)malloc_trim(0);
     FILE *table = fopen("/proc/self/smaps", "re");
     while (table && fgets(line, sizeof line, table)) {
-        unsigned long anonymous = 0;
         if (read_mapping(line, &mapping)) {
             continue;
         }
         // Pages that were written (relocations) are anonymous: dropping those would lose them.
-        if (sscanf(line, "Anonymous: %lu kB", &anonymous) == 1 && anonymous == 0 &&
-            mapping.is_file) {
+        struct text entry = text_of(line);
+        if (mapping.is_file && text_starts_with(entry, TEXT("Anonymous:")) &&
+            strtoul(line + sizeof "Anonymous:" - 1, NULL, 10) == 0) {
             // The address is the kernel's own word for a mapping of this process.
             (void)madvise((void *)mapping.start, mapping.end - mapping.start, MADV_DONTNEED);
         }

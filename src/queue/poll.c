@@ -94,14 +94,13 @@ static void done_register(struct queue_op *op, enum status status, const struct 
     free(self);
 }
 
-void queue_register_worker(struct queue *queue, const json_t *document, struct text owner,
+void queue_register_worker(struct queue *queue, json_t *document, struct text owner,
                            struct queue_answer answer)
 {
     struct register_op *self = NEW(struct register_op);
     self->op.run = run_register;
     self->op.done = done_register;
-    // A copy, as the writer's thread and the caller's would count references to one at the same time.
-    self->document = json_deep_copy(document);
+    self->document = document;
     self->owner = text_copy(owner);
     self->answer = answer;
     queue_enqueue(queue, &self->op);
@@ -352,11 +351,12 @@ static void write_workers(const struct queue *queue, struct buffer *out)
 {
     size_t count = 0;
     size_t at = 0;
-    AUTO_FREE struct worker **workers = memory_new(map_count(queue->workers) + 1, sizeof *workers);
+    AUTO_FREE struct worker **workers =
+        memory_new(map_count(queue->workers) + 1, sizeof(struct worker *));
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         workers[count++] = worker;
     }
-    qsort(workers, count, sizeof *workers, compare_ids);
+    qsort(workers, count, sizeof(struct worker *), compare_ids);
     for (size_t i = 0; i < count; i++) {
         buffer_append_string(out, i > 0 ? "," : "");
         write_worker(workers[i], out);

@@ -36,7 +36,7 @@ static void append(struct active_job ***list, size_t *count, size_t *capacity,
 {
     if (*count == *capacity) {
         *capacity = *capacity ? *capacity * 2 : 16;
-        *list = memory_resize(*list, *capacity, sizeof **list);
+        *list = memory_resize(*list, *capacity, sizeof(struct active_job *));
     }
     (*list)[(*count)++] = job;
 }

@@ -150,8 +150,8 @@ bool queue_is_stopping(const struct queue *queue);
 
 // --- workers
 
-// A worker registers: the document of POST /v1/workers.
-void queue_register_worker(struct queue *queue, const json_t *document, struct text owner,
+// A worker registers: the document of POST /v1/workers, which is taken in every case.
+void queue_register_worker(struct queue *queue, json_t *document, struct text owner,
                            struct queue_answer answer);
 
 // A poll under way. `is_gone` is set (any thread) when the one who asks has left: then it is answered without leases.

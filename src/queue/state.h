@@ -269,7 +269,7 @@ void outcome_message(enum poll_outcome outcome, int64_t code, struct text detail
                      struct buffer *out);
 
 // --- workers.c
-struct worker *queue_find_worker(const struct queue *queue, int64_t worker);
+struct worker *queue_find_worker(const struct queue *queue, int64_t id);
 void workers_free(struct queue *queue);
 // Tells all workers that know the job to stop and to drop it.
 void workers_drop_job(struct queue *queue, const struct active_job *job);

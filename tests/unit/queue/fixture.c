@@ -177,9 +177,9 @@ char *site_why(struct site *site, int64_t job)
 int64_t site_worker(struct site *site, const char *name, int cpus)
 {
     struct waiting waiting;
-    AUTO_JSON json_t *document = json_pack("{s:s, s:i, s:I, s:I, s:{s:s}}", "name", name, "cpus",
-                                           cpus, "memory_bytes", (json_int_t)1 << 36, "disk_bytes",
-                                           (json_int_t)1 << 40, "sandbox", "kind", "none");
+    json_t *document = json_pack("{s:s, s:i, s:I, s:I, s:{s:s}}", "name", name, "cpus", cpus,
+                                 "memory_bytes", (json_int_t)1 << 36, "disk_bytes",
+                                 (json_int_t)1 << 40, "sandbox", "kind", "none");
     queue_register_worker(site->queue, document, TEXT("workers"), expect(&waiting));
     struct reply reply = await(&waiting);
     assert_int_equal(reply.status, OK);

@@ -25,6 +25,7 @@ static const struct {
 enum { STATUS_COUNT = sizeof STATUSES / sizeof STATUSES[0] };
 
 // Writes status and detail and clears the fix; `error` may be NULL.
+PRINTF_LIKE(3, 0)
 static void write_detail(struct error *error, enum status status, const char *format,
                          va_list arguments)
 {

@@ -8,6 +8,6 @@
 int command_site(const struct command *command, const struct options *options);
 
 // `lode worker`: runs tasks for a site until SIGTERM. Returns the exit status.
-int command_worker(const struct command *command, const struct options *options);
+int command_worker(const struct command *command, const struct options *given);
 
 #endif

@@ -292,7 +292,7 @@ void worker_free(struct worker *worker);
 // Gives waiting workers what there is, and answers polls whose time is over.
 void polls_dispatch(struct queue *queue);
 // Looks again for waiting workers: what the alarm calls; the context is the queue.
-void polls_ring(void *queue);
+void polls_ring(void *context);
 // Answers the poll that waits, if any.
 void poll_release(struct queue *queue, struct worker *worker);
 

@@ -242,9 +242,26 @@ static enum status ask_patiently(struct contact *contact, const struct http_ask 
     }
 }
 
-// What to do when there was no site at all.
+// Another key than the known one: says whose, where the known one is written down, and the way out.
+static enum status explain_changed_key(const struct contact *contact, struct error *error)
+{
+    AUTO_FREE char *folder = NULL;
+    struct fingerprint shown;
+    struct error changed;
+    if (site_choice_folder(&folder, NULL) == OK &&
+        http_client_fingerprint(contact->site.url, shown.text, NULL) == OK &&
+        known_sites_check(folder, &contact->site.address, &shown, &changed) == DENIED) {
+        *error = changed;
+    }
+    return DENIED;
+}
+
+// What to do when there was no site at all, or another one.
 static enum status explain(const struct contact *contact, enum status status, struct error *error)
 {
+    if (status == DENIED && !contact->has_met && error) {
+        return explain_changed_key(contact, error);
+    }
     if (status == UNAVAILABLE && !contact->has_met && error) {
         return error_fix(error, "is the site running? It was looked for at %s%s", contact->site.url,
                          contact->site.local_directory ? "; \"lode site\" starts it" : "");

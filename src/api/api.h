@@ -46,6 +46,7 @@ struct api_call {
     struct http_request *request;
     struct principal principal; // Its texts live as long as the call.
     const struct token *token;  // What the caller showed; NULL: nothing.
+    const char *reason;         // By which right the policy let it through; a static string.
     const struct api_route *route;
     void *state; // The handler's own.
 };

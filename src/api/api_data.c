@@ -2,9 +2,9 @@
 #include "api/api.h"
 
 #include "api/answer.h"
+#include "api/audit.h"
 #include "base/calendar.h"
 #include "catalog/catalog.h"
-#include "identity/audit.h"
 #include "os/clock.h"
 
 enum { RESOLUTION_TTL_SECONDS = 300 };
@@ -106,13 +106,7 @@ struct change {
 static enum status write_audit(struct sql *sql, void *context, struct error *error)
 {
     const struct change *change = context;
-    struct audit_entry entry = {
-        .principal = change->call->principal.name,
-        .action = text_of(action_name(ACTION_DATA_CHANGE)),
-        .object = text_of(change->object),
-        .reason = TEXT("allowed by its role"),
-    };
-    return audit_append(sql, &entry, clock_real_us(), error);
+    return audit_change(sql, change->call, ACTION_DATA_CHANGE, change->object, error);
 }
 
 // `what` is done to the dataset `id`; texts from outside are judged by the catalogue before this is written.

@@ -1,11 +1,13 @@
 // Jobs: submit, list, show and wait, cancel, retry, why.
 #include "api/answer.h"
+#include "api/audit.h"
 
 static enum status read_submission(struct api_call *call, struct queue_submission *out,
                                    struct error *error)
 {
     AUTO_JSON json_t *document = NULL;
     out->owner = call->principal.name;
+    out->witness = audit_witness(call, "submit job");
     TRY(api_query_wait(call, &out->wait_us, error));
     TRY(api_idempotency_key(call, &out->idempotency_key, error));
     TRY(api_body(call, &document, error));
@@ -67,7 +69,8 @@ static void cancel_job(struct api_call *call)
     struct error error = {0};
     int64_t job = 0;
     if (!answer_failure(call, api_parameter_int64(call, 0, "job", &job, &error), &error)) {
-        queue_cancel_job(call->api->queue, job, call->principal.name, answer_ok(call));
+        queue_cancel_job(call->api->queue, job, call->principal.name,
+                         audit_witness(call, "cancel job"), answer_ok(call));
     }
 }
 
@@ -76,7 +79,7 @@ static void retry_job(struct api_call *call)
     struct error error = {0};
     int64_t job = 0;
     if (!answer_failure(call, api_parameter_int64(call, 0, "job", &job, &error), &error)) {
-        queue_retry_job(call->api->queue, job, answer_ok(call));
+        queue_retry_job(call->api->queue, job, audit_witness(call, "retry job"), answer_ok(call));
     }
 }
 

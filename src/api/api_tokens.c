@@ -1,9 +1,9 @@
 // Tokens: who may use the site. Making and revoking is in the audit log.
 #include "api/answer.h"
+#include "api/audit.h"
 
 #include "base/calendar.h"
 #include "base/memory.h"
-#include "identity/audit.h"
 #include "os/clock.h"
 #include "store/store.h"
 
@@ -36,24 +36,12 @@ struct change {
     struct token_secret secret;
 };
 
-static enum status audit(const struct change *change, struct sql *sql, const char *object,
-                         struct error *error)
-{
-    struct audit_entry entry = {
-        .principal = change->call->principal.name,
-        .action = text_of(action_name(ACTION_TOKEN_CHANGE)),
-        .object = text_of(object),
-        .reason = TEXT("allowed by its role"),
-    };
-    return audit_append(sql, &entry, clock_real_us(), error);
-}
-
 static enum status create(struct sql *sql, void *context, struct error *error)
 {
     struct change *change = context;
     AUTO_FREE char *object = memory_format(
         "token of %.*s, role %s", TEXT_ARGS(change->request.name), role_name(change->request.role));
-    TRY(audit(change, sql, object, error));
+    TRY(audit_change(sql, change->call, ACTION_TOKEN_CHANGE, object, error));
     return tokens_create(change->call->api->tokens, sql, &change->request, clock_real_us(),
                          &change->token, &change->secret, error);
 }
@@ -153,7 +141,7 @@ static enum status revoke(struct sql *sql, void *context, struct error *error)
 {
     struct change *change = context;
     AUTO_FREE char *object = memory_format("token %lld revoked", (long long)change->id);
-    TRY(audit(change, sql, object, error));
+    TRY(audit_change(sql, change->call, ACTION_TOKEN_CHANGE, object, error));
     return tokens_revoke(change->call->api->tokens, sql, change->id, clock_real_us(), error);
 }
 

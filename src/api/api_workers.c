@@ -1,5 +1,6 @@
 // Workers: register, poll, list.
 #include "api/answer.h"
+#include "api/audit.h"
 
 #include "base/memory.h"
 
@@ -16,7 +17,7 @@ static void post_worker(struct api_call *call)
     }
     if (!answer_failure(call, status, &error)) {
         queue_register_worker(call->api->queue, TAKE(document), call->principal.name,
-                              answer_created(call));
+                              audit_witness(call, "register worker"), answer_created(call));
     }
 }
 

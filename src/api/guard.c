@@ -50,10 +50,12 @@ static bool authenticate(struct api_call *call)
 }
 
 static enum status decide(const struct api_call *call, enum action action,
-                          const struct policy_object *object, struct error *error)
+                          const struct policy_object *object, const char **reason,
+                          struct error *error)
 {
     struct policy_answer answer = policy_decide(&call->principal, action, object);
     if (answer.allowed) {
+        *reason = answer.reason;
         return OK;
     }
     (void)error_set(error, DENIED, "%s may not do %s: %s",
@@ -68,7 +70,8 @@ enum status api_may(const struct api_call *call, enum action action, struct text
                     struct error *error)
 {
     struct policy_object object = {.owner = owner};
-    return decide(call, action, &object, error);
+    const char *reason = NULL;
+    return decide(call, action, &object, &reason, error);
 }
 
 // Finds whose the route's object is; blocks for the database when there is an object.
@@ -139,7 +142,7 @@ static bool admit(struct api_call *call)
         status = find_object(call, &object, &error);
     }
     if (status == OK && !call->route->is_public) {
-        status = decide(call, call->route->action, &object, &error);
+        status = decide(call, call->route->action, &object, &call->reason, &error);
     }
     if (status != OK) {
         error.status = status;
@@ -155,6 +158,7 @@ static struct api_call *new_call(struct http_request *request, struct api *api)
     call->api = api;
     call->request = request;
     call->route = api_route_of(api, request);
+    call->reason = "everyone may do this";
     return call;
 }
 

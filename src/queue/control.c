@@ -15,6 +15,7 @@ struct control_op {
     int64_t index;
     char *by;
     struct buffer document;
+    struct queue_witness witness;
     struct queue_answer answer;
 };
 
@@ -70,15 +71,18 @@ static enum status run_cancel(struct queue_op *op, struct sql *sql, struct error
         (void)snprintf(message, sizeof message, "cancelled by %s", self->by);
         job_end(op->queue, job, JOB_CANCELLED, message);
         TRY(queue_flush(op->queue, sql, error));
+        TRY(queue_witness_change(&self->witness, sql, self->job, error));
     }
     return job_write_document(op->queue, sql, self->job, true, &self->document, error);
 }
 
-void queue_cancel_job(struct queue *queue, int64_t job, struct text by, struct queue_answer answer)
+void queue_cancel_job(struct queue *queue, int64_t job, struct text by,
+                      struct queue_witness witness, struct queue_answer answer)
 {
     struct control_op *self = new_control(job, answer);
     self->op.run = run_cancel;
     self->by = text_copy(by);
+    self->witness = witness;
     queue_enqueue(queue, &self->op);
 }
 
@@ -133,13 +137,16 @@ static enum status run_retry(struct queue_op *op, struct sql *sql, struct error 
     TRY(status);
     job_touch(queue, job);
     TRY(queue_flush(queue, sql, error));
+    TRY(queue_witness_change(&self->witness, sql, self->job, error));
     return job_write_document(queue, sql, self->job, true, &self->document, error);
 }
 
-void queue_retry_job(struct queue *queue, int64_t job, struct queue_answer answer)
+void queue_retry_job(struct queue *queue, int64_t job, struct queue_witness witness,
+                     struct queue_answer answer)
 {
     struct control_op *self = new_control(job, answer);
     self->op.run = run_retry;
+    self->witness = witness;
     queue_enqueue(queue, &self->op);
 }
 

@@ -19,6 +19,7 @@ struct register_op {
     json_t *document;
     char *owner;
     struct worker *worker; // The queue's, once it is in.
+    struct queue_witness witness;
     struct queue_answer answer;
 };
 
@@ -64,6 +65,9 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     TRY(worker_hello_parse(self->document, &hello, error));
     struct worker *worker = make_worker(queue, &hello, self->owner);
     enum status status = insert_worker(sql, worker, error);
+    if (status == OK) {
+        status = queue_witness_change(&self->witness, sql, worker->id, error);
+    }
     if (status != OK) {
         worker_free(worker);
         return status;
@@ -95,13 +99,14 @@ static void done_register(struct queue_op *op, enum status status, const struct 
 }
 
 void queue_register_worker(struct queue *queue, json_t *document, struct text owner,
-                           struct queue_answer answer)
+                           struct queue_witness witness, struct queue_answer answer)
 {
     struct register_op *self = NEW(struct register_op);
     self->op.run = run_register;
     self->op.done = done_register;
     self->document = document;
     self->owner = text_copy(owner);
+    self->witness = witness;
     self->answer = answer;
     queue_enqueue(queue, &self->op);
 }

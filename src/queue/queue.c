@@ -48,6 +48,12 @@ void queue_enqueue(struct queue *queue, struct queue_op *op)
     store_write(queue->store, run_op, done_op, op);
 }
 
+enum status queue_witness_change(const struct queue_witness *witness, struct sql *sql,
+                                 int64_t number, struct error *error)
+{
+    return witness->write ? witness->write(sql, witness->context, number, error) : OK;
+}
+
 void queue_answer_error(struct queue_answer answer, enum status status, const struct error *error)
 {
     answer.done(answer.context, status, error, TEXT_NONE);

@@ -12,6 +12,7 @@
 #include "queue/poll_parse.h"
 
 struct store;
+struct sql;
 struct blobs;
 struct queue;
 
@@ -44,13 +45,21 @@ struct queue_answer {
     void *context;
 };
 
+// What is written together with a change, so that neither is there without the other: an entry of the audit log about the job or
+// worker of that number. Its failure is that of the change. The context must live until the answer. NULL as `write`: nothing.
+struct queue_witness {
+    enum status (*write)(struct sql *sql, void *context, int64_t number, struct error *error);
+    void *context;
+};
+
 // --- jobs
 
 struct queue_submission {
     struct job_spec *spec; // Taken in every case.
     struct text owner;
-    struct text idempotency_key; // Empty: none.
-    int64_t wait_us;             // Answer when the job has ended, or after so long.
+    struct text idempotency_key;  // Empty: none.
+    int64_t wait_us;              // Answer when the job has ended, or after so long.
+    struct queue_witness witness; // Not asked when the key gives an earlier job again.
 };
 // Looks at the data and files and submits. Blocks for the disk: not on a loop, nor on the writer's thread.
 // INVALID, NOT_FOUND (blob, dataset), CONFLICT (changed data) ...: the same as *answer's.
@@ -74,8 +83,11 @@ struct queue_job_filter {
 enum status queue_list_jobs(struct queue *queue, const struct queue_job_filter *filter,
                             struct buffer *out, struct error *error);
 
-void queue_cancel_job(struct queue *queue, int64_t job, struct text by, struct queue_answer answer);
-void queue_retry_job(struct queue *queue, int64_t job, struct queue_answer answer);
+// Cancelling what is cancelled changes nothing and is not witnessed.
+void queue_cancel_job(struct queue *queue, int64_t job, struct text by,
+                      struct queue_witness witness, struct queue_answer answer);
+void queue_retry_job(struct queue *queue, int64_t job, struct queue_witness witness,
+                     struct queue_answer answer);
 // `index` < 0: the job.
 void queue_why(struct queue *queue, int64_t job, int64_t index, struct queue_answer answer);
 
@@ -152,7 +164,7 @@ bool queue_is_stopping(const struct queue *queue);
 
 // A worker registers: the document of POST /v1/workers, which is taken in every case.
 void queue_register_worker(struct queue *queue, json_t *document, struct text owner,
-                           struct queue_answer answer);
+                           struct queue_witness witness, struct queue_answer answer);
 
 // A poll under way. `is_gone` is set (any thread) when the one who asks has left: then it is answered without leases.
 struct queue_poll {

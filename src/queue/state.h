@@ -185,6 +185,9 @@ struct queue_op {
     void (*done)(struct queue_op *op, enum status status, const struct error *error);
 };
 void queue_enqueue(struct queue *queue, struct queue_op *op);
+// Has the change of the job or worker of that number witnessed.
+enum status queue_witness_change(const struct queue_witness *witness, struct sql *sql,
+                                 int64_t number, struct error *error);
 // Builds memory anew when it may differ from the database: the first thing of all that runs on the writer's thread.
 enum status queue_settle(struct queue *queue, struct sql *sql, struct error *error);
 void queue_answer_error(struct queue_answer answer, enum status status, const struct error *error);

@@ -17,6 +17,7 @@ struct submit_op {
     int64_t job;
     bool is_looking_up;
     struct buffer document;
+    struct queue_witness witness;
     struct queue_answer answer;
 };
 
@@ -132,6 +133,7 @@ static enum status run_submit(struct queue_op *op, struct sql *sql, struct error
     TRY(find_repeat(sql, self, error));
     if (self->job == 0) {
         TRY(insert_all(self, sql, error));
+        TRY(queue_witness_change(&self->witness, sql, self->job, error));
         TRY(queue_flush(op->queue, sql, error));
     }
     return job_write_document(op->queue, sql, self->job, true, &self->document, error);
@@ -168,6 +170,7 @@ void queue_submit(struct queue *queue, const struct queue_submission *submission
             memory_format("%s %.*s", self->owner, TEXT_ARGS(submission->idempotency_key));
     }
     self->wait_us = submission->wait_us;
+    self->witness = submission->witness;
     self->answer = answer;
     self->op.run = run_submit;
     self->op.done = done_submit;

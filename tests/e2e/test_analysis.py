@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import sqlite3
 import subprocess
 
 from conftest import ROOT, eventually
@@ -117,6 +118,24 @@ def test_failed_tasks_are_retried_alone(site, lode, tmp_path):
     assert again["tasks"]["failed"] == 2 and again["tasks"]["succeeded"] == 8
     assert lode.json("job", "show", f"{job}/3")["attempts"] == 2
     assert lode.json("job", "show", f"{job}/4")["attempts"] == 1
+
+
+def test_who_changed_a_job_is_in_the_audit_log(site, lode):
+    eventually(lambda: site.api("GET", "/v1/workers").json["workers"])
+    job = lode.json("submit", "--cache", "off", "--", "sleep", "60")["id"]
+    lode("cancel", job)
+    lode("retry", job)
+    lode("cancel", job)
+    lode("cancel", job)  # Changes nothing.
+    assert site.stop() == 0
+    database = sqlite3.connect(site.directory / "lode.db")
+    entries = database.execute("SELECT principal, action, object, reason FROM identity_audit ORDER BY id").fetchall()
+    database.close()
+    of_jobs = [entry for entry in entries if entry[2].endswith(f"job {job}")]
+    assert [entry[2] for entry in of_jobs] == [f"{what} job {job}" for what in ("submit", "cancel", "retry", "cancel")]
+    assert {entry[1] for entry in of_jobs} == {"job.submit", "job.change"}
+    assert len({entry[0] for entry in of_jobs}) == 1 and all(entry[3] for entry in entries)
+    assert ("local-worker", "worker.poll", "register worker 1") in [entry[:3] for entry in entries]
 
 
 def test_retries_by_themselves_are_counted(site, lode):

@@ -109,10 +109,28 @@ static struct reply await(struct waiting *waiting)
     return waiting->reply;
 }
 
+static enum status witness(struct sql *sql, void *context, int64_t number, struct error *error)
+{
+    struct site *site = context;
+    (void)sql;
+    if (site->refuses_to_witness) {
+        return error_set(error, UNAVAILABLE, "nobody is here to see it");
+    }
+    size_t at = site->witnessed_count++ % (sizeof site->witnessed / sizeof site->witnessed[0]);
+    site->witnessed[at] = number;
+    return OK;
+}
+
+static struct queue_witness witness_of(struct site *site)
+{
+    return (struct queue_witness){witness, site};
+}
+
 struct reply site_submit(struct site *site, const char *text, const char *key)
 {
     AUTO_JSON json_t *document = NULL;
-    struct queue_submission submission = {.owner = TEXT("alice"), .idempotency_key = text_of(key)};
+    struct queue_submission submission = {
+        .owner = TEXT("alice"), .idempotency_key = text_of(key), .witness = witness_of(site)};
     struct waiting waiting;
     struct queue_answer to = expect(&waiting);
     assert_int_equal(json_parse(text_of(text), &document, NULL), OK);
@@ -152,14 +170,14 @@ struct reply site_show(struct site *site, int64_t job, int64_t wait_us)
 struct reply site_cancel(struct site *site, int64_t job)
 {
     struct waiting waiting;
-    queue_cancel_job(site->queue, job, TEXT("alice"), expect(&waiting));
+    queue_cancel_job(site->queue, job, TEXT("alice"), witness_of(site), expect(&waiting));
     return await(&waiting);
 }
 
 struct reply site_retry(struct site *site, int64_t job)
 {
     struct waiting waiting;
-    queue_retry_job(site->queue, job, expect(&waiting));
+    queue_retry_job(site->queue, job, witness_of(site), expect(&waiting));
     return await(&waiting);
 }
 
@@ -180,7 +198,8 @@ int64_t site_worker(struct site *site, const char *name, int cpus)
     json_t *document = json_pack("{s:s, s:i, s:I, s:I, s:{s:s}}", "name", name, "cpus", cpus,
                                  "memory_bytes", (json_int_t)1 << 36, "disk_bytes",
                                  (json_int_t)1 << 40, "sandbox", "kind", "none");
-    queue_register_worker(site->queue, document, TEXT("workers"), expect(&waiting));
+    queue_register_worker(site->queue, document, TEXT("workers"), witness_of(site),
+                          expect(&waiting));
     struct reply reply = await(&waiting);
     assert_int_equal(reply.status, OK);
     int64_t worker = number_of(reply.document, "worker");

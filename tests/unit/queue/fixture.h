@@ -12,8 +12,11 @@ struct site {
     struct blobs *blobs;
     struct queue *queue;
     struct fake_catalog catalog;
-    char *setups;  // What the workers of site_run_all say in `setups`; NULL: nothing.
-    int exit_code; // Of their tasks.
+    char *setups;         // What the workers of site_run_all say in `setups`; NULL: nothing.
+    int exit_code;        // Of their tasks.
+    int64_t witnessed[8]; // The numbers of jobs and workers whose changes were witnessed, in order.
+    size_t witnessed_count;
+    bool refuses_to_witness;
 };
 
 // For cmocka's setup and teardown: a site with nothing in it.

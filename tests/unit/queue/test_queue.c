@@ -131,6 +131,45 @@ static void a_failed_task_is_tried_again_and_then_by_hand(void **state)
     assert_int_equal(json_array_size(json_object_get(task, "failed_attempts")), 2);
 }
 
+static void each_change_is_witnessed_once(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    struct reply first = site_submit(site, "{\"command\": [\"true\"]}", "key");
+    struct reply again = site_submit(site, "{\"command\": [\"true\"]}", "key");
+    int64_t job = number_of(first.document, "id");
+    struct reply cancelled = site_cancel(site, job);
+    struct reply cancelled_again = site_cancel(site, job);
+    struct reply retried = site_retry(site, job);
+    struct reply refused = site_retry(site, job);
+    assert_int_equal(cancelled_again.status, OK);
+    assert_int_equal(refused.status, CONFLICT);
+    assert_int_equal(site->witnessed_count, 4);
+    const int64_t expected[] = {worker, job, job, job};
+    assert_memory_equal(site->witnessed, expected, sizeof expected);
+    reply_done(&first);
+    reply_done(&again);
+    reply_done(&cancelled);
+    reply_done(&cancelled_again);
+    reply_done(&retried);
+}
+
+static void a_change_that_cannot_be_witnessed_does_not_happen(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"true\"]}");
+    site->refuses_to_witness = true;
+    struct reply submitted = site_submit(site, "{\"command\": [\"true\"]}", NULL);
+    struct reply cancelled = site_cancel(site, job);
+    assert_int_equal(submitted.status, UNAVAILABLE);
+    assert_int_equal(cancelled.status, UNAVAILABLE);
+    assert_job(site, job, "waiting", 0);
+    assert_int_equal(site_show(site, job + 1, 0).status, NOT_FOUND);
+    assert_int_equal(site_run_all(site, worker), 1);
+    assert_job(site, job, "succeeded", 1);
+}
+
 static void a_bad_report_changes_nothing(void **state)
 {
     struct site *site = *state;
@@ -406,6 +445,8 @@ int main(void)
         TEST(what_a_worker_reported_is_not_run_again_after_a_restart),
         TEST(a_lease_that_outlived_the_site_goes_on),
         TEST(a_failed_task_is_tried_again_and_then_by_hand),
+        TEST(each_change_is_witnessed_once),
+        TEST(a_change_that_cannot_be_witnessed_does_not_happen),
         TEST(a_bad_report_changes_nothing),
         TEST(the_tasks_of_a_lost_worker_go_to_another),
         TEST(many_tasks_come_from_the_cache_in_pieces),

@@ -164,6 +164,12 @@ static void report_executor(void *context, const char *problem, const char *chan
     queue_set_executor_problem(parts->queue, problem, change);
 }
 
+static void report_ended(void *context, int64_t process)
+{
+    struct site_parts *parts = context;
+    queue_worker_ended(parts->queue, parts->settings->name, process);
+}
+
 static enum status start_executor(struct site_parts *parts, struct error *error)
 {
     const struct site_settings *settings = parts->settings;
@@ -185,6 +191,7 @@ static enum status start_executor(struct site_parts *parts, struct error *error)
         .cpus = settings->workers,
         .sandbox = settings->sandbox,
         .report = report_executor,
+        .ended = report_ended,
         .context = parts,
     };
     return EXECUTOR_LOCAL.start(&options, &parts->executor, error);

@@ -39,6 +39,7 @@ struct executor {
     char *sandbox;
     char cpus[24];
     void (*report)(void *context, const char *problem, const char *change);
+    void (*ended)(void *context, int64_t process);
     void *context;
     pthread_t thread;
     int stop_fd;      // Readable once the executor is to stop.
@@ -175,6 +176,9 @@ static bool run_worker(struct executor *executor, int *back_off_ms)
     (void)close(pid_fd);
     int status = 0;
     (void)waitpid(pid, &status, 0);
+    if (executor->ended) {
+        executor->ended(executor->context, pid);
+    }
     int64_t lived_us = clock_steady_us() - began_us;
     *back_off_ms = lived_us >= HEALTHY_US ? BACK_OFF_FIRST_MS : *back_off_ms;
     int pause_ms = judge_end(executor, status, lived_us, *back_off_ms);
@@ -219,6 +223,7 @@ static enum status local_start(const struct executor_options *options, struct ex
     executor->name = memory_copy_string(options->name);
     executor->sandbox = memory_copy_string(options->sandbox);
     executor->report = options->report;
+    executor->ended = options->ended;
     executor->context = options->context;
     (void)snprintf(executor->cpus, sizeof executor->cpus, "%lld", (long long)options->cpus);
     executor->stop_fd = eventfd(0, EFD_CLOEXEC);

@@ -46,6 +46,7 @@ static struct worker *make_worker(struct queue *queue, const struct worker_hello
     worker->version = text_copy(hello->version);
     worker->capacity =
         (struct resources){hello->cpu_millis, hello->memory_bytes, hello->disk_bytes};
+    worker->process = hello->process;
     worker->heard_us = clock_real_us();
     worker->lease_first = queue->lease_last;
     worker->sandbox_kind = text_copy(json_text(json_object_get(hello->sandbox, "kind")));
@@ -173,6 +174,7 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     struct worker *worker = NULL;
     TRY(find_poller(queue, poll, &worker, error));
     worker->heard_us = clock_real_us();
+    worker->gone_us = 0;
     scheduler_touch_worker(queue->scheduler, worker->id, clock_steady_us());
     TRY(results_commit(queue, sql, worker, poll->body, error));
     if (poll->body->is_leaving) {
@@ -276,6 +278,9 @@ static enum status run_nothing(struct queue_op *op, struct sql *sql, struct erro
 
 static void dispatch_worker(struct queue *queue, struct worker *worker, int64_t now_us)
 {
+    if (worker->waiting->is_gone) {
+        worker->gone_us = now_us;
+    }
     if (worker->waiting->is_gone || worker->waiting_until_us <= now_us || queue->is_stopping) {
         poll_release(queue, worker);
         return;

@@ -350,8 +350,8 @@ void poll_free(struct poll_body *body)
 enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                                struct error *error)
 {
-    static const char *const FIELDS[] = {"name",    "cpus", "memory_bytes", "disk_bytes", "version",
-                                         "sandbox", NULL};
+    static const char *const FIELDS[] = {"name",    "cpus",    "memory_bytes", "disk_bytes",
+                                         "version", "sandbox", "process",      NULL};
     double cpus = 0;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "name", JSON_REQUIRED, WORKER_NAME_MAX, &out->name, error));
@@ -362,6 +362,7 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                          error));
     TRY(json_field_text(document, "version", JSON_OPTIONAL, WORKER_NAME_MAX, &out->version, error));
     TRY(json_field_object(document, "sandbox", JSON_OPTIONAL, &out->sandbox, error));
+    TRY(json_field_int64(document, "process", JSON_OPTIONAL, 1, INT32_MAX, &out->process, error));
     out->cpu_millis = (int64_t)(cpus * 1000 + 0.5);
     if (out->name.length == 0 || text_has_control(out->name)) {
         return error_set(error, INVALID, "field \"name\" must be text without control characters");

@@ -132,6 +132,7 @@ struct worker_hello {
     int64_t disk_bytes;
     struct text version;
     json_t *sandbox; // Borrowed from the document.
+    int64_t process; // 0: not said.
 };
 
 // Reads a registration; the texts are borrowed from the document.

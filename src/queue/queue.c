@@ -9,8 +9,10 @@
 #include <stdio.h>
 
 enum {
-    LIFE_SHIFT = 32
-}; // Leases of one life of the site; a life's number takes the bits above, 2^53 in all.
+    LIFE_SHIFT =
+        32, // Leases of one life of the site; a life's number takes the bits above, 2^53 in all.
+    GONE_TIMEOUT_DEFAULT_US = 3000000, // Longer than a worker rests before it connects again.
+};
 
 enum status queue_settle(struct queue *queue, struct sql *sql, struct error *error)
 {
@@ -117,6 +119,8 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->catalog = options->catalog;
     queue->catalog_context = options->catalog_context;
     queue->scheduler_options.lease_timeout_us = options->lease_timeout_us;
+    queue->gone_timeout_us =
+        options->gone_timeout_us > 0 ? options->gone_timeout_us : GONE_TIMEOUT_DEFAULT_US;
     queue->jobs = map_new();
     queue->workers = map_new();
     queue->live = map_new();

@@ -27,7 +27,8 @@ struct queue_options {
     struct blobs *blobs;
     const struct queue_catalog_ops *catalog; // NULL: no dataset is known.
     void *catalog_context;
-    int64_t lease_timeout_us; // 0: 30 s.
+    int64_t lease_timeout_us; // A worker that was not heard for so long is lost. 0: 30 s.
+    int64_t gone_timeout_us;  // So is one that left its waiting poll so long ago. 0: 3 s.
 };
 
 // Reads the active jobs and goes on with them. The store must have been opened with QUEUE_MIGRATIONS.
@@ -179,6 +180,9 @@ struct queue_poll {
 void queue_poll(struct queue *queue, struct queue_poll *poll);
 
 void queue_list_workers(struct queue *queue, struct queue_answer answer);
+
+// A process of this machine has ended that was started as a worker of this name: if it registered, it is lost at once. Any thread.
+void queue_worker_ended(struct queue *queue, const char *name, int64_t process);
 
 // What keeps the site's own executor from having workers, for `why`; empty when nothing does. Any thread.
 void queue_set_executor_problem(struct queue *queue, const char *problem, const char *change);

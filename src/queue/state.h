@@ -96,7 +96,9 @@ struct worker {
     char *sandbox; // JSON
     char *sandbox_kind;
     struct resources capacity;
+    int64_t process;  // On its own machine; 0: not said.
     int64_t heard_us; // Wall clock.
+    int64_t gone_us;  // Since when it has left its waiting poll and not been heard; 0: it has not.
     int64_t tasks_done;
     bool is_draining;
     bool is_lost;        // Kept for a while, to be seen.
@@ -149,6 +151,7 @@ struct queue {
     const struct queue_catalog_ops *catalog;
     void *catalog_context;
     struct scheduler_options scheduler_options;
+    int64_t gone_timeout_us;
     struct scheduler *scheduler;
     struct map *jobs;    // Active ones by id.
     struct map *workers; // By id.

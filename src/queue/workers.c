@@ -267,9 +267,30 @@ static enum status lose_worker(struct queue *queue, struct sql *sql, struct work
     return status;
 }
 
+// Its connection was closed under its waiting poll, most likely as it has died, and no other poll came since. One that leaves in order
+// does not wait any more.
+static bool has_gone(const struct queue *queue, const struct worker *worker, int64_t now_us)
+{
+    return !worker->is_lost && !worker->is_draining && worker->gone_us != 0 &&
+           now_us - worker->gone_us >= queue->gone_timeout_us;
+}
+
+static enum status lose_gone_workers(struct queue *queue, struct sql *sql, int64_t now_us,
+                                     struct error *error)
+{
+    size_t at = 0;
+    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        if (has_gone(queue, worker, now_us)) {
+            TRY(lose_worker(queue, sql, worker, error));
+        }
+    }
+    return OK;
+}
+
 enum status workers_expire(struct queue *queue, struct sql *sql, struct error *error)
 {
     int64_t now_us = clock_steady_us();
+    TRY(lose_gone_workers(queue, sql, now_us, error));
     for (int64_t id; (id = scheduler_expired_worker(queue->scheduler, now_us)) != 0;) {
         struct worker *worker = queue_find_worker(queue, id);
         if (!worker) {
@@ -288,4 +309,43 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
         }
     }
     return OK;
+}
+
+struct ended_op {
+    struct queue_op op;
+    char *name;
+    int64_t process;
+};
+
+static enum status run_ended(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    const struct ended_op *self = (const struct ended_op *)op;
+    size_t at = 0;
+    for (struct worker *worker; (worker = map_next(op->queue->workers, &at)) != NULL;) {
+        if (!worker->is_lost && worker->process == self->process &&
+            strcmp(worker->name, self->name) == 0) {
+            TRY(lose_worker(op->queue, sql, worker, error));
+        }
+    }
+    return OK;
+}
+
+// When this failed, the worker is lost once its lease has run out.
+static void done_ended(struct queue_op *op, enum status status, const struct error *error)
+{
+    struct ended_op *self = (struct ended_op *)op;
+    (void)status;
+    (void)error;
+    free(self->name);
+    free(self);
+}
+
+void queue_worker_ended(struct queue *queue, const char *name, int64_t process)
+{
+    struct ended_op *self = NEW(struct ended_op);
+    self->op.run = run_ended;
+    self->op.done = done_ended;
+    self->name = memory_copy_string(name);
+    self->process = process;
+    queue_enqueue(queue, &self->op);
 }

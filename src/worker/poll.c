@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { SITE_FILE_MAX = 64 << 10, TOKEN_MAX = 4096, URL_MAX = 2000, WAIT_DEFAULT_SECONDS = 20 };
 #define PAUSE_MIN_US INT64_C(100000)
@@ -175,8 +176,8 @@ static void start_registering(struct worker *worker)
     buffer_append_json_string(&body, text_of(options->name));
     buffer_printf(&body,
                   ",\"cpus\":%.3f,\"memory_bytes\":%" PRId64 ",\"disk_bytes\":%" PRId64
-                  ",\"version\":\"" LODE_VERSION "\",\"sandbox\":",
-                  options->cpus, options->memory_bytes, worker->disk_bytes);
+                  ",\"version\":\"" LODE_VERSION "\",\"process\":%ld,\"sandbox\":",
+                  options->cpus, options->memory_bytes, worker->disk_bytes, (long)getpid());
     write_enforcement(worker, &body);
     buffer_append_byte(&body, '}');
     const struct http_ask ask = {.method = "POST",

@@ -87,14 +87,22 @@ def test_a_site_killed_many_times_in_a_job_loses_nothing_and_commits_nothing_twi
     assert site.stop() == 0
 
 
-def test_a_worker_killed_in_the_middle_leaves_no_tasks_and_its_work_is_done_again(site):
+@pytest.mark.parametrize("outlived", (False, True), ids=("of_this_life", "of_an_earlier_life"))
+def test_a_worker_killed_in_the_middle_leaves_no_tasks_and_its_work_is_done_again(site, outlived):
     job = submit(site, command=["sh", "-c", "sleep 0.05; echo $LODE_INDEX"], count=60, cache="off")
     eventually(lambda: acknowledged(site, job) >= 5)
+    if outlived:
+        site.kill()
+        site.start()
+        before = acknowledged(site, job)
+        eventually(lambda: acknowledged(site, job) > before, about="the return of the worker")
+    killed = time.monotonic()
     for pid in eventually(site.workers):
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: not runners(site), 20, "the end of the killed worker's runners")
     done = wait_for(site, job)
     assert done["state"] == "succeeded" and done["tasks"]["succeeded"] == 60
+    assert time.monotonic() - killed < 10, "the site was slow to notice"
 
 
 def test_a_runner_killed_in_the_middle_is_replaced(site):

@@ -15,6 +15,7 @@ struct heard {
     pthread_cond_t changed;
     char problem[256];
     int count;
+    int64_t process; // That ended last.
 };
 
 struct fixture {
@@ -31,6 +32,14 @@ static void hear(void *context, const char *problem, const char *change)
     (void)snprintf(heard->problem, sizeof heard->problem, "%s", problem);
     heard->count++;
     pthread_cond_broadcast(&heard->changed);
+    pthread_mutex_unlock(&heard->mutex);
+}
+
+static void hear_of_end(void *context, int64_t process)
+{
+    struct heard *heard = context;
+    pthread_mutex_lock(&heard->mutex);
+    heard->process = process;
     pthread_mutex_unlock(&heard->mutex);
 }
 
@@ -82,6 +91,7 @@ static enum status start(struct fixture *fixture, const char *script)
         .cpus = 1,
         .sandbox = "none",
         .report = hear,
+        .ended = hear_of_end,
         .context = &fixture->heard,
     };
     return EXECUTOR_LOCAL.start(&options, &fixture->executor, NULL);
@@ -94,6 +104,19 @@ static void a_problem_that_has_passed_is_taken_back(void **state)
     assert_int_equal(start(fixture, "test -e tried && exit 0; touch tried; exit 1"), OK);
     assert_true(strlen(await_report(fixture, 1)) > 0);
     assert_string_equal(await_report(fixture, 2), "");
+}
+
+static void the_process_that_ended_is_named(void **state)
+{
+    struct fixture *fixture = *state;
+    AUTO_FREE char *path = memory_format("%s/process", fixture->folder);
+    AUTO_BUFFER struct buffer text = {0};
+    assert_int_equal(start(fixture, "echo $$ >process; kill -9 $$"), OK);
+    (void)await_report(fixture, 1);
+    EXECUTOR_LOCAL.stop(TAKE(fixture->executor), 1000000);
+    assert_int_equal(file_read(path, 100, &text, NULL), OK);
+    buffer_append_byte(&text, '\0');
+    assert_int_equal(fixture->heard.process, atoi(text.bytes));
 }
 
 static void a_machine_that_makes_no_sandbox_is_said(void **state)
@@ -127,6 +150,7 @@ int main(void)
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(a_problem_that_has_passed_is_taken_back),
+        IN_A_FOLDER(the_process_that_ended_is_named),
         IN_A_FOLDER(a_machine_that_makes_no_sandbox_is_said),
         IN_A_FOLDER(a_worker_that_does_not_end_is_killed),
         IN_A_FOLDER(a_program_that_cannot_be_run_is_told_at_once),

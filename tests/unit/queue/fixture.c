@@ -21,7 +21,8 @@ static void open_site(struct site *site)
                                   .blobs = site->blobs,
                                   .catalog = &FAKE_CATALOG,
                                   .catalog_context = &site->catalog,
-                                  .lease_timeout_us = 1000000};
+                                  .lease_timeout_us = site->lease_timeout_us,
+                                  .gone_timeout_us = site->gone_timeout_us};
     assert_int_equal(queue_open(&queue, &site->queue, NULL), OK);
 }
 
@@ -38,6 +39,7 @@ int site_setup(void **state)
     struct site *site = NEW(struct site);
     (void)snprintf(site->folder, sizeof site->folder, "/tmp/lode-queue-XXXXXX");
     assert_non_null(mkdtemp(site->folder));
+    site->lease_timeout_us = 1000000;
     open_site(site);
     *state = site;
     return 0;
@@ -194,10 +196,16 @@ char *site_why(struct site *site, int64_t job)
 
 int64_t site_worker(struct site *site, const char *name, int cpus)
 {
+    return site_worker_process(site, name, cpus, 1);
+}
+
+int64_t site_worker_process(struct site *site, const char *name, int cpus, int process)
+{
     struct waiting waiting;
-    json_t *document = json_pack("{s:s, s:i, s:I, s:I, s:{s:s}}", "name", name, "cpus", cpus,
-                                 "memory_bytes", (json_int_t)1 << 36, "disk_bytes",
-                                 (json_int_t)1 << 40, "sandbox", "kind", "none");
+    json_t *document =
+        json_pack("{s:s, s:i, s:I, s:I, s:{s:s}, s:i}", "name", name, "cpus", cpus, "memory_bytes",
+                  (json_int_t)1 << 36, "disk_bytes", (json_int_t)1 << 40, "sandbox", "kind", "none",
+                  "process", process);
     queue_register_worker(site->queue, document, TEXT("workers"), witness_of(site),
                           expect(&waiting));
     struct reply reply = await(&waiting);
@@ -218,6 +226,18 @@ struct reply site_poll(struct site *site, int64_t worker, const char *body)
     poll.answer = expect(&waiting);
     queue_poll(site->queue, &poll);
     return await(&waiting);
+}
+
+void site_leave_poll(struct site *site, int64_t worker)
+{
+    struct waiting waiting;
+    struct queue_poll poll = {.worker = worker, .owner = TEXT("workers"), .is_gone = true};
+    assert_int_equal(poll_parse(TEXT("{\"wait_seconds\": 60}"), &poll.body, NULL), OK);
+    poll.answer = expect(&waiting);
+    queue_poll(site->queue, &poll);
+    struct reply reply = await(&waiting);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
 }
 
 void assert_job(struct site *site, int64_t job, const char *state, int64_t succeeded)

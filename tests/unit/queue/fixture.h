@@ -17,6 +17,8 @@ struct site {
     int64_t witnessed[8]; // The numbers of jobs and workers whose changes were witnessed, in order.
     size_t witnessed_count;
     bool refuses_to_witness;
+    int64_t lease_timeout_us; // Taken by the next start.
+    int64_t gone_timeout_us;
 };
 
 // For cmocka's setup and teardown: a site with nothing in it.
@@ -45,7 +47,11 @@ char *site_why(struct site *site, int64_t job);
 
 // Registers a worker of so many cores; returns its number.
 int64_t site_worker(struct site *site, const char *name, int cpus);
+// The same for one that says its process.
+int64_t site_worker_process(struct site *site, const char *name, int cpus, int process);
 struct reply site_poll(struct site *site, int64_t worker, const char *body);
+// A waiting poll whose connection is closed; returns once the site has noticed.
+void site_leave_poll(struct site *site, int64_t worker);
 // Sets state and tasks.succeeded of a job against what is expected.
 void assert_job(struct site *site, int64_t job, const char *state, int64_t succeeded);
 // Polls and runs all leases until there are none; returns how many tasks ran.

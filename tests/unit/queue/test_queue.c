@@ -219,6 +219,65 @@ static void the_tasks_of_a_lost_worker_go_to_another(void **state)
     assert_job(site, job, "running", 0);
 }
 
+// With a lease that does not run out within the test.
+static int64_t lease_to_a_process(struct site *site, int process, int64_t *job)
+{
+    site->lease_timeout_us = INT64_C(600000000);
+    site->gone_timeout_us = 1000;
+    site_restart(site);
+    *job = site_job(site, "{\"command\": [\"true\"]}");
+    int64_t worker = site_worker_process(site, "desk", 1, process);
+    struct reply reply = site_poll(site, worker, "{}");
+    assert_int_equal(json_array_size(json_object_get(reply.document, "leases")), 1);
+    reply_done(&reply);
+    return worker;
+}
+
+static void a_worker_whose_process_ended_is_lost_at_once(void **state)
+{
+    struct site *site = *state;
+    int64_t job = 0;
+    int64_t worker = lease_to_a_process(site, 4711, &job);
+    int64_t other = site_worker_process(site, "other", 1, 4711);
+    int64_t successor = site_worker_process(site, "desk", 1, 4712);
+    queue_worker_ended(site->queue, "desk", 4711);
+    assert_int_equal(site_poll(site, worker, "{}").status, NOT_FOUND);
+    struct reply heard = site_poll(site, other, "{\"leaving\": true}");
+    assert_int_equal(heard.status, OK);
+    reply_done(&heard);
+    assert_int_equal(site_run_all(site, successor), 1);
+    assert_job(site, job, "succeeded", 1);
+}
+
+static void a_worker_that_leaves_its_poll_and_stays_away_is_lost(void **state)
+{
+    struct site *site = *state;
+    int64_t job = 0;
+    int64_t worker = lease_to_a_process(site, 1, &job);
+    site_leave_poll(site, worker);
+    int64_t successor = site_worker(site, "other", 1);
+    while (site_run_all(site, successor) == 0) {
+        struct reply reply = site_poll(site, successor, "{\"wait_seconds\": 0.05}");
+        reply_done(&reply);
+    }
+    assert_int_equal(site_poll(site, worker, "{}").status, NOT_FOUND);
+    assert_job(site, job, "succeeded", 1);
+}
+
+static void a_worker_that_leaves_in_order_may_close_its_poll(void **state)
+{
+    struct site *site = *state;
+    int64_t job = 0;
+    int64_t worker = lease_to_a_process(site, 1, &job);
+    struct reply reply = site_poll(site, worker, "{\"leaving\": true}");
+    reply_done(&reply);
+    site_leave_poll(site, worker);
+    site_leave_poll(site, worker); // The tick has passed once more.
+    reply = site_poll(site, worker, "{}");
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+}
+
 static void many_tasks_come_from_the_cache_in_pieces(void **state)
 {
     struct site *site = *state;
@@ -449,6 +508,9 @@ int main(void)
         TEST(a_change_that_cannot_be_witnessed_does_not_happen),
         TEST(a_bad_report_changes_nothing),
         TEST(the_tasks_of_a_lost_worker_go_to_another),
+        TEST(a_worker_whose_process_ended_is_lost_at_once),
+        TEST(a_worker_that_leaves_its_poll_and_stays_away_is_lost),
+        TEST(a_worker_that_leaves_in_order_may_close_its_poll),
         TEST(many_tasks_come_from_the_cache_in_pieces),
         TEST(a_cancelled_job_cancels_those_behind_it),
         TEST(a_job_runs_after_the_one_that_it_follows),

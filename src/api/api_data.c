@@ -305,18 +305,27 @@ static enum status open_content(struct api_call *call, int *fd, struct dataset_f
                              error);
 }
 
+// Names the content: by its digest or, until that is known, by what tells that the file is still the same.
+static const char *content_tag(const struct dataset_file *file, struct arena *arena)
+{
+    if (file->has_digest) {
+        return digest_to_text(&file->digest, arena_new(arena, DIGEST_TEXT_SIZE));
+    }
+    return arena_format(arena, "%lld-%lld-%lld", (long long)file->inode,
+                        (long long)file->modified_us, (long long)file->size_bytes);
+}
+
 static void get_content(struct api_call *call)
 {
     struct error error = {0};
     struct dataset_file file;
-    char tag[DIGEST_TEXT_SIZE];
     int fd = -1;
     enum status status = open_content(call, &fd, &file, &error);
     if (answer_failure(call, status, &error)) {
         return;
     }
     api_reply_file(call, fd, file.size_bytes, "application/octet-stream",
-                   digest_to_text(&file.digest, tag));
+                   content_tag(&file, call->request->arena));
 }
 
 static enum status verify_dataset(struct api_call *call, struct error *error)

@@ -42,8 +42,8 @@ struct executor {
     void (*ended)(void *context, int64_t process);
     void *context;
     pthread_t thread;
-    int stop_fd;      // Readable once the executor is to stop.
-    int64_t grace_us; // Written before stop_fd, read after.
+    int stop_fd; // Readable once the executor is to stop.
+    _Atomic int64_t grace_us;
     bool has_problem; // One was reported. The thread's own.
 };
 

@@ -21,18 +21,12 @@ static const struct table_column JOB_COLUMNS[] = {
     {"DURATION", true, false},
 };
 
-// The command's first words, where a job has no name.
+// The command, where a job has no name.
 static void add_job_name(struct table *table, const json_t *job)
 {
     struct text name = field_text(job, "name");
-    const json_t *command = json_object_get(json_object_get(job, "spec"), "command");
-    AUTO_BUFFER struct buffer words = {0};
-    buffer_append_text(&words, name);
-    for (size_t i = 0; i < json_array_size(command) && i < 8 && name.length == 0; i++) {
-        buffer_append_string(&words, i > 0 ? " " : "");
-        buffer_append_text(&words, json_text(json_array_get(command, i)));
-    }
-    table_add(table, words.length > 0 ? buffer_text(&words) : TEXT("-"));
+    struct text command = field_text(job, "command");
+    table_add(table, name.length > 0 ? name : command.length > 0 ? command : TEXT("-"));
 }
 
 static enum status add_job(void *context, json_t *job, struct error *error)

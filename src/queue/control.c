@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { COLUMN_DESCRIPTION = 28 };
+enum { COLUMN_DESCRIPTION = JOB_COLUMN_COUNT };
 
 struct control_op {
     struct queue_op op;

@@ -5,7 +5,7 @@
 #include "os/clock.h"
 #include "queue/queue_sql.h"
 
-enum { COLUMN_SPEC = 28 };
+enum { COLUMN_SPEC = JOB_COLUMN_COUNT };
 
 static void write_time(struct buffer *out, const char *name, int64_t time_us)
 {
@@ -38,6 +38,8 @@ static void write_job(const struct job_row *row, int64_t running, struct buffer 
     int64_t ended = progress->succeeded + progress->failed + progress->cancelled;
     buffer_printf(out, "{\"id\":%lld,\"name\":", (long long)row->id);
     buffer_append_json_string(out, row->name);
+    buffer_append_string(out, ",\"command\":");
+    buffer_append_json_string(out, row->command);
     buffer_append_string(out, ",\"owner\":");
     buffer_append_json_string(out, row->owner);
     buffer_printf(out, ",\"state\":\"%s\",\"mode\":\"%s\"", job_state_name(progress->state),

@@ -6,7 +6,7 @@
 #include "queue/queue_sql.h"
 
 enum {
-    COLUMN_DESCRIPTION = 28, // Behind JOB_COLUMNS.
+    COLUMN_DESCRIPTION = JOB_COLUMN_COUNT, // Behind JOB_COLUMNS.
     // Versions that were seen may not have been written (a start of tasks is not): they must not come again.
     VERSION_STEP = 1000,
 };
@@ -55,6 +55,7 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
         .priority = sql_column_int64(rows, 13),
         .locality = sql_column_int64(rows, 14),
         .submitted_us = sql_column_int64(rows, 15),
+        .command = sql_column_text(rows, 28),
     };
     read_digest(sql_column_text(rows, 5), &out->family);
     read_digest(sql_column_text(rows, 7), &out->items);
@@ -106,6 +107,7 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
     job->row = *row;
     job->row.owner = text_of(job->owner);
     job->row.name = text_of(job->name);
+    job->row.command = TEXT_NONE;
     (void)map_set_int64(queue->jobs, row->id, job);
     queue->has_work = true;
     *out = job;

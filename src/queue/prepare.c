@@ -3,12 +3,16 @@
 #include "base/memory.h"
 #include "queue/items.h"
 
-enum { DESCRIBED_FILES_MAX = 1000 }; // A worker is told of so many files of a dataset at most.
+enum {
+    DESCRIBED_FILES_MAX = 1000, // A worker is told of so many files of a dataset at most.
+    COMMAND_CHARACTERS_MAX = 80,
+};
 
 void prepared_done(struct prepared *prepared)
 {
     arena_done(&prepared->arena);
     buffer_done(&prepared->description);
+    buffer_done(&prepared->command);
     buffer_done(&prepared->spec);
     buffer_done(&prepared->inputs);
     cache_plan_done(&prepared->plan);
@@ -259,6 +263,30 @@ static bool says_index(const struct job_spec *spec)
     return false;
 }
 
+// The command's words in one line, cut after COMMAND_CHARACTERS_MAX characters.
+static void summarise_command(const struct job_spec *spec, struct buffer *out)
+{
+    AUTO_BUFFER struct buffer line = {0};
+    for (size_t i = 0; i < spec->argument_count; i++) {
+        buffer_append_string(&line, i > 0 ? " " : "");
+        buffer_append_string(&line, spec->command[i]);
+    }
+    size_t characters = 0;
+    size_t cut = 0;
+    size_t end = 0;
+    for (; end < line.length && characters <= COMMAND_CHARACTERS_MAX; end++) {
+        unsigned char byte = (unsigned char)line.bytes[end];
+        line.bytes[end] = byte < ' ' || byte == 0x7f ? ' ' : line.bytes[end];
+        if ((byte & 0xc0) != 0x80) { // A character begins.
+            characters++;
+            cut = characters == COMMAND_CHARACTERS_MAX ? end : cut;
+        }
+    }
+    bool is_cut = characters > COMMAND_CHARACTERS_MAX;
+    buffer_append_text(out, text_slice(buffer_text(&line), 0, is_cut ? cut : line.length));
+    buffer_append_string(out, is_cut ? "…" : "");
+}
+
 static void finish_family(const struct job_spec *spec, struct prepared *out,
                           struct digest_stream *family)
 {
@@ -294,6 +322,8 @@ static enum status describe_job(struct queue *queue, struct job_spec *spec, stru
     json_write(document, false, &out->spec);
     TRY(describe_spec(document, &out->description, error));
     describe_items(spec, &out->row, size, &out->description);
+    summarise_command(spec, &out->command);
+    out->row.command = buffer_text(&out->command);
     buffer_append_string(&out->description, ",\"data\":[");
     buffer_append_text(&out->description, buffer_text(&data));
     buffer_append_string(&out->description, "]}");

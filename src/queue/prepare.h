@@ -8,6 +8,7 @@ struct prepared {
     struct arena arena;
     struct job_row row;        // All but id, owner and time.
     struct buffer description; // For workers; see struct active_job.
+    struct buffer command;     // In one line, for lists.
     struct buffer spec;        // JSON, with the count filled in.
     struct buffer inputs;      // JSON array of the record's inputs that are common to all tasks.
     struct cache_plan plan;

@@ -9,8 +9,8 @@
 #include <errno.h>
 
 enum {
-    COLUMN_SPEC = 28,
-    COLUMN_INPUTS = 29,
+    COLUMN_SPEC = JOB_COLUMN_COUNT,
+    COLUMN_INPUTS = JOB_COLUMN_COUNT + 1,
     ANSWERS_MAX = 4 << 20, // Bytes of answers in one reply, more or less.
 };
 

@@ -120,6 +120,13 @@ def test_failed_tasks_are_retried_alone(site, lode, tmp_path):
     assert lode.json("job", "show", f"{job}/4")["attempts"] == 1
 
 
+def test_the_list_shows_the_command_of_a_job_without_a_name(site, lode):
+    lode("run", "--", "echo", "to be", "listed")
+    lode("run", "--name", "named", "--", "echo", "other")
+    said = lode("jobs").stdout
+    assert "echo to be listed" in said and "named" in said and "echo other" not in said
+
+
 def test_who_changed_a_job_is_in_the_audit_log(site, lode):
     eventually(lambda: site.api("GET", "/v1/workers").json["workers"])
     job = lode.json("submit", "--cache", "off", "--", "sleep", "60")["id"]

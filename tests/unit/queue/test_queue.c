@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "queue/migrations.h"
+#include "store/store.h"
 
 #include <stdio.h>
 
@@ -30,6 +32,29 @@ static void a_waiting_poll_hears_of_a_new_job_at_once(void **state)
     assert_int_equal(number_of(described, "job"), job);
     assert_int_equal(json_array_size(json_object_get(described, "command")), 1);
     reply_done(&reply);
+}
+
+static void assert_command(struct site *site, const char *document, const char *expected)
+{
+    int64_t job = site_job(site, document);
+    struct reply reply = site_show(site, job, 0);
+    assert_string_equal(json_string_value(json_object_get(reply.document, "command")), expected);
+    reply_done(&reply);
+}
+
+static void a_command_is_shown_in_one_line_of_eighty_characters(void **state)
+{
+    struct site *site = *state;
+    assert_command(site, "{\"command\": [\"sh\", \"-c\", \"a\\nb\"]}", "sh -c a b");
+    const char *forty = "äöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüä"; // Characters.
+    AUTO_FREE char *fits =
+        memory_format("{\"command\": [\"%s\", \"%s\"]}", forty, forty + strlen("ä"));
+    AUTO_FREE char *whole = memory_format("%s %s", forty, forty + strlen("ä"));
+    assert_command(site, fits, whole);
+    AUTO_FREE char *long_one = memory_format("{\"command\": [\"%s%s\", \"x\"]}", forty, forty);
+    AUTO_FREE char *cut =
+        memory_format("%s%.*s…", forty, (int)(strlen(forty) - strlen("ä")), forty);
+    assert_command(site, long_one, cut);
 }
 
 static void the_same_key_gives_the_first_job_again(void **state)
@@ -217,6 +242,27 @@ static void the_tasks_of_a_lost_worker_go_to_another(void **state)
     }
     assert_int_equal(site_poll(site, lost, "{}").status, NOT_FOUND);
     assert_job(site, job, "running", 0);
+}
+
+static void a_database_of_an_older_version_is_taken_over(void **state)
+{
+    const struct site *site = *state;
+    for (size_t count = 0; count < QUEUE_MIGRATION_COUNT; count++) {
+        AUTO_FREE char *path = memory_format("%s/old-%zu.db", site->folder, count);
+        struct store_options options = {
+            .url = path, .migrations = QUEUE_MIGRATIONS, .migration_count = count};
+        struct store *store = NULL;
+        struct queue *queue = NULL;
+        assert_int_equal(store_open(&options, &store, NULL), OK);
+        store_close(store);
+        options.migration_count = QUEUE_MIGRATION_COUNT;
+        assert_int_equal(store_open(&options, &store, NULL), OK);
+        struct queue_options with = {.store = store, .blobs = site->blobs};
+        assert_int_equal(queue_open(&with, &queue, NULL), OK);
+        queue_stop(queue);
+        store_close(store);
+        queue_free(queue);
+    }
 }
 
 // With a lease that does not run out within the test.
@@ -499,6 +545,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_job_is_leased_reported_and_done),
         TEST(a_waiting_poll_hears_of_a_new_job_at_once),
+        TEST(a_command_is_shown_in_one_line_of_eighty_characters),
         TEST(the_same_key_gives_the_first_job_again),
         TEST(a_million_tasks_are_submitted_at_once),
         TEST(what_a_worker_reported_is_not_run_again_after_a_restart),
@@ -508,6 +555,7 @@ int main(void)
         TEST(a_change_that_cannot_be_witnessed_does_not_happen),
         TEST(a_bad_report_changes_nothing),
         TEST(the_tasks_of_a_lost_worker_go_to_another),
+        TEST(a_database_of_an_older_version_is_taken_over),
         TEST(a_worker_whose_process_ended_is_lost_at_once),
         TEST(a_worker_that_leaves_its_poll_and_stays_away_is_lost),
         TEST(a_worker_that_leaves_in_order_may_close_its_poll),

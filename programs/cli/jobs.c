@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LIST_LIMIT = 20, WAIT_SECONDS = 30 };
+enum { LIST_LIMIT = 20, WAIT_SECONDS = 30, RUNNING_SHOWN_MAX = 10 };
 static const int64_t WAIT_PAUSE_US =
     200000; // Between two looks at a job that changes all the time.
 
@@ -166,6 +166,36 @@ static void show_job(const json_t *job, struct buffer *out)
     say(out, "Identity:", field_text(job, "identity"));
 }
 
+// "17/3 on desk, 17/8 on desk"
+static void say_running(struct buffer *out, const json_t *page)
+{
+    AUTO_BUFFER struct buffer words = {0};
+    const json_t *tasks = json_object_get(page, "tasks");
+    for (size_t i = 0; i < json_array_size(tasks); i++) {
+        const json_t *task = json_array_get(tasks, i);
+        buffer_printf(&words, "%s%lld/%lld on %.*s", i > 0 ? ", " : "",
+                      (long long)field_int64(task, "job"), (long long)field_int64(task, "index"),
+                      TEXT_ARGS(field_text(task, "worker")));
+    }
+    buffer_append_string(&words, json_is_string(json_object_get(page, "next")) ? ", ..." : "");
+    say(out, "Running:", buffer_text(&words));
+}
+
+static enum status show_running(struct contact *contact, const json_t *job, struct buffer *out,
+                                struct error *error)
+{
+    AUTO_JSON json_t *page = NULL;
+    AUTO_BUFFER struct buffer path = {0};
+    if (field_int64(json_object_get(job, "tasks"), "running") == 0) {
+        return OK;
+    }
+    buffer_printf(&path, "/v1/jobs/%lld/tasks?state=running&limit=%d",
+                  (long long)field_int64(job, "id"), RUNNING_SHOWN_MAX);
+    TRY(contact_json(contact, "GET", path.bytes, NULL, &page, error));
+    say_running(out, page);
+    return OK;
+}
+
 static void say_bytes(struct buffer *out, const char *name, int64_t bytes)
 {
     if (bytes > 0) {
@@ -243,7 +273,14 @@ static int run_job_show(const struct command *command, const struct options *opt
     if (options_has(options, "json")) {
         return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
     }
-    task >= 0 ? show_task(answer, &out) : show_job(answer, &out);
+    if (task >= 0) {
+        show_task(answer, &out);
+        return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+    }
+    show_job(answer, &out);
+    if (show_running(&contact, answer, &out, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
     return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
 }
 

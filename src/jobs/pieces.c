@@ -94,6 +94,22 @@ struct piece *job_find_piece(const struct job_state *job, int64_t index)
     return piece && piece->to > index ? piece : NULL;
 }
 
+struct piece *job_piece_next(const struct piece *piece)
+{
+    return (struct piece *)fit_node_next(&piece->node);
+}
+
+struct piece *job_piece_from(const struct job_state *job, int64_t from)
+{
+    struct fit_key key = {.second = from};
+    struct fit_node *node = fit_tree_floor(&job->pieces, &key);
+    if (!node) {
+        return (struct piece *)fit_tree_first(&job->pieces);
+    }
+    struct piece *piece = (struct piece *)node;
+    return piece_from(piece) < from ? job_piece_next(piece) : piece;
+}
+
 // The first piece that ends after `index`.
 static struct piece *first_piece_after(const struct job_state *job, int64_t index)
 {

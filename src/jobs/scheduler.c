@@ -287,6 +287,21 @@ enum task_place scheduler_find_task(const struct scheduler *scheduler, struct ta
     return TASK_LEASED;
 }
 
+bool scheduler_next_running(const struct scheduler *scheduler, int64_t job, int64_t from,
+                            int64_t *index, struct lease *lease)
+{
+    const struct job_state *state = map_find_int64(scheduler->jobs, job);
+    const struct piece *piece = state ? job_piece_from(state, from) : NULL;
+    while (piece && !(piece->lease->is_started && piece->lease->pieces == piece)) {
+        piece = job_piece_next(piece);
+    }
+    if (piece) {
+        *index = piece->node.key.second;
+        *lease = piece->lease->lease;
+    }
+    return piece != NULL;
+}
+
 bool scheduler_find_lease(const struct scheduler *scheduler, int64_t id, struct lease *out)
 {
     const struct lease_state *lease = map_find_int64(scheduler->leases, id);

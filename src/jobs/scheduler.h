@@ -146,6 +146,11 @@ enum task_place { TASK_WAITING, TASK_LEASED, TASK_FINISHED, TASK_UNKNOWN };
 enum task_place scheduler_find_task(const struct scheduler *scheduler, struct task_id task,
                                     struct lease *lease);
 
+// The first task of the job from `from` on that runs, as far as the books know: the next one of a lease that its worker has started.
+// Fills *index and the task's lease; false when there is none.
+bool scheduler_next_running(const struct scheduler *scheduler, int64_t job, int64_t from,
+                            int64_t *index, struct lease *lease);
+
 // Why a job (or one task of it: index >= 0) is not running, in words for people: what it waits for, and what would change it. Both
 // texts are appended. E.g. "needs 64 cpus; the largest worker has 2" / "ask for at most 2 cpus, or add a larger worker".
 void scheduler_why(const struct scheduler *scheduler, int64_t job, int64_t index,

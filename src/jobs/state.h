@@ -129,6 +129,9 @@ bool job_take(struct lease_state *lease, int64_t count_max);
 int64_t job_take_part(struct lease_state *lease, int64_t from, int64_t to);
 // The piece with the index, or NULL.
 struct piece *job_find_piece(const struct job_state *job, int64_t index);
+// The first piece that starts at `from` or later, and the one behind a piece; NULL at the end.
+struct piece *job_piece_from(const struct job_state *job, int64_t from);
+struct piece *job_piece_next(const struct piece *piece);
 // Takes [from, to) out of all leases; ends leases that have nothing left. What was taken out is added to `again` when `is_again`.
 // Returns how many.
 int64_t job_cut(struct scheduler *scheduler, struct job_state *job, int64_t from, int64_t to,

@@ -115,9 +115,43 @@ static enum status list_tasks(struct sql *sql, int64_t job, const struct queue_p
     return status;
 }
 
+struct running_list {
+    struct queue *queue;
+    int64_t job;
+    const struct queue_page *page;
+    struct buffer *out;
+};
+
+// What runs has no rows: the scheduler knows it.
+static enum status list_running(struct sql *sql, void *context, struct error *error)
+{
+    const struct running_list *self = context;
+    struct queue *queue = self->queue;
+    struct lease lease;
+    int64_t count = 0;
+    int64_t index = 0;
+    int64_t from = self->page->from;
+    TRY(queue_settle(queue, sql, error));
+    TRY(check_job(sql, self->job, error));
+    buffer_append_string(self->out, "{\"tasks\":[");
+    while (scheduler_next_running(queue->scheduler, self->job, from, &index, &lease) &&
+           count++ < self->page->limit) {
+        const struct worker *worker = queue_find_worker(queue, lease.worker);
+        buffer_append_string(self->out, count > 1 ? "," : "");
+        record_write_running(self->job, index, text_of(worker ? worker->name : ""), self->out);
+        from = index + 1;
+    }
+    end_list(self->out, count > self->page->limit, index);
+    return OK;
+}
+
 enum status queue_list_tasks(struct queue *queue, int64_t job, const struct queue_page *page,
                              struct buffer *out, struct error *error)
 {
+    if (text_equal(page->state, TEXT("running"))) {
+        struct running_list running = {queue, job, page, out};
+        return store_write_wait(queue->store, list_running, &running, error);
+    }
     struct sql *sql = NULL;
     TRY(store_read_begin(queue->store, &sql, error));
     enum status status = list_tasks(sql, job, page, out, error);

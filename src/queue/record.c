@@ -47,6 +47,15 @@ void record_write_summary(int64_t job, const struct task_row *row, struct buffer
     buffer_append_byte(out, '}');
 }
 
+void record_write_running(int64_t job, int64_t index, struct text worker, struct buffer *out)
+{
+    buffer_printf(out, "{\"job\":%lld,\"index\":%lld,\"state\":\"running\",\"exit_code\":null",
+                  (long long)job, (long long)index);
+    buffer_append_string(out, ",\"cached\":false,\"message\":\"\"");
+    append_field(out, "worker", worker);
+    buffer_append_byte(out, '}');
+}
+
 // The bytes of a stream, if they are few: its own, or those of its blob in *keep.
 static bool read_small(struct blobs *blobs, const struct poll_stream *stream, struct buffer *keep,
                        struct text *out)

@@ -127,6 +127,15 @@ def test_the_list_shows_the_command_of_a_job_without_a_name(site, lode):
     assert "echo to be listed" in said and "named" in said and "echo other" not in said
 
 
+def test_job_show_names_what_runs(site, lode):
+    job = lode.json("submit", "--cache", "off", "--", "sleep", "60")["id"]
+    worker = eventually(lambda: site.api("GET", "/v1/workers").json["workers"])[0]["name"]
+    said = eventually(lambda: [line for line in lode("job", "show", job).stdout.splitlines() if line.startswith("Running:")])
+    assert said[0].split(None, 1)[1] == f"{job}/0 on {worker}"
+    lode("cancel", job)
+    assert "Running:" not in lode("job", "show", job).stdout
+
+
 def test_who_changed_a_job_is_in_the_audit_log(site, lode):
     eventually(lambda: site.api("GET", "/v1/workers").json["workers"])
     job = lode.json("submit", "--cache", "off", "--", "sleep", "60")["id"]

@@ -265,6 +265,41 @@ static void a_database_of_an_older_version_is_taken_over(void **state)
     }
 }
 
+// The document of the tasks in this state; a new reference.
+static json_t *tasks_in(struct site *site, int64_t job, const char *state, int64_t from)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    struct queue_page page = {.state = text_of(state), .from = from, .limit = 2};
+    json_t *document = NULL;
+    assert_int_equal(queue_list_tasks(site->queue, job, &page, &text, NULL), OK);
+    assert_int_equal(json_parse(buffer_text(&text), &document, NULL), OK);
+    return document;
+}
+
+static void running_tasks_are_listed_with_their_worker(void **state)
+{
+    struct site *site = *state;
+    int64_t job = site_job(site, "{\"command\": [\"true\"], \"count\": 1000}");
+    int64_t worker = site_worker(site, "desk", 3);
+    AUTO_JSON json_t *before = tasks_in(site, job, "running", 0);
+    assert_int_equal(json_array_size(json_object_get(before, "tasks")), 0);
+    struct reply reply = site_poll(site, worker, "{}");
+    reply_done(&reply);
+    AUTO_JSON json_t *first = tasks_in(site, job, "running", 0);
+    const json_t *tasks = json_object_get(first, "tasks");
+    assert_int_equal(json_array_size(tasks), 2);
+    const json_t *task = json_array_get(tasks, 0);
+    assert_int_equal(number_of(task, "index"), 0);
+    assert_string_equal(json_string_value(json_object_get(task, "worker")), "desk");
+    int64_t next = atoll(json_string_value(json_object_get(first, "next")));
+    assert_true(next > number_of(json_array_get(tasks, 1), "index"));
+    AUTO_JSON json_t *second = tasks_in(site, job, "running", next);
+    tasks = json_object_get(second, "tasks");
+    assert_int_equal(json_array_size(tasks), 1);
+    assert_int_equal(number_of(json_array_get(tasks, 0), "index"), next);
+    assert_true(json_is_null(json_object_get(second, "next")));
+}
+
 // With a lease that does not run out within the test.
 static int64_t lease_to_a_process(struct site *site, int process, int64_t *job)
 {
@@ -556,6 +591,7 @@ int main(void)
         TEST(a_bad_report_changes_nothing),
         TEST(the_tasks_of_a_lost_worker_go_to_another),
         TEST(a_database_of_an_older_version_is_taken_over),
+        TEST(running_tasks_are_listed_with_their_worker),
         TEST(a_worker_whose_process_ended_is_lost_at_once),
         TEST(a_worker_that_leaves_its_poll_and_stays_away_is_lost),
         TEST(a_worker_that_leaves_in_order_may_close_its_poll),

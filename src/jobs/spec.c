@@ -107,6 +107,25 @@ static enum status read_index(struct job_spec *spec, const json_t *document, str
     return OK;
 }
 
+// {file} stands for a file of the dataset of "over"; without one it would silently be nothing.
+static enum status check_file_word(const struct job_spec *spec, struct error *error)
+{
+    for (size_t i = 0; i < spec->argument_count && spec->index != SPEC_INDEX_OVER; i++) {
+        AUTO_BUFFER struct buffer without = {0};
+        AUTO_BUFFER struct buffer with = {0};
+        struct text argument = text_of(spec->command[i]);
+        spec_expand(argument, 0, TEXT(""), TEXT(""), &without);
+        spec_expand(argument, 0, TEXT(""), TEXT("x"), &with);
+        if (with.length != without.length) {
+            (void)error_set(error, INVALID,
+                            "the command says {file}, but the job runs over no dataset");
+            return error_fix(error, "give the dataset with \"over\" (lode run --over ID), or write "
+                                    "{{file}} for the word itself");
+        }
+    }
+    return OK;
+}
+
 static enum status read_numbers(struct job_spec *spec, const json_t *document, struct error *error)
 {
     double cpus = 1;
@@ -137,6 +156,7 @@ static enum status read_document(struct job_spec *spec, const json_t *document, 
     TRY(read_index(spec, document, error));
     TRY(read_numbers(spec, document, error));
     TRY(spec_read_command(spec, document, error));
+    TRY(check_file_word(spec, error));
     TRY(spec_read_data(spec, document, error));
     TRY(spec_read_files(spec, document, error));
     TRY(spec_read_outputs(spec, document, error));

@@ -115,6 +115,8 @@ static void every_wrong_plain_field_is_refused_by_its_name(void **state)
         {WITH("\"over\": \"\""), "identifier has 1 to"},
         {WITH("\"over\": \"a b\""), "space"},
         {WITH("\"over_name\": \"a\""), "\"over_name\" without"},
+        {"{\"command\": [\"rm\", \"x/{file}\"], \"count\": 2}",
+         "{file}, but the job runs over no dataset"},
         {WITH("\"over\": \"a:b\", \"over_name\": \"..\""), "single file name"},
         {WITH("\"cpus\": 0"), "\"cpus\" must be"},
         {WITH("\"memory_bytes\": 5"), "\"memory_bytes\" must be"},

@@ -30,17 +30,18 @@ static const char *plural(int64_t count)
     return count == 1 ? "" : "s";
 }
 
-static void append_duration(struct buffer *out, int64_t duration_us)
+// "in about 5 min".
+static void append_distance(struct buffer *out, int64_t duration_us)
 {
     double seconds = (double)duration_us / 1e6;
     if (seconds < 1) {
-        buffer_append_string(out, "less than a second");
+        buffer_append_string(out, "in less than a second");
     } else if (seconds < 90) {
-        buffer_printf(out, "%.0f s", seconds);
+        buffer_printf(out, "in about %.0f s", seconds);
     } else if (seconds < 5400) {
-        buffer_printf(out, "%.0f min", seconds / 60);
+        buffer_printf(out, "in about %.0f min", seconds / 60);
     } else {
-        buffer_printf(out, "%.1f h", seconds / 3600);
+        buffer_printf(out, "in about %.1f h", seconds / 3600);
     }
 }
 
@@ -211,8 +212,8 @@ static void say_busy(const struct answer *answer, const struct survey *survey)
         buffer_printf(answer->why, "all workers are busy that could run it (%lld slot%s)",
                       (long long)survey->slots, plural(survey->slots));
         if (survey->next_left_us >= 0) {
-            buffer_append_string(answer->why, "; the next work there ends in about ");
-            append_duration(answer->why, survey->next_left_us);
+            buffer_append_string(answer->why, "; the next work there ends ");
+            append_distance(answer->why, survey->next_left_us);
         }
         buffer_append_string(answer->change, "wait, or add workers");
     }
@@ -277,8 +278,8 @@ static void say_leased(const struct answer *answer, const struct piece *found, i
     }
     double mean_us = answer->job->mean_wall_us;
     if (answer->job->walls_seen > 0 && before > 0) {
-        buffer_append_string(answer->why, "; its turn is in about ");
-        append_duration(answer->why, (int64_t)((double)before * mean_us));
+        buffer_append_string(answer->why, "; its turn is ");
+        append_distance(answer->why, (int64_t)((double)before * mean_us));
     }
     buffer_append_string(answer->change, "nothing needs to be done");
 }

@@ -151,7 +151,7 @@ void queue_retry_job(struct queue *queue, int64_t job, struct queue_witness witn
 }
 
 // Of an ended job or task.
-static void explain_end(enum job_state state, struct text message, struct buffer *why,
+static void explain_end(int64_t job, enum job_state state, struct text message, struct buffer *why,
                         struct buffer *change)
 {
     switch (state) {
@@ -161,11 +161,11 @@ static void explain_end(enum job_state state, struct text message, struct buffer
         return;
     case JOB_FAILED:
         buffer_append_string(why, "it failed: ");
-        buffer_append_string(change, "mend the cause and run `lode retry`");
+        buffer_printf(change, "mend the cause and run `lode retry %lld`", (long long)job);
         break;
     case JOB_CANCELLED:
         buffer_append_string(why, "it was cancelled: ");
-        buffer_append_string(change, "`lode retry` runs what was not done");
+        buffer_printf(change, "`lode retry %lld` runs what was not done", (long long)job);
         break;
     case JOB_WAITING:
     case JOB_RUNNING:
@@ -196,7 +196,7 @@ static enum status explain_job(struct queue *queue, struct sql *sql, const struc
 {
     const struct active_job *job = queue_find_job(queue, row->id);
     if (!job) {
-        explain_end(row->progress.state, text_of(row->progress.message), why, change);
+        explain_end(row->id, row->progress.state, text_of(row->progress.message), why, change);
         return OK;
     }
     if (job->unmet_needs > 0) {
@@ -234,7 +234,7 @@ static enum status explain_task(struct queue *queue, struct sql *sql, const stru
     TRY(status);
     struct task_row task;
     task_row_read(rows, &task);
-    explain_end(task.state, task.message, why, change);
+    explain_end(row->id, task.state, task.message, why, change);
     if (task.cached_job > 0) {
         buffer_printf(why, "; its result came from the cache: task %lld of job %lld",
                       (long long)task.cached_index, (long long)task.cached_job);

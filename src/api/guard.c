@@ -58,11 +58,11 @@ static enum status decide(const struct api_call *call, enum action action,
         *reason = answer.reason;
         return OK;
     }
-    (void)error_set(error, DENIED, "%s may not do %s: %s",
+    (void)error_set(error, DENIED, "%s may not %s: %s",
                     call->principal.role == ROLE_NOBODY
                         ? "a request without a token"
                         : arena_copy(call->request->arena, call->principal.name),
-                    action_name(action), answer.reason);
+                    action_words(action), answer.reason);
     return DENIED;
 }
 

@@ -6,22 +6,25 @@ enum rule { NO, YES, OWN };
 
 static const struct {
     const char *name;
+    const char *words;           // "NAME may not ...".
     enum rule rules[ROLE_COUNT]; // nobody, user, worker, admin, task.
 } ACTIONS[ACTION_COUNT] = {
-    [ACTION_SITE_READ] = {"site.read", {NO, YES, YES, YES, NO}},
-    [ACTION_SITE_CHANGE] = {"site.change", {NO, NO, NO, YES, NO}},
-    [ACTION_DATA_READ] = {"data.read", {NO, YES, NO, YES, NO}},
-    [ACTION_DATA_CHANGE] = {"data.change", {NO, NO, NO, YES, NO}},
-    [ACTION_JOB_SUBMIT] = {"job.submit", {NO, YES, NO, YES, NO}},
-    [ACTION_JOB_LIST] = {"job.list", {NO, YES, NO, YES, OWN}},
-    [ACTION_JOB_CONTENT] = {"job.content", {NO, OWN, NO, YES, OWN}},
-    [ACTION_JOB_CHANGE] = {"job.change", {NO, OWN, NO, YES, NO}},
-    [ACTION_BLOB_READ] = {"blob.read", {NO, YES, YES, YES, YES}},
-    [ACTION_BLOB_WRITE] = {"blob.write", {NO, YES, YES, YES, YES}},
-    [ACTION_WORKER_POLL] = {"worker.poll", {NO, NO, YES, YES, NO}},
-    [ACTION_TOKEN_OWN] = {"token.own", {NO, OWN, NO, YES, NO}},
-    [ACTION_TOKEN_CHANGE] = {"token.change", {NO, NO, NO, YES, NO}},
-    [ACTION_AUDIT_READ] = {"audit.read", {NO, NO, NO, YES, NO}},
+    [ACTION_SITE_READ] = {"site.read", "see the site's state", {NO, YES, YES, YES, NO}},
+    [ACTION_SITE_CHANGE] = {"site.change", "change the site", {NO, NO, NO, YES, NO}},
+    [ACTION_DATA_READ] = {"data.read", "read data", {NO, YES, NO, YES, NO}},
+    [ACTION_DATA_CHANGE] = {"data.change", "register or change data", {NO, NO, NO, YES, NO}},
+    [ACTION_JOB_SUBMIT] = {"job.submit", "submit jobs", {NO, YES, NO, YES, NO}},
+    [ACTION_JOB_LIST] = {"job.list", "list jobs", {NO, YES, NO, YES, OWN}},
+    [ACTION_JOB_CONTENT] = {"job.content",
+                            "read what this job has written",
+                            {NO, OWN, NO, YES, OWN}},
+    [ACTION_JOB_CHANGE] = {"job.change", "change this job", {NO, OWN, NO, YES, NO}},
+    [ACTION_BLOB_READ] = {"blob.read", "fetch files", {NO, YES, YES, YES, YES}},
+    [ACTION_BLOB_WRITE] = {"blob.write", "send files", {NO, YES, YES, YES, YES}},
+    [ACTION_WORKER_POLL] = {"worker.poll", "take tasks as a worker", {NO, NO, YES, YES, NO}},
+    [ACTION_TOKEN_OWN] = {"token.own", "see or revoke this token", {NO, OWN, NO, YES, NO}},
+    [ACTION_TOKEN_CHANGE] = {"token.change", "make, list or revoke tokens", {NO, NO, NO, YES, NO}},
+    [ACTION_AUDIT_READ] = {"audit.read", "read the audit log", {NO, NO, NO, YES, NO}},
 };
 
 static const struct {
@@ -63,6 +66,12 @@ const char *action_name(enum action action)
 {
     assert((unsigned)action < ACTION_COUNT);
     return ACTIONS[action].name;
+}
+
+const char *action_words(enum action action)
+{
+    assert((unsigned)action < ACTION_COUNT);
+    return ACTIONS[action].words;
 }
 
 // An empty name owns nothing: two missing names are not the same one.

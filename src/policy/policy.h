@@ -57,6 +57,9 @@ enum { ACTION_COUNT = ACTION_AUDIT_READ + 1 };
 // "job.submit", as in the table above and in the audit log; a static string.
 const char *action_name(enum action action);
 
+// The action for people, as it follows "may" in a sentence: "submit jobs"; a static string.
+const char *action_words(enum action action);
+
 // Who asks. The texts are borrowed.
 struct principal {
     struct text name;

@@ -76,6 +76,15 @@ static void roles_are_read_as_they_are_written(void **state)
     assert_int_equal(role, ROLE_USER);
 }
 
+static void each_action_has_words_that_follow_may(void **state)
+{
+    (void)state;
+    for (int i = 0; i < ACTION_COUNT; i++) {
+        assert_non_null(strchr(action_words((enum action)i), ' '));
+    }
+    assert_string_equal(action_words(ACTION_JOB_SUBMIT), "submit jobs");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +92,7 @@ int main(void)
         cmocka_unit_test(an_object_without_owner_is_nobodys_own),
         cmocka_unit_test(a_task_does_not_gain_by_its_owners_name),
         cmocka_unit_test(roles_are_read_as_they_are_written),
+        cmocka_unit_test(each_action_has_words_that_follow_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,12 +27,13 @@ static enum status check_operands(const struct command *command, const struct op
         return OK;
     }
     if (count < command->operands_min) {
-        (void)error_set(error, INVALID, "lode %s: something is missing", command->name);
+        (void)error_set(error, INVALID, "lode %s: an argument is missing", command->name);
     } else {
         (void)error_set(error, INVALID, "lode %s: \"%.100s\" is one argument too many",
                         command->name, options->operands[command->operands_max]);
     }
-    return error_fix(error, "lode %s [OPTION]... %s", command->name, command->usage);
+    return error_fix(error, "lode %s [OPTION]...%s%s", command->name, command->usage[0] ? " " : "",
+                     command->usage);
 }
 
 static bool is_help_word(const char *word)
@@ -82,7 +83,7 @@ int main(int argc, char **argv)
             int status = print_help(NULL, argv[1]);
             return argc == 2 ? EXIT_USAGE : status;
         }
-        return command_refuse_word(argv[1]);
+        return command_refuse_words(argv[1], argc > 2 ? argv[2] : NULL);
     }
     return run_command(command, argc - 1 - words, argv + 1 + words);
 }

@@ -95,8 +95,9 @@ bool command_is_family(const char *word);
 // The name of a command that may have been meant, or NULL.
 const char *command_nearest(const char *word);
 
-// Says that there is no such command (or option before one) and which was meant; returns EXIT_USAGE.
-int command_refuse_word(const char *word);
+// Says that there is no such command (or option before one) and which was meant; returns EXIT_USAGE. `second`: the word
+// behind it, which belongs to the command where the first is that of a family; NULL: none.
+int command_refuse_words(const char *word, const char *second);
 
 // Says "lode: <detail>" and the fix on standard error; returns `exit_status`.
 int command_fail(const struct error *error, int exit_status);

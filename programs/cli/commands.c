@@ -1,6 +1,7 @@
 // The table of all commands, and finding one in it.
 #include "cli/command.h"
 
+#include "base/memory.h"
 #include "base/status.h"
 
 #include <stdio.h>
@@ -75,12 +76,15 @@ int command_fail(const struct error *error, int exit_status)
     return exit_status;
 }
 
-int command_refuse_word(const char *word)
+int command_refuse_words(const char *word, const char *second)
 {
     struct error error;
-    const char *nearest = command_nearest(word);
+    bool is_pair = second && command_is_family(word);
+    AUTO_FREE char *both = is_pair ? memory_format("%s %.100s", word, second) : NULL;
+    const char *nearest = command_nearest(is_pair ? both : word);
     (void)error_set(&error, INVALID, "%s \"%.100s\"",
-                    word[0] == '-' ? "unknown option" : "there is no command", word);
+                    word[0] == '-' ? "unknown option" : "there is no command",
+                    is_pair ? both : word);
     if (nearest) {
         (void)error_fix(&error, "did you mean \"lode %s\"? \"lode --help\" lists all", nearest);
     } else {

@@ -29,7 +29,7 @@ static int run_help(const struct command *command, const struct options *options
     } else if (argc == 0 || command_is_family(options->operands[0])) {
         help_overview(options->operands[0], &text);
     } else {
-        return command_refuse_word(options->operands[0]);
+        return command_refuse_words(options->operands[0], options->operands[1]);
     }
     return print(&text);
 }

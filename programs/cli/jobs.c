@@ -16,9 +16,9 @@ static const int64_t WAIT_PAUSE_US =
     200000; // Between two looks at a job that changes all the time.
 
 static const struct table_column JOB_COLUMNS[] = {
-    {"JOB", true, false},      {"NAME", false, true},  {"STATE", false, false},
-    {"TASKS", true, false},    {"OWNER", false, true}, {"SUBMITTED", false, false},
-    {"DURATION", true, false},
+    {"JOB", true, false},        {"NAME", false, true},     {"STATE", false, false},
+    {"TASKS", true, false},      {"FAILED", true, false},   {"OWNER", false, true},
+    {"SUBMITTED", false, false}, {"DURATION", true, false},
 };
 
 // The command, where a job has no name.
@@ -41,6 +41,7 @@ static enum status add_job(void *context, json_t *job, struct error *error)
     table_add(table, field_text(job, "state"));
     table_addf(table, "%lld/%lld", (long long)job_tasks_ended(job),
                (long long)field_int64(json_object_get(job, "tasks"), "total"));
+    table_addf(table, "%lld", (long long)field_int64(json_object_get(job, "tasks"), "failed"));
     table_add(table, field_text(job, "owner"));
     table_add_time(table, field_time(job, "submitted_at"), now_us);
     int64_t until_us = finished_us > 0 ? finished_us : now_us;
@@ -68,7 +69,7 @@ static int run_jobs(const struct command *command, const struct options *options
     AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_BUFFER struct buffer path = {0};
     int64_t limit = options_int64(options, "limit", LIST_LIMIT);
-    jobs_path(options, limit < 1 ? 1 : limit, &path);
+    jobs_path(options, limit, &path);
     if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
@@ -79,8 +80,7 @@ static int run_jobs(const struct command *command, const struct options *options
                    : command_fail(&error, EXIT_FAILED);
     }
     struct table *table = table_new(JOB_COLUMNS, sizeof(JOB_COLUMNS) / sizeof(JOB_COLUMNS[0]));
-    if (contact_list(&contact, path.bytes, "jobs", limit < 1 ? 1 : limit, add_job, table, &error) !=
-        OK) {
+    if (contact_list(&contact, path.bytes, "jobs", limit, add_job, table, &error) != OK) {
         table_free(table);
         return command_fail(&error, EXIT_FAILED);
     }
@@ -91,7 +91,7 @@ static const struct command_option JOBS_OPTIONS[] = {
     {"state", 's', OPTION_TEXT, "STATE", "only jobs in this state",
      "waiting|running|succeeded|failed|cancelled"},
     {"owner", 0, OPTION_TEXT, "NAME", "only jobs of this principal", NULL},
-    {"limit", 'l', OPTION_COUNT, "N", "at most N jobs (default: 20)", NULL},
+    {"limit", 'l', OPTION_POSITIVE, "N", "at most N jobs (default: 20)", NULL},
 };
 
 static const struct command_example JOBS_EXAMPLES[] = {

@@ -179,6 +179,13 @@ const struct command COMMAND_LOGS = {
 static const struct table_column OUTPUT_COLUMNS[] = {
     {"TASK", true, false}, {"SIZE", true, false}, {"PATH", false, true}};
 
+static void say_no_outputs(int64_t job)
+{
+    (void)fprintf(stderr,
+                  "lode: job %lld has kept no files; --output of lode run says which to keep\n",
+                  (long long)job);
+}
+
 static enum status add_output(void *context, json_t *output, struct error *error)
 {
     (void)error;
@@ -233,7 +240,11 @@ static int run_outputs(const struct command *command, const struct options *opti
     }
     if (list) {
         size_t count = json_array_size(list);
-        (void)printf("%zu %s in %s\n", count, count == 1 ? "file" : "files", folder);
+        if (count == 0) {
+            say_no_outputs(job);
+        } else {
+            (void)printf("%zu %s in %s\n", count, count == 1 ? "file" : "files", folder);
+        }
     }
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
 }

@@ -121,6 +121,9 @@ static bool is_of_kind(const struct command_option *option, const char *value, c
     case OPTION_COUNT:
         *wanted = "a whole number from 0";
         return text_to_int64(text_of(value), &integer) && integer >= 0;
+    case OPTION_POSITIVE:
+        *wanted = "a whole number from 1";
+        return text_to_int64(text_of(value), &integer) && integer >= 1;
     case OPTION_INTEGER:
         *wanted = "a whole number";
         return text_to_int64(text_of(value), &integer);
@@ -147,8 +150,8 @@ static enum status add_given(struct options *options, const struct command_optio
 {
     const char *wanted = NULL;
     if (value && !is_of_kind(option, value, &wanted)) {
-        (void)error_set(error, INVALID, "--%s: \"%.100s\" does not do", option->name, value);
-        return error_fix(error, option->choices ? "one of %s" : "it takes %s", wanted);
+        (void)error_set(error, INVALID, "--%s: \"%.100s\" is not valid", option->name, value);
+        return error_fix(error, option->choices ? "it is one of %s" : "it takes %s", wanted);
     }
     options->given =
         memory_resize(options->given, options->given_count + 1, sizeof(*options->given));

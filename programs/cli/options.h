@@ -10,6 +10,7 @@ enum option_kind {
     OPTION_TEXT,
     OPTION_LIST,     // May be given again; all values count.
     OPTION_COUNT,    // A whole number from 0.
+    OPTION_POSITIVE, // A whole number from 1.
     OPTION_INTEGER,  // A whole number of either sign.
     OPTION_NUMBER,   // A decimal number above 0.
     OPTION_BYTES,    // "2G" (text_to_bytes).

@@ -38,9 +38,12 @@ static void append_rate(struct buffer *out, const struct progress_view *view)
     }
     if (view->total > view->done) {
         double left_s = (double)(view->total - view->done) / per_second;
-        if (left_s < 1e9) {
+        int64_t whole_s = left_s < 1e9 ? (int64_t)(left_s + 0.999) : 0;
+        if (whole_s > 0 && whole_s < 10) {
+            buffer_printf(out, "  %lld s left", (long long)whole_s); // A guess: no tenths.
+        } else if (whole_s > 0) {
             buffer_append_string(out, "  ");
-            display_duration(out, (int64_t)(left_s + 0.999) * 1000000);
+            display_duration(out, whole_s * 1000000);
             buffer_append_string(out, " left");
         }
     }

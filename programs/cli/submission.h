@@ -15,7 +15,7 @@
      NULL},                                                                                          \
         {"over", 0, OPTION_TEXT, "ID", "one task for each file of a dataset: {file} in the command", \
          NULL},                                                                                      \
-        {"count", 'n', OPTION_COUNT, "N", "N tasks: {index} in the command, from 0", NULL},          \
+        {"count", 'n', OPTION_POSITIVE, "N", "N tasks: {index} in the command, from 0", NULL},       \
         {"items",                                                                                    \
          0,                                                                                          \
          OPTION_TEXT,                                                                                \

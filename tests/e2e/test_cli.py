@@ -87,10 +87,12 @@ def test_completion_scripts_are_right_for_their_shells(lode):
     [
         (["rnu", "x"], 'did you mean "lode run"'),
         (["run", "--memroy", "1G", "--", "x"], "did you mean --memory"),
-        (["run"], "something is missing"),
+        (["run"], "an argument is missing"),
+        (["run", "--count", "0", "--", "x"], "a whole number from 1"),
         (["jobs", "--limit", "x"], "a whole number"),
         (["why", "17/x"], "neither a job nor a task"),
-        (["data", "remvoe"], "there is no command"),
+        (["data", "remvoe"], 'there is no command "data remvoe"\n      did you mean "lode data remove"'),
+        (["jobs", "17"], "lode jobs [OPTION]...\n"),
         (["cancel", "17/3"], "names a task"),
     ],
 )

@@ -139,7 +139,7 @@ static void progress_says_share_amount_rate_and_time_left(void **state)
                                            .total = 1 << 20,
                                            .rate_done = 256 << 10,
                                            .rate_us = SECOND},
-                    "a.nc   50 %  512.0 KiB / 1.0 MiB  256.0 KiB/s  2.0 s left");
+                    "a.nc   50 %  512.0 KiB / 1.0 MiB  256.0 KiB/s  2 s left");
     expect_progress((struct progress_view){.label = "job 7",
                                            .unit = PROGRESS_TASKS,
                                            .done = 999,

@@ -117,9 +117,11 @@ int main(int argc, char **argv)
     runner_put_int64(&runner.outgoing, RUNNER_VERSION);
     runner_end_frame(&runner.outgoing, begin);
     control_flush(&runner);
+    (void)prctl(PR_SET_NAME, "lode-spare"); // For people: it may wait long for its job.
     while (!runner.has_job) {
         control_wait(&runner, -1);
     }
+    (void)prctl(PR_SET_NAME, "lode-runner");
     set_limits(&runner.job);
     folders_empty(&runner);
     while (!runner.is_stopping) {

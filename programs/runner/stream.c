@@ -160,7 +160,7 @@ static void keep_limits(struct stream *stream, int64_t now_us)
     if (runner->job.disk_bytes > 0 && now_us >= stream->disk_look_us) {
         int64_t bytes = folders_bytes(runner, runner->job.disk_bytes);
         stream->disk_look_us = clock_steady_us() + DISK_LOOK_US;
-        if (bytes > runner->job.disk_bytes) {
+        if (bytes >= runner->job.disk_bytes) {
             (void)snprintf(detail, sizeof detail,
                            "the limit is %" PRId64 " bytes of disk, at least %" PRId64 " were used",
                            runner->job.disk_bytes, bytes);

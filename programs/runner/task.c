@@ -70,7 +70,7 @@ static void keep_time(struct runner *runner, struct task *task, int64_t now_us)
         int64_t bytes = folders_bytes(runner, runner->job.disk_bytes);
         task->disk_look_us = clock_steady_us() + DISK_LOOK_US;
         task->disk_peak = bytes > task->disk_peak ? bytes : task->disk_peak;
-        if (bytes > runner->job.disk_bytes) {
+        if (bytes >= runner->job.disk_bytes) {
             end_task(runner, task, ENDING_DISK, false, now_us);
         }
     }
@@ -134,7 +134,7 @@ static void describe_end(const struct runner *runner, const struct task *task,
         result->outcome = OUTCOME_WALLTIME;
         (void)snprintf(detail, RUNNER_DETAIL_MAX, "ran %.1f s, the limit is %.1f s of walltime",
                        (double)result->wall_us / 1e6, (double)runner->job.walltime_us / 1e6);
-    } else if (limit > 0 && (task->disk_peak > limit || is_file_limit)) {
+    } else if (limit > 0 && (task->disk_peak >= limit || is_file_limit)) {
         result->outcome = OUTCOME_DISK;
         (void)snprintf(detail, RUNNER_DETAIL_MAX,
                        is_file_limit ? "one file reached the limit of %" PRId64

@@ -302,13 +302,23 @@ static enum status make_group(struct cgroup *cgroup, size_t at, const char *base
     if (mkdir(cgroup->folders[at], 0755) < 0) {
         return error_set_errno(error, errno, "cannot make the cgroup %s", cgroup->folders[at]);
     }
-    AUTO_FREE char *path = memory_format("%s/cgroup.procs", cgroup->folders[at]);
+    // A thread that moves itself takes no lock that all others wait for, as a process does (10 ms): who joins has one thread. With v2
+    // only processes may move.
+    AUTO_FREE char *path =
+        memory_format("%s/%s", cgroup->folders[at], cgroup->is_v2 ? "cgroup.procs" : "tasks");
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) {
         return error_set_errno(error, errno, "cannot open %s", path);
     }
     cgroup->join_fds[cgroup->join_count++] = fd;
     return OK;
+}
+
+enum status cgroup_set_limits(struct cgroup *cgroup, const struct cgroup_limits *limits,
+                              struct error *error)
+{
+    return cgroup->is_v2 ? set_limits_v2(cgroup, limits, error)
+                         : set_limits_v1(cgroup, limits, error);
 }
 
 enum status cgroup_new(struct cgroups *cgroups, const char *name,
@@ -325,8 +335,7 @@ enum status cgroup_new(struct cgroups *cgroups, const char *name,
         }
     }
     if (status == OK) {
-        status = cgroup->is_v2 ? set_limits_v2(cgroup, limits, error)
-                               : set_limits_v1(cgroup, limits, error);
+        status = cgroup_set_limits(cgroup, limits, error);
     }
     if (status != OK) {
         cgroup_free(cgroup);

@@ -31,10 +31,13 @@ struct cgroup_limits {
 enum status cgroup_new(struct cgroups *cgroups, const char *name,
                        const struct cgroup_limits *limits, struct cgroup **out,
                        struct error *error);
+// Gives it other limits; what is 0 here stays as it is.
+enum status cgroup_set_limits(struct cgroup *cgroup, const struct cgroup_limits *limits,
+                              struct error *error);
 // Kills what is still in it and removes it; NULL is allowed.
 void cgroup_free(struct cgroup *cgroup);
 
-// Descriptors of its cgroup.procs files, for process_options.join_fds; borrowed.
+// Descriptors of files by which a process with one thread joins it, for process_options.join_fds; borrowed.
 const int *cgroup_join_fds(const struct cgroup *cgroup, size_t *count);
 
 // How many of its processes the kernel has killed for want of memory so far, and how many forks it refused.

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -66,6 +67,16 @@ static int become(const struct process_options *options, pid_t parent)
     return errno;
 }
 
+// In a child that nobody waits for: says on its standard error to be why it could not start.
+static void complain(const struct process_options *options, int reason)
+{
+    const char *const parts[] = {"cannot start ", options->program, ": ", strerrordesc_np(reason)};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const char *part = parts[i] ? parts[i] : "unknown error";
+        (void)!write(options->descriptors[STDERR_FILENO], part, strlen(part));
+    }
+}
+
 // A pipe on which the child reports why it could not start. Its end is out of the way of the child's descriptors.
 static int make_report(int report[2])
 {
@@ -101,6 +112,7 @@ static pid_t fork_quietly(void)
 enum status process_start(const struct process_options *options, pid_t *pid, struct error *error)
 {
     assert(options->descriptor_count <= PROCESS_DESCRIPTORS_MAX);
+    assert(!options->is_left_alone || options->descriptor_count > STDERR_FILENO);
     int report[2];
     if (make_report(report) < 0) {
         return error_set_errno(error, errno, "cannot make a pipe");
@@ -109,6 +121,9 @@ enum status process_start(const struct process_options *options, pid_t *pid, str
     pid_t child = fork_quietly();
     if (child == 0) {
         int failed = become(options, parent);
+        if (options->is_left_alone) {
+            complain(options, failed);
+        }
         (void)!write(report[1], &failed, sizeof failed);
         _exit(START_FAILED);
     }
@@ -117,6 +132,11 @@ enum status process_start(const struct process_options *options, pid_t *pid, str
     AUTO_CLOSE int report_fd = report[0];
     if (child < 0) {
         return error_set_errno(error, fork_error, "cannot fork");
+    }
+    if (options->is_left_alone) {
+        (void)setpgid(child, child); // The child does it too: whoever is first.
+        *pid = child;
+        return OK;
     }
     int failed = 0;
     ssize_t got = 0;

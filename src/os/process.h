@@ -17,14 +17,17 @@ struct process_options {
     const int *
         descriptors; // The child's descriptors 0, 1, 2, ... are copies of these; no others reach it.
     size_t descriptor_count;
-    const int *
-        join_fds; // Open cgroup.procs files: the child enters these cgroups before the program starts.
+    const int
+        *join_fds; // Of cgroup_join_fds: the child enters these cgroups before the program starts.
     size_t join_count;
     bool dies_with_parent; // SIGKILL when the thread that started it ends.
+    bool
+        is_left_alone; // Entering a cgroup can take milliseconds: do not wait for the program's start.
 };
 
 // Starts a program with default signals, in a process group of its own. *pid is the caller's to wait for. Errors of the
-// start itself (no such program) are returned, not left to the child's exit status.
+// start itself (no such program) are returned, not left to the child's exit status. With is_left_alone they are written to
+// what is the child's standard error instead.
 enum status process_start(const struct process_options *options, pid_t *pid, struct error *error);
 
 // Has it ended? Then *status is as waitpid gives it. `is_waiting`: waits until it has.

@@ -185,6 +185,11 @@ static enum status start_slot(struct seat *seat, struct error *error)
         plan.binds = inputs_binds(spec, files, &arena, &plan.bind_count);
     }
     TRY(inputs_check(spec, error));
+    bool is_plain = place->bubblewrap && plan.bind_count == 0 && !spec->has_network;
+    seat->slot = is_plain ? spare_take(seat->worker, &seat->number) : NULL;
+    if (seat->slot) {
+        return slot_take(seat->slot, &plan, &events, seat, error);
+    }
     TRY(slot_start(place, &plan, &events, seat, &seat->slot, error));
     return place->bubblewrap ? OK : link_files(seat, error);
 }

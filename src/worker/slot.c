@@ -4,6 +4,7 @@
 #include "os/file.h"
 #include "os/process.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -149,11 +150,19 @@ static enum status start_process(struct slot *slot, const struct slot_plan *plan
         .environment = environment,
         .descriptors = descriptors,
         .descriptor_count = sizeof descriptors / sizeof descriptors[0],
-        .dies_with_parent = true};
+        .dies_with_parent = true,
+        .is_left_alone = true};
     if (slot->cgroup) {
         options.join_fds = cgroup_join_fds(slot->cgroup, &options.join_count);
     }
     return process_start(&options, &slot->process, error);
+}
+
+static void put_job(struct slot *slot, const struct runner_job *job)
+{
+    size_t begin = runner_begin_frame(&slot->outgoing, RUNNER_JOB);
+    runner_put_job(&slot->outgoing, job);
+    runner_end_frame(&slot->outgoing, begin);
 }
 
 enum status slot_start(const struct slot_place *place, const struct slot_plan *plan,
@@ -180,10 +189,23 @@ enum status slot_start(const struct slot_place *place, const struct slot_plan *p
         slot_free(slot);
         return status;
     }
-    size_t begin = runner_begin_frame(&slot->outgoing, RUNNER_JOB);
-    runner_put_job(&slot->outgoing, plan->job);
-    runner_end_frame(&slot->outgoing, begin);
+    if (plan->job) {
+        put_job(slot, plan->job);
+    }
     *out = slot;
+    return OK;
+}
+
+enum status slot_take(struct slot *slot, const struct slot_plan *plan,
+                      const struct slot_events *events, void *context, struct error *error)
+{
+    assert(plan->bind_count == 0 && !plan->has_network && slot->place->bubblewrap);
+    if (slot->cgroup) {
+        TRY(cgroup_set_limits(slot->cgroup, &plan->limits, error));
+    }
+    slot->events = events;
+    slot->context = context;
+    put_job(slot, plan->job);
     return OK;
 }
 

@@ -22,8 +22,8 @@ struct slot_place {
 
 // What one slot is for. Borrowed for slot_start alone.
 struct slot_plan {
-    int64_t number; // Unique among the worker's slots.
-    const struct runner_job *job;
+    int64_t number;                   // Unique among the worker's slots.
+    const struct runner_job *job;     // NULL: a spare, which gets its job by slot_take.
     const struct sandbox_bind *binds; // Inputs and the job's files, beside the slot's own folders.
     size_t bind_count;
     const char *const *
@@ -44,6 +44,9 @@ struct slot_events {
 enum status slot_start(const struct slot_place *place, const struct slot_plan *plan,
                        const struct slot_events *events, void *context, struct slot **out,
                        struct error *error);
+// Gives a spare its job, once: one without binds, touched files and network. `limits` and `job` of the plan are used.
+enum status slot_take(struct slot *slot, const struct slot_plan *plan,
+                      const struct slot_events *events, void *context, struct error *error);
 // Starts its end, without waiting: it is then only good for slot_has_ended and slot_free.
 void slot_kill(struct slot *slot);
 // Kills whatever runs in it and removes its folders; waits for that, which is short when it has ended.

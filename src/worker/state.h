@@ -4,6 +4,7 @@
 //     prepare.c  a job's blobs and inputs       lease.c    which lease runs in which seat, and its items
 //     seat.c     a slot at work: its events     report.c   results, until the site has them
 //     gather.c   answers of streamed programs   live.c     output of tasks while they run
+//     spare.c    sandboxes ready for a job
 #ifndef LODE_WORKER_STATE_H
 #define LODE_WORKER_STATE_H
 
@@ -30,7 +31,9 @@ enum {
     REPORT_MAX = 4 << 20, // Bytes of results in one poll, about.
     LOGS_MAX = 512 << 10,
     SEAT_PIDS_MAX = 4096, // Processes and threads of one task.
-    SEATS_IDLE_MAX = 8,   // Sandboxes kept for the next lease of their job.
+    SPARES_MIN = 2,       // Sandboxes ready for whatever job comes.
+    SPARES_MAX = 8,
+    SEATS_IDLE_MAX = 8, // Sandboxes kept for the next lease of their job.
 };
 #define GATHER_US INT64_C(200000)
 #define REPORT_DELAY_US INT64_C(40000)
@@ -132,6 +135,12 @@ struct seat {
     struct error fault;
 };
 
+// A sandbox without a job.
+struct spare {
+    struct slot *slot;
+    int64_t number; // Of its seat to be.
+};
+
 struct worker {
     const struct worker_options *options;
     struct arena arena;
@@ -170,6 +179,9 @@ struct worker {
     struct buffer returned;
     size_t returned_sent;
     size_t held_count;
+    struct spare spares[SPARES_MAX];
+    size_t spare_count;
+    int64_t spare_us; // Steady time before which none is started.
     int64_t
         ready_since_us; // Steady time since when something waits to be reported; 0: nothing does.
     bool is_urgent;     // What waits is reported at once.
@@ -228,6 +240,12 @@ void report_mark(struct worker *worker, bool is_urgent);
 void gather_answers(struct task_lease *lease, const struct runner_answers *answers);
 void gather_flush(struct task_lease *lease);
 void gathers_flush_old(struct worker *worker, int64_t now_us);
+
+// spare.c
+void spares_refill(struct worker *worker, int64_t now_us); // When the worker is idle.
+// NULL: there is none. It is the caller's, with the number of its seat.
+struct slot *spare_take(struct worker *worker, int64_t *number);
+void spares_free(struct worker *worker);
 
 // live.c
 void live_start(struct seat *seat, int64_t index, int64_t out_file, int64_t err_file);

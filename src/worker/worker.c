@@ -106,6 +106,7 @@ static enum status prepare(struct worker *worker, struct error *error)
 
 static void clean_up(struct worker *worker)
 {
+    spares_free(worker);
     for (size_t i = 0; i < worker->seat_count; i++) {
         slot_kill(worker->seats[i]->slot);
     }
@@ -268,6 +269,7 @@ static void serve(struct worker *worker, int signal_fd)
         worker_job_free_unused(worker);
         seats_remove_idle(worker, NULL);
         seats_free_retired(worker, false);
+        spares_refill(worker, now_us);
         trim_when_idle(worker, now_us);
         if (worker->is_stopping) {
             go_on_stopping(worker, now_us);

@@ -50,11 +50,11 @@ def acknowledged(site, job):
 
 
 def runners(site):
-    """The pids of the site's task runners."""
+    """The pids of the site's task runners; those that have no job yet go by another name."""
 
     def is_runner(pid):
         try:
-            return b"lode-runner" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            return pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "lode-runner"
         except OSError:
             return False
 

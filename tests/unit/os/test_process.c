@@ -51,11 +51,36 @@ static void a_child_has_the_descriptors_that_it_was_given_and_no_others(void **s
     assert_null(strstr(listing, "17\n"));
 }
 
+static void a_start_that_nobody_waits_for_says_on_standard_error_why_it_failed(void **state)
+{
+    (void)state;
+    AUTO_CLOSE int out = memfd_create("complaint", MFD_CLOEXEC);
+    char program[] = "/nowhere/program";
+    char *arguments[] = {program, NULL};
+    char *environment[] = {NULL};
+    const int descriptors[] = {out, out, out};
+    const struct process_options options = {.program = program,
+                                            .arguments = arguments,
+                                            .environment = environment,
+                                            .descriptors = descriptors,
+                                            .descriptor_count = 3,
+                                            .is_left_alone = true};
+    struct error error;
+    pid_t pid = 0;
+    int status = -1;
+    char said[200] = "";
+    assert_int_equal(process_start(&options, &pid, &error), OK);
+    assert_true(process_has_ended(pid, true, &status));
+    assert_true(pread(out, said, sizeof said - 1, 0) > 0);
+    assert_string_equal(said, "cannot start /nowhere/program: No such file or directory");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_start_is_told_however_many_descriptors_are_handed_over),
         cmocka_unit_test(a_child_has_the_descriptors_that_it_was_given_and_no_others),
+        cmocka_unit_test(a_start_that_nobody_waits_for_says_on_standard_error_why_it_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

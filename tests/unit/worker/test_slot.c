@@ -193,6 +193,33 @@ static void walltime_ends_a_task_and_names_the_limit(void **state)
     stop(&seen);
 }
 
+static void a_spare_runs_the_job_that_it_is_given_within_its_limits(void **state)
+{
+    (void)state;
+    struct seen seen = {0};
+    struct error error = {0};
+    struct text arguments[] = {TEXT("sh"), TEXT("-c"),
+                               TEXT("echo $LODE_INDEX; x=$(head -c 99999999 /dev/zero | tail)")};
+    struct text environment[] = {TEXT("PATH=/usr/bin:/bin")};
+    const struct runner_job job = {.walltime_us = 60000000,
+                                   .arguments = arguments,
+                                   .argument_count = 3,
+                                   .environment = environment,
+                                   .environment_count = 1};
+    struct slot_plan plan = {.number = 1000};
+    assert_int_equal(slot_start(&place, &plan, NULL, NULL, &seen.slot, &error), OK);
+    plan.job = &job;
+    plan.limits = (struct cgroup_limits){.memory_bytes = 32 << 20, .pids = 32};
+    assert_int_equal(slot_take(seen.slot, &plan, &events, &seen, &error), OK);
+    slot_send_range(seen.slot, 1, 7, 8);
+    AWAIT(&seen, seen.count == 1);
+    assert_int_equal(seen.results[0].index, 7);
+    if (place.cgroups && cgroups_has(place.cgroups, CGROUP_MEMORY)) {
+        assert_true(slot_had_memory_kill(seen.slot));
+    }
+    stop(&seen);
+}
+
 static void a_file_above_the_disk_limit_ends_the_task(void **state)
 {
     (void)state;
@@ -415,6 +442,7 @@ int main(void)
         cmocka_unit_test(nothing_of_one_task_is_left_for_the_next),
         cmocka_unit_test(the_machine_is_out_of_reach),
         cmocka_unit_test(walltime_ends_a_task_and_names_the_limit),
+        cmocka_unit_test(a_spare_runs_the_job_that_it_is_given_within_its_limits),
         cmocka_unit_test(a_file_above_the_disk_limit_ends_the_task),
         cmocka_unit_test(a_task_that_takes_too_much_memory_is_noticed),
         cmocka_unit_test(a_fork_bomb_is_refused),

@@ -50,15 +50,16 @@ def acknowledged(site, job):
 
 
 def runners(site):
-    """The pids of the site's task runners; those that have no job yet go by another name."""
+    """The sandboxes with a task runner at work; what has no job yet goes by another name."""
 
-    def is_runner(pid):
+    def is_at_work(pid):
         try:
-            return pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "lode-runner"
+            children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            return any(pathlib.Path(f"/proc/{child}/comm").read_text() == "lode-runner\n" for child in children)
         except OSError:
             return False
 
-    return [pid for pid in processes_of(site.user.folder) if is_runner(pid)]
+    return [pid for pid in processes_of(site.user.folder) if is_at_work(pid)]
 
 
 def test_a_site_killed_many_times_in_a_job_loses_nothing_and_commits_nothing_twice(site):

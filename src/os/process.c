@@ -172,10 +172,11 @@ static bool read_mapping(const char *line, struct mapping *out)
 {
     // "7f0c-7f0d r-xp 00000000 08:01 1234 /usr/lib/x.so" (proc(5)); other lines begin with a word and a colon.
     char *at = NULL;
-    out->start = strtoul(line, &at, 16);
+    uintptr_t start = strtoul(line, &at, 16);
     if (*at != '-') {
         return false;
     }
+    out->start = start;
     out->end = strtoul(at + 1, &at, 16);
     out->is_file = strlen(at) > 3 && at[2] != 'w' && strchr(at, '/') != NULL;
     return true;

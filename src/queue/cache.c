@@ -5,7 +5,7 @@
 #include "queue/state.h"
 
 #include "base/memory.h"
-#include "queue/executable.h"
+#include "crypto/file_digests.h"
 #include "queue/items.h"
 #include "queue/queue_sql.h"
 
@@ -55,7 +55,7 @@ static bool is_executable_same(struct queue *queue, struct text path, struct tex
     if (text_starts_with(path, TEXT("/work/")) || text_starts_with(path, TEXT("/data/"))) {
         return true;
     }
-    return executables_digest(queue->memo, path, &now, NULL) == OK && digest_equal(&now, &then);
+    return file_digests_get(queue->programs, path, &now, NULL) == OK && digest_equal(&now, &then);
 }
 
 static bool are_setups_same(struct queue *queue, struct sql *sql, int64_t job)

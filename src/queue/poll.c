@@ -3,8 +3,8 @@
 
 #include "base/calendar.h"
 #include "base/memory.h"
+#include "os/alarm.h"
 #include "os/clock.h"
-#include "queue/alarm.h"
 #include "queue/queue_sql.h"
 
 enum {

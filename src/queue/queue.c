@@ -1,9 +1,9 @@
 #include "queue/state.h"
 
 #include "base/memory.h"
+#include "crypto/file_digests.h"
+#include "os/alarm.h"
 #include "os/clock.h"
-#include "queue/alarm.h"
-#include "queue/executable.h"
 #include "queue/queue_sql.h"
 
 #include <stdio.h>
@@ -124,7 +124,7 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->jobs = map_new();
     queue->workers = map_new();
     queue->live = map_new();
-    queue->memo = executables_new();
+    queue->programs = file_digests_new();
     enum status status = alarm_new(polls_ring, queue, &queue->alarm, error);
     if (status == OK) {
         status = store_write_wait(queue->store, begin_life, queue, error);
@@ -178,7 +178,7 @@ void queue_free(struct queue *queue)
     map_free(queue->workers);
     map_free(queue->live);
     scheduler_free(queue->scheduler);
-    executables_free(queue->memo);
+    file_digests_free(queue->programs);
     alarm_free(queue->alarm);
     free(queue->dirty);
     free(queue->changed);

@@ -144,7 +144,7 @@ struct live_task {
 };
 
 struct alarm;
-struct executables;
+struct file_digests;
 
 struct queue {
     struct store *store;
@@ -177,8 +177,8 @@ struct queue {
     _Atomic bool is_stopping;
     char executor_problem[JOB_MESSAGE_MAX];
     char executor_change[JOB_MESSAGE_MAX];
-    struct executables *memo; // Has its own mutex.
-    struct alarm *alarm;      // Its own too.
+    struct file_digests *programs; // What the cache knows of them. Has its own mutex.
+    struct alarm *alarm;           // Its own too.
 };
 
 struct queue_op {

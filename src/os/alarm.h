@@ -1,6 +1,6 @@
 // Calls a function at a time: a thread that sleeps until the earliest one that was asked for.
-#ifndef LODE_QUEUE_ALARM_H
-#define LODE_QUEUE_ALARM_H
+#ifndef LODE_OS_ALARM_H
+#define LODE_OS_ALARM_H
 
 #include "base/status.h"
 

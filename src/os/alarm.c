@@ -1,10 +1,10 @@
-#include "queue/alarm.h"
+#include "os/alarm.h"
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "os/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <time.h>
 
@@ -66,16 +66,10 @@ enum status alarm_new(void (*ring)(void *context), void *context, struct alarm *
     (void)pthread_cond_init(&alarm->changed, &steady);
     (void)pthread_condattr_destroy(&steady);
     (void)pthread_mutex_init(&alarm->mutex, NULL);
-    // Signals are for the program's own thread.
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&alarm->thread, NULL, run, alarm);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (code != 0) {
+    enum status status = thread_start(&alarm->thread, "alarm", run, alarm, error);
+    if (status != OK) {
         destroy(alarm);
-        return error_set_errno(error, code, "cannot start the queue's alarm");
+        return status;
     }
     *out = alarm;
     return OK;

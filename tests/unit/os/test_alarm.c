@@ -1,7 +1,7 @@
 #include "../cmocka_all.h"
 
+#include "os/alarm.h"
 #include "os/clock.h"
-#include "queue/alarm.h"
 
 #include <semaphore.h>
 

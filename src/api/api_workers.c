@@ -46,8 +46,19 @@ static void post_poll(struct api_call *call)
 
 static void list_workers(struct api_call *call)
 {
-    queue_list_workers(call->api->queue, answer_ok(call));
+    struct error error = {0};
+    int64_t after = 0;
+    int64_t limit = 0;
+    enum status status = api_query_limit(call, &limit, &error);
+    if (status == OK) {
+        status = api_query_int64(call, "cursor", 0, INT64_MAX, &after, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        queue_list_workers(call->api->queue, after, limit, answer_ok(call));
+    }
 }
+
+static const char *const LIST[] = {"limit", "cursor", NULL};
 
 const struct api_route API_WORKER_ROUTES[] = {
     {.method = "POST",
@@ -60,6 +71,10 @@ const struct api_route API_WORKER_ROUTES[] = {
      .action = ACTION_WORKER_POLL,
      .handle = post_poll,
      .body_max = POLL_BODY_MAX},
-    {.method = "GET", .pattern = "/v1/workers", .action = ACTION_SITE_READ, .handle = list_workers},
+    {.method = "GET",
+     .pattern = "/v1/workers",
+     .action = ACTION_SITE_READ,
+     .handle = list_workers,
+     .query = LIST},
     {.method = NULL},
 };

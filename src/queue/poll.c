@@ -327,6 +327,8 @@ void polls_ring(void *context)
 
 struct list_op {
     struct queue_op op;
+    int64_t after;
+    int64_t limit;
     struct queue_answer answer;
 };
 
@@ -357,19 +359,27 @@ static int compare_ids(const void *a, const void *b)
     return first->id < second->id ? -1 : first->id > second->id;
 }
 
-static void write_workers(const struct queue *queue, struct buffer *out)
+static void write_workers(const struct queue *queue, const struct list_op *list, struct buffer *out)
 {
     size_t count = 0;
     size_t at = 0;
     AUTO_FREE struct worker **workers =
         memory_new(map_count(queue->workers) + 1, sizeof(struct worker *));
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        workers[count++] = worker;
+        workers[count] = worker;
+        count += worker->id > list->after;
     }
     qsort(workers, count, sizeof(struct worker *), compare_ids);
-    for (size_t i = 0; i < count; i++) {
+    size_t shown = count < (size_t)list->limit ? count : (size_t)list->limit;
+    buffer_append_string(out, "{\"workers\":[");
+    for (size_t i = 0; i < shown; i++) {
         buffer_append_string(out, i > 0 ? "," : "");
         write_worker(workers[i], out);
+    }
+    if (shown < count) {
+        buffer_printf(out, "],\"next\":\"%lld\"}\n", (long long)workers[shown - 1]->id);
+    } else {
+        buffer_append_string(out, "],\"next\":null}\n");
     }
 }
 
@@ -380,17 +390,18 @@ static void done_list(struct queue_op *op, enum status status, const struct erro
         queue_answer_error(self->answer, status, error);
     } else {
         AUTO_BUFFER struct buffer body = {0};
-        buffer_append_string(&body, "{\"workers\":[");
-        write_workers(op->queue, &body);
-        buffer_append_string(&body, "],\"next\":null}\n");
+        write_workers(op->queue, self, &body);
         self->answer.done(self->answer.context, OK, NULL, buffer_text(&body));
     }
     free(self);
 }
 
-void queue_list_workers(struct queue *queue, struct queue_answer answer)
+void queue_list_workers(struct queue *queue, int64_t after, int64_t limit,
+                        struct queue_answer answer)
 {
     struct list_op *self = NEW(struct list_op);
+    self->after = after;
+    self->limit = limit;
     self->op.run = run_nothing;
     self->op.done = done_list;
     self->answer = answer;

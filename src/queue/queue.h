@@ -179,7 +179,9 @@ struct queue_poll {
 // The poll must live until its answer.
 void queue_poll(struct queue *queue, struct queue_poll *poll);
 
-void queue_list_workers(struct queue *queue, struct queue_answer answer);
+// Up to `limit` workers by number, those behind `after`.
+void queue_list_workers(struct queue *queue, int64_t after, int64_t limit,
+                        struct queue_answer answer);
 
 // A process of this machine has ended that was started as a worker of this name: if it registered, it is lost at once. Any thread.
 void queue_worker_ended(struct queue *queue, const char *name, int64_t process);

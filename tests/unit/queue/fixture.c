@@ -215,6 +215,13 @@ int64_t site_worker_process(struct site *site, const char *name, int cpus, int p
     return worker;
 }
 
+struct reply site_list_workers(struct site *site, int64_t after, int64_t limit)
+{
+    struct waiting waiting;
+    queue_list_workers(site->queue, after, limit, expect(&waiting));
+    return await(&waiting);
+}
+
 struct reply site_poll(struct site *site, int64_t worker, const char *body)
 {
     struct waiting waiting;

@@ -49,6 +49,7 @@ char *site_why(struct site *site, int64_t job);
 int64_t site_worker(struct site *site, const char *name, int cpus);
 // The same for one that says its process.
 int64_t site_worker_process(struct site *site, const char *name, int cpus, int process);
+struct reply site_list_workers(struct site *site, int64_t after, int64_t limit);
 struct reply site_poll(struct site *site, int64_t worker, const char *body);
 // A waiting poll whose connection is closed; returns once the site has noticed.
 void site_leave_poll(struct site *site, int64_t worker);

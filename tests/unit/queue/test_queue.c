@@ -300,6 +300,24 @@ static void running_tasks_are_listed_with_their_worker(void **state)
     assert_true(json_is_null(json_object_get(second, "next")));
 }
 
+static void workers_are_listed_page_by_page(void **state)
+{
+    struct site *site = *state;
+    for (int i = 0; i < 3; i++) {
+        (void)site_worker(site, "desk", 1);
+    }
+    struct reply first = site_list_workers(site, 0, 2);
+    assert_int_equal(json_array_size(json_object_get(first.document, "workers")), 2);
+    int64_t next = atoll(json_string_value(json_object_get(first.document, "next")));
+    struct reply second = site_list_workers(site, next, 2);
+    const json_t *rest = json_object_get(second.document, "workers");
+    assert_int_equal(json_array_size(rest), 1);
+    assert_int_equal(number_of(json_array_get(rest, 0), "id"), 3);
+    assert_true(json_is_null(json_object_get(second.document, "next")));
+    reply_done(&first);
+    reply_done(&second);
+}
+
 // With a lease that does not run out within the test.
 static int64_t lease_to_a_process(struct site *site, int process, int64_t *job)
 {
@@ -592,6 +610,7 @@ int main(void)
         TEST(the_tasks_of_a_lost_worker_go_to_another),
         TEST(a_database_of_an_older_version_is_taken_over),
         TEST(running_tasks_are_listed_with_their_worker),
+        TEST(workers_are_listed_page_by_page),
         TEST(a_worker_whose_process_ended_is_lost_at_once),
         TEST(a_worker_that_leaves_its_poll_and_stays_away_is_lost),
         TEST(a_worker_that_leaves_in_order_may_close_its_poll),

@@ -11,10 +11,11 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 import uuid
 
 import transfer
-from measure import LODE, command_rate, line, program, site, timed
+from measure import LODE, RUNNER, command_rate, line, program, site, timed
 
 ROUNDS = 5
 CORES = os.cpu_count()
@@ -59,6 +60,12 @@ def measure_stream(rounds=ROUNDS, count=500_000):
                floor="the same program reading a file and writing to /dev/null, one process", target_per_second=100_000)
 
 
+def after_a_pause(here):
+    """Milliseconds of a small job that comes alone."""
+    time.sleep(0.05)
+    return 1000 * timed(lambda: here.run_job(command=["true"], cache="off"))[0]
+
+
 def bubblewrap_ms():
     """The median launch of a bare bubblewrap sandbox with all namespaces, in milliseconds."""
     command = ["/usr/bin/bwrap", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib",
@@ -67,9 +74,16 @@ def bubblewrap_ms():
     return 1000 / command_rate(1, 1, *command)
 
 
+def sandbox_ms():
+    """The median life of the sandbox that a worker makes when it has none ready: start, one /bin/true, removal."""
+    done = subprocess.run([program("runner_rate"), RUNNER, "1", "1", "launch"], capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[0])
+
+
 def measure_latency(rounds=ROUNDS, each=20):
-    """One small job from submission to its end through a warm connection; and a whole `lode run -- true`."""
-    jobs, runs, floors = [], [], []
+    """One small job from submission to its end through a warm connection, as fast as they go, and after a pause; a job for
+    which no sandbox can be ready; and a whole `lode run -- true`."""
+    jobs, rested, colds, runs, floors, sandboxes = [], [], [], [], [], []
     with site() as here:
         command = [str(LODE), "run", "--site", here.where["url"], "--cache", "off", "--", "true"]
         subprocess.run([LODE, "login", here.where["url"], "--directory", here.directory], env=here.environment, check=True,
@@ -77,16 +91,23 @@ def measure_latency(rounds=ROUNDS, each=20):
         here.run_job(command=["true"], cache="off")
         for _ in range(rounds):
             floors.append(bubblewrap_ms())
+            sandboxes.append(sandbox_ms())
             jobs.append(statistics.median(
                 1000 * timed(lambda: here.run_job(command=["true"], cache="off"))[0] for _ in range(each)))
+            rested.append(statistics.median(after_a_pause(here) for _ in range(each // 2)))
+            colds.append(statistics.median(
+                1000 * timed(lambda: here.run_job(command=["true"], cache="off", network=True))[0] for _ in range(each)))
             runs.append(statistics.median(
                 1000 * timed(lambda: subprocess.run(command, env=here.environment, check=True))[0] for _ in range(each)))
-    floor = statistics.median(floors)
-    yield line("latency", "median_ms", statistics.median(jobs), "floor_ms", floor,
-               [job / bare for job, bare in zip(jobs, floors)], floor="bwrap with all namespaces around /bin/true",
-               beyond_floor_ms=round(statistics.median(job - bare for job, bare in zip(jobs, floors)), 3), target_beyond_ms=2)
-    yield line("latency_lode_run", "median_ms", statistics.median(runs), "floor_ms", floor,
-               [run / bare for run, bare in zip(runs, floors)], floor="bwrap with all namespaces around /bin/true", target_ms=40)
+    named = (("latency", jobs, {"target_beyond_ms": 2}), ("latency_rested", rested, {"target_beyond_ms": 2}),
+             ("latency_cold", colds, {}), ("latency_lode_run", runs, {"target_ms": 40}))
+    for name, times, targets in named:
+        yield line(name, "median_ms", statistics.median(times), "floor_ms", statistics.median(floors),
+                   [each_ms / bare for each_ms, bare in zip(times, floors)], floor="bwrap with all namespaces around /bin/true",
+                   beyond_floor_ms=round(statistics.median(a - b for a, b in zip(times, floors)), 3),
+                   own_sandbox_ms=round(statistics.median(sandboxes), 3),
+                   beyond_own_sandbox_ms=round(statistics.median(a - b for a, b in zip(times, sandboxes)), 3),
+                   **targets)
 
 
 def measure_submit(rounds=ROUNDS, count=1_000_000):

@@ -16,6 +16,7 @@ import time
 
 BUILD = pathlib.Path(os.environ.get("LODE_BUILD", pathlib.Path(__file__).resolve().parent.parent / "build"))
 LODE = BUILD / "programs" / "lode"
+RUNNER = BUILD / "programs" / "runner" / "lode-runner"
 START_SECONDS_MAX = 20
 
 

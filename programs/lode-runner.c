@@ -1,9 +1,9 @@
 // The first process of a task's sandbox; see runner/runner.h and src/worker/runner_protocol.h.
 //
-//     lode-runner CONTROL LOGS FOLDER...
+//     lode-runner CONTROL LOGS MEMORY PIDS FOLDER...
 //
 // CONTROL is the number of the inherited descriptor that leads to the worker, LOGS that of the folder for what tasks
-// print; the FOLDERs are emptied after each task, the first is the working folder.
+// print, MEMORY and PIDS those of files with the kernel's counts of limits that it enforced; the FOLDERs are emptied after each task, the first is the working folder.
 #include "runner/runner.h"
 
 #include "base/memory.h"
@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, FIRST_FOLDER = 3 };
+enum { EXIT_USAGE = 2, FIRST_FOLDER = 5 };
 
 // Signals: default ones for the tasks to inherit, SIGCHLD as a descriptor.
 static enum status prepare_signals(struct runner *runner, struct error *error)
@@ -47,7 +47,9 @@ static enum status prepare_process(struct runner *runner, struct error *error)
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
         fcntl(runner->control_fd, F_SETFD, FD_CLOEXEC) < 0 ||
-        fcntl(runner->log_folder_fd, F_SETFD, FD_CLOEXEC) < 0) {
+        fcntl(runner->log_folder_fd, F_SETFD, FD_CLOEXEC) < 0 ||
+        fcntl(runner->memory_kills.fd, F_SETFD, FD_CLOEXEC) < 0 ||
+        fcntl(runner->pids_refusals.fd, F_SETFD, FD_CLOEXEC) < 0) {
         return error_set(error, INTERNAL, "cannot prepare the process");
     }
     return OK;
@@ -80,13 +82,19 @@ static enum status prepare(struct runner *runner, int argc, char **argv, struct 
 {
     int64_t control = 0;
     int64_t logs = 0;
+    int64_t memory = 0;
+    int64_t pids = 0;
     if (argc <= FIRST_FOLDER || argc > FIRST_FOLDER + FOLDERS_MAX ||
-        !text_to_int64(text_of(argv[1]), &control) || !text_to_int64(text_of(argv[2]), &logs)) {
-        return error_set(error, INVALID,
-                         "usage: lode-runner CONTROL LOGS FOLDER... (started by lode worker)");
+        !text_to_int64(text_of(argv[1]), &control) || !text_to_int64(text_of(argv[2]), &logs) ||
+        !text_to_int64(text_of(argv[3]), &memory) || !text_to_int64(text_of(argv[4]), &pids)) {
+        return error_set(
+            error, INVALID,
+            "usage: lode-runner CONTROL LOGS MEMORY PIDS FOLDER... (started by lode worker)");
     }
     runner->control_fd = (int)control;
     runner->log_folder_fd = (int)logs;
+    runner->memory_kills = (struct event_count){.key = "oom_kill", .fd = (int)memory};
+    runner->pids_refusals = (struct event_count){.key = "max", .fd = (int)pids};
     TRY(prepare_process(runner, error));
     TRY(prepare_signals(runner, error));
     for (int i = FIRST_FOLDER; i < argc; i++) {

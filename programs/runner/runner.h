@@ -34,6 +34,13 @@ struct queued_range {
     bool is_cancelled;
 };
 
+// How often the kernel has enforced a limit, from a file of the cgroup's; /dev/null where there is none.
+struct event_count {
+    const char *key; // The line's first word.
+    int fd;
+    int64_t seen;
+};
+
 // A folder that is emptied after each task.
 struct folder {
     const char *path;
@@ -50,6 +57,8 @@ struct runner {
     size_t folder_count;
     struct log_file out;
     struct log_file err;
+    struct event_count memory_kills;
+    struct event_count pids_refusals;
 
     struct buffer incoming;
     struct buffer job_frame; // The texts of `job` live here.
@@ -129,6 +138,12 @@ bool child_ended(pid_t child, int *status, struct rusage *usage);
 void child_end_all(const struct runner *runner, pid_t child);
 // Removes System V shared memory, semaphores and message queues that the last task left.
 void shared_remove(const struct runner *runner);
+
+// events.c: limits that the kernel keeps.
+
+// For a task that failed by itself: was it for a limit that the kernel has enforced since the last call? Then its outcome is that.
+// Called for each task, so that none is blamed for what happened in another.
+void events_judge(struct runner *runner, struct runner_result *result);
 
 // folder.c: what tasks leave in their folders.
 

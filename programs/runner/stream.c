@@ -77,7 +77,10 @@ static struct runner_result describe_end(struct stream *stream, const struct rus
                        WIFSIGNALED(status) ? "signal" : "status",
                        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     }
-    result.detail = text_of(stream->detail);
+    events_judge(stream->runner, &result);
+    if (result.outcome != OUTCOME_MEMORY && result.outcome != OUTCOME_PIDS) {
+        result.detail = text_of(stream->detail); // The worker describes those two.
+    }
     return result;
 }
 

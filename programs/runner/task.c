@@ -238,6 +238,7 @@ static void run_task(struct runner *runner, struct queued_range *range, struct t
     }
     char detail[RUNNER_DETAIL_MAX];
     describe_end(runner, &task, &result, detail);
+    events_judge(runner, &result);
     report(runner, &task, &result);
     folders_empty(runner);
     shared_remove(runner);

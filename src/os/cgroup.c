@@ -378,12 +378,17 @@ int64_t cgroup_memory_kills(const struct cgroup *cgroup)
                : read_number(cgroup->folders[CGROUP_MEMORY], "memory.oom_control", "oom_kill");
 }
 
-int64_t cgroup_pids_refusals(const struct cgroup *cgroup)
+int cgroup_open_events(const struct cgroup *cgroup, enum cgroup_controller controller)
 {
-    if (!cgroup->has[CGROUP_PIDS]) {
-        return 0;
+    if (!cgroup->has[controller]) {
+        return -1;
     }
-    return read_number(cgroup->folders[cgroup->is_v2 ? 0 : CGROUP_PIDS], "pids.events", "max");
+    const char *name = controller == CGROUP_PIDS ? "pids.events"
+                       : cgroup->is_v2           ? "memory.events"
+                                                 : "memory.oom_control";
+    AUTO_FREE char *path =
+        memory_format("%s/%s", cgroup->folders[cgroup->is_v2 ? 0 : (size_t)controller], name);
+    return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 int64_t cgroup_memory_peak(const struct cgroup *cgroup)

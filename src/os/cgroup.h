@@ -40,9 +40,10 @@ void cgroup_free(struct cgroup *cgroup);
 // Descriptors of files by which a process with one thread joins it, for process_options.join_fds; borrowed.
 const int *cgroup_join_fds(const struct cgroup *cgroup, size_t *count);
 
-// How many of its processes the kernel has killed for want of memory so far, and how many forks it refused.
+// How many of its processes the kernel has killed for want of memory so far.
 int64_t cgroup_memory_kills(const struct cgroup *cgroup);
-int64_t cgroup_pids_refusals(const struct cgroup *cgroup);
+// An open file that counts what the kernel did: "oom_kill <count>" (memory), or "max <count>" forks refused (processes); -1: none.
+int cgroup_open_events(const struct cgroup *cgroup, enum cgroup_controller controller);
 // The most memory that it ever had; 0: unknown.
 int64_t cgroup_memory_peak(const struct cgroup *cgroup);
 

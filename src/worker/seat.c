@@ -20,28 +20,19 @@ static struct task_lease *find_lease(const struct seat *seat, int64_t id)
     return NULL;
 }
 
-// A task that failed: was it the kernel that ended it for a limit?
-static void judge_failure(struct seat *seat, struct runner_result *result,
-                          char detail[RUNNER_DETAIL_MAX])
+// Says which limit it was, for a task that the kernel ended for one.
+static void describe_limit(const struct seat *seat, struct runner_result *result,
+                           char detail[RUNNER_DETAIL_MAX])
 {
     const struct job *spec = seat->job->spec;
-    bool is_plain = result->outcome == OUTCOME_SIGNAL ||
-                    (result->outcome == OUTCOME_EXITED && result->code != 0);
-    bool had_memory_kill = slot_had_memory_kill(seat->slot);
-    bool had_pids_refusal = slot_had_pids_refusal(seat->slot);
-    if (!is_plain) {
-        return;
-    }
-    if (had_memory_kill) {
+    if (result->outcome == OUTCOME_MEMORY) {
         int64_t peak = slot_memory_peak(seat->slot);
-        result->outcome = OUTCOME_MEMORY;
         result->peak_bytes = peak > result->peak_bytes ? peak : result->peak_bytes;
         (void)snprintf(detail, RUNNER_DETAIL_MAX,
                        "the limit is %" PRId64 " bytes of memory, the peak was %" PRId64,
                        spec->memory_bytes, peak);
         result->detail = text_of(detail);
-    } else if (had_pids_refusal) {
-        result->outcome = OUTCOME_PIDS;
+    } else if (result->outcome == OUTCOME_PIDS && result->detail.length == 0) {
         (void)snprintf(detail, RUNNER_DETAIL_MAX,
                        "the limit is %d processes and threads, and more were asked for",
                        SEAT_PIDS_MAX);
@@ -82,7 +73,7 @@ static void on_result(void *context, const struct runner_result *came)
         struct arena arena AUTO_ARENA = {0};
         struct outputs outputs = {0};
         if (result.is_held) {
-            judge_failure(seat, &result, detail);
+            describe_limit(seat, &result, detail);
             if (seat->job->spec->output_count > 0) {
                 collect(seat, &result, &arena, &outputs, detail);
             }
@@ -240,18 +231,15 @@ static void blame(struct seat *seat, struct task_lease *lease)
 {
     struct runner_result result = {.lease = lease->id,
                                    .index = lease->done,
-                                   .outcome = OUTCOME_SIGNAL,
                                    .code = 9,
                                    .started_us = clock_real_us(),
                                    .out.file = -1,
                                    .err.file = -1};
     char detail[RUNNER_DETAIL_MAX];
     (void)snprintf(detail, sizeof detail, "%.*s", RUNNER_DETAIL_MAX - 1, seat->fault.detail);
-    judge_failure(seat, &result, detail);
-    if (result.outcome == OUTCOME_SIGNAL) {
-        result.outcome = OUTCOME_WORKER;
-        result.detail = text_of(detail);
-    }
+    result.outcome = slot_had_memory_kill(seat->slot) ? OUTCOME_MEMORY : OUTCOME_WORKER;
+    result.detail = text_of(detail);
+    describe_limit(seat, &result, detail);
     gather_flush(lease);
     lease->done++;
     report_result(lease, &result, NULL, NULL);

@@ -20,6 +20,8 @@ enum {
     BINDS_MAX = 4096,
     RUNNER_CONTROL = 3, // Descriptors of the runner.
     RUNNER_LOGS = 4,
+    RUNNER_MEMORY = 5,
+    RUNNER_PIDS = 6,
 };
 
 struct slot {
@@ -34,7 +36,6 @@ struct slot {
     pid_t process;    // 0: reaped.
     struct cgroup *cgroup;
     int64_t memory_kills;
-    int64_t pids_refusals;
     struct buffer incoming;
     struct buffer outgoing;
 };
@@ -92,12 +93,14 @@ static char **command_line(const struct slot *slot, const struct slot_plan *plan
     const char *work = arena_format(arena, "%s/work", slot->folder);
     const char *temporary = arena_format(arena, "%s/tmp", slot->folder);
     if (!slot->place->bubblewrap) {
-        char **words = arena_new(arena, 6 * sizeof *words);
+        char **words = arena_new(arena, 8 * sizeof *words);
         words[0] = arena_copy(arena, TEXT("lode-runner"));
         words[1] = arena_format(arena, "%d", RUNNER_CONTROL);
         words[2] = arena_format(arena, "%d", RUNNER_LOGS);
-        words[3] = arena_copy(arena, text_of(work));
-        words[4] = arena_copy(arena, text_of(temporary));
+        words[3] = arena_format(arena, "%d", RUNNER_MEMORY);
+        words[4] = arena_format(arena, "%d", RUNNER_PIDS);
+        words[5] = arena_copy(arena, text_of(work));
+        words[6] = arena_copy(arena, text_of(temporary));
         return words;
     }
     const struct sandbox_bind own[] = {
@@ -114,6 +117,8 @@ static char **command_line(const struct slot *slot, const struct slot_plan *plan
     const char *const command[] = {"/run/lode/lode-runner",
                                    arena_format(arena, "%d", RUNNER_CONTROL),
                                    arena_format(arena, "%d", RUNNER_LOGS),
+                                   arena_format(arena, "%d", RUNNER_MEMORY),
+                                   arena_format(arena, "%d", RUNNER_PIDS),
                                    "/work",
                                    "/tmp",
                                    "/dev/shm",
@@ -142,8 +147,15 @@ static enum status start_process(struct slot *slot, const struct slot_plan *plan
         return error_set_errno(error, errno, "cannot prepare the runner's descriptors");
     }
     char *environment[] = {NULL};
-    const int descriptors[] = {null_fd, slot->complaint_fd, slot->complaint_fd, theirs,
-                               slot->logs_fd};
+    AUTO_CLOSE int memory_fd = slot->cgroup ? cgroup_open_events(slot->cgroup, CGROUP_MEMORY) : -1;
+    AUTO_CLOSE int pids_fd = slot->cgroup ? cgroup_open_events(slot->cgroup, CGROUP_PIDS) : -1;
+    const int descriptors[] = {null_fd,
+                               slot->complaint_fd,
+                               slot->complaint_fd,
+                               theirs,
+                               slot->logs_fd,
+                               memory_fd < 0 ? null_fd : memory_fd,
+                               pids_fd < 0 ? null_fd : pids_fd};
     struct process_options options = {
         .program = slot->place->bubblewrap ? slot->place->bubblewrap : slot->place->runner,
         .arguments = command_line(slot, plan, &arena),
@@ -444,13 +456,6 @@ bool slot_had_memory_kill(struct slot *slot)
     int64_t before = slot->memory_kills;
     slot->memory_kills = slot->cgroup ? cgroup_memory_kills(slot->cgroup) : 0;
     return slot->memory_kills > before;
-}
-
-bool slot_had_pids_refusal(struct slot *slot)
-{
-    int64_t before = slot->pids_refusals;
-    slot->pids_refusals = slot->cgroup ? cgroup_pids_refusals(slot->cgroup) : 0;
-    return slot->pids_refusals > before;
 }
 
 int64_t slot_memory_peak(const struct slot *slot)

@@ -72,9 +72,8 @@ int slot_work_fd(const struct slot *slot);
 // The folder of the files "out-<n>" and "err-<n>".
 int slot_logs_fd(const struct slot *slot);
 
-// Did the kernel kill one of its processes for want of memory, or refuse a fork, since the last call?
+// Did the kernel kill one of its processes for want of memory since the last call?
 bool slot_had_memory_kill(struct slot *slot);
-bool slot_had_pids_refusal(struct slot *slot);
 int64_t slot_memory_peak(const struct slot *slot);
 
 #endif

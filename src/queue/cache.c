@@ -140,6 +140,16 @@ static enum status plan_candidate(struct queue *queue, const struct job_row *row
                       found_item, &join, error);
 }
 
+// A plan is worked off from its end, and the newest result of a task is the one that counts.
+static void put_newest_last(struct cache_plan *plan)
+{
+    for (size_t low = 0, high = plan->run_count; low + 1 < high; low++, high--) {
+        struct cache_run run = plan->runs[low];
+        plan->runs[low] = plan->runs[high - 1];
+        plan->runs[high - 1] = run;
+    }
+}
+
 enum status cache_look_up(struct queue *queue, const struct job_row *row, bool needs_index,
                           struct cache_plan *out, struct error *error)
 {
@@ -155,6 +165,7 @@ enum status cache_look_up(struct queue *queue, const struct job_row *row, bool n
     if (status != OK) {
         cache_plan_done(out);
     }
+    put_newest_last(out);
     return status;
 }
 

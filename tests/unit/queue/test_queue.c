@@ -377,32 +377,6 @@ static void a_worker_that_leaves_in_order_may_close_its_poll(void **state)
     reply_done(&reply);
 }
 
-static void many_tasks_come_from_the_cache_in_pieces(void **state)
-{
-    struct site *site = *state;
-    struct text program = TEXT("#!/bin/sh\n");
-    AUTO_FREE char *path = memory_format("%s/program", site->folder);
-    char digest[DIGEST_TEXT_SIZE];
-    struct digest bytes = digest_of(program.bytes, program.length);
-    assert_int_equal(file_write_atomic(path, program, 0700, NULL), OK);
-    int64_t worker = site_worker(site, "desk", 1);
-    int64_t first = site_job(site, "{\"command\": [\"p\"], \"count\": 2500}");
-    site->setups =
-        memory_format("{\"job\":%lld,\"executable\":\"%s\",\"executable_digest\":\"%s\"}",
-                      (long long)first, path, digest_to_text(&bytes, digest));
-    assert_int_equal(site_run_all(site, worker), 2500);
-    int64_t again = site_job(site, "{\"command\": [\"p\"], \"count\": 2600}");
-    // What is left is leased only when the cache has been asked for all.
-    int64_t ran = 0;
-    while (ran < 100) {
-        ran += site_run_all(site, worker);
-    }
-    assert_int_equal(ran, 100);
-    struct reply reply = site_show(site, again, 10000000);
-    assert_int_equal(number_of(json_object_get(reply.document, "tasks"), "cached"), 2500);
-    reply_done(&reply);
-}
-
 static void a_cancelled_job_cancels_those_behind_it(void **state)
 {
     struct site *site = *state;
@@ -435,40 +409,6 @@ static void a_job_runs_after_the_one_that_it_follows(void **state)
     int64_t second = site_job(site, text);
     assert_int_equal(site_run_all(site, worker), 2);
     assert_job(site, second, "succeeded", 1);
-}
-
-static void what_was_computed_before_is_answered_from_the_cache(void **state)
-{
-    struct site *site = *state;
-    struct text program = TEXT("#!/bin/sh\n");
-    AUTO_FREE char *path = memory_format("%s/program", site->folder);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(program.bytes, 1, program.length, file), program.length);
-    assert_int_equal(fclose(file), 0);
-    char digest[DIGEST_TEXT_SIZE];
-    struct digest bytes = digest_of(program.bytes, program.length);
-    int64_t worker = site_worker(site, "desk", 1);
-    int64_t first = site_job(site, "{\"command\": [\"p\", \"{index}\"], \"count\": 3}");
-    site->setups =
-        memory_format("{\"job\":%lld,\"executable\":\"%s\",\"executable_digest\":\"%s\"}",
-                      (long long)first, path, digest_to_text(&bytes, digest));
-    assert_int_equal(site_run_all(site, worker), 3);
-    assert_job(site, first, "succeeded", 3);
-    int64_t again = site_job(site, "{\"command\": [\"p\", \"{index}\"], \"count\": 5}");
-    struct reply reply = site_show(site, again, 0);
-    assert_int_equal(number_of(json_object_get(reply.document, "tasks"), "cached"), 3);
-    reply_done(&reply);
-    int64_t fresh =
-        site_job(site, "{\"command\": [\"p\", \"{index}\"], \"count\": 3, \"cache\": \"refresh\"}");
-    assert_job(site, fresh, "waiting", 0);
-    // Another program under the same name: no hit.
-    file = fopen(path, "a");
-    assert_non_null(file);
-    assert_true(fputs("exit 1\n", file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    int64_t changed = site_job(site, "{\"command\": [\"p\", \"{index}\"], \"count\": 3}");
-    assert_job(site, changed, "waiting", 0);
 }
 
 static void a_dataset_in_use_is_not_to_be_forgotten(void **state)
@@ -614,10 +554,8 @@ int main(void)
         TEST(a_worker_whose_process_ended_is_lost_at_once),
         TEST(a_worker_that_leaves_its_poll_and_stays_away_is_lost),
         TEST(a_worker_that_leaves_in_order_may_close_its_poll),
-        TEST(many_tasks_come_from_the_cache_in_pieces),
         TEST(a_cancelled_job_cancels_those_behind_it),
         TEST(a_job_runs_after_the_one_that_it_follows),
-        TEST(what_was_computed_before_is_answered_from_the_cache),
         TEST(a_dataset_in_use_is_not_to_be_forgotten),
         TEST(changed_data_is_refused_with_the_way_out),
         TEST(a_job_over_files_has_a_task_for_each),

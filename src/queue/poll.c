@@ -162,7 +162,7 @@ static void give_back(struct queue *queue, struct worker *worker, const struct p
             queue->is_touched = true;
             queue->has_work = true;
             scheduler_return(queue->scheduler, lease->scheduled, part->from, part->to);
-            worker_lease_reported(worker, lease, part->to - part->from);
+            worker_lease_reported(queue, worker, lease);
         }
     }
 }

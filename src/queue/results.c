@@ -314,10 +314,8 @@ static enum status commit_result(struct queue *queue, struct sql *sql, struct wo
     struct active_job *job = queue_find_job(queue, result->job);
     struct given_lease *lease = worker_find_lease(worker, result->lease);
     int64_t scheduled = lease ? lease->scheduled : 0;
-    int64_t reported = (int64_t)result->task_count;
     if (job && result->has_chunk) {
         TRY(commit_chunk(queue, sql, worker, job, scheduled, &result->chunk, error));
-        reported += result->chunk.to - result->chunk.from;
     }
     for (size_t i = 0; i < result->task_count && job && !job->has_ended; i++) {
         TRY(commit_one(queue, sql, worker, job, scheduled, &result->tasks[i], error));
@@ -325,7 +323,7 @@ static enum status commit_result(struct queue *queue, struct sql *sql, struct wo
     // The end of the job may have taken the lease with it.
     lease = worker_find_lease(worker, result->lease);
     if (lease) {
-        worker_lease_reported(worker, lease, reported);
+        worker_lease_reported(queue, worker, lease);
     }
     return OK;
 }

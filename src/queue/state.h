@@ -85,7 +85,6 @@ struct given_lease {
     int64_t job;
     int64_t from;
     int64_t to;
-    int64_t left; // Tasks not reported.
     int64_t seen_us;
 };
 
@@ -287,8 +286,9 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
 // Its first task was leased.
 void job_start(struct queue *queue, struct active_job *job);
 struct given_lease *worker_find_lease(struct worker *worker, int64_t number);
-// So many of its tasks are no longer with the worker; the lease goes when none is left.
-void worker_lease_reported(struct worker *worker, struct given_lease *lease, int64_t count);
+// Something of the lease was reported or returned, perhaps for the second time: the lease goes when nothing of it is left.
+void worker_lease_reported(const struct queue *queue, struct worker *worker,
+                           struct given_lease *lease);
 // Compares the leases that the worker says it holds with the books.
 void worker_reconcile(struct queue *queue, struct worker *worker, const struct poll_body *body);
 // The answer to a poll: what there is for this worker. Returns whether there was anything.

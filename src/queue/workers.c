@@ -75,10 +75,11 @@ static void add_lease(struct worker *worker, const struct given_lease *lease)
     worker->leases[worker->lease_count++] = *lease;
 }
 
-void worker_lease_reported(struct worker *worker, struct given_lease *lease, int64_t count)
+void worker_lease_reported(const struct queue *queue, struct worker *worker,
+                           struct given_lease *lease)
 {
-    lease->left -= count;
-    if (lease->left <= 0) {
+    struct lease left;
+    if (!scheduler_find_lease(queue->scheduler, lease->scheduled, &left)) {
         remove_lease(worker, lease);
     }
 }
@@ -140,7 +141,6 @@ static void reattach(struct queue *queue, struct worker *worker, const struct po
                                             .job = taken.job,
                                             .from = taken.from,
                                             .to = taken.to,
-                                            .left = taken.to - taken.from,
                                             .seen_us = now_us});
 }
 
@@ -153,6 +153,10 @@ void worker_reconcile(struct queue *queue, struct worker *worker, const struct p
             lease->seen_us = now_us;
         } else if (body->leases[i].lease <= worker->lease_first) {
             reattach(queue, worker, &body->leases[i]);
+        } else if (!queue_find_job(queue, body->leases[i].job)) {
+            // The answer that told of the job's end was lost.
+            int64_t number = body->leases[i].lease;
+            (void)ranges_add(&worker->cancels, number, number + 1);
         }
     }
     for (size_t i = worker->lease_count; body->has_leases && i-- > 0;) {
@@ -175,7 +179,6 @@ static void write_lease(struct queue *queue, struct worker *worker, const struct
         .job = lease->job,
         .from = lease->from,
         .to = lease->to,
-        .left = lease->to - lease->from,
         .seen_us = clock_steady_us(),
     };
     queue->lease_last = given.number > queue->lease_last ? given.number : queue->lease_last;

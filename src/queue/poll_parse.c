@@ -14,9 +14,11 @@ static enum status element_int64(const json_t *array, size_t at, const char *wha
         *out = 0;
         return OK;
     }
-    if (!json_is_integer(value) || json_integer_value(value) < min) {
-        return error_set(error, INVALID, "%s (element %zu) must be a whole number from %lld", what,
-                         at, (long long)min);
+    if (!json_is_integer(value) || json_integer_value(value) < min ||
+        json_integer_value(value) > POLL_NUMBER_MAX) {
+        return error_set(error, INVALID,
+                         "%s (element %zu) must be a whole number from %lld to %lld", what, at,
+                         (long long)min, (long long)POLL_NUMBER_MAX);
     }
     *out = json_integer_value(value);
     return OK;
@@ -67,7 +69,7 @@ static enum status parse_stream(struct poll_body *body, const json_t *value,
     struct text digest = TEXT_NONE;
     TRY(json_check_fields(value, FIELDS, error));
     TRY(json_field_text(value, "blob", JSON_REQUIRED, DIGEST_TEXT_SIZE, &digest, error));
-    TRY(json_field_int64(value, "size", JSON_REQUIRED, 0, INT64_MAX, &out->size, error));
+    TRY(json_field_int64(value, "size", JSON_REQUIRED, 0, POLL_NUMBER_MAX, &out->size, error));
     TRY(digest_from_text(digest, &out->digest, error));
     out->is_blob = true;
     note_blob(body, &out->digest);
@@ -164,17 +166,19 @@ static enum status parse_chunk(struct poll_body *body, const json_t *value, stru
                                          "stderr",     NULL};
     struct text digest = TEXT_NONE;
     TRY(json_check_fields(value, FIELDS, error));
-    TRY(json_field_int64(value, "from", JSON_REQUIRED, 0, INT64_MAX, &out->from, error));
-    TRY(json_field_int64(value, "to", JSON_REQUIRED, out->from + 1, INT64_MAX, &out->to, error));
+    TRY(json_field_int64(value, "from", JSON_REQUIRED, 0, POLL_NUMBER_MAX, &out->from, error));
+    TRY(json_field_int64(value, "to", JSON_REQUIRED, out->from + 1, POLL_NUMBER_MAX, &out->to,
+                         error));
     TRY(json_field_text(value, "answers", JSON_REQUIRED, DIGEST_TEXT_SIZE, &digest, error));
     TRY(digest_from_text(digest, &out->answers, error));
-    TRY(json_field_int64(value, "answers_size", JSON_REQUIRED, 0, INT64_MAX, &out->answers_size,
+    TRY(json_field_int64(value, "answers_size", JSON_REQUIRED, 0, POLL_NUMBER_MAX,
+                         &out->answers_size, error));
+    TRY(json_field_int64(value, "started_us", JSON_OPTIONAL, 0, POLL_NUMBER_MAX, &out->started_us,
                          error));
-    TRY(json_field_int64(value, "started_us", JSON_OPTIONAL, 0, INT64_MAX, &out->started_us,
+    TRY(json_field_int64(value, "wall_us", JSON_OPTIONAL, 0, POLL_NUMBER_MAX, &out->wall_us,
                          error));
-    TRY(json_field_int64(value, "wall_us", JSON_OPTIONAL, 0, INT64_MAX, &out->wall_us, error));
-    TRY(json_field_int64(value, "cpu_us", JSON_OPTIONAL, 0, INT64_MAX, &out->cpu_us, error));
-    TRY(json_field_int64(value, "peak_bytes", JSON_OPTIONAL, 0, INT64_MAX, &out->peak_bytes,
+    TRY(json_field_int64(value, "cpu_us", JSON_OPTIONAL, 0, POLL_NUMBER_MAX, &out->cpu_us, error));
+    TRY(json_field_int64(value, "peak_bytes", JSON_OPTIONAL, 0, POLL_NUMBER_MAX, &out->peak_bytes,
                          error));
     note_blob(body, &out->answers);
     return parse_stream(body, json_object_get(value, "stderr"), &out->error_output, error);
@@ -186,8 +190,8 @@ static enum status parse_result(struct poll_body *body, const json_t *value,
     static const char *const FIELDS[] = {"lease", "job", "tasks", "stream", NULL};
     json_t *tasks = NULL;
     TRY(json_check_fields(value, FIELDS, error));
-    TRY(json_field_int64(value, "lease", JSON_REQUIRED, 0, INT64_MAX, &out->lease, error));
-    TRY(json_field_int64(value, "job", JSON_REQUIRED, 0, INT64_MAX, &out->job, error));
+    TRY(json_field_int64(value, "lease", JSON_REQUIRED, 0, POLL_NUMBER_MAX, &out->lease, error));
+    TRY(json_field_int64(value, "job", JSON_REQUIRED, 0, POLL_NUMBER_MAX, &out->job, error));
     TRY(json_field_array(value, "tasks", JSON_OPTIONAL, *tasks_left, &tasks, error));
     out->task_count = json_array_size(tasks);
     out->tasks = arena_new(&body->arena, out->task_count * sizeof *out->tasks + 1);
@@ -242,7 +246,7 @@ static enum status parse_setup(const json_t *value, struct poll_setup *out, stru
     static const char *const FIELDS[] = {"job",  "executable", "executable_digest",
                                          "host", "sandbox",    NULL};
     TRY(json_check_fields(value, FIELDS, error));
-    TRY(json_field_int64(value, "job", JSON_REQUIRED, 0, INT64_MAX, &out->job, error));
+    TRY(json_field_int64(value, "job", JSON_REQUIRED, 0, POLL_NUMBER_MAX, &out->job, error));
     TRY(json_field_text(value, "executable", JSON_OPTIONAL, POLL_PATH_MAX, &out->executable,
                         error));
     TRY(json_field_text(value, "executable_digest", JSON_OPTIONAL, DIGEST_TEXT_SIZE,

@@ -21,6 +21,9 @@ enum {
     WORKER_NAME_MAX = 200,
 };
 
+// Numbers in a poll: exact in every reader of JSON, and the sum of two is still a number.
+#define POLL_NUMBER_MAX (INT64_C(1) << 53)
+
 enum poll_outcome {
     OUTCOME_EXITED,
     OUTCOME_SIGNAL,

@@ -55,7 +55,13 @@ static void what_is_wrong_is_refused_by_name(void **state)
         {"{\"leases\": [[\"1\", 2, 3, 4]]}", "lease"},
         {"{\"leases\": 5}", "leases"},
         {"{\"returned\": [[1, -2, 3]]}", "from"},
+        {"{\"leases\": [[1, 2, 3, 9223372036854775807]]}", "to"},
         {"{\"results\": [{\"job\": 1, \"tasks\": []}]}", "lease"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[0, 0, 0, 9223372036854775807, "
+         "1]]}]}",
+         "started_us"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[0, 1, 9223372036854775807]]}]}",
+         "code"},
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1]]}]}", "array of 2 to 11"},
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1, 8]]}]}", "outcome 8"},
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[-1, 0]]}]}", "index"},

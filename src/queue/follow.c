@@ -114,6 +114,10 @@ static void tell_watches(struct queue *queue, int64_t job, int64_t now_us)
 
 void follow_tell(struct queue *queue)
 {
+    if (queue->needs_reload) {
+        // Some of it did not happen, and what is listed as dirty must live. All are told after the reload.
+        return;
+    }
     int64_t now_us = clock_steady_us();
     for (size_t i = 0; i < queue->changed_count; i++) {
         struct active_job *job = queue->changed[i];

@@ -152,15 +152,15 @@ static enum status load_job(struct queue *queue, struct sql *sql, const struct s
 
 void queue_forget_jobs(struct queue *queue)
 {
-    for (size_t i = 0; i < queue->changed_count; i++) {
-        if (queue->changed[i]->has_ended) {
-            active_job_free(queue->changed[i]);
-        }
-    }
-    // An ended job is in `dirty` only until the end of its operation.
+    // An ended job is in `dirty` only until the end of its operation, and may be in `changed` too, which then frees it.
     for (size_t i = 0; i < queue->dirty_count; i++) {
         if (queue->dirty[i]->has_ended && !queue->dirty[i]->is_changed) {
             active_job_free(queue->dirty[i]);
+        }
+    }
+    for (size_t i = 0; i < queue->changed_count; i++) {
+        if (queue->changed[i]->has_ended) {
+            active_job_free(queue->changed[i]);
         }
     }
     queue->changed_count = 0;

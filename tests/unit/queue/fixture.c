@@ -222,17 +222,34 @@ struct reply site_list_workers(struct site *site, int64_t after, int64_t limit)
     return await(&waiting);
 }
 
-struct reply site_poll(struct site *site, int64_t worker, const char *body)
-{
+struct polling {
     struct waiting waiting;
-    struct queue_poll poll = {.worker = worker, .owner = TEXT("workers")};
+    struct queue_poll poll;
+};
+
+struct polling *site_poll_begin(struct site *site, int64_t worker, const char *body)
+{
+    struct polling *polling = NEW(struct polling);
     struct error error = {0};
-    if (poll_parse(text_of(body), &poll.body, &error) != OK) {
+    polling->poll = (struct queue_poll){.worker = worker, .owner = TEXT("workers")};
+    if (poll_parse(text_of(body), &polling->poll.body, &error) != OK) {
         fail_msg("%s", error.detail);
     }
-    poll.answer = expect(&waiting);
-    queue_poll(site->queue, &poll);
-    return await(&waiting);
+    polling->poll.answer = expect(&polling->waiting);
+    queue_poll(site->queue, &polling->poll);
+    return polling;
+}
+
+struct reply site_poll_end(struct polling *polling)
+{
+    struct reply reply = await(&polling->waiting);
+    free(polling);
+    return reply;
+}
+
+struct reply site_poll(struct site *site, int64_t worker, const char *body)
+{
+    return site_poll_end(site_poll_begin(site, worker, body));
 }
 
 void site_leave_poll(struct site *site, int64_t worker)

@@ -51,6 +51,9 @@ int64_t site_worker(struct site *site, const char *name, int cpus);
 int64_t site_worker_process(struct site *site, const char *name, int cpus, int process);
 struct reply site_list_workers(struct site *site, int64_t after, int64_t limit);
 struct reply site_poll(struct site *site, int64_t worker, const char *body);
+// The same in two steps; the second waits for the answer and frees.
+struct polling *site_poll_begin(struct site *site, int64_t worker, const char *body);
+struct reply site_poll_end(struct polling *polling);
 // A waiting poll whose connection is closed; returns once the site has noticed.
 void site_leave_poll(struct site *site, int64_t worker);
 // Sets state and tasks.succeeded of a job against what is expected.

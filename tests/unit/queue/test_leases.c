@@ -3,7 +3,9 @@
 #include "fixture.h"
 
 #include "base/memory.h"
-#include "os/file.h"
+#include "store/store.h"
+
+#include <semaphore.h>
 
 // Gets the first lease that a poll gives; the number of its tasks is returned.
 static int64_t take_lease(struct site *site, int64_t worker, long long *number)
@@ -67,12 +69,66 @@ static void a_cancellation_that_was_not_heard_is_said_again(void **state)
     }
 }
 
+// A write that keeps the writer busy until it is told to go on, so that what comes meanwhile is one batch.
+struct gate {
+    sem_t is_entered;
+    sem_t may_go_on;
+};
+
+static enum status wait_at_gate(struct sql *sql, void *context, struct error *error)
+{
+    struct gate *gate = context;
+    (void)sql;
+    (void)error;
+    (void)sem_post(&gate->is_entered);
+    (void)sem_wait(&gate->may_go_on);
+    return OK;
+}
+
+static void a_bad_report_behind_a_good_one_of_the_same_job_changes_nothing(void **state)
+{
+    struct site *site = *state;
+    struct gate gate;
+    long long number = 0;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"cat\"], \"mode\": \"stream\", \"count\": 2}");
+    (void)take_lease(site, worker, &number);
+    AUTO_FREE char *good =
+        memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}", number,
+                      (long long)job);
+    // Ends the job, and then names a task that an unfinished job behind it does not have.
+    int64_t next = site_job(site, "{\"command\": [\"true\"]}");
+    AUTO_FREE char *bad =
+        memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[1,0,0]]},"
+                      "{\"lease\":%lld,\"job\":%lld,\"tasks\":[[7,0,0]]}]}",
+                      number, (long long)job, number, (long long)next);
+    assert_int_equal(sem_init(&gate.is_entered, 0, 0), 0);
+    assert_int_equal(sem_init(&gate.may_go_on, 0, 0), 0);
+    store_write(site->store, wait_at_gate, NULL, &gate);
+    assert_int_equal(sem_wait(&gate.is_entered), 0);
+    struct polling *first = site_poll_begin(site, worker, good);
+    struct polling *second = site_poll_begin(site, worker, bad);
+    assert_int_equal(sem_post(&gate.may_go_on), 0);
+    struct reply reply = site_poll_end(first);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    reply = site_poll_end(second);
+    assert_int_equal(reply.status, INVALID);
+    reply_done(&reply);
+    assert_job(site, job, "running", 1);
+    assert_int_equal(site_run_all(site, worker), 2);
+    assert_job(site, job, "succeeded", 2);
+    (void)sem_destroy(&gate.is_entered);
+    (void)sem_destroy(&gate.may_go_on);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
     const struct CMUnitTest tests[] = {
         TEST(what_is_reported_twice_leaves_the_rest_of_the_lease_in_the_books),
         TEST(a_cancellation_that_was_not_heard_is_said_again),
+        TEST(a_bad_report_behind_a_good_one_of_the_same_job_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

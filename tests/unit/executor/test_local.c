@@ -115,8 +115,9 @@ static void the_process_that_ended_is_named(void **state)
     (void)await_report(fixture, 1);
     EXECUTOR_LOCAL.stop(TAKE(fixture->executor), 1000000);
     assert_int_equal(file_read(path, 100, &text, NULL), OK);
-    buffer_append_byte(&text, '\0');
-    assert_int_equal(fixture->heard.process, atoi(text.bytes));
+    int64_t process = 0;
+    assert_true(text_to_int64(text_trim(buffer_text(&text)), &process));
+    assert_int_equal(fixture->heard.process, process);
 }
 
 static void a_machine_that_makes_no_sandbox_is_said(void **state)

@@ -265,6 +265,14 @@ static void a_database_of_an_older_version_is_taken_over(void **state)
     }
 }
 
+// Where the next page of a list starts.
+static int64_t next_of(const json_t *page)
+{
+    int64_t next = 0;
+    assert_true(text_to_int64(json_text(json_object_get(page, "next")), &next));
+    return next;
+}
+
 // The document of the tasks in this state; a new reference.
 static json_t *tasks_in(struct site *site, int64_t job, const char *state, int64_t from)
 {
@@ -291,7 +299,7 @@ static void running_tasks_are_listed_with_their_worker(void **state)
     const json_t *task = json_array_get(tasks, 0);
     assert_int_equal(number_of(task, "index"), 0);
     assert_string_equal(json_string_value(json_object_get(task, "worker")), "desk");
-    int64_t next = atoll(json_string_value(json_object_get(first, "next")));
+    int64_t next = next_of(first);
     assert_true(next > number_of(json_array_get(tasks, 1), "index"));
     AUTO_JSON json_t *second = tasks_in(site, job, "running", next);
     tasks = json_object_get(second, "tasks");
@@ -308,7 +316,7 @@ static void workers_are_listed_page_by_page(void **state)
     }
     struct reply first = site_list_workers(site, 0, 2);
     assert_int_equal(json_array_size(json_object_get(first.document, "workers")), 2);
-    int64_t next = atoll(json_string_value(json_object_get(first.document, "next")));
+    int64_t next = next_of(first.document);
     struct reply second = site_list_workers(site, next, 2);
     const json_t *rest = json_object_get(second.document, "workers");
     assert_int_equal(json_array_size(rest), 1);

@@ -181,12 +181,14 @@ static enum status explain_needs(struct sql *sql, int64_t job, struct buffer *wh
     AUTO_ROWS struct sql_rows *rows = NULL;
     TRY(sql_query(sql, SQL_UNMET_NEEDS, SQL_VALUES(sql_int64(job)), &rows, error));
     buffer_append_string(why, "it is to follow");
-    for (bool is_first = true; sql_next(rows, &status, error); is_first = false) {
-        buffer_printf(why, "%s job %lld, which is %s", is_first ? "" : ",",
-                      (long long)sql_column_int64(rows, 0),
-                      job_state_name((enum job_state)sql_column_int64(rows, 1)));
+    size_t count = 0;
+    for (; sql_next(rows, &status, error); count++) {
+        buffer_printf(why, "%s job %lld", count == 0 ? "" : ",",
+                      (long long)sql_column_int64(rows, 0));
     }
-    buffer_append_string(change, "it starts when those have succeeded");
+    // Whether they wait or run is not said: what is on disk of that may be a moment old.
+    buffer_append_string(why, count == 1 ? ", which has not ended" : ", which have not ended");
+    buffer_printf(change, "it starts when %s succeeded", count == 1 ? "that has" : "those have");
     return status;
 }
 

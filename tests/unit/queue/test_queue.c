@@ -396,7 +396,7 @@ static void a_cancelled_job_cancels_those_behind_it(void **state)
         memory_format("{\"command\": [\"true\"], \"after\": [%lld]}", (long long)second);
     int64_t third = site_job(site, third_text);
     AUTO_FREE char *why = site_why(site, second);
-    assert_non_null(strstr(why, "which is waiting"));
+    assert_non_null(strstr(why, "which has not ended"));
     struct reply reply = site_cancel(site, first);
     assert_int_equal(reply.status, OK);
     reply_done(&reply);

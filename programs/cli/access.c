@@ -53,7 +53,7 @@ static void show_status(const struct contact *contact, const json_t *status, str
     display_text(out, field_text(sandbox, "kind"));
     buffer_append_byte(out, '\n');
     say_list(out, "  enforced:", json_object_get(sandbox, "enforced"));
-    say_list(out, "  not enforced:", json_object_get(sandbox, "not_enforced"));
+    say_list(out, "  unenforced:", json_object_get(sandbox, "not_enforced"));
     buffer_append_string(out, "Memory:       ");
     display_bytes(out, field_int64(status, "memory_bytes"));
     buffer_append_byte(out, '\n');

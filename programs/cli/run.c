@@ -82,7 +82,7 @@ static void say_counts(const json_t *job)
 }
 
 // What is worth saying of a job at its end: nothing, of a single command that ended by itself.
-static void say_end(struct contact *contact, const json_t *job, int exit_status)
+static void say_end(struct contact *contact, const json_t *job, int exit_status, bool will_fetch)
 {
     long long id = (long long)field_int64(job, "id");
     bool is_single = field_int64(json_object_get(job, "tasks"), "total") == 1;
@@ -99,9 +99,22 @@ static void say_end(struct contact *contact, const json_t *job, int exit_status)
         (void)fprintf(stderr, "lode: job %lld %.*s: %s\n      lode why %lld says more\n", id,
                       TEXT_ARGS(state), message.bytes, id);
     }
-    if (json_array_size(json_object_get(json_object_get(job, "spec"), "outputs")) > 0) {
+    if (!will_fetch &&
+        json_array_size(json_object_get(json_object_get(job, "spec"), "outputs")) > 0) {
         (void)fprintf(stderr, "lode: lode outputs %lld DIR fetches its output files\n", id);
     }
+}
+
+static enum status fetch_and_say(struct contact *contact, int64_t job, const char *folder,
+                                 bool is_json, struct error *error)
+{
+    AUTO_JSON json_t *list = NULL;
+    TRY(fetch_outputs(contact, job, folder, is_json, &list, error));
+    size_t count = json_array_size(list);
+    if (!is_json) {
+        (void)fprintf(stderr, "lode: %zu %s in %s\n", count, count == 1 ? "file" : "files", folder);
+    }
+    return OK;
 }
 
 // Follows a job that was submitted to its end; returns the exit status.
@@ -130,11 +143,12 @@ static int follow_to_end(struct contact *contact, const struct options *options,
     }
     int exit_status = job_exit_status(job);
     const char *folder = options_text(options, "fetch", NULL);
-    if (folder && fetch_outputs(contact, follow.job, folder, is_json, NULL, &error) != OK) {
+    if (!is_json) {
+        say_end(contact, job, exit_status, folder != NULL);
+    }
+    if (folder && fetch_and_say(contact, follow.job, folder, is_json, &error) != OK) {
         (void)command_fail(&error, EXIT_LODE);
         exit_status = exit_status == 0 ? EXIT_LODE : exit_status;
-    } else if (!is_json && !folder) {
-        say_end(contact, job, exit_status);
     }
     return exit_status;
 }

@@ -61,7 +61,8 @@
          0,                                                                                          \
          OPTION_FLAG,                                                                                \
          NULL,                                                                                       \
-         "start the command once per core; it reads one item a line and answers with one line",      \
+         "start the command once per core; it reads one item a line and answers with one line "      \
+         "(null: the item failed)",                                                                  \
          NULL},                                                                                      \
     {                                                                                                \
         "name", 0, OPTION_TEXT, "NAME", "a name for lists of jobs", NULL                             \

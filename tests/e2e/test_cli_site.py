@@ -117,10 +117,22 @@ def test_tokens_are_made_listed_used_and_revoked(site, lode, make_lode):
 
 
 def test_outputs_come_back_as_they_were(site, lode):
-    lode("run", "--count", "2", "--output", "out/*.bin", "--fetch", "got", "--", "sh", "-c", "mkdir out; seq {index} 100000 > out/x.bin")
+    said = lode("run", "--count", "2", "--output", "out/*.bin", "--fetch", "got", "--", "sh", "-c", "mkdir out; seq {index} 100000 > out/x.bin").stderr
+    assert "2 of 2 tasks succeeded" in said and "2 files in got" in said and "lode outputs" not in said
     for index in range(2):
         wanted = "".join(f"{i}\n" for i in range(index, 100001))
         assert (lode.home / "got" / str(index) / "out" / "x.bin").read_text() == wanted
+
+
+def test_a_failed_run_that_fetches_says_why_it_failed(site, lode):
+    failing = ["sh", "-c", "echo {index} > x.txt; exit {index}"]
+    said = lode("run", "--count", "2", "--output", "*.txt", "--fetch", "got", "--", *failing, status=1).stderr
+    assert "1 failed" in said and "lode why" in said and "2 files in got" in said, said
+
+
+def test_a_job_without_outputs_says_so(site, lode):
+    lode("run", "--", "true")
+    assert "has kept no files" in lode("outputs", newest(lode), "got").stderr
 
 
 def test_a_worker_without_a_site_is_awaited_and_why_says_so(make_site, lode):

@@ -18,6 +18,7 @@ import transfer
 from measure import LODE, RUNNER, command_rate, line, program, site, timed
 
 ROUNDS = 5
+SETTLE_SECONDS = 3
 CORES = os.cpu_count()
 
 
@@ -114,6 +115,7 @@ def measure_submit(rounds=ROUNDS, count=1_000_000):
     """Submitting a job of a million tasks, against a job of one; and what it and an idle site cost in memory."""
     large, small = [], []
     with site() as here:
+        time.sleep(SETTLE_SECONDS)  # What a start needs is given back a moment later.
         idle_site = here.resident_mib()
         idle_worker = here.resident_mib("worker")
     with site(workers=0) as here:

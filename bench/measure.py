@@ -97,12 +97,12 @@ class Site:
         return job
 
     def resident_mib(self, of=None):
-        """Resident memory of the site's process, or of the first of its descendants whose command line has `of`."""
+        """Resident memory of the site's process, or of the first of its descendants whose command line has the word `of`."""
         pid = self.process.pid
         if of:
             listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
             pid = next(int(line.split()[0]) for line in listing.splitlines()
-                       if of in line and str(self.directory) in line)
+                       if of in line.split() and str(self.directory) in line)
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
         return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 

@@ -189,6 +189,26 @@ static bool has_file(const char *folder, const char *name)
     return access(path, W_OK) == 0;
 }
 
+// A v2 hierarchy beside those of v1 has only the controllers that those have left.
+static bool has_own_controllers(const char *folder)
+{
+    AUTO_FREE char *path = memory_format("%s/cgroup.controllers", folder);
+    AUTO_BUFFER struct buffer content = {0};
+    if (file_read(path, FILE_MAX, &content, NULL) != OK) {
+        return false;
+    }
+    struct text rest = text_trim(buffer_text(&content));
+    struct text word;
+    while (text_next_part(&rest, ' ', &word)) {
+        for (size_t i = 0; i < CGROUP_CONTROLLERS; i++) {
+            if (text_equal(word, text_of(names[i]))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 // v2: a group with members may not hand controllers down, so this process moves into a leaf beside the tasks' groups.
 static void prepare_v2(struct cgroups *cgroups, struct text groups, struct text mounts,
                        const char *name)
@@ -200,6 +220,10 @@ static void prepare_v2(struct cgroups *cgroups, struct text groups, struct text 
     }
     AUTO_FREE char *leaf = memory_format("%s/worker", base);
     AUTO_FREE char *own = memory_copy_bytes(base, strlen(base) - strlen(name) - 1);
+    if (!has_own_controllers(own)) {
+        remove_group(base);
+        return;
+    }
     if (!has_file(base, marks[CGROUP_MEMORY]) &&
         write_value(own, "cgroup.subtree_control", "+memory +pids +cpu", NULL) != OK) {
         (void)mkdir(leaf, 0755);

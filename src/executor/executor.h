@@ -39,7 +39,7 @@ struct executor_ops {
 };
 
 // One worker process for all cores of this machine, started again when it dies. A worker that outlived an earlier life of the
-// site serves on; no second one is started beside it.
+// site serves on, is watched over like one of its own and ends with the site; no second one is started beside it.
 extern const struct executor_ops EXECUTOR_LOCAL;
 
 #endif

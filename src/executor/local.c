@@ -1,7 +1,7 @@
 // This machine's worker: a child process that a thread watches over.
 //
-// The worker decides by a lock of its folder whether it is the only one: it ends with status 0 at once when a worker of an earlier
-// life of the site serves there. So the thread starts one, waits for its end, and looks again after a while.
+// A worker holds a lock of its folder, with its process number in it. When a worker of an earlier life of the site still serves, the
+// thread watches over that one instead of starting another; it is no child, but its end can be seen and brought about all the same.
 #include "executor/executor.h"
 
 #include "base/memory.h"
@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,9 +25,11 @@
 enum {
     BACK_OFF_FIRST_MS = 200,
     BACK_OFF_MAX_MS = 30000,
-    TAKEN_RETRY_MS = 2000, // Another worker serves the folder: look again after so long.
+    TAKEN_RETRY_MS =
+        2000, // It ended in order, or another one was faster: look again after so long.
     HEALTHY_US =
         10000000, // A worker that lived so long was well; its end starts the back-off anew.
+    PROCESS_TEXT_MAX = 32,
     WORKER_EXIT_SANDBOX = 3, // `lode worker` cannot make sandboxes here.
 };
 
@@ -105,14 +108,40 @@ static enum woken wait_for(struct executor *executor, int fd, int timeout_ms)
     return ready > 0 ? WOKEN_BY_FD : WOKEN_BY_TIME;
 }
 
-static void end_worker(struct executor *executor, pid_t pid, int pid_fd)
+static int send_signal(int pid_fd, int signal_number)
 {
-    (void)kill(pid, SIGTERM);
+    return (int)syscall(SYS_pidfd_send_signal, pid_fd, signal_number, NULL, 0);
+}
+
+// A descriptor of the worker of an earlier life that still holds the folder's lock, or -1.
+static int find_survivor(const struct executor *executor, pid_t *pid)
+{
+    char number[PROCESS_TEXT_MAX] = "";
+    int64_t process = 0;
+    AUTO_FREE char *path = memory_format("%s/lock", executor->directory);
+    AUTO_CLOSE int lock_fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (lock_fd < 0 || flock(lock_fd, LOCK_SH | LOCK_NB) == 0 ||
+        pread(lock_fd, number, sizeof number - 1, 0) <= 0 ||
+        !text_to_int64(text_trim(text_of(number)), &process)) {
+        return -1;
+    }
+    AUTO_CLOSE int pid_fd = (int)syscall(SYS_pidfd_open, (pid_t)process, 0);
+    // Still held: the number was not given to another process before it was opened.
+    if (pid_fd < 0 || flock(lock_fd, LOCK_SH | LOCK_NB) == 0) {
+        return -1;
+    }
+    *pid = (pid_t)process;
+    return file_take_fd(&pid_fd);
+}
+
+static void end_worker(struct executor *executor, int pid_fd)
+{
+    (void)send_signal(pid_fd, SIGTERM);
     struct pollfd ended = {.fd = pid_fd, .events = POLLIN};
     if (poll(&ended, 1, (int)(executor->grace_us / 1000)) <= 0) {
-        (void)kill(pid, SIGKILL);
+        (void)send_signal(pid_fd, SIGKILL);
+        (void)poll(&ended, 1, -1);
     }
-    (void)waitpid(pid, NULL, 0);
 }
 
 static void report(struct executor *executor, const char *problem, const char *change)
@@ -161,27 +190,31 @@ static bool watch_worker(struct executor *executor, int pid_fd)
 static bool run_worker(struct executor *executor, int *back_off_ms)
 {
     pid_t pid = 0;
-    int pid_fd = -1;
     int64_t began_us = clock_steady_us();
-    if (start_worker(executor, &pid, &pid_fd) != OK) {
+    AUTO_CLOSE int pid_fd = find_survivor(executor, &pid);
+    bool is_child = pid_fd < 0;
+    if (is_child && start_worker(executor, &pid, &pid_fd) != OK) {
         report(executor, "this machine's worker cannot be started",
                "is the program still installed?");
         return wait_for(executor, -1, BACK_OFF_MAX_MS) == WOKEN_BY_STOP;
     }
-    if (watch_worker(executor, pid_fd)) {
-        end_worker(executor, pid, pid_fd);
-        (void)close(pid_fd);
+    bool is_to_stop = watch_worker(executor, pid_fd);
+    if (is_to_stop) {
+        end_worker(executor, pid_fd);
+    }
+    int status = 0;
+    if (is_child) {
+        (void)waitpid(pid, &status, 0);
+    }
+    if (is_to_stop) {
         return true;
     }
-    (void)close(pid_fd);
-    int status = 0;
-    (void)waitpid(pid, &status, 0);
     if (executor->ended) {
         executor->ended(executor->context, pid);
     }
     int64_t lived_us = clock_steady_us() - began_us;
     *back_off_ms = lived_us >= HEALTHY_US ? BACK_OFF_FIRST_MS : *back_off_ms;
-    int pause_ms = judge_end(executor, status, lived_us, *back_off_ms);
+    int pause_ms = is_child ? judge_end(executor, status, lived_us, *back_off_ms) : *back_off_ms;
     *back_off_ms = *back_off_ms * 2 < BACK_OFF_MAX_MS ? *back_off_ms * 2 : BACK_OFF_MAX_MS;
     return wait_for(executor, -1, pause_ms) == WOKEN_BY_STOP;
 }

@@ -20,6 +20,8 @@ static struct task_lease *find_lease(const struct seat *seat, int64_t id)
     return NULL;
 }
 
+#define MIB 1048576.0
+
 // Says which limit it was, for a task that the kernel ended for one.
 static void describe_limit(const struct seat *seat, struct runner_result *result,
                            char detail[RUNNER_DETAIL_MAX])
@@ -29,8 +31,8 @@ static void describe_limit(const struct seat *seat, struct runner_result *result
         int64_t peak = slot_memory_peak(seat->slot);
         result->peak_bytes = peak > result->peak_bytes ? peak : result->peak_bytes;
         (void)snprintf(detail, RUNNER_DETAIL_MAX,
-                       "the limit is %" PRId64 " bytes of memory, the peak was %" PRId64,
-                       spec->memory_bytes, peak);
+                       "the limit is %.1f MiB of memory, the peak was %.1f MiB",
+                       (double)spec->memory_bytes / MIB, (double)peak / MIB);
         result->detail = text_of(detail);
     } else if (result->outcome == OUTCOME_PIDS && result->detail.length == 0) {
         (void)snprintf(detail, RUNNER_DETAIL_MAX,

@@ -34,7 +34,12 @@ static enum status lock_directory(const char *directory, int *fd, struct error *
     if (flock(*fd, LOCK_EX | LOCK_NB) < 0) {
         return error_set(error, CONFLICT, "another worker serves in %s", directory);
     }
-    return OK;
+    // Who holds it, for a site that was started anew and finds this worker at work (src/executor/local.c).
+    AUTO_FREE char *process = memory_format("%lld\n", (long long)getpid());
+    if (ftruncate(*fd, 0) < 0) {
+        return error_set_errno(error, errno, "cannot write %s", path);
+    }
+    return file_write_all(*fd, text_of(process), error);
 }
 
 // Uploads and logs hold descriptors: as many as the system gives.

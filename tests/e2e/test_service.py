@@ -116,3 +116,14 @@ def test_submitting_a_million_tasks_is_one_row(make_site):
     assert job["tasks"]["total"] == 1000000
     assert resident_kib() - before < 1024
     site.api("POST", f"/v1/jobs/{job['id']}/cancel")
+
+
+def test_a_worker_that_outlived_its_site_ends_with_the_next_one(site):
+    before = eventually(site.workers)
+    site.kill()
+    site.start()
+    answer = site.api("POST", "/v1/jobs?wait=30", {"command": ["true"], "cache": "off"})
+    assert answer.json["state"] == "succeeded", answer
+    assert site.workers() == before
+    assert site.stop() == 0
+    assert not site.workers()

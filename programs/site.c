@@ -40,6 +40,20 @@ static int fail(const struct error *error, int exit_status)
     return exit_status;
 }
 
+static void say_where(const struct site_parts *parts)
+{
+    const struct site_settings *settings = parts->settings;
+    AUTO_BUFFER struct buffer text = {0};
+    if (settings->is_json) {
+        parts_describe(parts, &text);
+    } else {
+        buffer_printf(&text, "lode site %s listens on %s\n  key        %s\n  directory  %s\n",
+                      settings->name, parts->url, parts->fingerprint.text, settings->directory);
+    }
+    (void)fwrite(text.bytes, 1, text.length, stdout);
+    (void)fflush(stdout);
+}
+
 static int serve(const struct site_settings *settings)
 {
     struct site_parts parts = {0};
@@ -53,9 +67,7 @@ static int serve(const struct site_settings *settings)
         parts_stop(&parts);
         return fail(&error, EXIT_FAILED);
     }
-    (void)printf("lode site %s listens on %s\n  key        %s\n  directory  %s\n", settings->name,
-                 parts.url, parts.fingerprint.text, settings->directory);
-    (void)fflush(stdout);
+    say_where(&parts);
     service_notify("READY=1");
     int signal_number = 0;
     (void)sigwait(&signals, &signal_number);

@@ -11,6 +11,7 @@ static const struct command_option SITE_OPTIONS[] = {
     {"workers", 0, OPTION_COUNT, "CPUS", "cores that run tasks; 0: none (default: all)", NULL},
     {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
      "bubblewrap|none"},
+    {"json", 0, OPTION_FLAG, NULL, "say where it listens as one JSON document", NULL},
 };
 
 static const struct command_example SITE_EXAMPLES[] = {

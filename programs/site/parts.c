@@ -142,15 +142,20 @@ static enum status start_server(struct site_parts *parts, struct error *error)
     return OK;
 }
 
+void parts_describe(const struct site_parts *parts, struct buffer *out)
+{
+    AUTO_JSON json_t *document = json_pack(
+        "{s:s, s:s, s:o, s:I}", "url", parts->url, "fingerprint", parts->fingerprint.text, "name",
+        json_from_text(text_of(parts->settings->name)), "pid", (json_int_t)getpid());
+    json_write(document, false, out);
+    buffer_append_byte(out, '\n');
+}
+
 // Clients and workers of this machine find the site by this file; it says so only once the site answers.
 static enum status write_site_file(struct site_parts *parts, struct error *error)
 {
     AUTO_BUFFER struct buffer text = {0};
-    AUTO_JSON json_t *document = json_pack(
-        "{s:s, s:s, s:o, s:I}", "url", parts->url, "fingerprint", parts->fingerprint.text, "name",
-        json_from_text(text_of(parts->settings->name)), "pid", (json_int_t)getpid());
-    json_write(document, false, &text);
-    buffer_append_byte(&text, '\n');
+    parts_describe(parts, &text);
     return file_write_atomic(parts->site_file, buffer_text(&text), 0644, error);
 }
 

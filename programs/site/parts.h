@@ -29,6 +29,9 @@ struct site_parts {
 enum status parts_start(struct site_parts *parts, const struct site_settings *settings,
                         struct error *error);
 
+// What site.json says: {"url", "fingerprint", "name", "pid"} and a line end.
+void parts_describe(const struct site_parts *parts, struct buffer *out);
+
 // Ends it in order: workers give back what they hold, waiters are answered, the state is closed.
 void parts_stop(struct site_parts *parts);
 

@@ -68,6 +68,7 @@ enum status settings_read(const struct options *options, struct site_settings *o
     const char *directory = options_text(options, "directory", NULL);
     out->directory = directory ? absolute(directory) : default_directory();
     out->address = memory_copy_string(options_text(options, "address", ADDRESS_DEFAULT));
+    out->is_json = options_has(options, "json");
     out->sandbox = options_text(options, "sandbox", "bubblewrap");
     out->workers = options_int64(options, "workers", core_count());
     if (out->workers > SITE_WORKERS_MAX) {

@@ -15,6 +15,7 @@ struct site_settings {
     char *program; // Path of this program.
     const char *sandbox;
     int64_t workers; // Cores for tasks; 0: none.
+    bool is_json;    // What it prints is JSON.
 };
 
 // Fills *out (zeroed before) from the options; settings_done frees it in every case.

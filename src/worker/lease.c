@@ -9,13 +9,8 @@
 void lease_add(struct worker *worker, int64_t id, struct worker_job *job, int64_t from, int64_t to)
 {
     struct task_lease *lease = NEW(struct task_lease);
-    *lease = (struct task_lease){.id = id,
-                                 .from = from,
-                                 .to = to,
-                                 .job = job,
-                                 .done = from,
-                                 .reported = from,
-                                 .ready_to = from};
+    *lease = (struct task_lease){
+        .id = id, .from = from, .to = to, .job = job, .done = from, .reported = from};
     if (worker->lease_count == worker->lease_capacity) {
         worker->lease_capacity = worker->lease_capacity ? worker->lease_capacity * 2 : 16;
         worker->leases =
@@ -34,7 +29,7 @@ void lease_free(struct task_lease *lease)
         held_free(held);
     }
     lease->job->lease_count--;
-    buffer_done(&lease->ready);
+    ready_done(&lease->ready);
     buffer_done(&lease->gather.lines);
     buffer_done(&lease->gather.errors);
     free(lease);
@@ -46,7 +41,7 @@ void leases_free_done(struct worker *worker)
     for (size_t i = 0; i < worker->lease_count; i++) {
         struct task_lease *lease = worker->leases[i];
         bool is_reported = lease->reported >= lease->to || lease->is_dead;
-        if (is_reported && !lease->seat && !lease->held_first && lease->sent_length == 0) {
+        if (is_reported && !lease->seat && !lease->held_first && lease->ready.sent_length == 0) {
             lease_free(lease);
         } else {
             worker->leases[kept++] = lease;

@@ -46,7 +46,7 @@ static void be_back(struct worker *worker)
 static void unsend(struct worker *worker)
 {
     for (size_t i = 0; i < worker->lease_count; i++) {
-        worker->leases[i]->sent_length = 0;
+        ready_unsend(&worker->leases[i]->ready);
     }
     size_t at = 0;
     for (struct worker_job *job = map_next(worker->jobs, &at); job;
@@ -280,13 +280,8 @@ static void settle_sent(struct worker *worker)
         worker->logs.length > worker->logs_sent || worker->returned.length > worker->returned_sent;
     for (size_t i = 0; i < worker->lease_count; i++) {
         struct task_lease *lease = worker->leases[i];
-        if (lease->sent_length > 0) {
-            size_t comma = lease->ready.length > lease->sent_length ? 1 : 0;
-            buffer_consume(&lease->ready, lease->sent_length + comma);
-            lease->reported = lease->sent_to;
-            lease->sent_length = 0;
-        }
-        has_more = has_more || lease->ready.length > 0;
+        (void)ready_settle(&lease->ready, &lease->reported);
+        has_more = has_more || lease->ready.text.length > 0;
     }
     size_t at = 0;
     for (struct worker_job *job = map_next(worker->jobs, &at); job;
@@ -333,24 +328,24 @@ static void write_leases(const struct worker *worker, struct buffer *out)
 
 static void write_results(struct worker *worker, struct buffer *out)
 {
-    bool is_first = true;
+    size_t entries = 0;
     buffer_append_string(out, ",\"results\":[");
-    for (size_t i = 0; i < worker->lease_count && out->length < REPORT_MAX; i++) {
+    for (size_t i = 0; i < worker->lease_count && out->length < REPORT_MAX &&
+                       entries + READY_PART_ENTRIES <= REPORT_ENTRIES_MAX;
+         i++) {
         struct task_lease *lease = worker->leases[i];
-        if (lease->is_dead || lease->ready.length == 0) {
+        if (lease->is_dead || lease->ready.text.length == 0) {
             continue;
         }
-        buffer_append_string(out, is_first ? "" : ",");
-        is_first = false;
+        buffer_append_string(out, entries > 0 ? "," : "");
         bool is_stream = lease->job->spec->is_stream;
+        entries += is_stream ? READY_PART_ENTRIES : 1;
         if (!is_stream) {
             buffer_printf(out, "{\"lease\":%" PRId64 ",\"job\":%" PRId64 ",\"tasks\":[", lease->id,
                           lease->job->spec->id);
         }
-        buffer_append_text(out, buffer_text(&lease->ready));
+        buffer_append_text(out, ready_send(&lease->ready));
         buffer_append_string(out, is_stream ? "" : "]}");
-        lease->sent_length = lease->ready.length;
-        lease->sent_to = lease->ready_to;
         lease->job->is_setup_sent = !lease->job->is_setup_told;
     }
     buffer_append_byte(out, ']');

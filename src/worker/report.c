@@ -68,16 +68,6 @@ void report_write_task(struct buffer *out, const struct runner_result *result, s
     buffer_append_byte(out, ']');
 }
 
-// Adds one piece of JSON to what is ready.
-static void add_ready(struct task_lease *lease, struct text text, int64_t to)
-{
-    if (lease->ready.length > 0) {
-        buffer_append_byte(&lease->ready, ',');
-    }
-    buffer_append_text(&lease->ready, text);
-    lease->ready_to = to;
-}
-
 static struct text inline_output(struct arena *arena, const struct runner_output *output)
 {
     if (output->size == 0 || output->file >= 0) {
@@ -162,7 +152,7 @@ void held_settle(struct task_lease *lease)
         worker->held_count--;
         held_free(held);
         if (!lease->is_dead) {
-            add_ready(lease, buffer_text(&text), to);
+            ready_add(&lease->ready, buffer_text(&text), to);
             report_mark(worker, !lease->held_first && lease->done >= lease->to);
         }
     }
@@ -243,7 +233,7 @@ void report_result(struct task_lease *lease, const struct runner_result *result,
         report_write_task(&task, result, inline_output(&arena, &result->out),
                           inline_output(&arena, &result->err), TEXT_NONE, result->detail);
         wrap_task(lease, buffer_text(&task), &entry);
-        add_ready(lease, buffer_text(&entry), result->index + 1);
+        ready_add(&lease->ready, buffer_text(&entry), result->index + 1);
         report_mark(lease->job->worker, lease->done >= lease->to);
         return;
     }

@@ -4,7 +4,7 @@
 //     prepare.c  a job's blobs and inputs       lease.c    which lease runs in which seat, and its items
 //     seat.c     a slot at work: its events     report.c   results, until the site has them
 //     gather.c   answers of streamed programs   live.c     output of tasks while they run
-//     spare.c    sandboxes ready for a job
+//     spare.c    sandboxes ready for a job      ready.c    results in parts that a poll can hold
 #ifndef LODE_WORKER_STATE_H
 #define LODE_WORKER_STATE_H
 
@@ -12,6 +12,7 @@
 #include "worker/executable.h"
 #include "worker/items.h"
 #include "worker/outputs.h"
+#include "worker/ready.h"
 #include "worker/slot.h"
 #include "worker/transfer.h"
 #include "worker/worker.h"
@@ -28,7 +29,8 @@ enum {
     GATHER_COUNT = 50000,
     READY_MAX = 2 << 20,  // Bytes of results that wait to be reported before runners are held up.
     HELD_MAX = 1000,      // Results that wait for their uploads before runners are held up.
-    REPORT_MAX = 4 << 20, // Bytes of results in one poll, about.
+    REPORT_MAX = 2 << 20, // Bytes of results in one poll, but for the last lease's part.
+    REPORT_ENTRIES_MAX = 10000, // The site's limit.
     LOGS_MAX = 512 << 10,
     SEAT_PIDS_MAX = 4096, // Processes and threads of one task.
     SPARES_MIN = 2,       // Sandboxes ready for whatever job comes.
@@ -91,13 +93,10 @@ struct task_lease {
     int64_t from;
     int64_t to;
     struct worker_job *job;
-    struct seat *seat;   // NULL: it waits for one, or all of its tasks have ended.
-    int64_t done;        // Index after the last task that has ended.
-    int64_t reported;    // Index after the last that the site has.
-    struct buffer ready; // Results to report, as JSON, with commas between.
-    int64_t ready_to;    // Index after the last in `ready`.
-    size_t sent_length;  // How much of `ready` is in the poll under way,
-    int64_t sent_to;     // and the index after its last.
+    struct seat *seat;  // NULL: it waits for one, or all of its tasks have ended.
+    int64_t done;       // Index after the last task that has ended.
+    int64_t reported;   // Index after the last that the site has.
+    struct ready ready; // Results to report.
     struct held_result *held_first;
     struct held_result *held_last;
     bool is_dead; // Cancelled, or returned: not reported; freed when nothing points to it.

@@ -149,7 +149,7 @@ static bool is_full(const struct worker *worker)
 {
     size_t ready = 0;
     for (size_t i = 0; i < worker->lease_count; i++) {
-        ready += worker->leases[i]->ready.length;
+        ready += worker->leases[i]->ready.text.length;
     }
     return ready > READY_MAX || worker->held_count > HELD_MAX;
 }

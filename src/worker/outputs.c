@@ -14,6 +14,7 @@ struct visits {
     char **paths;
     size_t count;
     size_t capacity;
+    size_t bytes; // Of all paths.
 };
 
 struct collection {
@@ -23,10 +24,12 @@ struct collection {
     struct outputs *out;
     struct visits visits;
     int64_t visited;
+    size_t list_bytes;
 };
 
 static void visits_add(struct visits *visits, const char *path)
 {
+    visits->bytes += strlen(path);
     if (visits->count == visits->capacity) {
         visits->capacity = visits->capacity ? visits->capacity * 2 : 16;
         visits->paths = memory_resize(visits->paths, visits->capacity, sizeof *visits->paths);
@@ -49,12 +52,29 @@ static bool is_wanted(const struct collection *self, const char *path)
     return false;
 }
 
+// What an output takes in a result: its path as a JSON string at most, its digest, two numbers.
+static size_t list_bytes(const char *path)
+{
+    enum { WITHOUT_PATH = 80 + 2 * 21, ESCAPED = 5 };
+    size_t bytes = WITHOUT_PATH;
+    for (const char *at = path; *at; at++) {
+        bytes += (unsigned char)*at < ' ' || *at == '"' || *at == '\\' ? 1 + ESCAPED : 1;
+    }
+    return bytes;
+}
+
 static enum status add_output(struct collection *self, const char *path, int fd,
                               const struct stat *info, struct error *error)
 {
     struct outputs *out = self->out;
     if (out->count == OUTPUTS_MAX) {
         return error_set(error, QUOTA, "the task has more than %d output files", OUTPUTS_MAX);
+    }
+    self->list_bytes += list_bytes(path);
+    if (self->list_bytes > OUTPUTS_LIST_MAX) {
+        return error_set(error, QUOTA,
+                         "the names of the task's output files take more than %d bytes",
+                         OUTPUTS_LIST_MAX);
     }
     if (out->count == out->capacity) {
         out->capacity = out->capacity ? out->capacity * 2 : 16;
@@ -107,7 +127,11 @@ static enum status look_at(struct collection *self, int folder_fd, const char *n
     }
     if (S_ISDIR(info.st_mode)) {
         visits_add(&self->visits, path);
-        return OK;
+        return self->visits.bytes <= OUTPUTS_WAITING_MAX
+                   ? OK
+                   : error_set(error, QUOTA,
+                               "the paths of the working folder's folders take more than %d bytes",
+                               OUTPUTS_WAITING_MAX);
     }
     bool is_file = S_ISREG(info.st_mode) || S_ISLNK(info.st_mode);
     if (!is_file || !text_is_utf8(text_of(path)) || !is_wanted(self, path)) {
@@ -152,6 +176,7 @@ enum status outputs_collect(int work_fd, const struct outputs_wanted *wanted, st
     visits_add(&self.visits, ".");
     while (self.visits.count > 0) {
         AUTO_FREE char *folder = self.visits.paths[--self.visits.count];
+        self.visits.bytes -= strlen(folder);
         if (status == OK) {
             status = visit(&self, folder, error);
         }

@@ -7,7 +7,15 @@
 
 #include <stdint.h>
 
-enum { OUTPUTS_MAX = 10000, OUTPUTS_VISITED_MAX = 1 << 20, OUTPUTS_PATH_MAX = 4096 };
+enum {
+    OUTPUTS_MAX = 10000,
+    OUTPUTS_LIST_MAX =
+        3
+        << 20, // Bytes of the list of a task's outputs in its result: a poll must have room for it.
+    OUTPUTS_VISITED_MAX = 1 << 20,
+    OUTPUTS_WAITING_MAX = 16 << 20, // Bytes of the paths of folders that are still to be visited.
+    OUTPUTS_PATH_MAX = 4096,
+};
 
 struct output {
     const char *path; // Below the working folder.
@@ -32,7 +40,7 @@ struct outputs_wanted {
 
 // Finds the regular files that match one of the patterns and opens them. All processes of the task have ended, and nobody else can
 // write there: the contents stay as they are, even when the folder is emptied afterwards. A symbolic link counts as the file that it
-// leads to when that is below the working folder; others are left out. QUOTA: too many files.
+// leads to when that is below the working folder; others are left out. QUOTA: too many files, or names that are too long in all.
 enum status outputs_collect(int work_fd, const struct outputs_wanted *wanted, struct arena *arena,
                             struct outputs *out, struct error *error);
 void outputs_close(struct outputs *outputs);

@@ -46,7 +46,9 @@ struct api_call {
     struct http_request *request;
     struct principal principal; // Its texts live as long as the call.
     const struct token *token;  // What the caller showed; NULL: nothing.
-    const char *reason;         // By which right the policy let it through; a static string.
+    struct policy_object
+        object;         // What the route's action is done to. Its texts live as long as the call.
+    const char *reason; // By which right the policy let it through; a static string.
     const struct api_route *route;
     void *state; // The handler's own.
 };
@@ -99,6 +101,9 @@ void api_problem(int code, const char *detail, const char *fix, struct buffer *b
 // May the caller do `action` to what belongs to `owner`? DENIED with the reason. For objects that are known only later.
 enum status api_may(const struct api_call *call, enum action action, struct text owner,
                     struct error *error);
+
+// May the caller also do `action` to the route's own object?
+bool api_may_with_object(const struct api_call *call, enum action action);
 
 // Answers. The body is copied.
 void api_reply_json(struct api_call *call, int code, struct text body);

@@ -50,17 +50,18 @@ static void show_job(struct api_call *call)
 {
     struct error error = {0};
     int64_t job = 0;
-    int64_t wait_us = 0;
-    int64_t after_version = -1;
+    // A spec names the job's files by their digests, which is all that it takes to read them.
+    struct queue_view view = {.after_version = -1,
+                              .is_brief = !api_may_with_object(call, ACTION_JOB_CONTENT)};
     enum status status = api_parameter_int64(call, 0, "job", &job, &error);
     if (status == OK) {
-        status = api_query_wait(call, &wait_us, &error);
+        status = api_query_wait(call, &view.wait_us, &error);
     }
     if (status == OK) {
-        status = api_query_int64(call, "after_version", 0, INT64_MAX, &after_version, &error);
+        status = api_query_int64(call, "after_version", 0, INT64_MAX, &view.after_version, &error);
     }
     if (!answer_failure(call, status, &error)) {
-        queue_show_job(call->api->queue, job, after_version, wait_us, answer_ok(call));
+        queue_show_job(call->api->queue, job, &view, answer_ok(call));
     }
 }
 

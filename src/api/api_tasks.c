@@ -242,7 +242,7 @@ static const char *const ANSWERS[] = {"from", "wait", NULL};
 
 const struct api_route API_TASK_ROUTES[] = {
     JOB_ROUTE("tasks", ACTION_JOB_LIST, list_tasks, PAGE),
-    JOB_ROUTE("tasks/{index}", ACTION_JOB_LIST, show_task, NULL),
+    JOB_ROUTE("tasks/{index}", ACTION_JOB_CONTENT, show_task, NULL),
     JOB_ROUTE("tasks/{index}/stdout", ACTION_JOB_CONTENT, get_stdout, OUTPUT),
     JOB_ROUTE("tasks/{index}/stderr", ACTION_JOB_CONTENT, get_stderr, OUTPUT),
     JOB_ROUTE("outputs", ACTION_JOB_CONTENT, list_outputs, OUTPUTS),

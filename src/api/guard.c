@@ -74,6 +74,11 @@ enum status api_may(const struct api_call *call, enum action action, struct text
     return decide(call, action, &object, &reason, error);
 }
 
+bool api_may_with_object(const struct api_call *call, enum action action)
+{
+    return policy_decide(&call->principal, action, &call->object).allowed;
+}
+
 // Finds whose the route's object is; blocks for the database when there is an object.
 static enum status find_object(const struct api_call *call, struct policy_object *object,
                                struct error *error)
@@ -136,13 +141,12 @@ static bool admit(struct api_call *call)
         return false;
     }
     struct error error = {0};
-    struct policy_object object = {0};
     enum status status = check_query(call, &error);
     if (status == OK) {
-        status = find_object(call, &object, &error);
+        status = find_object(call, &call->object, &error);
     }
     if (status == OK && !call->route->is_public) {
-        status = decide(call, call->route->action, &object, &call->reason, &error);
+        status = decide(call, call->route->action, &call->object, &call->reason, &error);
     }
     if (status != OK) {
         error.status = status;

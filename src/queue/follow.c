@@ -14,8 +14,7 @@ enum {
 struct show_op {
     struct queue_op op;
     int64_t job;
-    int64_t after_version;
-    int64_t wait_us;
+    struct queue_view view;
     struct buffer document;
     bool is_waiting;
     struct queue_answer answer;
@@ -25,8 +24,8 @@ static void add_wait(struct queue *queue, const struct show_op *show)
 {
     struct job_wait *wait = NEW(struct job_wait);
     wait->job = show->job;
-    wait->after_version = show->after_version;
-    wait->until_us = clock_steady_us() + show->wait_us;
+    wait->view = show->view;
+    wait->until_us = clock_steady_us() + show->view.wait_us;
     wait->answer = show->answer;
     wait->next = queue->waits;
     queue->waits = wait;
@@ -36,13 +35,14 @@ static enum status run_show(struct queue_op *op, struct sql *sql, struct error *
 {
     struct show_op *self = (struct show_op *)op;
     const struct active_job *job = queue_find_job(op->queue, self->job);
-    bool is_new =
-        self->after_version >= 0 && job && job->row.progress.version > self->after_version;
-    if (job && self->wait_us > 0 && !is_new && !op->queue->is_stopping) {
+    bool is_new = self->view.after_version >= 0 && job &&
+                  job->row.progress.version > self->view.after_version;
+    if (job && self->view.wait_us > 0 && !is_new && !op->queue->is_stopping) {
         self->is_waiting = true;
         return OK;
     }
-    return job_write_document(op->queue, sql, self->job, true, &self->document, error);
+    return job_write_document(op->queue, sql, self->job, !self->view.is_brief, &self->document,
+                              error);
 }
 
 // Answers those waits that the state of their job satisfies; the others stay. `job` < 0: of all jobs.
@@ -58,14 +58,16 @@ static void tell_waits(struct queue *queue, int64_t id, int64_t now_us)
         }
         job = queue_find_job(queue, wait->job);
         if (job && !is_over) {
-            is_over = wait->after_version >= 0 && job->row.progress.version > wait->after_version;
+            is_over = wait->view.after_version >= 0 &&
+                      job->row.progress.version > wait->view.after_version;
             if (!is_over) {
                 at = &wait->next;
                 continue;
             }
         }
         *at = wait->next;
-        queue_show_job(queue, wait->job, -1, 0, wait->answer);
+        wait->view.wait_us = 0;
+        queue_show_job(queue, wait->job, &wait->view, wait->answer);
         free(wait);
     }
 }
@@ -86,15 +88,14 @@ static void done_show(struct queue_op *op, enum status status, const struct erro
     free(self);
 }
 
-void queue_show_job(struct queue *queue, int64_t job, int64_t after_version, int64_t wait_us,
+void queue_show_job(struct queue *queue, int64_t job, const struct queue_view *view,
                     struct queue_answer answer)
 {
     struct show_op *self = NEW(struct show_op);
     self->op.run = run_show;
     self->op.done = done_show;
     self->job = job;
-    self->after_version = after_version;
-    self->wait_us = wait_us;
+    self->view = *view;
     self->answer = answer;
     queue_enqueue(queue, &self->op);
 }

@@ -70,9 +70,14 @@ void queue_submit(struct queue *queue, const struct queue_submission *submission
 // The owner of a job into `owner` (QUEUE_OWNER_MAX + 1 bytes); NOT_FOUND. May wait for the database.
 enum status queue_job_owner(struct queue *queue, int64_t job, char *owner, struct error *error);
 
-// A job's document. With wait_us: when its version is greater than `after_version`, or (after_version < 0) when it has ended,
-// at the latest after wait_us.
-void queue_show_job(struct queue *queue, int64_t job, int64_t after_version, int64_t wait_us,
+struct queue_view {
+    int64_t wait_us;
+    int64_t
+        after_version; // With wait_us: answer when the job's version is greater than this; < 0: when it has ended.
+    bool is_brief; // Without spec and setups: for who may know of the job, but not what is in it.
+};
+// A job's document, at the latest after wait_us.
+void queue_show_job(struct queue *queue, int64_t job, const struct queue_view *view,
                     struct queue_answer answer);
 
 struct queue_job_filter {

@@ -116,7 +116,7 @@ struct worker {
 struct job_wait {
     struct job_wait *next;
     int64_t job;
-    int64_t after_version; // -1: the end.
+    struct queue_view view;
     int64_t until_us;
     struct queue_answer answer;
 };

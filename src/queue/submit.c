@@ -152,7 +152,8 @@ static void done_submit(struct queue_op *op, enum status status, const struct er
         cache_apply(op->queue, self->job, &self->prepared.plan);
     }
     if (self->wait_us > 0) {
-        queue_show_job(op->queue, self->job, -1, self->wait_us, self->answer);
+        const struct queue_view view = {.wait_us = self->wait_us, .after_version = -1};
+        queue_show_job(op->queue, self->job, &view, self->answer);
     } else {
         self->answer.done(self->answer.context, OK, NULL, buffer_text(&self->document));
     }

@@ -217,6 +217,21 @@ def test_a_worker_token_opens_only_the_workers_part(quiet):
     assert_problem(quiet.api("POST", "/v1/datasets", {"id": "a:b", "paths": ["/tmp"]}, token=token), 403)
 
 
+def test_what_is_in_a_job_is_its_owners(quiet):
+    token = quiet.api("POST", "/v1/tokens", {"principal": "eve", "role": "user"}).json["token"]
+    secret = {"command": ["true"], "environment": {"PASSWORD": "xyzzy"}}
+    job = quiet.api("POST", "/v1/jobs", secret).json["id"]
+    assert quiet.api("GET", f"/v1/jobs/{job}").json["spec"]["environment"] == {"PASSWORD": "xyzzy"}
+    # That there is a job, and how it does, everyone may know.
+    seen = quiet.api("GET", f"/v1/jobs/{job}", token=token)
+    assert seen.json["state"] == "waiting" and "spec" not in seen.json, seen
+    assert quiet.api("GET", f"/v1/jobs/{job}/tasks", token=token).code == 200
+    # Its record would name the environment, and its files and outputs by digests that anyone may read.
+    for path in ("tasks/0", "tasks/0/stdout", "outputs", "events"):
+        assert_problem(quiet.api("GET", f"/v1/jobs/{job}/{path}", token=token), 403)
+    assert quiet.api("GET", f"/v1/jobs/{job}/tasks/0").code == 200
+
+
 def test_an_unknown_query_parameter_is_refused(quiet):
     assert_problem(quiet.api("GET", "/v1/jobs?stat=done"), 400, "stat")
     assert_problem(quiet.api("GET", "/v1/jobs?limit=0"), 400, "limit")

@@ -165,7 +165,8 @@ int64_t site_job(struct site *site, const char *document)
 struct reply site_show(struct site *site, int64_t job, int64_t wait_us)
 {
     struct waiting waiting;
-    queue_show_job(site->queue, job, -1, wait_us, expect(&waiting));
+    const struct queue_view view = {.wait_us = wait_us, .after_version = -1};
+    queue_show_job(site->queue, job, &view, expect(&waiting));
     return await(&waiting);
 }
 

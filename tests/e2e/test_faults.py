@@ -145,15 +145,19 @@ def test_lode_run_goes_on_over_a_restart_of_the_site(site, lode):
 def test_a_task_that_takes_its_worker_down_is_not_retried_for_ever(site):
     # The first process of the sandbox is the runner; a task cannot kill it, so the test does it for the task.
     job = submit(site, command=["sleep", "600"], cache="off")
+
+    def has_failed():
+        return site.api("GET", f"/v1/jobs/{job}").json["state"] == "failed"
+
     for _ in range(4):
-        if site.api("GET", f"/v1/jobs/{job}").json["state"] == "failed":
-            break
-        for pid in eventually(lambda: runners(site) or site.api("GET", f"/v1/jobs/{job}").json["state"] == "failed") or []:
+        eventually(lambda: runners(site) or has_failed())
+        killed = runners(site)
+        for pid in killed:
             try:
                 os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, TypeError):
+            except ProcessLookupError:
                 pass
-        eventually(lambda: not runners(site) or site.api("GET", f"/v1/jobs/{job}").json["state"] == "failed", 20)
+        eventually(lambda: not set(killed) & set(runners(site)), 20)  # The next attempt may have begun already.
     done = wait_for(site, job, 60)
     assert done["state"] == "failed"
     record = site.api("GET", f"/v1/jobs/{job}/tasks/0").json

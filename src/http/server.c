@@ -19,7 +19,8 @@
 enum {
     BACKLOG = 4096,
     ACCEPTS_MAX = 64, // New connections at once, before others have their turn.
-    OFFLOAD_THREADS = 2,
+    // They wait for the disk more than they work: as many as may be slow (submissions, syncs) before quick ones have to wait.
+    OFFLOAD_THREADS = 8,
     LOOPS_MAX = 256,
     CONNECTIONS_MAX = 20000,
     HEADER_TIMEOUT_US = 10000000,

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 
+#include <semaphore.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -447,6 +448,46 @@ static void stopping_drops_what_is_not_answered_in_time(void **state)
     (void)close(fd);
 }
 
+struct slow_work {
+    sem_t has_begun;
+    sem_t may_end;
+};
+
+static void be_slow(void *context)
+{
+    struct slow_work *work = context;
+    (void)sem_post(&work->has_begun);
+    (void)sem_wait(&work->may_end);
+}
+
+static void slow_work_leaves_threads_for_quick_work(void **state)
+{
+    enum { SLOW = 4 };
+    struct fixture *fixture = *state;
+    static struct slow_work work; // Its threads outlive this function.
+    AUTO_BUFFER struct buffer answer = {0};
+    struct timespec until;
+    int code = 0;
+    assert_int_equal(sem_init(&work.has_begun, 0, 0), 0);
+    assert_int_equal(sem_init(&work.may_end, 0, 0), 0);
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
+    until.tv_sec += 10;
+    for (int i = 0; i < SLOW; i++) {
+        http_server_offload(fixture->server, be_slow, &work);
+    }
+    int begun = 0;
+    while (begun < SLOW && sem_timedwait(&work.has_begun, &until) == 0) {
+        begun++;
+    }
+    if (begun == SLOW) {
+        code = ask_bytes(fixture, TEXT("GET /offload HTTP/1.1\r\nHost: x\r\n" CLOSE), &answer);
+    }
+    for (int i = 0; i < SLOW; i++) {
+        (void)sem_post(&work.may_end);
+    }
+    assert_int_equal(code, 200);
+}
+
 static void an_address_in_use_is_told_with_the_way_out(void **state)
 {
     struct fixture *fixture = *state;
@@ -488,6 +529,7 @@ int main(void)
         WITH_SERVER(a_file_is_sent_whole),
         WITH_SERVER(stopping_lets_an_answer_under_way_finish),
         WITH_SERVER(stopping_drops_what_is_not_answered_in_time),
+        WITH_SERVER(slow_work_leaves_threads_for_quick_work),
         WITH_SERVER(an_address_in_use_is_told_with_the_way_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,12 +4,27 @@
 #include "base/memory.h"
 #include "store/blobs.h"
 
+#define BLOB_SIZE_MAX (INT64_C(1) << 40)
+
 struct upload {
     struct api_call *call;
     struct digest digest;
     struct blob_writer *writer; // NULL when the blob is there already: what comes is dropped.
+    int64_t size;
     struct error error;
 };
+
+static void reply_too_large(const struct api_call *call)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    const char *content_type = NULL;
+    api_problem(413, "a blob has at most 1 TiB",
+                "register larger files where they lie (lode data add), or send them in parts",
+                &body, &content_type);
+    const struct http_response response = {
+        .code = 413, .content_type = content_type, .body = buffer_text(&body)};
+    http_reply(call->request->exchange, &response);
+}
 
 static enum status begin_upload(struct upload *upload, struct error *error)
 {
@@ -26,6 +41,12 @@ static void *upload_begin(struct http_request *request, void *context)
     struct upload *upload = arena_new(request->arena, sizeof *upload);
     upload->call = context;
     struct error error = {0};
+    int64_t announced = 0;
+    if (text_to_int64(http_header(request, "Content-Length"), &announced) &&
+        announced > BLOB_SIZE_MAX) {
+        reply_too_large(upload->call);
+        return NULL;
+    }
     enum status status = begin_upload(upload, &error);
     if (status != OK) {
         error.status = status;
@@ -38,6 +59,12 @@ static void *upload_begin(struct http_request *request, void *context)
 static bool upload_data(void *state, struct text bytes)
 {
     struct upload *upload = state;
+    upload->size += (int64_t)bytes.length;
+    if (upload->size > BLOB_SIZE_MAX) {
+        blob_writer_abort(TAKE(upload->writer));
+        reply_too_large(upload->call);
+        return false;
+    }
     if (!upload->writer) {
         return true;
     }

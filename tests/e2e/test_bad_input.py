@@ -79,6 +79,11 @@ def test_things_that_are_not_there_are_said_by_name(quiet):
     assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"], "after": [99]}), 400, "99")
 
 
+def test_a_blob_that_is_announced_with_more_than_the_maximum_is_refused_at_once(quiet):
+    path = "/v1/blobs/sha256:" + "a" * 64
+    assert_problem(quiet.api("PUT", path, b"", {"Content-Length": str((1 << 40) + 1)}), 413, "1 TiB")
+
+
 def test_oversized_bodies_are_refused_without_reading_them(quiet):
     assert_problem(quiet.api("POST", "/v1/jobs", b" " * (40 << 20)), 413)
 

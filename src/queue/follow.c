@@ -275,12 +275,14 @@ static struct live_task *live_make(struct queue *queue, const struct poll_log *l
     return task;
 }
 
-void live_append(struct queue *queue, const struct poll_log *log)
+void live_append(struct queue *queue, const struct worker *worker, const struct poll_log *log)
 {
     struct active_job *job = queue_find_job(queue, log->job);
     struct task_id id = {log->job, log->index};
     struct lease lease;
-    if (!job || scheduler_find_task(queue->scheduler, id, &lease) != TASK_LEASED) {
+    // A worker that was given up may still run what another has now.
+    if (!job || scheduler_find_task(queue->scheduler, id, &lease) != TASK_LEASED ||
+        lease.worker != worker->id) {
         return;
     }
     struct live_task *task = live_find(queue, log->job, log->index);

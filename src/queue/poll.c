@@ -184,7 +184,7 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     give_back(queue, worker, poll->body);
     worker_reconcile(queue, worker, poll->body);
     for (size_t i = 0; i < poll->body->log_count; i++) {
-        live_append(queue, &poll->body->logs[i]);
+        live_append(queue, worker, &poll->body->logs[i]);
     }
     return OK;
 }

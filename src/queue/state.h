@@ -309,7 +309,7 @@ void follow_tell(struct queue *queue); // After a commit.
 void follow_tick(struct queue *queue);
 void follow_stop(struct queue *queue); // Tells all for the last time.
 void follow_free(struct queue *queue);
-void live_append(struct queue *queue, const struct poll_log *log);
+void live_append(struct queue *queue, const struct worker *worker, const struct poll_log *log);
 void live_drop_task(struct queue *queue, int64_t job, int64_t index);
 void live_drop_job(struct queue *queue, int64_t job);
 struct live_task *live_find(struct queue *queue, int64_t job, int64_t index);

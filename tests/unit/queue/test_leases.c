@@ -69,6 +69,31 @@ static void a_cancellation_that_was_not_heard_is_said_again(void **state)
     }
 }
 
+static int64_t live_bytes(struct site *site, int64_t job)
+{
+    struct queue_output output = {.fd = -1};
+    (void)queue_read_output(site->queue, job, 0, false, 0, &output, NULL);
+    int64_t length = (int64_t)output.bytes.length;
+    buffer_done(&output.bytes);
+    return length;
+}
+
+static void live_output_comes_from_the_worker_that_has_the_task(void **state)
+{
+    struct site *site = *state;
+    long long number = 0;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t other = site_worker(site, "rack", 1);
+    int64_t job = site_job(site, "{\"command\": [\"true\"]}");
+    (void)take_lease(site, worker, &number);
+    AUTO_FREE char *log =
+        memory_format("{\"logs\":[[%lld,0,\"stdout\",0,\"b2s=\"]]}", (long long)job);
+    expect_ok(site, other, log);
+    assert_int_equal(live_bytes(site, job), 0);
+    expect_ok(site, worker, log);
+    assert_int_equal(live_bytes(site, job), 2);
+}
+
 // A write that keeps the writer busy until it is told to go on, so that what comes meanwhile is one batch.
 struct gate {
     sem_t is_entered;
@@ -128,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_reported_twice_leaves_the_rest_of_the_lease_in_the_books),
         TEST(a_cancellation_that_was_not_heard_is_said_again),
+        TEST(live_output_comes_from_the_worker_that_has_the_task),
         TEST(a_bad_report_behind_a_good_one_of_the_same_job_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

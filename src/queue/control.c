@@ -1,5 +1,5 @@
 // A job that is there is cancelled, tried again, or asked why it waits.
-#include "queue/state.h"
+#include "queue/prepare.h"
 
 #include "base/memory.h"
 #include "os/clock.h"
@@ -144,6 +144,12 @@ static enum status run_retry(struct queue_op *op, struct sql *sql, struct error 
 void queue_retry_job(struct queue *queue, int64_t job, struct queue_witness witness,
                      struct queue_answer answer)
 {
+    struct error error = {0};
+    enum status status = prepare_retry(queue, job, &error);
+    if (status != OK) {
+        queue_answer_error(answer, status, &error);
+        return;
+    }
     struct control_op *self = new_control(job, answer);
     self->op.run = run_retry;
     self->witness = witness;

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "queue/items.h"
+#include "queue/queue_sql.h"
 
 enum {
     DESCRIBED_FILES_MAX = 1000, // A worker is told of so many files of a dataset at most.
@@ -347,6 +348,56 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepa
     TRY(describe_job(queue, spec, out, error));
     if (spec->cache == SPEC_CACHE_USE) {
         TRY(cache_look_up(queue, &out->row, says_index(spec), &out->plan, error));
+    }
+    return OK;
+}
+
+static enum status read_inputs(struct queue *queue, int64_t job, json_t **out, struct error *error)
+{
+    struct sql *sql = NULL;
+    struct sql_rows *rows = NULL;
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status = sql_first(sql, SQL_JOB_INPUTS, SQL_VALUES(sql_int64(job)), &rows, error);
+    if (status == OK) {
+        status = json_parse(sql_column_text(rows, 0), out, error);
+    } else if (status == NOT_FOUND) {
+        (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)job);
+        status = error_fix(error, "lode jobs lists those that there are");
+    }
+    sql_end(rows);
+    store_read_end(queue->store, sql);
+    return status;
+}
+
+static enum status check_same(struct queue *queue, const char *id, struct text recorded,
+                              struct error *error)
+{
+    struct prepared now = {0};
+    struct queue_dataset dataset = {0};
+    char digest[DIGEST_TEXT_SIZE];
+    enum status status = find_dataset(queue, id, &now, &dataset, error);
+    if (status == OK && !text_equal(text_of(digest_to_text(&dataset.digest, digest)), recorded)) {
+        (void)error_set(error, CONFLICT,
+                        "dataset %.200s is other data now than when the job was submitted", id);
+        status = error_fix(error, "submit the job again: its results would be others");
+    }
+    prepared_done(&now);
+    return status;
+}
+
+enum status prepare_retry(struct queue *queue, int64_t job, struct error *error)
+{
+    AUTO_JSON json_t *inputs = NULL;
+    size_t at = 0;
+    const json_t *input = NULL;
+    TRY(read_inputs(queue, job, &inputs, error));
+    json_array_foreach(inputs, at, input)
+    {
+        const char *id = json_string_value(json_object_get(input, "id"));
+        // A dataset as a whole has no path; its files, which have one, are part of its digest.
+        if (id && json_is_null(json_object_get(input, "path"))) {
+            TRY(check_same(queue, id, json_text(json_object_get(input, "digest")), error));
+        }
     }
     return OK;
 }

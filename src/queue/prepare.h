@@ -20,5 +20,7 @@ struct prepared {
 enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepared *out,
                         struct error *error);
 void prepared_done(struct prepared *prepared);
+// Is the data of the job still what it was when the job was submitted? Blocks for the disk. CONFLICT, with the way out, when not.
+enum status prepare_retry(struct queue *queue, int64_t job, struct error *error);
 
 #endif

@@ -92,6 +92,7 @@ enum status queue_list_jobs(struct queue *queue, const struct queue_job_filter *
 // Cancelling what is cancelled changes nothing and is not witnessed.
 void queue_cancel_job(struct queue *queue, int64_t job, struct text by,
                       struct queue_witness witness, struct queue_answer answer);
+// Blocks for the disk, as queue_submit. CONFLICT also when the job's data is other data by now.
 void queue_retry_job(struct queue *queue, int64_t job, struct queue_witness witness,
                      struct queue_answer answer);
 // `index` < 0: the job.

@@ -23,6 +23,7 @@ static const char SQL_UPDATE_PROGRESS[] =
     " seq = $12, version = $13 WHERE job = $1";
 static const char SQL_FIND_IDEMPOTENCY[] = "SELECT id FROM jobs WHERE idempotency = $1";
 static const char SQL_JOB_OWNER[] = "SELECT owner FROM jobs WHERE id = $1";
+static const char SQL_JOB_INPUTS[] = "SELECT inputs FROM jobs WHERE id = $1";
 static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
 
 // In the order in which job_row_read (load.c) reads them: JOB_COLUMN_COUNT of them.

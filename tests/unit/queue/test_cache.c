@@ -96,6 +96,29 @@ static void a_refreshed_result_takes_the_place_of_the_older_one(void **state)
     assert_int_equal(number_of(json_object_get(task, "cache"), "first_job"), refreshed);
 }
 
+static void data_that_became_other_data_is_not_computed_by_a_retry(void **state)
+{
+    struct site *site = *state;
+    int64_t job = site_job(site, "{\"command\": [\"true\"], \"data\": [{\"id\": \"t:two\"}]}");
+    struct reply reply = site_cancel(site, job);
+    reply_done(&reply);
+    site->catalog.is_changed = true;
+    reply = site_retry(site, job);
+    assert_int_equal(reply.status, CONFLICT);
+    assert_non_null(strstr(reply.error.fix, "lode data verify"));
+    // Accepted as it is now: then its results are those of another job.
+    site->catalog.is_changed = false;
+    site->catalog.content = 77;
+    reply = site_retry(site, job);
+    assert_int_equal(reply.status, CONFLICT);
+    assert_non_null(strstr(reply.error.detail, "t:two"));
+    assert_non_null(strstr(reply.error.fix, "submit"));
+    site->catalog.content = 0;
+    reply = site_retry(site, job);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
@@ -103,6 +126,7 @@ int main(void)
         TEST(many_tasks_come_from_the_cache_in_pieces),
         TEST(what_was_computed_before_is_answered_from_the_cache),
         TEST(a_refreshed_result_takes_the_place_of_the_older_one),
+        TEST(data_that_became_other_data_is_not_computed_by_a_retry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,6 +116,21 @@ static enum status find_dataset(struct queue *queue, const char *id, struct prep
     return queue->catalog->check(queue->catalog_context, id, error);
 }
 
+// The digest was read before the files: a change that was accepted between the two would have the results of new content under
+// the old digest.
+static enum status check_still(struct queue *queue, const struct queue_dataset *dataset,
+                               struct prepared *out, struct error *error)
+{
+    struct queue_dataset now = {0};
+    TRY(queue->catalog->resolve(queue->catalog_context, dataset->id, &out->arena, &now, error));
+    if (!digest_equal(&now.digest, &dataset->digest)) {
+        (void)error_set(error, CONFLICT, "dataset %.200s was changed at this very moment",
+                        dataset->id);
+        return error_fix(error, "submit the job again");
+    }
+    return OK;
+}
+
 static void note_use(struct prepared *out, const char *id)
 {
     for (size_t i = 0; i < out->dataset_count; i++) {
@@ -142,6 +157,7 @@ static enum status add_data(struct queue *queue, const struct spec_data *bound, 
             .name = bound->name, .id = dataset.id, .out = data, .inputs = &out->inputs};
         TRY(queue->catalog->each_file(queue->catalog_context, bound->id, describe_file, &list,
                                       error));
+        TRY(check_still(queue, &dataset, out, error));
         digest_stream_update(family, bound->name, strlen(bound->name) + 1);
         digest_stream_update(family, dataset.digest.bytes, DIGEST_SIZE);
     }

@@ -31,7 +31,8 @@ static enum status each_file(void *context, const char *id,
                              void *visitor, struct error *error)
 {
     (void)id;
-    const struct fake_catalog *catalog = context;
+    struct fake_catalog *catalog = context;
+    catalog->content = (unsigned char)(catalog->content + catalog->changes_at_a_look);
     const struct text names[] = {TEXT("a"), TEXT("b")};
     for (int i = 0; i < 2; i++) {
         struct queue_file file = {.path = names[i], .source = TEXT("/srv/two/x"), .size_bytes = 1};

@@ -5,8 +5,9 @@
 #include "queue/catalog_ops.h"
 
 struct fake_catalog {
-    bool is_changed;       // Its files are not what they were.
-    unsigned char content; // A byte of its files' digests.
+    bool is_changed;        // Its files are not what they were.
+    bool changes_at_a_look; // While its files are visited, a change of them is accepted.
+    unsigned char content;  // A byte of its files' digests.
 };
 
 extern const struct queue_catalog_ops FAKE_CATALOG;

@@ -96,6 +96,16 @@ static void a_refreshed_result_takes_the_place_of_the_older_one(void **state)
     assert_int_equal(number_of(json_object_get(task, "cache"), "first_job"), refreshed);
 }
 
+static void data_that_becomes_other_data_while_it_is_submitted_is_refused(void **state)
+{
+    struct site *site = *state;
+    site->catalog.changes_at_a_look = true;
+    struct reply reply =
+        site_submit(site, "{\"command\": [\"true\"], \"data\": [{\"id\": \"t:two\"}]}", NULL);
+    assert_int_equal(reply.status, CONFLICT);
+    assert_non_null(strstr(reply.error.fix, "again"));
+}
+
 static void data_that_became_other_data_is_not_computed_by_a_retry(void **state)
 {
     struct site *site = *state;
@@ -126,6 +136,7 @@ int main(void)
         TEST(many_tasks_come_from_the_cache_in_pieces),
         TEST(what_was_computed_before_is_answered_from_the_cache),
         TEST(a_refreshed_result_takes_the_place_of_the_older_one),
+        TEST(data_that_becomes_other_data_while_it_is_submitted_is_refused),
         TEST(data_that_became_other_data_is_not_computed_by_a_retry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

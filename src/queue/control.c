@@ -47,8 +47,7 @@ static enum status read_job(struct sql *sql, int64_t id, struct sql_rows **rows,
 {
     enum status status = sql_first(sql, SQL_ONE_JOB, SQL_VALUES(sql_int64(id)), rows, error);
     if (status == NOT_FOUND) {
-        (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)id);
-        return error_fix(error, "lode jobs lists those that there are");
+        return queue_no_job(id, error);
     }
     TRY(status);
     job_row_read(*rows, row);

@@ -97,8 +97,7 @@ enum status job_write_document(struct queue *queue, struct sql *sql, int64_t job
     AUTO_ROWS struct sql_rows *rows = NULL;
     enum status status = sql_first(sql, SQL_SHOW_JOB, SQL_VALUES(sql_int64(job)), &rows, error);
     if (status == NOT_FOUND) {
-        (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)job);
-        return error_fix(error, "lode jobs lists those that there are");
+        return queue_no_job(job, error);
     }
     TRY(status);
     job_row_read(rows, &row);

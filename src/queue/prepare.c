@@ -377,8 +377,7 @@ static enum status read_inputs(struct queue *queue, int64_t job, json_t **out, s
     if (status == OK) {
         status = json_parse(sql_column_text(rows, 0), out, error);
     } else if (status == NOT_FOUND) {
-        (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)job);
-        status = error_fix(error, "lode jobs lists those that there are");
+        status = queue_no_job(job, error);
     }
     sql_end(rows);
     store_read_end(queue->store, sql);

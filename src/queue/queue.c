@@ -61,6 +61,13 @@ void queue_answer_error(struct queue_answer answer, enum status status, const st
     answer.done(answer.context, status, error, TEXT_NONE);
 }
 
+enum status queue_no_job(int64_t job, struct error *error)
+{
+    (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)job);
+    (void)error_fix(error, "lode jobs lists those that there are");
+    return NOT_FOUND;
+}
+
 static enum status recover(struct sql *sql, void *context, struct error *error)
 {
     return queue_load(context, sql, error);
@@ -196,8 +203,7 @@ enum status queue_job_owner(struct queue *queue, int64_t job, char *owner, struc
         memcpy(owner, text.bytes ? text.bytes : "", text.length);
         owner[text.length] = '\0';
     } else if (status == NOT_FOUND) {
-        (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)job);
-        status = error_fix(error, "lode jobs lists those that there are");
+        status = queue_no_job(job, error);
     }
     sql_end(rows);
     store_read_end(queue->store, sql);

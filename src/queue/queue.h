@@ -180,7 +180,6 @@ struct queue_poll {
     struct poll_body *body; // Taken.
     _Atomic bool is_gone;
     struct queue_answer answer;
-    struct queue_poll_state *state; // The queue's own; NULL at first.
 };
 // The poll must live until its answer.
 void queue_poll(struct queue *queue, struct queue_poll *poll);

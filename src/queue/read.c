@@ -52,8 +52,7 @@ static enum status run_look(struct sql *sql, void *context, struct error *error)
 
 static enum status no_job(int64_t job, struct error *error)
 {
-    (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)job);
-    return error_fix(error, "lode jobs lists those that there are");
+    return queue_no_job(job, error);
 }
 
 static enum status check_job(struct sql *sql, int64_t job, struct error *error)

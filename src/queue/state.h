@@ -194,6 +194,8 @@ enum status queue_witness_change(const struct queue_witness *witness, struct sql
 // Builds memory anew when it may differ from the database: the first thing of all that runs on the writer's thread.
 enum status queue_settle(struct queue *queue, struct sql *sql, struct error *error);
 void queue_answer_error(struct queue_answer answer, enum status status, const struct error *error);
+// NOT_FOUND: there is no job of that number.
+enum status queue_no_job(int64_t job, struct error *error);
 
 // --- load.c
 enum status queue_load(struct queue *queue, struct sql *sql, struct error *error);

@@ -63,7 +63,6 @@ void lease_leave_seat(struct task_lease *lease)
         }
     }
     seat->lease_count = kept;
-    seat->idle_since_us = clock_steady_us();
     lease->seat = NULL;
 }
 

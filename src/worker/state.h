@@ -126,7 +126,6 @@ struct seat {
     size_t lease_count;
     bool is_proven; // It has reported something.
     bool is_broken;
-    int64_t idle_since_us;
     int64_t live_job; // Of the task whose output is followed; -1: none
     int64_t live_index;
     struct live_file live_out;
@@ -145,7 +144,6 @@ struct worker {
     struct arena arena;
     struct slot_place place;
     struct http_client *client;
-    char *token;
     struct transfers *transfers;
     struct executable_cache *executable_cache;
     struct cgroups *cgroups;

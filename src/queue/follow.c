@@ -9,6 +9,8 @@
 enum {
     WATCH_SILENCE_US = 15000000, // A watch is called after so long at the latest.
     LIVE_TASKS_MAX = 1000,       // Tasks of one site whose live output is kept.
+    LIVE_BYTES_MAX = 64 << 20,   // Of all of them; beyond, each that grows keeps
+    LIVE_LEAST = 16 << 10,       // so much.
 };
 
 struct show_op {
@@ -245,8 +247,9 @@ void queue_unwatch(struct queue *queue, struct queue_watch *watch)
     free(watch);
 }
 
-static void live_task_free(struct live_task *task)
+static void live_task_free(struct queue *queue, struct live_task *task)
 {
+    queue->live_bytes -= task->streams[0].bytes.length + task->streams[1].bytes.length;
     buffer_done(&task->streams[0].bytes);
     buffer_done(&task->streams[1].bytes);
     free(task);
@@ -275,6 +278,19 @@ static struct live_task *live_make(struct queue *queue, const struct poll_log *l
     return task;
 }
 
+// Keeps the last bytes, in no more memory than they need.
+static void keep_last(struct queue *queue, struct live_stream *stream, size_t count)
+{
+    struct text all = buffer_text(&stream->bytes);
+    size_t excess = all.length - count;
+    struct buffer kept = {0};
+    buffer_append_text(&kept, text_slice(all, excess, all.length));
+    buffer_done(&stream->bytes);
+    stream->bytes = kept;
+    stream->offset += (int64_t)excess;
+    queue->live_bytes -= excess;
+}
+
 void live_append(struct queue *queue, const struct worker *worker, const struct poll_log *log)
 {
     struct active_job *job = queue_find_job(queue, log->job);
@@ -294,14 +310,15 @@ void live_append(struct queue *queue, const struct worker *worker, const struct 
     int64_t end = stream->offset + (int64_t)stream->bytes.length;
     if (log->offset != end) {
         // Another attempt, or a gap: what is kept must be one run of bytes.
-        buffer_clear(&stream->bytes);
+        keep_last(queue, stream, 0);
         stream->offset = log->offset;
     }
     buffer_append_text(&stream->bytes, log->bytes);
-    if (stream->bytes.length > QUEUE_LIVE_MAX) {
-        size_t excess = stream->bytes.length - QUEUE_LIVE_MAX / 2;
-        buffer_consume(&stream->bytes, excess);
-        stream->offset += (int64_t)excess;
+    queue->live_bytes += log->bytes.length;
+    if (queue->live_bytes > LIVE_BYTES_MAX && stream->bytes.length > LIVE_LEAST) {
+        keep_last(queue, stream, LIVE_LEAST);
+    } else if (stream->bytes.length > QUEUE_LIVE_MAX) {
+        keep_last(queue, stream, QUEUE_LIVE_MAX / 2);
     }
     if (!job->is_changed) {
         tell_watches(queue, log->job, clock_steady_us());
@@ -320,7 +337,7 @@ void live_drop_task(struct queue *queue, int64_t job, int64_t index)
         *at = task->next;
         (void)map_set_int64(queue->live, job, first);
         queue->live_count--;
-        live_task_free(task);
+        live_task_free(queue, task);
     }
 }
 
@@ -330,7 +347,7 @@ void live_drop_job(struct queue *queue, int64_t job)
     while (task) {
         struct live_task *next = task->next;
         queue->live_count--;
-        live_task_free(task);
+        live_task_free(queue, task);
         task = next;
     }
 }
@@ -341,7 +358,7 @@ void live_free(struct queue *queue)
     for (struct live_task *task; (task = map_next(queue->live, &at)) != NULL;) {
         while (task) {
             struct live_task *next = task->next;
-            live_task_free(task);
+            live_task_free(queue, task);
             task = next;
         }
     }

@@ -50,16 +50,11 @@ static enum status run_look(struct sql *sql, void *context, struct error *error)
     return OK;
 }
 
-static enum status no_job(int64_t job, struct error *error)
-{
-    return queue_no_job(job, error);
-}
-
 static enum status check_job(struct sql *sql, int64_t job, struct error *error)
 {
     AUTO_ROWS struct sql_rows *rows = NULL;
     enum status status = sql_first(sql, SQL_JOB_STATE, SQL_VALUES(sql_int64(job)), &rows, error);
-    return status == NOT_FOUND ? no_job(job, error) : status;
+    return status == NOT_FOUND ? queue_no_job(job, error) : status;
 }
 
 static enum status start_tasks(struct sql *sql, int64_t job, const struct queue_page *page,
@@ -233,7 +228,7 @@ static enum status read_job(struct sql *sql, int64_t job, int64_t index, struct 
 {
     enum status status = sql_first(sql, SQL_JOB_RECORD, SQL_VALUES(sql_int64(job)), rows, error);
     if (status == NOT_FOUND) {
-        return no_job(job, error);
+        return queue_no_job(job, error);
     }
     TRY(status);
     job_row_read(*rows, out);

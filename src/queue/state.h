@@ -159,6 +159,7 @@ struct queue {
     struct queue_watch *watches;
     struct map *live; // Lists of struct live_task by job.
     int64_t live_count;
+    size_t live_bytes; // Of their output.
     int64_t last_job;
     int64_t last_worker;
     int64_t lease_base;        // Number on the wire minus the scheduler's.

@@ -69,10 +69,10 @@ static void a_cancellation_that_was_not_heard_is_said_again(void **state)
     }
 }
 
-static int64_t live_bytes(struct site *site, int64_t job)
+static int64_t live_bytes(struct site *site, int64_t job, int64_t index)
 {
     struct queue_output output = {.fd = -1};
-    (void)queue_read_output(site->queue, job, 0, false, 0, &output, NULL);
+    (void)queue_read_output(site->queue, job, index, false, 0, &output, NULL);
     int64_t length = (int64_t)output.bytes.length;
     buffer_done(&output.bytes);
     return length;
@@ -89,9 +89,33 @@ static void live_output_comes_from_the_worker_that_has_the_task(void **state)
     AUTO_FREE char *log =
         memory_format("{\"logs\":[[%lld,0,\"stdout\",0,\"b2s=\"]]}", (long long)job);
     expect_ok(site, other, log);
-    assert_int_equal(live_bytes(site, job), 0);
+    assert_int_equal(live_bytes(site, job, 0), 0);
     expect_ok(site, worker, log);
-    assert_int_equal(live_bytes(site, job), 2);
+    assert_int_equal(live_bytes(site, job, 0), 2);
+}
+
+static void live_output_of_many_tasks_stays_within_a_bound(void **state)
+{
+    enum { TASKS = 100, ENCODED = 1 << 20 }; // Three bytes in four characters.
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "rack", TASKS);
+    int64_t job =
+        site_job(site, "{\"command\": [\"true\"], \"count\": 100, \"memory_bytes\": 1048576}");
+    AUTO_FREE char *printed = memory_new(ENCODED + 1, 1);
+    memset(printed, 'A', ENCODED);
+    expect_ok(site, worker, "{}");
+    for (int i = 0; i < TASKS; i++) {
+        AUTO_FREE char *log =
+            memory_format("{\"logs\":[[%lld,%d,\"stdout\",0,\"%s\"]]}", (long long)job, i, printed);
+        expect_ok(site, worker, log);
+    }
+    int64_t total = 0;
+    for (int i = 0; i < TASKS; i++) {
+        int64_t kept = live_bytes(site, job, i);
+        assert_in_range(kept, 16 << 10, 1 << 20);
+        total += kept;
+    }
+    assert_in_range(total, 60 << 20, 66 << 20);
 }
 
 // A write that keeps the writer busy until it is told to go on, so that what comes meanwhile is one batch.
@@ -154,6 +178,7 @@ int main(void)
         TEST(what_is_reported_twice_leaves_the_rest_of_the_lease_in_the_books),
         TEST(a_cancellation_that_was_not_heard_is_said_again),
         TEST(live_output_comes_from_the_worker_that_has_the_task),
+        TEST(live_output_of_many_tasks_stays_within_a_bound),
         TEST(a_bad_report_behind_a_good_one_of_the_same_job_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,8 @@ struct sim_worker {
     uint32_t epoch;
     enum sim_state state;
     bool is_forgotten; // The site has given up this registration.
+    bool
+        is_behind; // It has run a lease that the books had closed, and still has some waiting since.
     struct resources capacity;
     struct resources used;
     struct sim_lease *leases; // In the order in which they came.
@@ -121,8 +123,9 @@ enum status world_lose_worker(struct world *world, int64_t id, struct error *err
 // Notes that [from, to) was committed; CORRUPT when some of it was before.
 enum status audit_commit(struct world *world, int64_t job, int64_t from, int64_t to,
                          struct error *error);
-// Leases that a worker was given must fit once beside what it runs.
-enum status audit_capacity(const struct world *world, const struct sim_worker *worker,
+// What a worker runs never passes its capacity; the leases that wait there fit into it once more. A worker that ran on with a lease
+// whose tasks others had finished, until it heard of that, starts its leases in another order than the books: twice then.
+enum status audit_capacity(const struct world *world, struct sim_worker *worker,
                            struct error *error);
 // Compares the groups' shares and, from time to time, checks the scheduler's books.
 enum status audit_all(struct world *world, struct error *error);

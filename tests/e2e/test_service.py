@@ -119,7 +119,8 @@ def test_submitting_a_million_tasks_is_one_row(make_site):
 
 
 def test_a_worker_that_outlived_its_site_ends_with_the_next_one(site):
-    before = eventually(site.workers)
+    eventually(lambda: site.api("GET", "/v1/workers").json["workers"])
+    before = site.workers()
     site.kill()
     site.start()
     answer = site.api("POST", "/v1/jobs?wait=30", {"command": ["true"], "cache": "off"})

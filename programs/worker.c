@@ -1,6 +1,7 @@
 // lode worker: runs tasks for a site until SIGTERM.
 #include "commands.h"
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "os/file.h"
 #include "worker/worker.h"
@@ -67,6 +68,20 @@ static int fail(const struct error *error)
                                                               : EXIT_FAILED);
 }
 
+// For programs that start workers: who it is and what it brings, before it meets the site.
+static void print_offer(const struct worker_options *options)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    AUTO_JSON json_t *offer =
+        json_pack("{s:o, s:o, s:f, s:I, s:s, s:I}", "name", json_from_text(text_of(options->name)),
+                  "directory", json_from_text(text_of(options->directory)), "cpus", options->cpus,
+                  "memory_bytes", (json_int_t)options->memory_bytes, "sandbox",
+                  options->has_sandbox ? "bubblewrap" : "none", "pid", (json_int_t)getpid());
+    json_write(offer, false, &text);
+    (void)printf("%s\n", text.bytes);
+    (void)fflush(stdout);
+}
+
 int command_worker(const struct command *command, const struct options *given)
 {
     (void)command;
@@ -98,6 +113,9 @@ int command_worker(const struct command *command, const struct options *given)
     }
     directory = realpath(options.directory, NULL);
     options.directory = directory ? directory : options.directory;
+    if (options_has(given, "json")) {
+        print_offer(&options);
+    }
     enum status status = worker_run(&options, &error);
     if (status == CONFLICT) {
         (void)fprintf(stderr, "lode: %s\n", error.detail);

@@ -1,13 +1,21 @@
 // `lode help` and `lode completion`, and what the help says of the commands that read their own arguments.
 #include "cli/help.h"
 
+#include "base/memory.h"
 #include "commands.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static int print(const struct buffer *text)
+// The text as it is, or with --json as {"text": "..."}.
+static int print(const struct options *options, struct buffer *text)
 {
+    if (options_has(options, "json")) {
+        AUTO_FREE char *plain = buffer_take_string(text);
+        buffer_append_string(text, "{\"text\":");
+        buffer_append_json_string(text, text_of(plain));
+        buffer_append_string(text, "}\n");
+    }
     (void)fwrite(text->bytes, 1, text->length, stdout);
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
 }
@@ -31,11 +39,16 @@ static int run_help(const struct command *command, const struct options *options
     } else {
         return command_refuse_words(options->operands[0], options->operands[1]);
     }
-    return print(&text);
+    return print(options, &text);
 }
 
 static const struct command_option HELP_OPTIONS[] = {
     {"man", 0, OPTION_FLAG, NULL, "write the manual page instead (roff, for man -l -)", NULL},
+    {"json", 0, OPTION_FLAG, NULL, "print one JSON document with the text", NULL},
+};
+
+static const struct command_option COMPLETION_OPTIONS[] = {
+    {"json", 0, OPTION_FLAG, NULL, "print one JSON document with the script", NULL},
 };
 
 static const struct command_example HELP_EXAMPLES[] = {
@@ -72,7 +85,7 @@ static int run_completion(const struct command *command, const struct options *o
         (void)error_fix(&error, "one of bash, zsh, fish");
         return command_fail(&error, EXIT_USAGE);
     }
-    return print(&text);
+    return print(options, &text);
 }
 
 static const struct command_example COMPLETION_EXAMPLES[] = {
@@ -86,6 +99,7 @@ const struct command COMMAND_COMPLETION = {
     .usage = "bash|zsh|fish",
     .purpose = "writes the completion script of a shell",
     .group = GROUP_HELP,
+    .options = OPTION_TABLE(COMPLETION_OPTIONS),
     .examples = EXAMPLES(COMPLETION_EXAMPLES),
     .operands_min = 1,
     .operands_max = 1,

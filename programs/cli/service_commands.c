@@ -48,6 +48,7 @@ static const struct command_option WORKER_OPTIONS[] = {
     {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
      "bubblewrap|none"},
     {"runner", 0, OPTION_TEXT, "FILE", "the program lode-runner (default: beside lode)", NULL},
+    {"json", 0, OPTION_FLAG, NULL, "say what this worker offers as one JSON document", NULL},
 };
 
 static const struct command_example WORKER_EXAMPLES[] = {

@@ -72,6 +72,13 @@ def test_every_command_has_help_with_an_example_and_a_clean_manual_page(lode):
         assert checked.returncode == 0, checked.stdout
 
 
+def test_every_command_has_json(lode):
+    for name in commands(lode):
+        assert "--json" in lode(*name.split(), "--help").stdout, name
+    assert lode.json("help", "run")["text"] == lode("help", "run").stdout
+    assert lode.json("completion", "bash")["text"] == lode("completion", "bash").stdout
+
+
 def test_completion_scripts_are_right_for_their_shells(lode):
     script = lode("completion", "bash").stdout
     asked = script + '\nCOMP_WORDS=(lode run --mem); COMP_CWORD=2; _lode; echo "${COMPREPLY[*]}"\n'

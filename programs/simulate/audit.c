@@ -70,43 +70,27 @@ static const struct resources *need_of(const struct world *world, const struct s
     return &world->jobs[lease->lease.job - 1].plan.need;
 }
 
-// Does the worker run what the books know of? Remembered until nothing waits there any more.
-static bool is_behind(const struct world *world, struct sim_worker *worker, bool has_waiting)
-{
-    struct lease known;
-    worker->is_behind = worker->is_behind && has_waiting;
-    for (size_t i = 0; i < worker->lease_count && !worker->is_behind; i++) {
-        worker->is_behind =
-            !scheduler_find_lease(world->scheduler, worker->leases[i].lease.id, &known);
-    }
-    return worker->is_behind;
-}
-
-enum status audit_capacity(const struct world *world, struct sim_worker *worker,
+enum status audit_capacity(const struct world *world, const struct sim_worker *worker,
                            struct error *error)
 {
-    struct resources waiting = {0};
-    for (size_t i = 0; i < worker->lease_count; i++) {
-        if (!worker->leases[i].is_started) {
-            const struct resources *need = need_of(world, &worker->leases[i]);
-            waiting.cpu_millis += need->cpu_millis;
-            waiting.memory_bytes += need->memory_bytes;
-        }
-    }
     const struct resources *capacity = &worker->capacity;
-    int times = is_behind(world, worker, waiting.cpu_millis > 0) ? 2 : 1;
-    if (waiting.cpu_millis > times * capacity->cpu_millis ||
-        worker->used.cpu_millis > capacity->cpu_millis ||
-        waiting.memory_bytes > times * capacity->memory_bytes ||
-        worker->used.memory_bytes > capacity->memory_bytes) {
+    const struct resources *used = &worker->used;
+    struct resources held = {0};
+    for (size_t i = 0; i < worker->lease_count; i++) {
+        const struct resources *need = need_of(world, &worker->leases[i]);
+        held.cpu_millis += need->cpu_millis;
+        held.memory_bytes += need->memory_bytes;
+    }
+    if (used->cpu_millis > capacity->cpu_millis || used->memory_bytes > capacity->memory_bytes ||
+        held.cpu_millis > 2 * capacity->cpu_millis ||
+        held.memory_bytes > 2 * capacity->memory_bytes) {
         return error_set(
             error, CORRUPT,
-            "worker %lld was given more than it can hold: of %lld cpu_millis %lld run and "
-            "%lld wait, of %lld bytes of memory %lld and %lld",
-            (long long)worker->id, (long long)capacity->cpu_millis,
-            (long long)worker->used.cpu_millis, (long long)waiting.cpu_millis,
-            (long long)capacity->memory_bytes, (long long)worker->used.memory_bytes,
-            (long long)waiting.memory_bytes);
+            "worker %lld was given more than it can hold: of %lld cpu_millis it runs %lld and "
+            "holds %lld, of %lld bytes of memory %lld and %lld",
+            (long long)worker->id, (long long)capacity->cpu_millis, (long long)used->cpu_millis,
+            (long long)held.cpu_millis, (long long)capacity->memory_bytes,
+            (long long)used->memory_bytes, (long long)held.memory_bytes);
     }
     return OK;
 }

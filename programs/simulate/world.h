@@ -123,9 +123,10 @@ enum status world_lose_worker(struct world *world, int64_t id, struct error *err
 // Notes that [from, to) was committed; CORRUPT when some of it was before.
 enum status audit_commit(struct world *world, int64_t job, int64_t from, int64_t to,
                          struct error *error);
-// What a worker runs never passes its capacity; the leases that wait there fit into it once more. A worker that ran on with a lease
-// whose tasks others had finished, until it heard of that, starts its leases in another order than the books: twice then.
-enum status audit_capacity(const struct world *world, struct sim_worker *worker,
+// What a worker runs never passes its capacity, and all that it holds never passes twice that. That started leases fit, and waiting
+// ones once more, is asserted of the books (scheduler_check): a worker that has not yet heard that others finished its
+// tasks may start its leases in another order than they have it, so of the worker only the sum can be said.
+enum status audit_capacity(const struct world *world, const struct sim_worker *worker,
                            struct error *error);
 // Compares the groups' shares and, from time to time, checks the scheduler's books.
 enum status audit_all(struct world *world, struct error *error);

@@ -273,6 +273,14 @@ static void on_waited(void *context, const struct http_answer *answer)
     (void)finish_poll(worker, answer);
 }
 
+// Drops the entries that were sent, and the comma between them and what came meanwhile. Where nothing was sent the first entry
+// has none before it.
+static void consume_sent(struct buffer *entries, size_t sent)
+{
+    bool has_comma = sent > 0 && entries->length > sent;
+    buffer_consume(entries, sent + (has_comma ? 1 : 0));
+}
+
 // The site has what was in the poll: it is forgotten here.
 static void settle_sent(struct worker *worker)
 {
@@ -289,11 +297,8 @@ static void settle_sent(struct worker *worker)
         job->is_setup_told = job->is_setup_told || job->is_setup_sent;
         job->is_setup_sent = false;
     }
-    buffer_consume(&worker->logs, worker->logs.length > worker->logs_sent ? worker->logs_sent + 1
-                                                                          : worker->logs_sent);
-    buffer_consume(&worker->returned, worker->returned.length > worker->returned_sent
-                                          ? worker->returned_sent + 1
-                                          : worker->returned_sent);
+    consume_sent(&worker->logs, worker->logs_sent);
+    consume_sent(&worker->returned, worker->returned_sent);
     worker->logs_sent = 0;
     worker->returned_sent = 0;
     worker->ready_since_us = has_more ? clock_steady_us() : 0;

@@ -1,0 +1,143 @@
+// One attempt: the sources in turn, from each the list of files and then the files, and the replica registered at the end.
+#include "transfer/state.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "os/file.h"
+
+enum {
+    WAIT_US = 200000,
+    STALLED_US = 30000000, // A source that sends nothing for so long is left.
+    MEASURED_BYTES_MIN = 1 << 20,
+};
+
+enum status copying_wait(struct copying *copying, struct error *error)
+{
+    (void)http_client_wait(copying->client, NULL, 0, WAIT_US);
+    if (copying_is_over(copying)) {
+        return error_set(error, CONFLICT, "the transfer was stopped");
+    }
+    if (clock_steady_us() - copying->heard_us > STALLED_US) {
+        return error_set(error, TIMEOUT, "site %s has sent nothing for %d s", copying->source->name,
+                         STALLED_US / 1000000);
+    }
+    return OK;
+}
+
+static enum status open_client(struct copying *copying, struct error *error)
+{
+    const char *directory = copying->transfers->directory;
+    AUTO_FREE char *key = memory_format("%s/key.pem", directory);
+    AUTO_FREE char *certificate = memory_format("%s/certificate.pem", directory);
+    const struct http_client_options options = {
+        .base_url = copying->source->url,
+        .pin = copying->source->site.text,
+        .key_path = key,
+        .certificate_path = certificate,
+    };
+    return http_client_new(&options, &copying->client, error);
+}
+
+static enum status copy_all(struct copying *copying, struct error *error)
+{
+    struct transfer *transfer = copying->transfer;
+    int64_t files = 0;
+    int64_t bytes = 0;
+    TRY(manifest_ensure(copying, &files, &bytes, error));
+    (void)pthread_mutex_lock(&copying->transfers->mutex);
+    transfer->files_total = files;
+    transfer->bytes_total = bytes;
+    (void)pthread_mutex_unlock(&copying->transfers->mutex);
+    return files_copy(copying, error);
+}
+
+static enum status copy_from(struct copying *copying, struct error *error)
+{
+    struct transfer *transfer = copying->transfer;
+    int64_t began_us = clock_steady_us();
+    copying->heard_us = began_us;
+    (void)pthread_mutex_lock(&copying->transfers->mutex);
+    transfer->round_began_us = began_us;
+    transfer->round_bytes = 0;
+    (void)pthread_mutex_unlock(&copying->transfers->mutex);
+    transfer_note(copying->transfers, transfer, TRANSFER_COPYING, copying->source->name, NULL);
+    TRY(open_client(copying, error));
+    enum status status = copy_all(copying, error);
+    http_client_free(TAKE(copying->client));
+    int64_t came = atomic_load(&transfer->bytes_done);
+    if (status == OK && came >= MEASURED_BYTES_MIN && copying->transfers->ops->measured) {
+        copying->transfers->ops->measured(copying->transfers->context, &copying->source->site, came,
+                                          clock_steady_us() - began_us);
+    }
+    return status;
+}
+
+static enum status register_it(struct copying *copying, struct error *error)
+{
+    struct transfers *transfers = copying->transfers;
+    AUTO_FREE char *data = memory_format("%s/data", copying->folder);
+    AUTO_FREE char *parts = memory_format("%s/parts", copying->folder);
+    transfer_note(transfers, copying->transfer, TRANSFER_VERIFYING, copying->source->name, NULL);
+    TRY(transfers->ops->register_replica(transfers->context, text_of(copying->transfer->id), data,
+                                         &copying->source->digest, error));
+    return file_remove_tree(parts, error);
+}
+
+// From one source, if it has the very data that the best one has.
+static enum status try_source(struct copying *copying, struct error *error)
+{
+    char text[DIGEST_TEXT_SIZE];
+    (void)digest_to_text(&copying->source->digest, text);
+    AUTO_FREE char *folder =
+        memory_format("%s/replicas/%s", copying->transfers->directory, text + sizeof "sha256:" - 1);
+    TRY(file_make_folder(folder, error));
+    copying->folder = folder;
+    TRY(copy_from(copying, error));
+    return register_it(copying, error);
+}
+
+static enum status find_sources(struct transfers *transfers, const struct transfer *transfer,
+                                struct arena *arena, struct transfer_source *sources, size_t *count,
+                                struct error *error)
+{
+    size_t found = 0;
+    TRY(transfers->ops->sources(transfers->context, text_of(transfer->id), arena, sources,
+                                TRANSFER_SOURCES_MAX, &found, error));
+    *count = 0;
+    for (size_t i = 0; i < found; i++) {
+        bool is_wanted = transfer->wanted_site[0] == '\0' ||
+                         strcmp(transfer->wanted_site, sources[i].site.text) == 0;
+        bool is_same = *count == 0 || digest_equal(&sources[i].digest, &sources[0].digest);
+        if (is_wanted && is_same) {
+            sources[(*count)++] = sources[i];
+        }
+    }
+    if (*count == 0) {
+        return error_set(error, NOT_FOUND, "%s has %.200s available",
+                         transfer->wanted_site[0] ? "the site that was named no longer"
+                                                  : "no site that can be reached",
+                         transfer->id);
+    }
+    return OK;
+}
+
+enum status copying_run(struct transfers *transfers, struct transfer *transfer, struct error *error)
+{
+    AUTO_ARENA struct arena arena = {0};
+    struct transfer_source sources[TRANSFER_SOURCES_MAX];
+    size_t count = 0;
+    if (transfers->ops->is_here(transfers->context, text_of(transfer->id))) {
+        return OK;
+    }
+    TRY(find_sources(transfers, transfer, &arena, sources, &count, error));
+    enum status status = OK;
+    for (size_t i = 0; i < count; i++) {
+        struct copying copying = {
+            .transfers = transfers, .transfer = transfer, .source = &sources[i]};
+        status = try_source(&copying, error);
+        if (status == OK || copying_is_over(&copying)) {
+            return status;
+        }
+    }
+    return status;
+}

@@ -1,0 +1,443 @@
+#include "../cmocka_all.h"
+#include "../store/fixture.h"
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "http/server.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "transfer/transfer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { FILE_COUNT = 3, FILE_SIZE_MAX = 3 << 20, PATIENCE_US = 60000000, LOOK_US = 5000 };
+
+static const char *const PATHS[FILE_COUNT] = {"a.nc", "deep/er/b c.nc", "empty"};
+static const size_t SIZES[FILE_COUNT] = {FILE_SIZE_MAX, 1000, 0};
+
+// What the source does wrong.
+enum mischief { HONEST, OTHER_BYTES, OTHER_LIST, CUTS_ONCE, SILENT };
+
+// A source of one dataset, and the site that copies from it.
+struct world {
+    char *folder;
+    struct fingerprint fingerprint;
+    struct http_server *server;
+    char url[64];
+    char *bytes;
+    struct digest digest;
+    _Atomic int mischief;
+    _Atomic int64_t served_bytes;
+    _Atomic int requests;
+    struct store *store;
+    struct transfers *transfers;
+    _Atomic bool is_registered;
+    char registered[600];
+    bool has_liar; // A second source, tried first, that is not there.
+};
+
+static void list_files(struct http_request *request, void *context)
+{
+    struct world *world = context;
+    AUTO_BUFFER struct buffer body = {0};
+    char text[DIGEST_TEXT_SIZE];
+    buffer_append_string(&body, "{\"files\":[");
+    for (size_t i = 0; i < FILE_COUNT; i++) {
+        struct digest digest = digest_of(world->bytes, SIZES[i]);
+        int64_t size = (int64_t)SIZES[i] + (world->mischief == OTHER_LIST);
+        buffer_printf(&body, "%s{\"path\":\"%s\",\"size_bytes\":%lld,\"digest\":\"%s\"}",
+                      i > 0 ? "," : "", PATHS[i], (long long)size, digest_to_text(&digest, text));
+    }
+    buffer_append_string(&body, "],\"next\":null}");
+    const struct http_response response = {
+        .code = 200, .content_type = "application/json", .body = buffer_text(&body)};
+    http_reply(request->exchange, &response);
+}
+
+static size_t size_of(struct text path)
+{
+    for (size_t i = 0; i < FILE_COUNT; i++) {
+        if (text_equal(path, text_of(PATHS[i]))) {
+            return SIZES[i];
+        }
+    }
+    return 0;
+}
+
+static void send_content(struct http_request *request, void *context)
+{
+    struct world *world = context;
+    struct text range = http_header(request, "Range");
+    int64_t from = 0;
+    atomic_fetch_add(&world->requests, 1);
+    if (world->mischief == SILENT) {
+        return; // Answered by the end of the server alone.
+    }
+    if (range.length > 0) {
+        (void)text_to_int64(text_slice(range, strlen("bytes="), range.length - 1), &from);
+    }
+    struct text body = {world->bytes + from, size_of(request->parameters[1]) - (size_t)from};
+    AUTO_BUFFER struct buffer copy = {0};
+    buffer_append_text(&copy, body);
+    if (world->mischief == OTHER_BYTES && copy.length > 0) {
+        copy.bytes[0] = (char)(copy.bytes[0] ^ 1);
+    }
+    if (world->mischief == CUTS_ONCE && body.length > FILE_SIZE_MAX / 2) {
+        copy.length = FILE_SIZE_MAX / 2;
+        world->mischief = HONEST;
+    }
+    atomic_fetch_add(&world->served_bytes, (int64_t)copy.length);
+    const struct http_response response = {.code = from > 0 ? 206 : 200,
+                                           .content_type = "application/octet-stream",
+                                           .body = buffer_text(&copy)};
+    http_reply(request->exchange, &response);
+}
+
+static const struct http_route ROUTES[] = {
+    {.method = "GET", .pattern = "/v1/datasets/{id}/files", .handle = list_files},
+    {.method = "GET", .pattern = "/v1/datasets/{id}/content/{path...}", .handle = send_content},
+};
+
+static enum status find_sources(void *context, struct text id, struct arena *arena,
+                                struct transfer_source *out, size_t max, size_t *count,
+                                struct error *error)
+{
+    const struct world *world = context;
+    (void)arena;
+    (void)max;
+    if (!text_equal(id, TEXT("s:sea"))) {
+        return error_set(error, NOT_FOUND, "nobody has %.*s", TEXT_ARGS(id));
+    }
+    *count = 0;
+    if (world->has_liar) {
+        out[(*count)++] = (struct transfer_source){.site = world->fingerprint,
+                                                   .name = "gone",
+                                                   .url = "https://127.0.0.1:1",
+                                                   .id = "s:sea",
+                                                   .digest = world->digest};
+    }
+    out[(*count)++] = (struct transfer_source){.site = world->fingerprint,
+                                               .name = "ocean",
+                                               .url = world->url,
+                                               .id = "s:sea",
+                                               .digest = world->digest};
+    return OK;
+}
+
+static enum status take_replica(void *context, struct text id, const char *folder,
+                                const struct digest *digest, struct error *error)
+{
+    struct world *world = context;
+    (void)error;
+    assert_true(text_equal(id, TEXT("s:sea")));
+    assert_true(digest_equal(digest, &world->digest));
+    (void)snprintf(world->registered, sizeof world->registered, "%s", folder);
+    world->is_registered = true;
+    return OK;
+}
+
+static bool is_here(void *context, struct text id)
+{
+    const struct world *world = context;
+    return text_equal(id, TEXT("s:here")) || world->is_registered;
+}
+
+static const struct transfer_ops OPS = {
+    .sources = find_sources, .register_replica = take_replica, .is_here = is_here};
+
+static void open_site(struct world *world)
+{
+    AUTO_FREE char *path = memory_format("%s/site.db", world->folder);
+    const struct store_options store = {.url = path,
+                                        .migrations = TRANSFER_MIGRATIONS,
+                                        .migration_count = TRANSFER_MIGRATION_COUNT};
+    struct error error = {0};
+    if (store_open(&store, &world->store, &error) != OK) {
+        fail_msg("%s", error.detail);
+    }
+    const struct transfers_options options = {
+        .store = world->store, .directory = world->folder, .ops = &OPS, .context = world};
+    assert_int_equal(transfers_open(&options, &world->transfers, NULL), OK);
+}
+
+static void close_site(struct world *world)
+{
+    transfers_close(TAKE(world->transfers));
+    store_close(TAKE(world->store));
+}
+
+static void start_server(struct world *world)
+{
+    AUTO_FREE char *key = memory_format("%s/key.pem", world->folder);
+    AUTO_FREE char *certificate = memory_format("%s/certificate.pem", world->folder);
+    const struct http_server_options options = {
+        .address = "127.0.0.1:0",
+        .key_path = key,
+        .certificate_path = certificate,
+        .loops = 1,
+        .routes = ROUTES,
+        .route_count = sizeof ROUTES / sizeof ROUTES[0],
+        .context = world,
+    };
+    assert_int_equal(http_server_start(&options, &world->server, NULL), OK);
+    (void)snprintf(world->url, sizeof world->url, "https://127.0.0.1:%d",
+                   http_server_port(world->server));
+}
+
+// The digest of the dataset: that of its list of files.
+static struct digest content_digest(const struct world *world)
+{
+    AUTO_BUFFER struct buffer list = {0};
+    char text[DIGEST_TEXT_SIZE];
+    for (size_t i = 0; i < FILE_COUNT; i++) {
+        struct digest digest = digest_of(world->bytes, SIZES[i]);
+        buffer_printf(&list, "%s %zu %s\n", digest_to_text(&digest, text) + strlen("sha256:"),
+                      SIZES[i], PATHS[i]);
+    }
+    return digest_of(list.bytes, list.length);
+}
+
+static int make_world(void **state)
+{
+    struct world *world = NEW(struct world);
+    void *folder = NULL;
+    (void)fixture_folder_new(&folder);
+    world->folder = folder;
+    world->bytes = memory_new(1, FILE_SIZE_MAX);
+    for (size_t i = 0; i < FILE_SIZE_MAX; i++) {
+        world->bytes[i] = (char)(i * 7 + i / 253);
+    }
+    world->digest = content_digest(world);
+    assert_int_equal(key_ensure(world->folder, "test", &world->fingerprint, NULL), OK);
+    start_server(world);
+    open_site(world);
+    *state = world;
+    return 0;
+}
+
+static int end_world(void **state)
+{
+    struct world *world = *state;
+    close_site(world);
+    http_server_stop(world->server, 0);
+    http_server_free(world->server);
+    void *folder = world->folder;
+    (void)fixture_folder_free(&folder);
+    free(world->bytes);
+    free(world);
+    return 0;
+}
+
+static int64_t order(struct world *world, const char *id)
+{
+    AUTO_BUFFER struct buffer document = {0};
+    AUTO_JSON json_t *transfer = NULL;
+    const struct transfer_request request = {.id = text_of(id), .owner = TEXT("ada")};
+    assert_int_equal(transfers_order(world->transfers, &request, &document, NULL), OK);
+    assert_int_equal(json_parse(buffer_text(&document), &transfer, NULL), OK);
+    return json_integer_value(json_object_get(transfer, "id"));
+}
+
+static json_t *show(struct world *world, int64_t number)
+{
+    AUTO_BUFFER struct buffer document = {0};
+    json_t *transfer = NULL;
+    assert_int_equal(transfers_show(world->transfers, number, &document, NULL), OK);
+    assert_int_equal(json_parse(buffer_text(&document), &transfer, NULL), OK);
+    return transfer;
+}
+
+// Waits until the field's text holds `wanted`.
+static void await_text(struct world *world, int64_t number, const char *field, const char *wanted)
+{
+    int64_t deadline_us = clock_steady_us() + PATIENCE_US;
+    for (;;) {
+        AUTO_JSON json_t *transfer = show(world, number);
+        const char *text = json_string_value(json_object_get(transfer, field));
+        if (strstr(text, wanted)) {
+            return;
+        }
+        if (clock_steady_us() > deadline_us) {
+            fail_msg("%s is \"%s\", not \"%s\"", field, text, wanted);
+        }
+        (void)usleep(LOOK_US);
+    }
+}
+
+static void assert_copied(const struct world *world)
+{
+    assert_true(world->is_registered);
+    for (size_t i = 0; i < FILE_COUNT; i++) {
+        AUTO_BUFFER struct buffer content = {0};
+        AUTO_FREE char *path = memory_format("%s/%s", world->registered, PATHS[i]);
+        assert_int_equal(file_read(path, FILE_SIZE_MAX, &content, NULL), OK);
+        assert_int_equal(content.length, SIZES[i]);
+        assert_true(SIZES[i] == 0 || memcmp(content.bytes, world->bytes, SIZES[i]) == 0);
+    }
+}
+
+static void a_replica_is_copied_verified_and_registered(void **state)
+{
+    struct world *world = *state;
+    int64_t number = order(world, "s:sea");
+    await_text(world, number, "state", "done");
+    assert_copied(world);
+    AUTO_JSON json_t *transfer = show(world, number);
+    assert_int_equal(json_integer_value(json_object_get(transfer, "files_done")), FILE_COUNT);
+    assert_string_equal(json_string_value(json_object_get(transfer, "source")), "ocean");
+}
+
+static void what_is_here_is_done_at_once(void **state)
+{
+    struct world *world = *state;
+    AUTO_JSON json_t *transfer = show(world, order(world, "s:here"));
+    assert_string_equal(json_string_value(json_object_get(transfer, "state")), "done");
+    assert_int_equal(world->requests, 0);
+}
+
+static void a_cut_file_goes_on_where_it_was(void **state)
+{
+    struct world *world = *state;
+    world->mischief = CUTS_ONCE;
+    await_text(world, order(world, "s:sea"), "state", "done");
+    assert_copied(world);
+    // No byte of the large file came twice.
+    assert_true(world->served_bytes <= FILE_SIZE_MAX + 2 * (int64_t)SIZES[1]);
+}
+
+static void other_bytes_than_signed_are_refused(void **state)
+{
+    struct world *world = *state;
+    world->mischief = OTHER_BYTES;
+    int64_t number = order(world, "s:sea");
+    await_text(world, number, "problem", "site ocean sent other bytes of");
+    assert_false(world->is_registered);
+    world->mischief = HONEST;
+    await_text(world, number, "state", "done");
+    assert_copied(world);
+}
+
+static void another_list_than_signed_is_refused(void **state)
+{
+    struct world *world = *state;
+    world->mischief = OTHER_LIST;
+    await_text(world, order(world, "s:sea"), "problem", "lists other files of s:sea");
+    assert_int_equal(world->requests, 0);
+}
+
+static void a_source_that_is_gone_is_passed_over(void **state)
+{
+    struct world *world = *state;
+    world->has_liar = true;
+    await_text(world, order(world, "s:sea"), "state", "done");
+    assert_copied(world);
+}
+
+static void data_that_nobody_has_is_tried_again_with_the_reason(void **state)
+{
+    struct world *world = *state;
+    int64_t number = order(world, "s:soil");
+    await_text(world, number, "problem", "nobody has s:soil");
+    await_text(world, number, "state", "waiting");
+}
+
+static void the_same_order_is_one_transfer(void **state)
+{
+    struct world *world = *state;
+    world->mischief = SILENT;
+    int64_t number = order(world, "s:sea");
+    assert_int_equal(order(world, "s:sea"), number);
+}
+
+static void a_cancelled_one_ends(void **state)
+{
+    struct world *world = *state;
+    world->mischief = SILENT;
+    int64_t number = order(world, "s:sea");
+    await_text(world, number, "state", "copying");
+    assert_int_equal(transfers_cancel(world->transfers, number, NULL), OK);
+    await_text(world, number, "state", "cancelled");
+    struct error error = {0};
+    assert_int_equal(transfers_cancel(world->transfers, number, &error), CONFLICT);
+    assert_int_equal(transfers_cancel(world->transfers, 99, &error), NOT_FOUND);
+    assert_non_null(strstr(error.detail, "no transfer 99"));
+}
+
+static void a_restart_takes_it_up(void **state)
+{
+    struct world *world = *state;
+    world->mischief = SILENT;
+    int64_t number = order(world, "s:sea");
+    await_text(world, number, "state", "copying");
+    close_site(world);
+    world->mischief = HONEST;
+    open_site(world);
+    await_text(world, number, "state", "done");
+    assert_copied(world);
+}
+
+struct waiter {
+    pthread_mutex_t mutex; // Guards what follows.
+    pthread_cond_t changed;
+    bool is_woken;
+};
+
+static void wake(void *context)
+{
+    struct waiter *waiter = context;
+    (void)pthread_mutex_lock(&waiter->mutex);
+    waiter->is_woken = true;
+    (void)pthread_cond_signal(&waiter->changed);
+    (void)pthread_mutex_unlock(&waiter->mutex);
+}
+
+static void those_who_wait_hear_of_the_end(void **state)
+{
+    struct world *world = *state;
+    struct waiter waiter = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    int64_t number = order(world, "s:sea");
+    transfers_watch(world->transfers, number, 1000, clock_steady_us() + PATIENCE_US, wake, &waiter);
+    (void)pthread_mutex_lock(&waiter.mutex);
+    while (!waiter.is_woken) {
+        (void)pthread_cond_wait(&waiter.changed, &waiter.mutex);
+    }
+    (void)pthread_mutex_unlock(&waiter.mutex);
+    await_text(world, number, "state", "done");
+}
+
+static void lists_are_paged_from_the_newest(void **state)
+{
+    struct world *world = *state;
+    (void)order(world, "s:here");
+    int64_t last = order(world, "s:here");
+    AUTO_BUFFER struct buffer page = {0};
+    assert_int_equal(transfers_list(world->transfers, 0, 1, &page, NULL), OK);
+    assert_non_null(strstr(page.bytes, "\"next\":\"2\""));
+    buffer_clear(&page);
+    assert_int_equal(transfers_list(world->transfers, last, 10, &page, NULL), OK);
+    assert_non_null(strstr(page.bytes, "{\"id\":1,"));
+    assert_null(strstr(page.bytes, "{\"id\":2,"));
+}
+
+int main(void)
+{
+#define IN_A_WORLD(test) cmocka_unit_test_setup_teardown(test, make_world, end_world)
+    const struct CMUnitTest tests[] = {
+        IN_A_WORLD(a_replica_is_copied_verified_and_registered),
+        IN_A_WORLD(what_is_here_is_done_at_once),
+        IN_A_WORLD(a_cut_file_goes_on_where_it_was),
+        IN_A_WORLD(other_bytes_than_signed_are_refused),
+        IN_A_WORLD(another_list_than_signed_is_refused),
+        IN_A_WORLD(a_source_that_is_gone_is_passed_over),
+        IN_A_WORLD(data_that_nobody_has_is_tried_again_with_the_reason),
+        IN_A_WORLD(the_same_order_is_one_transfer),
+        IN_A_WORLD(a_cancelled_one_ends),
+        IN_A_WORLD(a_restart_takes_it_up),
+        IN_A_WORLD(those_who_wait_hear_of_the_end),
+        IN_A_WORLD(lists_are_paged_from_the_newest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

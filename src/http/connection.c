@@ -2,7 +2,6 @@
 
 #include "base/memory.h"
 #include "http/server_parts.h"
-#include "http/tls.h"
 #include "os/clock.h"
 
 #include <assert.h>
@@ -20,6 +19,7 @@ enum {
 static void connection_free(struct connection *connection)
 {
     struct loop *loop = connection->loop;
+    http_handshake_leave(connection);
     if (connection->previous) {
         connection->previous->next = connection->next;
     } else {
@@ -148,8 +148,8 @@ static void settle(struct connection *connection)
         connection_free(connection);
         return;
     }
-    set_reading(connection,
-                connection->phase != PHASE_CLOSING && connection->input.length < WAITING_SIZE_MAX);
+    set_reading(connection, !connection->is_waiting && connection->phase != PHASE_CLOSING &&
+                                connection->input.length < WAITING_SIZE_MAX);
     set_deadline(connection);
 }
 
@@ -448,32 +448,14 @@ static void read_on(struct connection *connection)
     }
 }
 
-// The next step of the handshake; true when it is done.
-static bool shake_hands(struct connection *connection)
-{
-    enum transport_result result = transport_handshake(&connection->transport);
-    if (result == TRANSPORT_BLOCKED) {
-        if (SSL_want_write(connection->transport.ssl)) {
-            (void)event_add(connection->writable, NULL);
-        }
-        return false;
-    }
-    if (result != TRANSPORT_DONE) {
-        connection->phase = PHASE_GONE;
-        return false;
-    }
-    connection->phase = PHASE_HEAD;
-    connection->has_peer_key =
-        connection->transport.ssl && tls_peer_key(connection->transport.ssl, &connection->peer_key);
-    return true;
-}
-
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
     (void)what;
     struct connection *connection = context;
-    if (connection->phase != PHASE_HANDSHAKE || shake_hands(connection)) {
+    if (connection->phase == PHASE_HANDSHAKE) {
+        http_handshake_queue(connection);
+    } else {
         read_on(connection);
     }
     settle(connection);
@@ -485,9 +467,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
     (void)what;
     struct connection *connection = context;
     if (connection->phase == PHASE_HANDSHAKE) {
-        if (shake_hands(connection)) {
-            read_on(connection); // The first request may have been taken off the socket already.
-        }
+        http_handshake_queue(connection);
     } else {
         http_connection_send(connection);
         advance_with_input(connection);
@@ -503,8 +483,8 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     (void)what;
     struct connection *connection = context;
     connection->timer_at_us = 0;
-    if (connection->deadline_kind == DEADLINE_NONE) {
-        return;
+    if (connection->deadline_kind == DEADLINE_NONE || connection->is_waiting) {
+        return; // With its turn comes a later deadline.
     }
     int64_t now_us = clock_steady_us();
     if (now_us < connection->deadline_us) {
@@ -514,7 +494,11 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     bool is_late_head = connection->phase == PHASE_HEAD && connection->scan.length > 0 &&
                         !http_connection_has_unsent(connection);
     connection->deadline_kind = DEADLINE_NONE; // It is over; what comes next has one of its own.
-    if (is_late_head) {
+    if (connection->phase == PHASE_HANDSHAKE) {
+        // By turns as well: the deadlines of those that came at once pass at once.
+        connection->is_late = true;
+        http_handshake_queue(connection);
+    } else if (is_late_head) {
         connection->scan = (struct head_scan){0};
         refuse(connection, &TOO_SLOW);
     } else {
@@ -542,6 +526,19 @@ void http_connection_open(struct loop *loop, int fd, const char *address)
     connection->phase = loop->server->tls ? PHASE_HANDSHAKE : PHASE_HEAD;
     if (loop->is_draining) {
         connection->phase = PHASE_GONE;
+    }
+    settle(connection);
+}
+
+void http_connection_resume(struct connection *connection, bool may_read)
+{
+    if (may_read) {
+        read_on(connection);
+    }
+    // It may have come while the connection waited for its turn.
+    if (connection->phase != PHASE_GONE && connection->deadline_kind != DEADLINE_NONE &&
+        connection->timer_at_us == 0) {
+        arm_timer(connection, clock_steady_us());
     }
     settle(connection);
 }

@@ -35,6 +35,12 @@ struct connection {
     struct event *writable;
     struct event *timer;
     enum phase phase;
+    bool
+        is_waiting; // For its turn to shake hands, in the loop's list of those, since `waiting_since_us`.
+    int64_t waiting_since_us;
+    bool is_late; // It has not shaken hands in time; its turn ends it.
+    struct connection *turn_previous;
+    struct connection *turn_next;
     bool is_reading; // The event `readable` is added.
     bool is_advancing;
     bool must_close;  // After the answer under way.
@@ -70,6 +76,20 @@ void http_connection_drain(struct connection *connection);
 
 // Closes it now.
 void http_connection_drop(struct connection *connection);
+
+// Goes on with a connection whose handshake is done, or was moved on: reads if there may be a request, waits for what it needs.
+void http_connection_resume(struct connection *connection, bool may_read);
+
+// connection_handshake.c: handshakes, by turns.
+
+// The handshake can go on: the connection waits for its turn.
+void http_handshake_queue(struct connection *connection);
+
+// Takes it off the list, if it is there.
+void http_handshake_leave(struct connection *connection);
+
+// Moves on the handshakes that wait longest, for a share of the loop's time; the callback of turn_event, with the loop as its context.
+void http_handshake_turns(int fd, short what, void *context);
 
 // http_connection_send.c: what goes out.
 

@@ -1,6 +1,7 @@
 #include "http/loop.h"
 
 #include "base/memory.h"
+#include "http/connection.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
@@ -67,8 +68,9 @@ enum status loop_new(struct http_server *server, struct loop **out, struct error
     if (loop->base && loop->mailbox_fd >= 0) {
         loop->mailbox_event =
             event_new(loop->base, loop->mailbox_fd, EV_READ | EV_PERSIST, on_mail, loop);
+        loop->turn_event = event_new(loop->base, -1, 0, http_handshake_turns, loop);
     }
-    if (!loop->mailbox_event || event_add(loop->mailbox_event, NULL) < 0) {
+    if (!loop->mailbox_event || !loop->turn_event || event_add(loop->mailbox_event, NULL) < 0) {
         loop_free(loop);
         return error_set(error, INTERNAL, "cannot make an event loop");
     }
@@ -117,6 +119,9 @@ void loop_free(struct loop *loop)
     }
     if (loop->mailbox_event) {
         event_free(loop->mailbox_event);
+    }
+    if (loop->turn_event) {
+        event_free(loop->turn_event);
     }
     if (loop->base) {
         event_base_free(loop->base);

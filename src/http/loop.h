@@ -34,6 +34,9 @@ struct loop {
     pthread_t thread;
     bool is_running; // The thread was started. The starter's.
     struct connection *connections;
+    struct connection *first_turn; // Those that wait for their turn to shake hands.
+    struct connection *last_turn;
+    struct event *turn_event;        // Comes at the end of the next pass, after all that is ready.
     struct http_exchange *exchanges; // Those that are not yet answered, with or without a client.
     struct connection *current;      // The connection whose handler is running.
     bool is_draining;                // No new requests are taken.

@@ -18,7 +18,7 @@
 
 enum {
     BACKLOG = 4096,
-    ACCEPTS_MAX = 64, // New connections at once, before others have their turn.
+    ACCEPTS_MAX = 16, // New connections at once, before others have their turn.
     // They wait for the disk more than they work: as many as may be slow (submissions, syncs) before quick ones have to wait.
     OFFLOAD_THREADS = 8,
     LOOPS_MAX = 256,

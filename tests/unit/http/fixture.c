@@ -69,6 +69,19 @@ static void handle_wait(struct http_request *request, void *context)
     pthread_mutex_unlock(&seen->mutex);
 }
 
+static void handle_hold(struct http_request *request, void *context)
+{
+    struct seen *seen = context;
+    pthread_mutex_lock(&seen->mutex);
+    int number = ++seen->held_count;
+    pthread_cond_broadcast(&seen->changed);
+    while (seen->let_go < number) {
+        pthread_cond_wait(&seen->changed, &seen->mutex);
+    }
+    pthread_mutex_unlock(&seen->mutex);
+    reply_text(request->exchange, 200, TEXT("let go"));
+}
+
 static void handle_stream(struct http_request *request, void *context)
 {
     (void)context;
@@ -162,6 +175,7 @@ static const struct http_route ROUTES[] = {
     {.method = "POST", .pattern = "/echo", .handle = handle_echo, .body_max = 1024},
     {.method = "PUT", .pattern = "/sink/{name}", .sink = &SINK},
     {.method = "GET", .pattern = "/wait", .handle = handle_wait},
+    {.method = "GET", .pattern = "/hold", .handle = handle_hold},
     {.method = "GET", .pattern = "/stream", .handle = handle_stream},
     {.method = "GET", .pattern = "/file", .handle = handle_file},
     {.method = "GET", .pattern = "/offload", .handle = handle_offload},
@@ -194,7 +208,7 @@ void fixture_start(struct fixture *fixture, struct http_server_options options, 
         options.certificate_path = certificate;
     }
     options.address = "127.0.0.1:0";
-    options.loops = 2;
+    options.loops = options.loops > 0 ? options.loops : 2;
     options.context = &fixture->seen;
     options.admit = admit;
     options.routes = ROUTES;
@@ -245,6 +259,11 @@ void fixture_await(struct fixture *fixture, const int *value, int wanted)
         pthread_cond_wait(&fixture->seen.changed, &fixture->seen.mutex);
     }
     pthread_mutex_unlock(&fixture->seen.mutex);
+}
+
+void fixture_let_go(struct fixture *fixture)
+{
+    change(&fixture->seen, &fixture->seen.let_go);
 }
 
 int64_t fixture_sink_bytes(struct fixture *fixture)

@@ -16,6 +16,8 @@ struct seen {
     pthread_cond_t changed;
     struct http_exchange *waiting;
     int gone_count;
+    int held_count; // Requests that hold, or have held, their loop;
+    int let_go;     // and how many of them may go on.
     int sink_begun;
     int sink_ended;
     int sink_aborted;
@@ -37,7 +39,7 @@ struct fixture {
 };
 
 // Starts it with these routes: GET /hello; POST /echo (up to 1024 bytes); PUT /sink/{name}; GET /wait, answered by
-// fixture_answer; GET /stream; GET /file; GET /offload; GET /things/{a}/{b...}. Bodies of requests with a field X-Stranger
+// fixture_answer; GET /hold, which holds its loop until fixture_let_go; GET /stream; GET /file; GET /offload; GET /things/{a}/{b...}. Bodies of requests with a field X-Stranger
 // are not admitted. Options that are NULL or 0 are filled in.
 void fixture_start(struct fixture *fixture, struct http_server_options options, bool has_tls);
 void fixture_stop(struct fixture *fixture);
@@ -48,6 +50,8 @@ void fixture_stop_server(struct fixture *fixture, int64_t grace_us);
 void fixture_await_waiter(struct fixture *fixture);
 // Waits until the integer in `seen` has this value.
 void fixture_await(struct fixture *fixture, const int *value, int wanted);
+// Lets one more request at /hold go on.
+void fixture_let_go(struct fixture *fixture);
 // How many bytes the sinks have been given.
 int64_t fixture_sink_bytes(struct fixture *fixture);
 // The fingerprint of the last client at /hello.

@@ -4,6 +4,7 @@
 #include "crypto/key.h"
 #include "http/client_call.h"
 #include "http/curl_library.h"
+#include "http/tls.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -21,14 +22,16 @@ enum {
 struct http_client {
     const struct curl_library *curl;
     CURLM *multi;
-    CURL *spare; // Kept from an ended call, for the next one.
+    CURLSH *sessions; // Of TLS, to be resumed by any call.
+    CURL *spare;      // Kept from an ended call, for the next one.
     char *base_url;
     char *token;
-    char *key_path;
-    char *certificate_path;
-    char pin[PIN_SIZE];
+    char *pin;
+    SSL_CTX *key; // NULL: none.
     struct call_settings settings;
     struct http_call *calls;
+    size_t call_count;
+    size_t calls_max; // 0: no bound.
     bool has_refused; // One of the calls could not be sent, and waits to be told so.
 };
 
@@ -64,38 +67,38 @@ static void pipe_guard_end(const struct pipe_guard *guard)
     pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
 }
 
-static char *without_last_slash(const char *url)
-{
-    size_t length = strlen(url);
-    return memory_copy_bytes(url, length > 0 && url[length - 1] == '/' ? length - 1 : length);
-}
-
 enum status http_client_new(const struct http_client_options *options, struct http_client **out,
                             struct error *error)
 {
     const struct curl_library *curl = NULL;
     TRY(curl_library_get(&curl, error));
-    char pin[PIN_SIZE] = "";
+    char pin[PIN_SIZE];
     if (options->pin) {
-        TRY(fingerprint_to_pin(options->pin, pin, error));
+        TRY(fingerprint_to_pin(options->pin, pin, error)); // Said here rather than by each call.
+    }
+    SSL_CTX *key = NULL;
+    if (options->key_path) {
+        TRY(tls_client_key_read(options->key_path, options->certificate_path, &key, error));
     }
     struct http_client *client = NEW(struct http_client);
     client->curl = curl;
     client->multi = curl->multi_init();
     assert(client->multi);
-    (void)curl->multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
-    client->base_url = without_last_slash(options->base_url);
+    client->sessions = curl->share_init();
+    assert(client->sessions);
+    (void)curl->share_setopt(client->sessions, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    long kept = options->connections_kept > 0 ? (long)options->connections_kept : CONNECTIONS_KEPT;
+    (void)curl->multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, kept);
+    client->calls_max = options->calls_max;
+    client->base_url = memory_copy_string(options->base_url);
     client->token = memory_copy_string(options->token);
-    client->key_path = memory_copy_string(options->key_path);
-    client->certificate_path = memory_copy_string(options->certificate_path);
-    memcpy(client->pin, pin, sizeof pin);
+    client->key = key;
+    client->pin = memory_copy_string(options->pin);
     client->settings = (struct call_settings){
         .curl = curl,
-        .base_url = client->base_url,
-        .pin = options->pin ? client->pin : NULL,
-        .token = client->token,
-        .key_path = client->key_path,
-        .certificate_path = client->certificate_path,
+        .sessions = client->sessions,
+        .peer = {client->base_url, client->pin, client->token},
+        .key = key,
         .connect_timeout_us =
             options->connect_timeout_us > 0 ? options->connect_timeout_us : CONNECT_TIMEOUT_US,
     };
@@ -114,6 +117,7 @@ static void detach(struct http_client *client, struct http_call *call)
     if (call->next) {
         call->next->previous = call->previous;
     }
+    client->call_count--;
     (void)client->curl->multi_remove_handle(client->multi, call->easy);
     if (client->spare) {
         client->curl->easy_cleanup(call->easy);
@@ -143,11 +147,12 @@ void http_client_free(struct http_client *client)
         client->curl->easy_cleanup(client->spare);
     }
     (void)client->curl->multi_cleanup(client->multi);
+    (void)client->curl->share_cleanup(client->sessions);
     pipe_guard_end(&guard);
+    free(client->pin);
     free(client->base_url);
     free(client->token);
-    free(client->key_path);
-    free(client->certificate_path);
+    SSL_CTX_free(client->key);
     free(client);
 }
 
@@ -166,6 +171,7 @@ static struct http_call *start(struct http_client *client, const struct http_ask
         client->calls->previous = call;
     }
     client->calls = call;
+    client->call_count++;
     if (call->refusal.status != OK) {
         client->has_refused = true;
         return call;
@@ -184,6 +190,9 @@ static struct http_call *start(struct http_client *client, const struct http_ask
 struct http_call *http_client_start(struct http_client *client, const struct http_ask *ask,
                                     void (*done)(void *context, const struct http_answer *answer))
 {
+    if (client->calls_max > 0 && client->call_count >= client->calls_max) {
+        return NULL;
+    }
     return start(client, ask, done, ask->context);
 }
 
@@ -267,6 +276,11 @@ int http_client_wait(struct http_client *client, struct pollfd *fds, size_t coun
     // libcurl does not tell of a descriptor that was hung up: poll does.
     ready = count > 0 ? poll(fds, (nfds_t)count, 0) : 0;
     return ready > 0 ? ready : 0;
+}
+
+void http_client_wake(struct http_client *client)
+{
+    (void)client->curl->multi_wakeup(client->multi);
 }
 
 // Where http_client_ask waits for its answer.

@@ -1,4 +1,9 @@
-// An HTTPS client with pinned keys: blocking calls for programs, and several requests at once on one thread.
+// An HTTPS client with pinned keys: blocking calls for programs, and several requests at once on one thread, to one server or to
+// thousands of them.
+//
+// A client belongs to one thread, but for http_client_wake. What it holds is bounded, however many servers it talks to: `calls_max`
+// calls under way, `connections_kept` idle connections, and eight TLS sessions to resume. A connection or session that was made
+// for one pin is never used for a call with another one, or with none.
 #ifndef LODE_HTTP_CLIENT_H
 #define LODE_HTTP_CLIENT_H
 
@@ -11,16 +16,27 @@
 struct http_client;
 struct http_call; // One request under way; belongs to the client and ends with its `done`.
 
-struct http_client_options {
+// A server to talk to.
+struct http_peer {
     const char *base_url; // "https://127.0.0.1:7733"
     // The key that the server must have ("sha256:<hex>"), by https only; NULL only to learn it.
     const char *pin;
-    const char *token;    // Bearer token, or NULL.
-    const char *key_path; // Client certificate and key (PEM), or NULL.
-    const char *certificate_path;
-    int64_t connect_timeout_us; // 0: 10 s.
+    const char *token; // Bearer token, or NULL.
 };
 
+struct http_client_options {
+    const char *
+        base_url; // The server of the calls that name no peer, as in http_peer; NULL: each call names one.
+    const char *pin;
+    const char *token;
+    const char *key_path; // Client certificate and key (PEM), read once, or NULL.
+    const char *certificate_path;
+    int64_t connect_timeout_us; // Without the wait for others' calls; 0: 10 s.
+    unsigned calls_max;         // Calls that http_client_start has under way; 0: no bound.
+    unsigned connections_kept;  // Idle ones, over all servers; 0: 8.
+};
+
+// Errors: a pin that is none, a key that cannot be used (INVALID), no libcurl (UNAVAILABLE).
 enum status http_client_new(const struct http_client_options *options, struct http_client **out,
                             struct error *error);
 // Ends the calls under way without their `done`.
@@ -40,6 +56,7 @@ struct http_answer {
 };
 
 struct http_ask {
+    const struct http_peer *peer; // Copied. NULL: the server of the client's options.
     const char *method;
     const char *path;         // "/v1/jobs?state=done", already encoded.
     const char *content_type; // Of the body; NULL: application/json when there is a body.
@@ -50,8 +67,9 @@ struct http_ask {
     const char *idempotency_key;
     const char *range; // "bytes=100-"; NULL: none
     const char *last_event_id;
-    int64_t timeout_us;     // For the whole call; 0: none.
-    size_t answer_size_max; // Of a body kept in memory; 0: 64 MiB.
+    int64_t timeout_us; // For the whole call; 0: none.
+    size_t
+        answer_size_max; // Of a body kept in memory (QUOTA beyond it); 0: 64 MiB. Heads have a maximum of 256 KiB.
     // Gets the body of a successful answer piece by piece as it comes; false ends the call (status CONFLICT). NULL: kept.
     bool (*on_data)(void *context, struct text bytes);
     // Gets each header of the final answer, before its body; names as they came, any case. NULL: not.
@@ -70,8 +88,9 @@ enum status http_client_ask(struct http_client *client, const struct http_ask *a
 enum status http_client_json(struct http_client *client, const char *method, const char *path,
                              struct text body, struct buffer *text, struct error *error);
 
-// Starts a request; `done(context, answer)` is called from within http_client_wait, once. Keeps connections warm: a second
-// call while one is waiting opens a second connection, later ones reuse them.
+// Starts a request; `done(context, answer)` is called from within http_client_wait, once; it may start another one. Keeps
+// connections warm: a second call while one is waiting opens a second connection, later ones reuse them. NULL, without a
+// `done`, when `calls_max` calls are under way.
 struct http_call *http_client_start(struct http_client *client, const struct http_ask *ask,
                                     void (*done)(void *context, const struct http_answer *answer));
 // Ends a call without its `done`.
@@ -81,6 +100,9 @@ void http_client_cancel(struct http_client *client, struct http_call *call);
 // and calls their `done`. Returns the number of descriptors that are ready.
 int http_client_wait(struct http_client *client, struct pollfd *fds, size_t count,
                      int64_t timeout_us);
+
+// From any thread: the wait under way, or else the next one, returns at once.
+void http_client_wake(struct http_client *client);
 
 // Connects and returns the fingerprint of the server's key ("sha256:<hex>"): the first step of the leap of faith.
 enum status http_client_fingerprint(const char *base_url, char out[72], struct error *error);

@@ -2,6 +2,8 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "crypto/key.h"
+#include "http/tls.h"
 #include "os/clock.h"
 
 #include <assert.h>
@@ -13,12 +15,18 @@ enum {
     BLOCK_SIZE = 512 << 10, // Of large transfers.
     PROGRESS_US = 250000,
     PROBLEM_SIZE_MAX = 1 << 20,
+    HEAD_SIZE_MAX =
+        256 << 10, // Of an answer's head, and of those of informational ones before it, together.
 };
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 {
     struct http_call *call = context;
     struct text line = {bytes, size * count};
+    call->head_size += line.length;
+    if (call->head_size > HEAD_SIZE_MAX) {
+        return 0;
+    }
     if (text_starts_with(line, TEXT("HTTP/"))) {
         // An answer begins; a 100 (Continue) may have come before it.
         int64_t code = 0;
@@ -125,13 +133,12 @@ static enum status add_field(const struct curl_library *curl, struct http_call *
     return OK;
 }
 
-static enum status add_fields(const struct call_settings *settings, struct http_call *call,
-                              const struct http_ask *ask, struct error *error)
+static enum status add_fields(const struct curl_library *curl, struct http_call *call,
+                              const struct http_ask *ask, const char *token, struct error *error)
 {
-    const struct curl_library *curl = settings->curl;
     bool has_body = ask->body.length > 0 || ask->has_body_fd;
     const char *content_type = ask->content_type ? ask->content_type : "application/json";
-    AUTO_FREE char *bearer = settings->token ? memory_format("Bearer %s", settings->token) : NULL;
+    AUTO_FREE char *bearer = token ? memory_format("Bearer %s", token) : NULL;
     call->fields = curl->slist_append(NULL, "Expect:"); // Never wait for a 100 (Continue).
     assert(call->fields);
     TRY(add_field(curl, call, "Authorization", bearer, error));
@@ -141,28 +148,37 @@ static enum status add_fields(const struct call_settings *settings, struct http_
     return add_field(curl, call, "Last-Event-ID", ask->last_event_id, error);
 }
 
-static void set_connection(const struct call_settings *settings, CURL *easy)
+static CURLcode use_key(CURL *easy, void *context, void *key)
+{
+    (void)easy;
+    return tls_client_key_use(key, context) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
+static void set_connection(const struct call_settings *settings, CURL *easy, const char *pin)
 {
     const struct curl_library *curl = settings->curl;
     int64_t connect_us = settings->connect_timeout_us;
     SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     // A pin says nothing to a server that shows no key, and the token would go to whoever answers.
-    SET(PROTOCOLS_STR, settings->pin ? "https" : "http,https");
+    SET(PROTOCOLS_STR, pin ? "https" : "http,https");
     SET(PROXY, "");
     SET(NOSIGNAL, 1L);
     SET(TCP_NODELAY, 1L);
     SET(TCP_KEEPALIVE, 1L);
     SET(USERAGENT, "lode/" LODE_VERSION);
     SET(CONNECTTIMEOUT_MS, (long)((connect_us + 999) / 1000));
-    if (settings->pin) {
-        // The key itself is what is trusted, whatever its certificate says.
-        SET(PINNEDPUBLICKEY, settings->pin);
+    SET(SHARE, settings->sessions);
+    if (pin) {
+        // The key itself is what is trusted, whatever its certificate says; so no authorities' certificates are read.
+        SET(PINNEDPUBLICKEY, pin);
         SET(SSL_VERIFYPEER, 0L);
         SET(SSL_VERIFYHOST, 0L);
+        SET(CAINFO, NULL);
+        SET(CAPATH, NULL);
     }
-    if (settings->key_path) {
-        SET(SSLKEY, settings->key_path);
-        SET(SSLCERT, settings->certificate_path);
+    if (settings->key) {
+        SET(SSL_CTX_FUNCTION, use_key);
+        SET(SSL_CTX_DATA, settings->key);
     }
 }
 
@@ -212,29 +228,46 @@ static void set_answer(const struct curl_library *curl, struct http_call *call)
     }
 }
 
-struct http_call *call_new(const struct call_settings *settings, CURL *easy,
-                           const struct http_ask *ask)
+// Sets the request up for this peer; or says why it cannot be sent.
+static enum status prepare(const struct call_settings *settings, struct http_call *call,
+                           const struct http_ask *ask, const struct http_peer *peer,
+                           struct error *error)
 {
     const struct curl_library *curl = settings->curl;
-    struct http_call *call = NEW(struct http_call);
-    call->ask = *ask;
-    call->easy = easy;
+    CURL *easy = call->easy;
+    char pin[PIN_SIZE];
     if (ask->path[0] != '/' || text_has_control(text_of(ask->path)) || strchr(ask->path, ' ')) {
-        (void)error_set(&call->refusal, INVALID, "\"%.200s\" is not an encoded path", ask->path);
-        return call;
+        return error_set(error, INVALID, "\"%.200s\" is not an encoded path", ask->path);
     }
-    if (add_fields(settings, call, ask, &call->refusal) != OK) {
-        return call;
+    if (!peer->base_url || text_has_control(text_of(peer->base_url))) {
+        return error_set(error, INVALID, "there is no address of a server to ask");
     }
-    AUTO_FREE char *url = memory_format("%s%s", settings->base_url, ask->path);
+    if (peer->pin) {
+        TRY(fingerprint_to_pin(peer->pin, pin, error));
+    }
+    TRY(add_fields(curl, call, ask, peer->token, error));
+    struct text base = text_of(peer->base_url);
+    size_t length = base.length - (text_ends_with(base, TEXT("/")) ? 1 : 0);
+    AUTO_FREE char *url = memory_format("%.*s%s", (int)length, base.bytes, ask->path);
     call->body = ask->body.length > 0 ? text_copy(ask->body) : NULL;
     buffer_init(&call->answer_body,
                 ask->answer_size_max > 0 ? ask->answer_size_max : ANSWER_SIZE_MAX);
-    set_connection(settings, easy);
+    set_connection(settings, easy, peer->pin ? pin : NULL);
     set_answer(curl, call);
     set_body(curl, call);
     SET(URL, url);
     SET(HTTPHEADER, call->fields);
+    return OK;
+}
+
+struct http_call *call_new(const struct call_settings *settings, CURL *easy,
+                           const struct http_ask *ask)
+{
+    struct http_call *call = NEW(struct http_call);
+    call->ask = *ask;
+    call->easy = easy;
+    call->ask.peer = NULL;
+    (void)prepare(settings, call, ask, ask->peer ? ask->peer : &settings->peer, &call->refusal);
     return call;
 }
 
@@ -280,16 +313,39 @@ static void read_problem(struct text body, enum status status, int code, struct 
     (void)error_fix(error, "%s", way_out);
 }
 
-static enum status judge_failure(const struct http_call *call, CURLcode result, const char *reason,
-                                 struct error *error)
+// Did something answer that does not speak HTTP, or not as the standard has it?
+static bool is_garbage(CURLcode result, bool was_sent)
 {
-    const char *words = call->detail[0] ? call->detail : reason;
+    switch ((int)result) {
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+        return true;
+    case CURLE_UNSUPPORTED_PROTOCOL: // Without a request it is that of the address.
+        return was_sent;
+    default:
+        return false;
+    }
+}
+
+static enum status judge_failure(const struct http_call *call, CURLcode result,
+                                 const struct curl_library *curl, struct error *error)
+{
+    const char *words = call->detail[0] ? call->detail : curl->easy_strerror(result);
     if (call->is_stopped) {
         return error_set(error, CONFLICT, "the transfer was stopped");
     }
     if (call->answer_body.is_overflown) {
         return error_set(error, QUOTA, "the answer is larger than %zu bytes",
                          call->answer_body.max);
+    }
+    if (call->head_size > HEAD_SIZE_MAX) {
+        return error_set(error, QUOTA, "the head of the answer is larger than %d bytes",
+                         HEAD_SIZE_MAX);
+    }
+    long sent = 0;
+    (void)curl->easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
+    if (is_garbage(result, sent > 0)) {
+        return error_set(error, CORRUPT, "what came is no answer of HTTP: %s", words);
     }
     switch ((int)result) {
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
@@ -332,7 +388,7 @@ void call_judge(struct http_call *call, CURLcode result, const struct curl_libra
         (void)curl->easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
         answer->code = 0;
         answer->may_have_arrived = sent > 0;
-        answer->status = judge_failure(call, result, curl->easy_strerror(result), &answer->error);
+        answer->status = judge_failure(call, result, curl, &answer->error);
         return;
     }
     answer->status = status_from_http(call->code);

@@ -5,6 +5,8 @@
 #include "http/client.h"
 #include "http/curl_library.h"
 
+#include <openssl/ssl.h>
+
 struct http_call {
     struct http_client *client;
     struct http_call *previous;
@@ -18,6 +20,7 @@ struct http_call {
     void *done_context;
     struct error refusal; // Why the request could not be sent at all, when its status is not OK.
     int code;             // Of the answer whose head came last.
+    size_t head_size;     // Of all heads so far.
     struct buffer answer_body;
     struct buffer content_type;
     struct buffer location;
@@ -28,11 +31,9 @@ struct http_call {
 
 struct call_settings {
     const struct curl_library *curl;
-    const char *base_url;
-    const char *pin; // "sha256//...", or NULL.
-    const char *token;
-    const char *key_path;
-    const char *certificate_path;
+    CURLSH *sessions;
+    struct http_peer peer; // Of the calls that name none; its base_url may be NULL.
+    SSL_CTX *key;          // The client's own, from tls_client_key_read; NULL: none.
     int64_t connect_timeout_us;
 };
 

@@ -26,6 +26,11 @@
     X(multi_poll)                                                                                  \
     X(multi_info_read)                                                                             \
     X(multi_cleanup)                                                                               \
+    X(multi_wakeup)                                                                                \
+    X(share_init)                                                                                  \
+    X(share_setopt)                                                                                \
+    X(share_cleanup)                                                                               \
+    X(version_info)                                                                                \
     X(slist_append)                                                                                \
     X(slist_free_all)
 
@@ -35,7 +40,8 @@ struct curl_library {
 #undef CURL_LIBRARY_MEMBER
 };
 
-// The library, loaded and initialised once for the program; from any thread. UNAVAILABLE when it is not installed.
+// The library, loaded and initialised once for the program; from any thread. UNAVAILABLE when it is not installed, or works with
+// another TLS library than this program, with which it shares keys.
 enum status curl_library_get(const struct curl_library **out, struct error *error);
 
 #endif

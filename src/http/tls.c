@@ -56,6 +56,31 @@ enum status tls_context_new(const char *key_path, const char *certificate_path, 
     return OK;
 }
 
+enum status tls_client_key_read(const char *key_path, const char *certificate_path, SSL_CTX **out,
+                                struct error *error)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    if (!context) {
+        return error_set(error, INTERNAL, "cannot make a TLS context");
+    }
+    enum status status = use_files(context, key_path, certificate_path, error);
+    ERR_clear_error();
+    if (status != OK) {
+        SSL_CTX_free(context);
+        return status;
+    }
+    *out = context;
+    return OK;
+}
+
+bool tls_client_key_use(SSL_CTX *from, SSL_CTX *context)
+{
+    STACK_OF(X509) *chain = NULL;
+    return SSL_CTX_get0_chain_certs(from, &chain) == 1 &&
+           SSL_CTX_use_cert_and_key(context, SSL_CTX_get0_certificate(from),
+                                    SSL_CTX_get0_privatekey(from), chain, 1) == 1;
+}
+
 bool tls_peer_key(const SSL *ssl, struct fingerprint *out)
 {
     const X509 *certificate = SSL_get0_peer_certificate(ssl);

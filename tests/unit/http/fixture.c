@@ -31,6 +31,8 @@ static void handle_hello(struct http_request *request, void *context)
     pthread_mutex_lock(&seen->mutex);
     (void)snprintf(seen->last_key, sizeof seen->last_key, "%s",
                    request->peer_key ? request->peer_key : "");
+    (void)snprintf(seen->last_authorization, sizeof seen->last_authorization, "%.*s",
+                   TEXT_ARGS(http_header(request, "Authorization")));
     pthread_mutex_unlock(&seen->mutex);
     struct text name = TEXT("world");
     (void)http_query(request, "name", &name);
@@ -278,6 +280,13 @@ void fixture_last_key(struct fixture *fixture, char out[FINGERPRINT_SIZE])
 {
     pthread_mutex_lock(&fixture->seen.mutex);
     memcpy(out, fixture->seen.last_key, FINGERPRINT_SIZE);
+    pthread_mutex_unlock(&fixture->seen.mutex);
+}
+
+void fixture_last_authorization(struct fixture *fixture, char out[64])
+{
+    pthread_mutex_lock(&fixture->seen.mutex);
+    memcpy(out, fixture->seen.last_authorization, sizeof fixture->seen.last_authorization);
     pthread_mutex_unlock(&fixture->seen.mutex);
 }
 

@@ -23,6 +23,7 @@ struct seen {
     int sink_aborted;
     int64_t sink_bytes;
     char last_key[FINGERPRINT_SIZE];
+    char last_authorization[64];
     int file_fd;
     int64_t file_size;
     struct http_server *server;
@@ -56,6 +57,8 @@ void fixture_let_go(struct fixture *fixture);
 int64_t fixture_sink_bytes(struct fixture *fixture);
 // The fingerprint of the last client at /hello.
 void fixture_last_key(struct fixture *fixture, char out[FINGERPRINT_SIZE]);
+// The Authorization field of the last client at /hello.
+void fixture_last_authorization(struct fixture *fixture, char out[64]);
 // Makes the file of zeros that /file serves; the fixture closes it.
 int fixture_make_file(struct fixture *fixture, int64_t size);
 // Answers the one that waits, from the calling thread.

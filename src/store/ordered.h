@@ -8,9 +8,9 @@
 // no log of its own, as the owner has one: it puts its position in that log into the same batch, and reads on from the position that it finds
 // after opening. An orderly close loses nothing.
 //
-// **What it takes.** Memory for all maps of one size: at most ORDERED_CACHE_BYTES of blocks, indexes and filters, and
+// **What it takes.** Memory of a fixed size for each map: at most ORDERED_CACHE_BYTES of blocks, indexes and filters, and
 // ORDERED_WRITE_BUFFERS buffers of ORDERED_WRITE_BUFFER_BYTES, whatever the number of entries; at most ORDERED_OPEN_FILES_MAX descriptors. Three
-// threads for all maps of the program write and merge files. A writer that is faster than they are is held up, readers never are.
+// threads for all maps of the program write and merge files. A writer that is faster than they are is held up; readers are not, but share disk and processors.
 #ifndef LODE_STORE_ORDERED_H
 #define LODE_STORE_ORDERED_H
 
@@ -55,7 +55,7 @@ size_t ordered_batch_count(const struct ordered_batch *batch); // Of changes.
 
 // Applies the batch and clears it; readers see all of it from now on. Any thread; the order of batches of different threads is that in which the calls
 // return. May wait for the disk when files are not written as fast. QUOTA (disk full) or INTERNAL: nothing of the batch was applied,
-// and it is kept. After a failure of the disk the map refuses batches until it is opened again, and reading goes on.
+// and it is kept. After a failure of the disk the map may refuse batches until it is opened again; reading goes on.
 enum status ordered_write(struct ordered *ordered, struct ordered_batch *batch,
                           struct error *error);
 
@@ -83,6 +83,8 @@ struct ordered_figures {
         entries; // Estimated: a key counts once for each time it was written until files are merged.
     int64_t file_bytes;
     int64_t memory_bytes; // The cache, what waits to become files, and open files.
+    bool
+        is_merging; // Files are being merged, or are to be: look-ups take more of them until that is done.
 };
 struct ordered_figures ordered_figures(struct ordered *ordered);
 

@@ -227,7 +227,9 @@ static void figures_tell_how_much_there_is(void **state)
     assert_int_equal(figures.file_bytes, 0);
     assert_true(figures.memory_bytes > 0);
     assert_int_equal(ordered_sync(ordered, NULL), OK);
-    assert_true(ordered_figures(ordered).file_bytes > 0);
+    figures = ordered_figures(ordered);
+    assert_true(figures.file_bytes > 0);
+    assert_false(figures.is_merging); // One file is not merged with anything.
     ordered_close(ordered);
 }
 

@@ -27,12 +27,27 @@ static enum status resolve(void *context, const char *id, struct arena *arena,
     return OK;
 }
 
-static enum status check(void *context, const char *id, struct error *error)
+static enum status check(void *context, const char *id, struct queue_look *look,
+                         struct error *error)
 {
     AUTO_ARENA struct arena arena = {0};
     struct dataset dataset;
+    struct dataset_look found;
     TRY(catalog_resolve_for_job(context, text_of(id), &arena, &dataset, error));
-    return catalog_check_files(context, &dataset, error);
+    TRY(catalog_check_files(context, &dataset, &found, error));
+    *look = (struct queue_look){found.state, found.is_settled};
+    return OK;
+}
+
+static enum status look(void *context, const char *id, struct queue_look *look, struct error *error)
+{
+    AUTO_ARENA struct arena arena = {0};
+    struct dataset dataset;
+    struct dataset_look found;
+    TRY(catalog_resolve_for_job(context, text_of(id), &arena, &dataset, error));
+    TRY(catalog_look(context, &dataset, &found, error));
+    *look = (struct queue_look){found.state, found.is_settled};
+    return OK;
 }
 
 typedef enum status visit_fn(void *visitor, const struct queue_file *file, struct error *error);
@@ -80,5 +95,6 @@ static enum status each_file(void *context, const char *id, visit_fn *visit, voi
 const struct queue_catalog_ops CATALOG_ADAPTER = {
     .resolve = resolve,
     .check = check,
+    .look = look,
     .each_file = each_file,
 };

@@ -156,6 +156,7 @@ struct dataset_file {
     size_t root;      // Index into the dataset's roots.
     int64_t size_bytes;
     int64_t modified_us;
+    int64_t changed_us; // As the system keeps it, for any change of the file (ctime).
     int64_t inode;
     bool has_digest;
     struct digest digest;
@@ -178,14 +179,25 @@ enum status catalog_open_file(struct catalog *catalog, const struct dataset *dat
                               struct text path, int *fd, struct dataset_file *out,
                               struct arena *arena, struct error *error);
 
+// What files and folders were at one moment. When two looks have the same state, and the first was settled, nothing was touched
+// between them: no file was written, replaced, renamed, added or removed, and put back as it was either.
+struct dataset_look {
+    uint64_t state; // Of the inodes and change times of all files and folders.
+    bool
+        is_settled; // No change after the look can leave the state as it is: nothing was touched just before it.
+};
+
 // For jobs. The dataset by any alias when it is available; CONFLICT says what it waits for, or what is wrong, and the way out.
 enum status catalog_resolve_for_job(struct catalog *catalog, struct text id, struct arena *arena,
                                     struct dataset *out, struct error *error);
 // Looks at all files of an available dataset now: OK when size, time and inode are as registered, or, where only time or inode differ,
 // when the checksum is (the new ones are then registered), and no other file lies beside them. CONFLICT names the first that is
-// changed, missing or new; the dataset is then in state changed.
+// changed, missing or new; the dataset is then in state changed. *look is how it was before that.
 enum status catalog_check_files(struct catalog *catalog, const struct dataset *dataset,
-                                struct error *error);
+                                struct dataset_look *look, struct error *error);
+// The same look alone: no file is read, nothing is judged. INVALID, NOT_FOUND and DENIED as of walk_folder.
+enum status catalog_look(struct catalog *catalog, const struct dataset *dataset,
+                         struct dataset_look *look, struct error *error);
 
 // Waiting for a change. A ticket taken before the dataset was looked at makes sure that none is missed: `wake` is called once, on a
 // thread of the catalogue, when progress or state of any dataset under survey changed since the ticket, or `deadline_us` (steady clock)

@@ -65,7 +65,7 @@ static const char SQL_ROOT_DELETE[] = "DELETE FROM catalog_roots WHERE dataset =
 
 static const char SQL_FILE_SEEN[] =
     "INSERT INTO catalog_files (dataset, path, root, survey, size_bytes, modified_us, inode, "
-    "digest, state) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, 'new') "
+    "changed_us, digest, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, 'new') "
     "ON CONFLICT (dataset, path) DO UPDATE SET survey = excluded.survey, root = excluded.root";
 
 static const char SQL_FILE_STATE[] =
@@ -73,16 +73,18 @@ static const char SQL_FILE_STATE[] =
 
 static const char SQL_FILE_FACTS[] =
     "UPDATE catalog_files SET state = 'ok', size_bytes = $1, modified_us = $2, inode = $3, "
-    "digest = $4 WHERE dataset = $5 AND path = $6";
+    "changed_us = $4, digest = $5 WHERE dataset = $6 AND path = $7";
 
 static const char SQL_FILE_DELETE[] = "DELETE FROM catalog_files WHERE dataset = $1 AND path = $2";
 
 static const char SQL_FILE_LIST[] =
-    "SELECT path, root, size_bytes, modified_us, inode, digest, state, survey FROM catalog_files "
+    "SELECT path, root, size_bytes, modified_us, inode, digest, state, survey, changed_us "
+    "FROM catalog_files "
     "WHERE dataset = $1 AND path > $2 ORDER BY path LIMIT $3";
 
 static const char SQL_FILE_FIND[] =
-    "SELECT path, root, size_bytes, modified_us, inode, digest, state, survey FROM catalog_files "
+    "SELECT path, root, size_bytes, modified_us, inode, digest, state, survey, changed_us "
+    "FROM catalog_files "
     "WHERE dataset = $1 AND path = $2";
 
 static const char SQL_REMOVED_ADD[] = "INSERT INTO catalog_removed (dataset) VALUES ($1)";

@@ -6,8 +6,11 @@
 #include "catalog/root.h"
 #include "catalog/rows.h"
 #include "catalog/walk.h"
+#include "os/clock.h"
 #include "os/file.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 enum { CHECK_PAGE = 256 };
@@ -16,8 +19,10 @@ struct check {
     struct catalog *catalog;
     const struct dataset *dataset;
     struct root_cursor cursor;
-    int64_t registered;              // Files.
-    int64_t found;                   // By the walk.
+    int64_t registered; // Files.
+    int64_t found;      // By the walk.
+    int64_t look_us;    // Wall clock, before the walk.
+    struct dataset_look look;
     const struct dataset_root *root; // Under walk.
     bool is_naming;                  // The walk looks for the first file that is not registered.
 };
@@ -64,8 +69,8 @@ static enum status write_touched(struct sql *sql, void *context, struct error *e
     const struct file_facts *now = &finding->found->now;
     return sql_run(sql, SQL_FILE_FACTS,
                    SQL_VALUES(sql_int64(now->size_bytes), sql_int64(now->modified_us),
-                              sql_int64(now->inode), sql_blob(now->digest.bytes, DIGEST_SIZE),
-                              sql_int64(finding->number),
+                              sql_int64(now->inode), sql_int64(now->changed_us),
+                              sql_blob(now->digest.bytes, DIGEST_SIZE), sql_int64(finding->number),
                               sql_blob(finding->path, strlen(finding->path))),
                    NULL, error);
 }
@@ -107,6 +112,7 @@ static enum status check_file(struct check *check, const struct dataset_file *fi
     struct file_facts registered = {
         .size_bytes = file->size_bytes,
         .modified_us = file->modified_us,
+        .changed_us = file->changed_us,
         .inode = file->inode,
         .has_digest = file->has_digest,
         .digest = file->digest,
@@ -164,12 +170,27 @@ static enum status check_registered(struct check *check, struct error *error)
     }
 }
 
-// While naming, CONFLICT at the first file that is not registered, with its path as the text.
-static enum status see_file(void *context, struct text path, const struct stat *info,
-                            struct error *error)
+// The state is a sum, as a walk comes to the files in no order, of numbers that nobody can choose.
+static void note_look(struct check *check, const struct stat *info)
 {
-    (void)info;
+    const int64_t facts[] = {(int64_t)info->st_ino, (int64_t)info->st_ctim.tv_sec,
+                             (int64_t)info->st_ctim.tv_nsec};
+    struct digest digest = digest_of(facts, sizeof facts);
+    uint64_t number = 0;
+    memcpy(&number, digest.bytes, sizeof number);
+    check->look.state += number;
+    check->look.is_settled = check->look.is_settled && is_settled(info, check->look_us);
+}
+
+// While naming, CONFLICT at the first file that is not registered, with its path as the text.
+static enum status see(void *context, struct text path, const struct stat *info,
+                       struct error *error)
+{
     struct check *check = context;
+    note_look(check, info);
+    if (S_ISDIR(info->st_mode)) {
+        return OK;
+    }
     check->found++;
     if (!check->is_naming) {
         return OK;
@@ -190,51 +211,86 @@ static enum status see_file(void *context, struct text path, const struct stat *
     return status;
 }
 
+// A root that is a file. One that is missing is found by the check of the registered files.
+static enum status see_single(struct check *check, struct error *error)
+{
+    struct stat info;
+    const char *name = root_path_below(check->root, check->root->mount);
+    if (fstatat(check->cursor.fd, name, &info, AT_SYMLINK_NOFOLLOW) < 0) {
+        enum status status = error_set_errno(
+            error, errno, "cannot look at the registered file %.300s", check->root->path);
+        (void)error_fix(error, "put it back");
+        return status;
+    }
+    check->found++;
+    note_look(check, &info);
+    return OK;
+}
+
 static enum status walk_roots(struct check *check, struct error *error)
 {
     check->found = 0;
+    check->look = (struct dataset_look){.is_settled = true};
+    check->look_us = clock_real_us();
     for (size_t i = 0; i < check->dataset->root_count; i++) {
         check->root = &check->dataset->roots[i];
-        if (!check->root->is_folder) {
-            check->found++;
-            continue;
-        }
         TRY(root_cursor_move(&check->cursor, check->root, error));
-        TRY(walk_folder(check->cursor.fd, check->root->path, NULL, see_file, check, error));
+        TRY(check->root->is_folder
+                ? walk_folder(check->cursor.fd, check->root->path, NULL, see, check, error)
+                : see_single(check, error));
     }
     return OK;
 }
 
-// All registered files are there: then a file more is one that is not registered, and a job would see it.
-static enum status check_others(struct check *check, struct error *error)
+// All registered files are there: then a file more is one that is not registered, and a job would see it. `status` and `wrong` are of
+// the walk that was made before.
+static enum status check_others(struct check *check, enum status status, struct error *wrong,
+                                struct error *error)
 {
-    struct error wrong = {0};
-    enum status status = walk_roots(check, &wrong);
     if (status == OK && check->found > check->registered) {
         check->is_naming = true;
-        status = walk_roots(check, &wrong);
+        status = walk_roots(check, wrong);
     }
     bool is_data =
         status == CONFLICT || status == INVALID || status == NOT_FOUND || status == DENIED;
     if (status != OK && is_data) {
         struct finding finding = {.path = NULL};
-        (void)snprintf(finding.problem, sizeof finding.problem, "%s", wrong.detail);
+        (void)snprintf(finding.problem, sizeof finding.problem, "%s", wrong->detail);
         return refuse(check, &finding, error);
     }
     if (status != OK && error) {
-        *error = wrong;
+        *error = *wrong;
     }
     return status;
 }
 
 enum status catalog_check_files(struct catalog *catalog, const struct dataset *dataset,
-                                struct error *error)
+                                struct dataset_look *look, struct error *error)
 {
     struct check check = {.catalog = catalog, .dataset = dataset};
+    struct error wrong = {0};
+    // The look comes first: what is touched after it, be it while files are checked, shows in the next one.
+    enum status walked = walk_roots(&check, &wrong);
+    struct dataset_look before = check.look;
     enum status status = check_registered(&check, error);
     if (status == OK) {
-        status = check_others(&check, error);
+        status = check_others(&check, walked, &wrong, error);
     }
     root_cursor_done(&check.cursor);
+    if (status == OK) {
+        *look = before;
+    }
+    return status;
+}
+
+enum status catalog_look(struct catalog *catalog, const struct dataset *dataset,
+                         struct dataset_look *look, struct error *error)
+{
+    struct check check = {.catalog = catalog, .dataset = dataset};
+    enum status status = walk_roots(&check, error);
+    root_cursor_done(&check.cursor);
+    if (status == OK) {
+        *look = check.look;
+    }
     return status;
 }

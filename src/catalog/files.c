@@ -82,8 +82,11 @@ enum status catalog_open_file(struct catalog *catalog, const struct dataset *dat
         return error_set_errno(error, errno, "cannot look at %.300s", file.path);
     }
     struct file_facts now = file_facts_of(&info);
-    struct file_facts registered = {
-        .size_bytes = file.size_bytes, .modified_us = file.modified_us, .inode = file.inode};
+    // What was only touched (a mode, an owner, a link) is given out: whether a job may use it is decided by its checksum.
+    struct file_facts registered = {.size_bytes = file.size_bytes,
+                                    .modified_us = file.modified_us,
+                                    .changed_us = now.changed_us,
+                                    .inode = file.inode};
     if (!S_ISREG(info.st_mode) || !file_facts_fit(&now, &registered)) {
         (void)error_set(error, CONFLICT, "%.300s is not as it was registered", file.path);
         (void)error_fix(error, "lode data verify %.150s", dataset->id);

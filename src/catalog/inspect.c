@@ -1,13 +1,20 @@
 #include "catalog/inspect.h"
 
 #include "base/memory.h"
+#include "os/clock.h"
 #include "os/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
-enum { BLOCK_SIZE = 256 << 10, READ_ATTEMPTS_MAX = 3 };
+enum {
+    BLOCK_SIZE = 256 << 10,
+    READ_ATTEMPTS_MAX = 3,
+    CLOCK_STEP_US =
+        20000, // A kernel's ticks are 10 ms apart at most, and it stamps files with the last one.
+    COARSE_STEP_US = 2000000, // Of file systems that keep whole seconds, or, as FAT, every other.
+};
 
 struct file_facts file_facts_of(const struct stat *info)
 {
@@ -15,6 +22,7 @@ struct file_facts file_facts_of(const struct stat *info)
     return (struct file_facts){
         .size_bytes = info->st_size,
         .modified_us = (int64_t)info->st_mtim.tv_sec * 1000000 + info->st_mtim.tv_nsec / 1000,
+        .changed_us = (int64_t)info->st_ctim.tv_sec * 1000000 + info->st_ctim.tv_nsec / 1000,
         .inode = (int64_t)info->st_ino,
     };
 }
@@ -22,7 +30,13 @@ struct file_facts file_facts_of(const struct stat *info)
 bool file_facts_fit(const struct file_facts *a, const struct file_facts *b)
 {
     return a->size_bytes == b->size_bytes && a->modified_us == b->modified_us &&
-           a->inode == b->inode;
+           a->changed_us == b->changed_us && a->inode == b->inode;
+}
+
+bool is_settled(const struct stat *info, int64_t now_us)
+{
+    int64_t step_us = info->st_ctim.tv_nsec == 0 ? COARSE_STEP_US : CLOCK_STEP_US;
+    return file_facts_of(info).changed_us < now_us - step_us;
 }
 
 static void say(struct inspection *out, enum dataset_file_state state, const char *problem)
@@ -91,6 +105,8 @@ static enum status hash_at_rest(int fd, struct meter *meter, struct inspection *
             out->now.digest = reading.digest;
             out->now.has_digest = true;
             out->is_hashed = true;
+            // One more change could bear the same time: a time that no file has makes the next look read again.
+            out->now.changed_us = is_settled(&info, clock_real_us()) ? after.changed_us : 0;
             return OK;
         }
         atomic_fetch_sub(&meter->bytes_done, reading.size_bytes);

@@ -8,6 +8,7 @@
 struct file_facts {
     int64_t size_bytes;
     int64_t modified_us;
+    int64_t changed_us; // Of content, owner, mode or links (ctime): nobody can set it back.
     int64_t inode;
     bool has_digest;
     struct digest digest;
@@ -27,8 +28,9 @@ enum inspect_mode {
     INSPECT_FULL,   // Always.
 };
 
-// Looks at `path` below the open folder. Differing in time and inode alone, with the checksum that it had, is OK with is_hashed. Reading is
-// repeated when the file changed meanwhile; one that never rests is UNREADABLE. Bytes that are done with are counted in the meter.
+// Looks at `path` below the open folder. Differing in times and inode alone, with the checksum that it had, is OK with is_hashed. Reading is
+// repeated when the file changed meanwhile; one that never rests is UNREADABLE. One that was changed a moment
+// ago has 0 as its new change time. Bytes that are done with are counted in the meter.
 // TIMEOUT when the meter's is_stopped was set; all else is told in *out.
 enum status inspect_file(int folder_fd, const char *path, const struct file_facts *registered,
                          enum inspect_mode mode, struct meter *meter, struct inspection *out,
@@ -38,5 +40,7 @@ enum status inspect_file(int folder_fd, const char *path, const struct file_fact
 struct stat;
 struct file_facts file_facts_of(const struct stat *info);
 bool file_facts_fit(const struct file_facts *a, const struct file_facts *b);
+// Does every change from `now_us` (wall clock) on give the file or folder another change time than it has?
+bool is_settled(const struct stat *info, int64_t now_us);
 
 #endif

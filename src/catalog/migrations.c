@@ -48,5 +48,7 @@ const struct store_migration CATALOG_MIGRATIONS[] = {
      "PRIMARY KEY (dataset, path));\n"
      "CREATE TABLE catalog_removed ("
      "dataset BIGINT PRIMARY KEY)"},
+    // 0 is no time that a file has: what was registered before is read once more when a job asks for it.
+    {"catalog", 2, "ALTER TABLE catalog_files ADD COLUMN changed_us BIGINT NOT NULL DEFAULT 0"},
 };
 const size_t CATALOG_MIGRATION_COUNT = sizeof CATALOG_MIGRATIONS / sizeof CATALOG_MIGRATIONS[0];

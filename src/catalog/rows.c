@@ -158,6 +158,7 @@ static void read_file(const struct sql_rows *rows, struct arena *arena, struct f
                 .size_bytes = sql_column_int64(rows, 2),
                 .modified_us = sql_column_int64(rows, 3),
                 .inode = sql_column_int64(rows, 4),
+                .changed_us = sql_column_int64(rows, 8),
                 .state =
                     (enum dataset_file_state)index_of(sql_column_text(rows, 6), FILE_STATES,
                                                       sizeof FILE_STATES / sizeof FILE_STATES[0]),

@@ -131,7 +131,8 @@ static enum status write_seen(struct sql *sql, void *context, struct error *erro
                     SQL_VALUES(sql_int64(survey->order.dataset), bytes_of(seen->path),
                                sql_int64((int64_t)seen->root), sql_int64(survey->order.serial),
                                sql_int64(seen->facts.size_bytes),
-                               sql_int64(seen->facts.modified_us), sql_int64(seen->facts.inode)),
+                               sql_int64(seen->facts.modified_us), sql_int64(seen->facts.inode),
+                               sql_int64(seen->facts.changed_us)),
                     NULL, error));
     }
     return OK;
@@ -155,6 +156,9 @@ static enum status see_file(void *context, struct text path, const struct stat *
                             struct error *error)
 {
     struct survey *survey = context;
+    if (S_ISDIR(info->st_mode)) {
+        return OK;
+    }
     const char *mount = survey->roots[survey->root_at].mount;
     const char *separator = path.length > 0 && mount[0] != '\0' ? "/" : "";
     if (strlen(mount) + 1 + path.length > CATALOG_PATH_MAX) {
@@ -250,6 +254,7 @@ static enum status judge_file(struct survey *survey, size_t at, struct root_curs
     struct file_facts registered = {
         .size_bytes = row->file.size_bytes,
         .modified_us = row->file.modified_us,
+        .changed_us = row->file.changed_us,
         .inode = row->file.inode,
         .has_digest = row->file.has_digest,
         .digest = row->file.digest,
@@ -284,6 +289,7 @@ static enum status write_found(struct survey *survey, struct sql *sql, size_t at
         return sql_run(sql, SQL_FILE_FACTS,
                        SQL_VALUES(sql_int64(found->now.size_bytes),
                                   sql_int64(found->now.modified_us), sql_int64(found->now.inode),
+                                  sql_int64(found->now.changed_us),
                                   sql_blob(found->now.digest.bytes, DIGEST_SIZE), dataset,
                                   bytes_of(row->file.path)),
                        NULL, error);

@@ -57,7 +57,8 @@ static bool is_circle(const struct walk *walk, const struct stat *info)
 }
 
 // Enters the folder that the walk's path names.
-static enum status enter(struct walk *walk, struct error *error)
+static enum status enter(struct walk *walk, walk_found_fn *found, void *context,
+                         struct error *error)
 {
     const char *path = walk->path_length > 0 ? walk->path : ".";
     if (walk->depth == WALK_DEPTH_MAX) {
@@ -91,7 +92,7 @@ static enum status enter(struct walk *walk, struct error *error)
         .device = info.st_dev,
         .inode = info.st_ino,
     };
-    return OK;
+    return found(context, (struct text){walk->path, walk->path_length}, &info, error);
 }
 
 // Looks behind a link, which counts as what it leads to.
@@ -150,7 +151,7 @@ static enum status visit(struct walk *walk, const char *name, walk_found_fn *fou
         TRY(look_behind_link(walk, &info, error));
     }
     if (S_ISDIR(info.st_mode)) {
-        return enter(walk, error);
+        return enter(walk, found, context, error);
     }
     if (!S_ISREG(info.st_mode)) {
         return refuse(walk, INVALID, "is a device, pipe or socket, not a file",
@@ -187,7 +188,7 @@ enum status walk_folder(int folder_fd, const char *shown, const atomic_bool *sto
     AUTO_FREE struct walk *walk = NEW(struct walk);
     walk->folder_fd = folder_fd;
     walk->shown = shown;
-    enum status status = enter(walk, error);
+    enum status status = enter(walk, found, context, error);
     while (status == OK && walk->depth > 0) {
         if (stop && atomic_load(stop)) {
             status = error_set(error, TIMEOUT, "the walk was stopped");

@@ -2,6 +2,10 @@
 //
 // A job's family is the digest of everything that its results depend on but the item; a task is its item within the family. No
 // row is kept for the cache itself: the jobs of a family are known, and their tasks are found by index or by joining items.
+//
+// Changed data never hits. That a dataset has the digest which is in the family is checked at submission, for the job that asks now and
+// was for the one that ran first; what that one's tasks read was between its own submission and its end. So its results count only when
+// nothing of its data was touched in that time (second_look.h), or in all of the time until now (the state of the looks is the same).
 #include "queue/state.h"
 
 #include "base/memory.h"
@@ -76,13 +80,12 @@ static bool are_setups_same(struct queue *queue, struct sql *sql, int64_t job)
 }
 
 static enum status read_candidates(struct queue *queue, struct sql *sql,
-                                   const struct digest *family, struct candidate *out,
+                                   const struct sql_value values[2], struct candidate *out,
                                    size_t *count, struct error *error)
 {
     enum status status = OK;
     AUTO_ROWS struct sql_rows *rows = NULL;
-    TRY(sql_query(sql, SQL_FAMILY_JOBS, SQL_VALUES(sql_blob(family->bytes, DIGEST_SIZE)), &rows,
-                  error));
+    TRY(sql_query(sql, SQL_FAMILY_JOBS, values, 2, &rows, error));
     *count = 0;
     while (*count < FAMILY_JOBS_MAX && sql_next(rows, &status, error)) {
         struct candidate *each = &out[*count];
@@ -151,13 +154,16 @@ static void put_newest_last(struct cache_plan *plan)
 }
 
 enum status cache_look_up(struct queue *queue, const struct job_row *row, bool needs_index,
-                          struct cache_plan *out, struct error *error)
+                          const struct queue_look *look, struct cache_plan *out,
+                          struct error *error)
 {
     struct sql *sql = NULL;
     struct candidate candidates[FAMILY_JOBS_MAX];
     size_t count = 0;
     TRY(store_read_begin(queue->store, &sql, error));
-    enum status status = read_candidates(queue, sql, &row->family, candidates, &count, error);
+    const struct sql_value values[] = {sql_blob(row->family.bytes, DIGEST_SIZE),
+                                       sql_int64((int64_t)look->state)};
+    enum status status = read_candidates(queue, sql, values, candidates, &count, error);
     store_read_end(queue->store, sql);
     for (size_t i = 0; status == OK && i < count; i++) {
         status = plan_candidate(queue, row, &candidates[i], needs_index, out, error);

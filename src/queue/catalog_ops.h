@@ -30,6 +30,13 @@ struct queue_file {
     struct digest digest;
 };
 
+// What the files and folders of data were at one moment. Where two looks have the same state, and the first was settled, nothing was
+// touched between them. States of several datasets are added up.
+struct queue_look {
+    uint64_t state;
+    bool is_settled; // A touch after the look always shows in the next one.
+};
+
 // All functions may block, run on any thread but the store's writer, and several at once.
 struct queue_catalog_ops {
     // The dataset of this identifier or alias; texts in `arena`. NOT_FOUND when there is none; CONFLICT, with the way out, when
@@ -37,8 +44,12 @@ struct queue_catalog_ops {
     enum status (*resolve)(void *context, const char *id, struct arena *arena,
                            struct queue_dataset *out, struct error *error);
     // Looks at size, time and inode of all its files, and at the checksum of those that differ. CONFLICT names the first that
-    // changed or is missing, and `lode data verify ID`.
-    enum status (*check)(void *context, const char *id, struct error *error);
+    // changed or is missing, and `lode data verify ID`. *look is how they were just before.
+    enum status (*check)(void *context, const char *id, struct queue_look *look,
+                         struct error *error);
+    // The same look alone: nothing is read or judged. Any failure when the dataset cannot be used now, or looked at.
+    enum status (*look)(void *context, const char *id, struct queue_look *look,
+                        struct error *error);
     // Visits its files in order of path; stops when `visit` answers not OK, with that status.
     enum status (*each_file)(void *context, const char *id,
                              enum status (*visit)(void *visitor, const struct queue_file *file,

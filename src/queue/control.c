@@ -118,6 +118,7 @@ static enum status run_retry(struct queue_op *op, struct sql *sql, struct error 
     TRY(check_retry(queue, &row, error));
     TRY(sql_run(sql, SQL_ARCHIVE_FAILED, SQL_VALUES(sql_int64(row.id)), NULL, error));
     TRY(sql_run(sql, SQL_DELETE_FAILED, SQL_VALUES(sql_int64(row.id)), NULL, error));
+    TRY(sql_run(sql, SQL_FORGET_SECOND_LOOK, SQL_VALUES(sql_int64(row.id)), NULL, error));
     struct ranges done = {0};
     enum status status = queue_read_done(sql, row.id, &done, error);
     row.progress.state = JOB_WAITING;

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "queue/second_look.h"
 
 #include <stdatomic.h>
 
@@ -115,6 +116,15 @@ static void tell_watches(struct queue *queue, int64_t job, int64_t now_us)
     }
 }
 
+// When tasks of it read data.
+static void look_again(struct queue *queue, const struct job_row *row)
+{
+    const struct job_progress *progress = &row->progress;
+    if (row->locality != 0 && queue->looks && progress->succeeded > progress->cached) {
+        second_looks_add(queue->looks, row->id, progress->finished_us);
+    }
+}
+
 void follow_tell(struct queue *queue)
 {
     if (queue->needs_reload) {
@@ -128,6 +138,7 @@ void follow_tell(struct queue *queue)
         tell_waits(queue, job->row.id, now_us);
         tell_watches(queue, job->row.id, now_us);
         if (job->has_ended) {
+            look_again(queue, &job->row);
             active_job_free(job);
         }
     }

@@ -53,6 +53,12 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "CREATE TABLE uses (job BIGINT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (job, dataset));\n"
      "CREATE INDEX uses_dataset ON uses (dataset, job)"},
     {"queue", 3, "ALTER TABLE jobs ADD COLUMN command TEXT NOT NULL DEFAULT ''"},
+    // Of a job with data: what it was like at submission (NULL: it cannot be told), and whether it was the same at the end. What
+    // was computed before this was looked at is computed once more.
+    {"queue", 4,
+     "CREATE TABLE looks (job BIGINT PRIMARY KEY, state BIGINT, is_kept BIGINT NOT NULL);\n"
+     "INSERT INTO looks (job, state, is_kept)"
+     " SELECT DISTINCT job, CAST(NULL AS BIGINT), 0 FROM uses"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

@@ -106,6 +106,18 @@ static void describe_roots(const char *name, const struct queue_dataset *dataset
     buffer_append_string(out, "],\"files\":[");
 }
 
+static void note_use(struct prepared *out, const char *id, const struct queue_look *look)
+{
+    for (size_t i = 0; i < out->dataset_count; i++) {
+        if (strcmp(out->datasets[i], id) == 0) {
+            return;
+        }
+    }
+    out->datasets[out->dataset_count++] = id;
+    out->look.state += look->state;
+    out->look.is_settled = out->look.is_settled && look->is_settled;
+}
+
 static enum status find_dataset(struct queue *queue, const char *id, struct prepared *out,
                                 struct queue_dataset *dataset, struct error *error)
 {
@@ -113,7 +125,10 @@ static enum status find_dataset(struct queue *queue, const char *id, struct prep
         return error_set(error, NOT_FOUND, "there is no dataset %s here", id);
     }
     TRY(queue->catalog->resolve(queue->catalog_context, id, &out->arena, dataset, error));
-    return queue->catalog->check(queue->catalog_context, id, error);
+    struct queue_look look = {0};
+    TRY(queue->catalog->check(queue->catalog_context, id, &look, error));
+    note_use(out, dataset->id, &look);
+    return OK;
 }
 
 // The digest was read before the files: a change that was accepted between the two would have the results of new content under
@@ -131,16 +146,6 @@ static enum status check_still(struct queue *queue, const struct queue_dataset *
     return OK;
 }
 
-static void note_use(struct prepared *out, const char *id)
-{
-    for (size_t i = 0; i < out->dataset_count; i++) {
-        if (strcmp(out->datasets[i], id) == 0) {
-            return;
-        }
-    }
-    out->datasets[out->dataset_count++] = id;
-}
-
 // One dataset that is bound into the sandbox: looked at, described, recorded, and part of the job's identity.
 static enum status add_data(struct queue *queue, const struct spec_data *bound, bool lists_files,
                             struct prepared *out, struct digest_stream *family, struct buffer *data,
@@ -151,7 +156,6 @@ static enum status add_data(struct queue *queue, const struct spec_data *bound, 
     buffer_append_string(data, data->length > 0 ? "," : "");
     describe_roots(bound->name, &dataset, data);
     record_data(bound->name, dataset.id, NULL, &dataset.digest, dataset.size_bytes, &out->inputs);
-    note_use(out, dataset.id);
     if (lists_files) {
         struct file_list list = {
             .name = bound->name, .id = dataset.id, .out = data, .inputs = &out->inputs};
@@ -350,7 +354,7 @@ static enum status describe_job(struct queue *queue, struct job_spec *spec, stru
 enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepared *out,
                         struct error *error)
 {
-    *out = (struct prepared){0};
+    *out = (struct prepared){.look.is_settled = true};
     out->row = (struct job_row){
         .name = text_of(spec->name),
         .mode = spec->mode,
@@ -363,7 +367,7 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepa
     TRY(check_files(queue, spec, error));
     TRY(describe_job(queue, spec, out, error));
     if (spec->cache == SPEC_CACHE_USE) {
-        TRY(cache_look_up(queue, &out->row, says_index(spec), &out->plan, error));
+        TRY(cache_look_up(queue, &out->row, says_index(spec), &out->look, &out->plan, error));
     }
     return OK;
 }

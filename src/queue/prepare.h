@@ -14,6 +14,7 @@ struct prepared {
     struct cache_plan plan;
     const char *datasets[SPEC_DATA_MAX + 1]; // The identifiers of those that it uses, each once.
     size_t dataset_count;
+    struct queue_look look; // At all of them.
 };
 
 // Blocks for the disk. The statuses of queue_submit; *out is to be ended with prepared_done in every case.

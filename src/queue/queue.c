@@ -5,6 +5,7 @@
 #include "os/alarm.h"
 #include "os/clock.h"
 #include "queue/queue_sql.h"
+#include "queue/second_look.h"
 
 #include <stdio.h>
 
@@ -136,6 +137,9 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     if (status == OK) {
         status = store_write_wait(queue->store, begin_life, queue, error);
     }
+    if (status == OK && queue->catalog) {
+        status = second_looks_new(queue, &queue->looks, error);
+    }
     if (status != OK) {
         queue_free(queue);
         return status;
@@ -168,6 +172,8 @@ void queue_stop(struct queue *queue)
     (void)store_write_wait(queue->store, run_stop, queue, &error);
     // No poll waits any more, so nobody sets it.
     alarm_free(TAKE(queue->alarm));
+    // The store's and the catalogue's last user that is not one of their own threads.
+    second_looks_free(TAKE(queue->looks));
     // What `follow_stop` asked for is answered when everything asked before this has been done.
     (void)store_write_wait(queue->store, run_stop, queue, &error);
 }
@@ -187,6 +193,7 @@ void queue_free(struct queue *queue)
     scheduler_free(queue->scheduler);
     file_digests_free(queue->programs);
     alarm_free(queue->alarm);
+    second_looks_free(queue->looks);
     free(queue->dirty);
     free(queue->changed);
     free(queue);

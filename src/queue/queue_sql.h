@@ -103,10 +103,23 @@ static const char SQL_DELETE_FAILED[] = "DELETE FROM tasks WHERE job = $1 AND st
 
 static const char SQL_INSERT_FAMILY[] =
     "INSERT INTO families (family, job) VALUES ($1, $2) ON CONFLICT (family, job) DO NOTHING";
+// Those that had no data, whose data was not touched while they ran, or not since they were submitted ($2: as it is now).
 static const char SQL_FAMILY_JOBS[] =
     "SELECT f.job, j.items, j.items_kind, j.task_count, p.state, p.failed FROM families f"
     " JOIN jobs j ON j.id = f.job JOIN progress p ON p.job = f.job"
-    " WHERE f.family = $1 ORDER BY f.job DESC LIMIT 8";
+    " LEFT JOIN looks l ON l.job = f.job"
+    " WHERE f.family = $1 AND (l.job IS NULL OR l.is_kept = 1 OR l.state = $2)"
+    " ORDER BY f.job DESC LIMIT 8";
+
+static const char SQL_INSERT_LOOK[] = "INSERT INTO looks (job, state, is_kept) VALUES ($1, $2, 0)";
+static const char SQL_FIRST_LOOK[] =
+    "SELECT state FROM looks WHERE job = $1 AND state IS NOT NULL AND is_kept = 0";
+static const char SQL_JOB_USES[] = "SELECT dataset FROM uses WHERE job = $1 ORDER BY dataset";
+// The job may have been tried again meanwhile: then this end of it is not its last.
+static const char SQL_KEEP_LOOK[] =
+    "UPDATE looks SET is_kept = 1 WHERE job = $1 AND EXISTS"
+    " (SELECT 1 FROM progress p WHERE p.job = $1 AND p.finished_us = $2 AND p.state >= 2)";
+static const char SQL_FORGET_SECOND_LOOK[] = "UPDATE looks SET is_kept = 0 WHERE job = $1";
 
 #define TASK_COLUMNS                                                                               \
     "idx, seq, state, outcome, code, attempts, worker, started_us, wall_us, cpu_us, peak_bytes,"   \

@@ -59,7 +59,7 @@ struct job_row {
     struct resources need;
     int64_t retries;
     int64_t priority;
-    int64_t locality; // A hash of its inputs.
+    int64_t locality; // A hash of its data; 0: it has none.
     int64_t submitted_us;
     struct job_progress progress;
 };
@@ -179,6 +179,7 @@ struct queue {
     char executor_change[JOB_MESSAGE_MAX];
     struct file_digests *programs; // What the cache knows of them. Has its own mutex.
     struct alarm *alarm;           // Its own too.
+    struct second_looks *looks;    // Its own too. NULL: there is no catalogue.
 };
 
 struct queue_op {
@@ -339,8 +340,10 @@ struct cache_plan {
 };
 void cache_plan_done(struct cache_plan *plan);
 // Looks what of the job has been computed before. Blocks. `needs_index`: its results depend on the index too.
+// `look`: at the job's data.
 enum status cache_look_up(struct queue *queue, const struct job_row *row, bool needs_index,
-                          struct cache_plan *out, struct error *error);
+                          const struct queue_look *look, struct cache_plan *out,
+                          struct error *error);
 // Answers up to CACHE_PIECE tasks and takes them off the plan.
 enum status cache_apply_piece(struct queue *queue, struct sql *sql, struct active_job *job,
                               struct cache_plan *plan, struct error *error);

@@ -69,6 +69,20 @@ static enum status insert_uses(struct sql *sql, const struct prepared *prepared,
     return OK;
 }
 
+// What is there to compare with at the end, and when the same is asked for again.
+static enum status insert_look(struct sql *sql, const struct prepared *prepared,
+                               struct error *error)
+{
+    if (prepared->dataset_count == 0) {
+        return OK;
+    }
+    const struct queue_look *look = &prepared->look;
+    return sql_run(sql, SQL_INSERT_LOOK,
+                   SQL_VALUES(sql_int64(prepared->row.id),
+                              look->is_settled ? sql_int64((int64_t)look->state) : sql_null()),
+                   NULL, error);
+}
+
 static enum status insert_needs(struct sql *sql, const struct job_spec *spec, int64_t job,
                                 struct error *error)
 {
@@ -113,6 +127,7 @@ static enum status insert_all(struct submit_op *self, struct sql *sql, struct er
     self->job = row->id;
     TRY(insert_job(sql, self, row, error));
     TRY(insert_uses(sql, &self->prepared, error));
+    TRY(insert_look(sql, &self->prepared, error));
     TRY(insert_needs(sql, self->spec, row->id, error));
     TRY(queue_activate(queue, sql, row, buffer_text(&self->prepared.description), NULL, &job,
                        error));

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 import urllib.parse
 
 import pytest
@@ -167,3 +168,59 @@ def test_a_registration_goes_on_after_the_site_was_killed(quiet, tmp_path):
         quiet.start()
     dataset = settle(quiet, "t:many")
     assert (dataset["state"], dataset["file_count"]) == ("available", 5000)
+
+
+def test_data_of_many_files_that_is_touched_while_its_job_runs_never_hits(site, lode, tmp_path):
+    """Workers look at the first 1,000 files only, so that this has to be seen of the others by looks at change times."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(1200):
+        (folder / f"{i:04}").write_text("old")
+    lode("data", "add", "t:many", folder)
+    last = folder / "1199"
+    times = last.stat()
+    # The task waits until the file was touched in a later second than now, which it is for all runs but the first.
+    wait = f"until [ $(stat -c %Z /data/many/1199) -gt {int(times.st_ctime)} ]; do sleep 0.05; done"
+    command = ["--data", "t:many=many", "--", "sh", "-c", f"{wait}; cat /data/many/1199"]
+
+    def cached():
+        job = lode.json("jobs", "--limit", "1")["jobs"][0]["id"]
+        return lode.json("job", "show", str(job))["tasks"]["cached"]
+
+    def write(content):
+        """In place, and without a moment at which there is nothing."""
+        with open(last, "r+b", buffering=0) as out:
+            out.write(content)
+
+    # Other content while the job reads, then the old one again, with the old times: nothing of the registration shows it.
+    first = lode.start("run", *command)
+    eventually(lambda: lode.json("status")["tasks"]["running"] == 1 and time.time() > int(times.st_ctime) + 1)
+    write(b"NEW")
+    out, _ = first.communicate(timeout=60)
+    write(b"old")
+    os.utime(last, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert out == "NEW"
+    assert lode("run", *command).stdout == "old" and cached() == 0
+    # What ran on data at rest is found, also when it is touched afterwards.
+    assert lode("run", *command).stdout == "old" and cached() == 1
+    os.utime(last)
+    assert lode("run", *command).stdout == "old" and cached() == 1
+
+
+def test_content_that_changes_behind_its_times_is_seen(site, lode, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "a"
+    path.write_text("old")
+    lode("data", "add", "t:folder", folder)
+    command = ["run", "--data", "t:folder=folder", "--", "cat", "/data/folder/a"]
+    assert lode(*command).stdout == "old"
+    times = path.stat()
+    path.write_text("NEW")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    refused = lode(*command, status=None)
+    assert refused.returncode != 0 and "another content" in refused.stderr
+    path.write_text("old")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    lode("data", "verify", "t:folder")
+    assert lode(*command).stdout == "old"

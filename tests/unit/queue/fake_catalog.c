@@ -15,14 +15,26 @@ static enum status resolve(void *context, const char *id, struct arena *arena,
     return OK;
 }
 
-static enum status check(void *context, const char *id, struct error *error)
+static enum status check(void *context, const char *id, struct queue_look *look,
+                         struct error *error)
 {
-    const struct fake_catalog *catalog = context;
+    struct fake_catalog *catalog = context;
     if (!catalog->is_changed) {
+        *look = (struct queue_look){atomic_load(&catalog->state), !catalog->is_unsettled};
         return OK;
     }
     (void)error_set(error, CONFLICT, "file a of %s has changed", id);
     return error_fix(error, "lode data verify %s", id);
+}
+
+static enum status look(void *context, const char *id, struct queue_look *look, struct error *error)
+{
+    (void)id;
+    (void)error;
+    struct fake_catalog *catalog = context;
+    *look = (struct queue_look){atomic_load(&catalog->state), !catalog->is_unsettled};
+    atomic_fetch_add(&catalog->looks, 1);
+    return OK;
 }
 
 static enum status each_file(void *context, const char *id,
@@ -42,4 +54,4 @@ static enum status each_file(void *context, const char *id,
     return OK;
 }
 
-const struct queue_catalog_ops FAKE_CATALOG = {resolve, check, each_file};
+const struct queue_catalog_ops FAKE_CATALOG = {resolve, check, look, each_file};

@@ -4,10 +4,15 @@
 
 #include "queue/catalog_ops.h"
 
+#include <stdatomic.h>
+
 struct fake_catalog {
     bool is_changed;        // Its files are not what they were.
     bool changes_at_a_look; // While its files are visited, a change of them is accepted.
     unsigned char content;  // A byte of its files' digests.
+    bool is_unsettled;      // It was touched just now.
+    _Atomic uint64_t state; // What a look finds.
+    _Atomic int looks;      // How many were made beside those of checks.
 };
 
 extern const struct queue_catalog_ops FAKE_CATALOG;

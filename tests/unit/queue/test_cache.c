@@ -3,8 +3,10 @@
 #include "fixture.h"
 
 #include "base/memory.h"
+#include "os/clock.h"
 #include "os/file.h"
 
+#include <sched.h>
 #include <stdio.h>
 
 static void many_tasks_come_from_the_cache_in_pieces(void **state)
@@ -129,6 +131,137 @@ static void data_that_became_other_data_is_not_computed_by_a_retry(void **state)
     reply_done(&reply);
 }
 
+static const char WITH_DATA[] = "{\"command\": [\"p\"], \"data\": [{\"id\": \"t:two\"}]}";
+
+// Runs a job with data, whose program is /data's own, so that the cache asks for the data only.
+static int64_t run_with_data(struct site *site, int64_t worker)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    struct digest bytes = {{1}};
+    int64_t job = site_job(site, WITH_DATA);
+    free(site->setups);
+    site->setups =
+        memory_format("{\"job\":%lld,\"executable\":\"/data/two/p\",\"executable_digest\":\"%s\"}",
+                      (long long)job, digest_to_text(&bytes, digest));
+    assert_int_equal(site_run_all(site, worker), 1);
+    return job;
+}
+
+static bool is_hit(struct site *site)
+{
+    int64_t job = site_job(site, WITH_DATA);
+    struct reply reply = site_show(site, job, 0);
+    bool is_one = number_of(json_object_get(reply.document, "tasks"), "cached") == 1;
+    reply_done(&reply);
+    if (!is_one) {
+        reply = site_cancel(site, job);
+        reply_done(&reply);
+    }
+    return is_one;
+}
+
+// The second look of each of `count` ended jobs has been made, and what it found is written.
+static void await_looks(struct site *site, int count)
+{
+    int64_t deadline_us = clock_steady_us() + INT64_C(60000000);
+    while (atomic_load(&site->catalog.looks) < count) {
+        assert_true(clock_steady_us() < deadline_us);
+        (void)sched_yield();
+    }
+    site_restart(site); // Ends the thread of the looks, and with it the last write.
+}
+
+static void data_that_is_untouched_since_the_first_run_hits(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    site->catalog.content = 1;
+    atomic_store(&site->catalog.state, 5);
+    (void)run_with_data(site, worker);
+    assert_true(is_hit(site));
+}
+
+static void data_that_was_touched_after_the_run_hits_as_its_checksum_is_the_same(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    site->catalog.content = 1;
+    (void)run_with_data(site, worker);
+    await_looks(site, 1);
+    atomic_store(&site->catalog.state, 7);
+    assert_true(is_hit(site));
+}
+
+static void data_that_was_touched_while_its_job_ran_never_hits(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    site->catalog.content = 1;
+    int64_t job = site_job(site, WITH_DATA);
+    char digest[DIGEST_TEXT_SIZE];
+    struct digest bytes = {{1}};
+    site->setups =
+        memory_format("{\"job\":%lld,\"executable\":\"/data/two/p\",\"executable_digest\":\"%s\"}",
+                      (long long)job, digest_to_text(&bytes, digest));
+    atomic_store(&site->catalog.state, 7); // And put back as it was: the digest is the same again.
+    assert_int_equal(site_run_all(site, worker), 1);
+    await_looks(site, 1);
+    assert_false(is_hit(site));
+    // What is computed now is of use.
+    worker = site_worker(site, "desk", 1);
+    (void)run_with_data(site, worker);
+    assert_true(is_hit(site));
+}
+
+static void data_that_was_touched_just_before_the_look_never_hits(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    site->catalog.content = 1;
+    site->catalog.is_unsettled = true; // One more touch could leave the state as it is.
+    (void)run_with_data(site, worker);
+    site->catalog.is_unsettled = false;
+    assert_false(is_hit(site));
+}
+
+static void tasks_that_are_tried_again_are_looked_after_again(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    site->catalog.content = 1;
+    int64_t job =
+        site_job(site, "{\"command\": [\"p\"], \"count\": 2, \"data\": [{\"id\": \"t:two\"}]}");
+    char digest[DIGEST_TEXT_SIZE];
+    struct digest bytes = {{1}};
+    site->setups =
+        memory_format("{\"job\":%lld,\"executable\":\"/data/two/p\",\"executable_digest\":\"%s\"}",
+                      (long long)job, digest_to_text(&bytes, digest));
+    // One task succeeds, the rest is cancelled: the second look finds the first untouched.
+    struct reply reply = site_poll(site, worker, "{\"wait_seconds\": 0, \"leases\": []}");
+    const json_t *lease = json_array_get(json_object_get(reply.document, "leases"), 0);
+    AUTO_FREE char *report = memory_format(
+        "{\"wait_seconds\": 0, \"setups\": [%s], \"results\": [{\"lease\": %lld, \"job\": %lld,"
+        " \"tasks\": [[0, 0, 0, 1, 1, 1, 1]]}]}",
+        site->setups, (long long)json_integer_value(json_array_get(lease, 0)), (long long)job);
+    reply_done(&reply);
+    reply = site_poll(site, worker, report);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    reply = site_cancel(site, job);
+    reply_done(&reply);
+    await_looks(site, 1);
+    assert_true(is_hit(site));
+    // The rest runs on data that is touched: now nothing of the job is sure.
+    reply = site_retry(site, job);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    atomic_store(&site->catalog.state, 7);
+    worker = site_worker(site, "desk", 1);
+    assert_int_equal(site_run_all(site, worker), 1);
+    await_looks(site, 2);
+    assert_false(is_hit(site));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
@@ -138,6 +271,11 @@ int main(void)
         TEST(a_refreshed_result_takes_the_place_of_the_older_one),
         TEST(data_that_becomes_other_data_while_it_is_submitted_is_refused),
         TEST(data_that_became_other_data_is_not_computed_by_a_retry),
+        TEST(data_that_is_untouched_since_the_first_run_hits),
+        TEST(data_that_was_touched_after_the_run_hits_as_its_checksum_is_the_same),
+        TEST(data_that_was_touched_while_its_job_ran_never_hits),
+        TEST(data_that_was_touched_just_before_the_look_never_hits),
+        TEST(tasks_that_are_tried_again_are_looked_after_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,6 +215,18 @@ static int start_task(struct runner *runner, struct task *task, struct runner_re
     return -1;
 }
 
+// An input file that changed while the task read it: nobody knows what came out. The detail lives in `error`.
+static void judge_item(const struct runner *runner, struct text item, struct runner_result *result,
+                       struct error *error)
+{
+    bool is_success = result->outcome == OUTCOME_EXITED && result->code == 0;
+    if (is_success && runner->job.items == ITEMS_FILES &&
+        item_file_check(&runner->job, item, error) != OK) {
+        result->outcome = OUTCOME_INPUT;
+        result->detail = text_slice(text_of(error->detail), 0, RUNNER_DETAIL_MAX);
+    }
+}
+
 static void run_task(struct runner *runner, struct queued_range *range, struct text item)
 {
     struct task task = {.range = range, .kill_us = INT64_MAX};
@@ -237,7 +249,9 @@ static void run_task(struct runner *runner, struct queued_range *range, struct t
         task.disk_peak = bytes > task.disk_peak ? bytes : task.disk_peak;
     }
     char detail[RUNNER_DETAIL_MAX];
+    struct error error;
     describe_end(runner, &task, &result, detail);
+    judge_item(runner, item, &result, &error);
     events_judge(runner, &result);
     report(runner, &task, &result);
     folders_empty(runner);

@@ -154,6 +154,8 @@ static void delete_token(struct api_call *call)
         status = store_write_wait(call->api->store, revoke, &change, &error);
     }
     if (!answer_failure(call, status, &error)) {
+        queue_release_polls(
+            call->api->queue); // A worker whose token it was hears of it with its next poll.
         api_reply_nothing(call);
     }
 }

@@ -59,6 +59,7 @@ void lease_close(struct scheduler *scheduler, struct lease_state *lease)
     struct worker_state *worker = lease->worker;
     list_remove(lease->is_started ? &worker->started : &worker->waiting, lease);
     worker->is_strained = worker->is_strained && !worker_is_idle(worker);
+    job->started_count -= lease->is_started;
     (void)map_set_int64(scheduler->leases, lease->lease.id, NULL);
     load_add(&job->group->running, &job->plan.need, -1);
     group_refresh(scheduler, job->group);
@@ -73,6 +74,7 @@ static void start_if_it_fits(struct scheduler *scheduler, struct lease_state *le
         list_remove(&worker->waiting, lease);
         list_append(&worker->started, lease);
         lease->is_started = true;
+        lease->job->started_count++;
         lease->heard_us = scheduler->now_us;
     }
 }

@@ -263,6 +263,7 @@ bool scheduler_figures(const struct scheduler *scheduler, int64_t id, struct job
     *out = (struct job_figures){
         .done = job->done_count,
         .leased = job->leased_count,
+        .running = job->started_count,
         .waiting = job_waiting(job),
         .mean_wall_us = (int64_t)(job->mean_wall_us + 0.5),
     };
@@ -285,6 +286,16 @@ enum task_place scheduler_find_task(const struct scheduler *scheduler, struct ta
     }
     *lease = piece->lease->lease;
     return TASK_LEASED;
+}
+
+int64_t scheduler_worker_running(const struct scheduler *scheduler, int64_t id)
+{
+    const struct worker_state *worker = map_find_int64(scheduler->workers, id);
+    int64_t count = 0;
+    for (const struct lease_state *at = worker ? worker->started.first : NULL; at; at = at->next) {
+        count++;
+    }
+    return count;
 }
 
 bool scheduler_next_running(const struct scheduler *scheduler, int64_t job, int64_t from,

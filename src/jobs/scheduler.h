@@ -136,6 +136,8 @@ bool scheduler_is_complete(const struct scheduler *scheduler, int64_t id);
 struct job_figures {
     int64_t done;   // Finished, either way.
     int64_t leased; // In leases and not finished.
+    int64_t
+        running; // Of these, as far as the books know: the first of each lease that its worker has started.
     int64_t waiting;
     int64_t mean_wall_us; // Of one task, recent; 0 when unknown.
 };
@@ -146,6 +148,8 @@ enum task_place { TASK_WAITING, TASK_LEASED, TASK_FINISHED, TASK_UNKNOWN };
 enum task_place scheduler_find_task(const struct scheduler *scheduler, struct task_id task,
                                     struct lease *lease);
 
+// How many of the worker's leases run, as far as the books know; the others wait there.
+int64_t scheduler_worker_running(const struct scheduler *scheduler, int64_t id);
 // The first task of the job from `from` on that runs, as far as the books know: the next one of a lease that its worker has started.
 // Fills *index and the task's lease; false when there is none.
 bool scheduler_next_running(const struct scheduler *scheduler, int64_t job, int64_t from,

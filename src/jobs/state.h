@@ -53,6 +53,7 @@ struct job_state {
     int64_t cursor;
     int64_t done_count;
     int64_t leased_count;
+    int64_t started_count; // Leases.
     struct fit_tree pieces;
     struct map *
         attempts; // By index: struct attempts of unfinished tasks that have failed or were lost; NULL when none ever.

@@ -28,7 +28,7 @@ static int64_t look_at_active(const struct queue *queue, struct job_row *row)
     row->progress.state = job->row.progress.state;
     row->progress.started_us = job->row.progress.started_us;
     row->progress.version = job->row.progress.version;
-    return figures.leased;
+    return figures.running;
 }
 
 static void write_job(const struct job_row *row, int64_t running, struct buffer *out)
@@ -223,8 +223,8 @@ static enum status describe(struct sql *sql, void *context, struct error *error)
         struct job_figures figures = {0};
         (void)scheduler_figures(queue->scheduler, job->row.id, &figures);
         counts[job->row.progress.state]++;
-        running += figures.leased;
-        waiting += figures.waiting;
+        running += figures.running;
+        waiting += figures.waiting + figures.leased - figures.running;
     }
     int64_t workers = 0;
     at = 0;

@@ -74,6 +74,7 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
         return status;
     }
     queue->is_touched = true;
+    worker->former = worker_find_former(queue, worker);
     (void)map_set_int64(queue->workers, worker->id, worker);
     scheduler_add_worker(queue->scheduler, worker->id, &worker->capacity, clock_steady_us());
     self->worker = worker;
@@ -176,6 +177,10 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     worker->heard_us = clock_real_us();
     worker->gone_us = 0;
     scheduler_touch_worker(queue->scheduler, worker->id, clock_steady_us());
+    if (poll->body->has_leases) {
+        worker_succeed_former(
+            queue, worker); // First, so that results and leases are of tasks that nobody has.
+    }
     TRY(results_commit(queue, sql, worker, poll->body, error));
     if (poll->body->is_leaving) {
         worker->is_draining = true;
@@ -276,6 +281,25 @@ static enum status run_nothing(struct queue_op *op, struct sql *sql, struct erro
     return OK;
 }
 
+static void done_release(struct queue_op *op, enum status status, const struct error *error)
+{
+    (void)status;
+    (void)error;
+    size_t at = 0;
+    for (struct worker *worker; (worker = map_next(op->queue->workers, &at)) != NULL;) {
+        poll_release(op->queue, worker);
+    }
+    free(op);
+}
+
+void queue_release_polls(struct queue *queue)
+{
+    struct queue_op *op = NEW(struct queue_op);
+    op->run = run_nothing;
+    op->done = done_release;
+    queue_enqueue(queue, op);
+}
+
 static void dispatch_worker(struct queue *queue, struct worker *worker, int64_t now_us)
 {
     if (worker->waiting->is_gone) {
@@ -332,7 +356,7 @@ struct list_op {
     struct queue_answer answer;
 };
 
-static void write_worker(const struct worker *worker, struct buffer *out)
+static void write_worker(const struct queue *queue, const struct worker *worker, struct buffer *out)
 {
     char heard[CALENDAR_TEXT_SIZE];
     const char *state = worker->is_lost       ? "lost"
@@ -343,11 +367,11 @@ static void write_worker(const struct worker *worker, struct buffer *out)
     buffer_append_json_string(out, text_of(worker->name));
     buffer_printf(out,
                   ",\"state\":\"%s\",\"cpus\":%g,\"memory_bytes\":%lld,\"disk_bytes\":%lld,"
-                  "\"running\":%zu,\"tasks_done\":%lld,\"last_heard_at\":\"%s\",\"version\":",
+                  "\"running\":%lld,\"tasks_done\":%lld,\"last_heard_at\":\"%s\",\"version\":",
                   state, (double)worker->capacity.cpu_millis / 1000,
                   (long long)worker->capacity.memory_bytes, (long long)worker->capacity.disk_bytes,
-                  worker->lease_count, (long long)worker->tasks_done,
-                  calendar_format(worker->heard_us, heard));
+                  (long long)scheduler_worker_running(queue->scheduler, worker->id),
+                  (long long)worker->tasks_done, calendar_format(worker->heard_us, heard));
     buffer_append_json_string(out, text_of(worker->version));
     buffer_printf(out, ",\"sandbox\":%s}", worker->sandbox);
 }
@@ -374,7 +398,7 @@ static void write_workers(const struct queue *queue, const struct list_op *list,
     buffer_append_string(out, "{\"workers\":[");
     for (size_t i = 0; i < shown; i++) {
         buffer_append_string(out, i > 0 ? "," : "");
-        write_worker(workers[i], out);
+        write_worker(queue, workers[i], out);
     }
     if (shown < count) {
         buffer_printf(out, "],\"next\":\"%lld\"}\n", (long long)workers[shown - 1]->id);

@@ -188,6 +188,9 @@ void queue_poll(struct queue *queue, struct queue_poll *poll);
 void queue_list_workers(struct queue *queue, int64_t after, int64_t limit,
                         struct queue_answer answer);
 
+// Answers all polls that wait, as if there were news: who may not poll any more notices. Any thread.
+void queue_release_polls(struct queue *queue);
+
 // A process of this machine has ended that was started as a worker of this name: if it registered, it is lost at once. Any thread.
 void queue_worker_ended(struct queue *queue, const char *name, int64_t process);
 

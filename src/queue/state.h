@@ -102,6 +102,7 @@ struct worker {
     int64_t tasks_done;
     bool is_draining;
     bool is_lost;        // Kept for a while, to be seen.
+    int64_t former;      // Its registration before this one, which holds its leases still; 0: none.
     int64_t lease_first; // Leases with greater numbers were given to this very registration.
     struct given_lease *leases;
     size_t lease_count;
@@ -293,6 +294,10 @@ struct given_lease *worker_find_lease(struct worker *worker, int64_t number);
 // Something of the lease was reported or returned, perhaps for the second time: the lease goes when nothing of it is left.
 void worker_lease_reported(const struct queue *queue, struct worker *worker,
                            struct given_lease *lease);
+// Whether the process of the worker that registers is registered already: that one's number, or 0.
+int64_t worker_find_former(const struct queue *queue, const struct worker *worker);
+// Ends the registration before this one, whose leases wait again: to be followed by worker_reconcile in the same change.
+void worker_succeed_former(struct queue *queue, struct worker *worker);
 // Compares the leases that the worker says it holds with the books.
 void worker_reconcile(struct queue *queue, struct worker *worker, const struct poll_body *body);
 // The answer to a poll: what there is for this worker. Returns whether there was anything.

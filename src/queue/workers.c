@@ -270,6 +270,33 @@ static enum status lose_worker(struct queue *queue, struct sql *sql, struct work
     return status;
 }
 
+int64_t worker_find_former(const struct queue *queue, const struct worker *worker)
+{
+    size_t at = 0;
+    for (const struct worker *other; (other = map_next(queue->workers, &at)) != NULL;) {
+        if (!other->is_lost && worker->process != 0 && other->process == worker->process &&
+            strcmp(other->name, worker->name) == 0 && strcmp(other->owner, worker->owner) == 0) {
+            return other->id;
+        }
+    }
+    return 0;
+}
+
+void worker_succeed_former(struct queue *queue, struct worker *worker)
+{
+    struct worker *former = queue_find_worker(queue, worker->former);
+    worker->former = 0;
+    if (former) {
+        queue->is_touched = true;
+        queue->has_work = true;
+        poll_release(queue, former);
+        former->is_lost = true;
+        former->lease_count = 0;
+        // None of its tasks is to blame: it has not died.
+        scheduler_remove_worker(queue->scheduler, former->id, false, clock_steady_us(), NULL);
+    }
+}
+
 // Its connection was closed under its waiting poll, most likely as it has died, and no other poll came since. One that leaves in order
 // does not wait any more.
 static bool has_gone(const struct queue *queue, const struct worker *worker, int64_t now_us)

@@ -206,8 +206,8 @@ void leases_return_all(struct worker *worker)
             continue;
         }
         gather_flush(lease);
-        buffer_printf(&worker->returned, "%s[%" PRId64 ",%" PRId64 ",%" PRId64 "]",
-                      worker->returned.length > 0 ? "," : "", lease->id, lease->done, lease->to);
+        buffer_printf(entries_add(&worker->returned), "[%" PRId64 ",%" PRId64 ",%" PRId64 "]",
+                      lease->id, lease->done, lease->to);
         lease->to = lease->done;
         lease->is_returned = true;
         report_mark(worker, true);

@@ -40,15 +40,15 @@ void live_stop(struct seat *seat)
 static void read_file(struct seat *seat, struct live_file *file, const char *stream)
 {
     char block[LIVE_BLOCK];
-    struct buffer *logs = &seat->worker->logs;
+    struct entries *logs = &seat->worker->logs;
     ssize_t got = 0;
-    while (file->fd >= 0 && logs->length < LOGS_MAX &&
+    while (file->fd >= 0 && logs->text.length < LOGS_MAX &&
            (got = pread(file->fd, block, sizeof block, file->offset)) > 0) {
-        buffer_printf(logs, "%s[%" PRId64 ",%" PRId64 ",\"%s\",%" PRId64 ",\"",
-                      logs->length > 0 ? "," : "", seat->live_job, seat->live_index, stream,
-                      file->offset);
-        base64_append(logs, block, (size_t)got);
-        buffer_append_string(logs, "\"]");
+        struct buffer *entry = entries_add(logs);
+        buffer_printf(entry, "[%" PRId64 ",%" PRId64 ",\"%s\",%" PRId64 ",\"", seat->live_job,
+                      seat->live_index, stream, file->offset);
+        base64_append(entry, block, (size_t)got);
+        buffer_append_string(entry, "\"]");
         file->offset += got;
         report_mark(seat->worker, true);
     }

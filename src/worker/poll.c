@@ -10,14 +10,41 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { SITE_FILE_MAX = 64 << 10, TOKEN_MAX = 4096, URL_MAX = 2000, WAIT_DEFAULT_SECONDS = 20 };
+enum {
+    SITE_FILE_MAX = 64 << 10,
+    TOKEN_MAX = 4096,
+    URL_MAX = 2000,
+    WAIT_DEFAULT_SECONDS = 20,
+    CODE_UNAUTHORIZED = 401,
+    REFUSALS_MAX =
+        4, // Of reports, one after another: then worker and site are taken to be of different versions.
+};
+// A token that the site refuses may be renewed in its file, for so long; then it was revoked.
+#define TOKEN_GRACE_US INT64_C(8000000)
 #define PAUSE_MIN_US INT64_C(100000)
 #define PAUSE_MAX_US INT64_C(2000000)
 #define CALL_TIMEOUT_US INT64_C(30000000)
 
+static void give_up(struct worker *worker, const struct http_answer *answer, int64_t grace_us)
+{
+    worker->is_ended = true;
+    if (answer->code == CODE_UNAUTHORIZED) {
+        (void)error_set(&worker->fault, DENIED, "the site refuses this worker's token: %s",
+                        answer->error.detail);
+        (void)error_fix(&worker->fault, "make a new one with `lode token create --role worker`");
+        return;
+    }
+    (void)error_set(&worker->fault, UNAVAILABLE, "the site was away for %" PRId64 " s: %s",
+                    grace_us / 1000000, answer->error.detail);
+}
+
 static void go_away(struct worker *worker, const struct http_answer *answer)
 {
     int64_t now_us = clock_steady_us();
+    int64_t grace_us = worker->options->grace_us;
+    if (answer->code == CODE_UNAUTHORIZED && grace_us > TOKEN_GRACE_US) {
+        grace_us = TOKEN_GRACE_US;
+    }
     if (worker->away_since_us == 0) {
         worker->away_since_us = now_us;
         log_line(LOG_LEVEL_WARNING, "event=site-away detail=\"%s\"", answer->error.detail);
@@ -26,10 +53,8 @@ static void go_away(struct worker *worker, const struct http_answer *answer)
     worker->pause_us = worker->pause_us < PAUSE_MIN_US ? PAUSE_MIN_US : worker->pause_us;
     worker->retry_us = now_us + worker->pause_us;
     worker->needs_reconnect = true;
-    if (now_us - worker->away_since_us > worker->options->grace_us) {
-        (void)error_set(&worker->fault, UNAVAILABLE, "the site was away for %" PRId64 " s: %s",
-                        worker->options->grace_us / 1000000, answer->error.detail);
-        worker->is_ended = true;
+    if (now_us - worker->away_since_us > grace_us) {
+        give_up(worker, answer, grace_us);
     }
 }
 
@@ -53,8 +78,8 @@ static void unsend(struct worker *worker)
          job = map_next(worker->jobs, &at)) {
         job->is_setup_sent = false;
     }
-    worker->logs_sent = 0;
-    worker->returned_sent = 0;
+    entries_unsend(&worker->logs);
+    entries_unsend(&worker->returned);
 }
 
 // The site does not know this worker (any more).
@@ -62,6 +87,10 @@ static void forget_registration(struct worker *worker)
 {
     size_t at = 0;
     worker->id = 0;
+    if (worker->waiting) {
+        http_client_cancel(worker->client,
+                           TAKE(worker->waiting)); // The site has no reason to answer it soon.
+    }
     for (struct worker_job *job = map_next(worker->jobs, &at); job;
          job = map_next(worker->jobs, &at)) {
         job->is_setup_told = false;
@@ -273,19 +302,12 @@ static void on_waited(void *context, const struct http_answer *answer)
     (void)finish_poll(worker, answer);
 }
 
-// Drops the entries that were sent, and the comma between them and what came meanwhile. Where nothing was sent the first entry
-// has none before it.
-static void consume_sent(struct buffer *entries, size_t sent)
-{
-    bool has_comma = sent > 0 && entries->length > sent;
-    buffer_consume(entries, sent + (has_comma ? 1 : 0));
-}
-
 // The site has what was in the poll: it is forgotten here.
 static void settle_sent(struct worker *worker)
 {
-    bool has_more =
-        worker->logs.length > worker->logs_sent || worker->returned.length > worker->returned_sent;
+    entries_settle(&worker->logs);
+    entries_settle(&worker->returned);
+    bool has_more = worker->logs.text.length > 0 || worker->returned.text.length > 0;
     for (size_t i = 0; i < worker->lease_count; i++) {
         struct task_lease *lease = worker->leases[i];
         (void)ready_settle(&lease->ready, &lease->reported);
@@ -297,18 +319,51 @@ static void settle_sent(struct worker *worker)
         job->is_setup_told = job->is_setup_told || job->is_setup_sent;
         job->is_setup_sent = false;
     }
-    consume_sent(&worker->logs, worker->logs_sent);
-    consume_sent(&worker->returned, worker->returned_sent);
-    worker->logs_sent = 0;
-    worker->returned_sent = 0;
+    worker->refusals = has_more && worker->refusals > 0 ? 1 : 0;
     worker->ready_since_us = has_more ? clock_steady_us() : 0;
+}
+
+// The site has read the report and does not take it: it would not the next time either.
+static bool is_refusal(int code)
+{
+    return code == 400 || code == 409 || code == 413;
+}
+
+// At first only live output is given up, and the results are sent again, those of one lease at a time, so that what is refused is
+// found. That is reported as this worker's fault: the site has the tasks run again, and says why when that was too often.
+static void take_refusal(struct worker *worker, const struct http_answer *answer)
+{
+    const char *said = answer->error.detail;
+    log_line(LOG_LEVEL_ERROR, "event=report-refused code=%d detail=\"%s\"", answer->code, said);
+    worker->refusals++;
+    entries_settle(&worker->logs);
+    if (worker->refusals > REFUSALS_MAX) {
+        (void)error_set(&worker->fault, UNSUPPORTED,
+                        "the site refuses what this worker reports: %s", said);
+        (void)error_fix(&worker->fault, "use the same version of lode here as at the site");
+        worker->is_ended = true;
+    }
+    for (size_t i = 0; i < worker->lease_count && worker->refusals > 1; i++) {
+        if (worker->leases[i]->ready.sent_length > 0) {
+            report_refused(worker->leases[i], said);
+        }
+    }
+    if (worker->refusals == REFUSALS_MAX) {
+        entries_settle(&worker->returned); // The site misses these leases after a while.
+    }
+    unsend(worker);
+    worker->ready_since_us = clock_steady_us();
+    worker->retry_us = worker->ready_since_us + PAUSE_MIN_US;
 }
 
 static void on_reported(void *context, const struct http_answer *answer)
 {
     struct worker *worker = context;
     worker->reporting = NULL;
-    if (finish_poll(worker, answer)) {
+    if (is_refusal(answer->code)) {
+        be_back(worker);
+        take_refusal(worker, answer);
+    } else if (finish_poll(worker, answer)) {
         settle_sent(worker);
     } else {
         unsend(worker);
@@ -335,8 +390,8 @@ static void write_results(struct worker *worker, struct buffer *out)
 {
     size_t entries = 0;
     buffer_append_string(out, ",\"results\":[");
-    for (size_t i = 0; i < worker->lease_count && out->length < REPORT_MAX &&
-                       entries + READY_PART_ENTRIES <= REPORT_ENTRIES_MAX;
+    size_t entries_max = worker->refusals > 0 ? 1 : REPORT_ENTRIES_MAX - READY_PART_ENTRIES + 1;
+    for (size_t i = 0; i < worker->lease_count && out->length < REPORT_MAX && entries < entries_max;
          i++) {
         struct task_lease *lease = worker->leases[i];
         if (lease->is_dead || lease->ready.text.length == 0) {
@@ -412,19 +467,18 @@ static void start_reporting(struct worker *worker)
     write_leases(worker, &body);
     write_results(worker, &body);
     write_setups(worker, &body);
-    if (worker->logs.length > 0) {
+    struct text logs = entries_send(&worker->logs);
+    if (logs.length > 0 && worker->refusals == 0) { // Else they are dropped with its answer.
         buffer_append_string(&body, ",\"logs\":[");
-        buffer_append_text(&body, buffer_text(&worker->logs));
+        buffer_append_text(&body, logs);
         buffer_append_byte(&body, ']');
     }
-    if (worker->returned.length > 0) {
+    if (worker->returned.text.length > 0) {
         buffer_append_string(&body, ",\"returned\":[");
-        buffer_append_text(&body, buffer_text(&worker->returned));
+        buffer_append_text(&body, entries_send(&worker->returned));
         buffer_append_byte(&body, ']');
     }
     buffer_append_byte(&body, '}');
-    worker->logs_sent = worker->logs.length;
-    worker->returned_sent = worker->returned.length;
     worker->is_urgent = false;
     worker->reporting = start_poll(worker, &body, CALL_TIMEOUT_US, on_reported);
 }

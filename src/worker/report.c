@@ -189,6 +189,32 @@ static void start_upload(struct held_result *held, int fd, struct held_output *o
     transfers_upload_file(held->lease->job->worker->transfers, fd, on_upload, upload);
 }
 
+void report_refused(struct task_lease *lease, const char *detail)
+{
+    char text[RUNNER_DETAIL_MAX];
+    struct ready rest = lease->ready;
+    struct runner_result result = {.lease = lease->id,
+                                   .outcome = OUTCOME_WORKER,
+                                   .started_us = clock_real_us(),
+                                   .out.file = -1,
+                                   .err.file = -1};
+    int64_t to = lease->reported;
+    lease->ready = (struct ready){0};
+    (void)ready_settle(&rest, &to);
+    (void)snprintf(text, sizeof text, "the site refused the result: %s", detail);
+    for (result.index = lease->reported; result.index < to; result.index++) {
+        AUTO_BUFFER struct buffer task = {0};
+        AUTO_BUFFER struct buffer entry = {0};
+        report_write_task(&task, &result, TEXT_NONE, TEXT_NONE, TEXT_NONE, text_of(text));
+        wrap_task(lease, buffer_text(&task), &entry);
+        ready_add(&lease->ready, buffer_text(&entry), result.index + 1);
+    }
+    if (rest.text.length > 0) {
+        ready_add(&lease->ready, buffer_text(&rest.text), rest.to);
+    }
+    ready_done(&rest);
+}
+
 // Takes what a task printed: the small part as JSON text, a file to be uploaded.
 static void hold_stream(struct held_result *held, const struct runner_output *output,
                         const char *prefix, const struct seat *seat, char **text)

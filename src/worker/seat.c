@@ -22,6 +22,8 @@ static struct task_lease *find_lease(const struct seat *seat, int64_t id)
 
 #define MIB 1048576.0
 
+enum { LOOK_PART = 20 };
+
 // Says which limit it was, for a task that the kernel ended for one.
 static void describe_limit(const struct seat *seat, struct runner_result *result,
                            char detail[RUNNER_DETAIL_MAX])
@@ -59,6 +61,34 @@ static void collect(struct seat *seat, struct runner_result *result, struct aren
     }
 }
 
+// Data that changed while tasks read it: looked at again as tasks end, so often that it takes a LOOK_PART of the time at most. What is
+// found counts for all tasks of the job that end from now on. (Whether results may answer later jobs is decided at the site, by
+// more than is looked at here.)
+static bool are_inputs_well(struct worker_job *job)
+{
+    int64_t begun_us = clock_steady_us();
+    struct error error = {0};
+    if (job->fault.status == OK && job->spec->data_count > 0 && begun_us >= job->look_us) {
+        if (inputs_check(job->spec, &error) != OK) {
+            job->fault = error;
+            job->fault.status = INVALID;
+            job->fault_outcome = OUTCOME_INPUT;
+        }
+        int64_t ended_us = clock_steady_us();
+        job->look_us = ended_us + (ended_us - begun_us) * LOOK_PART;
+    }
+    return job->fault.status == OK || job->fault_outcome != OUTCOME_INPUT;
+}
+
+static void judge_inputs(const struct seat *seat, struct runner_result *result)
+{
+    bool is_success = result->outcome == OUTCOME_EXITED && result->code == 0;
+    if (is_success && !are_inputs_well(seat->job)) {
+        result->outcome = OUTCOME_INPUT;
+        result->detail = text_slice(text_of(seat->job->fault.detail), 0, RUNNER_DETAIL_MAX);
+    }
+}
+
 static void on_result(void *context, const struct runner_result *came)
 {
     struct seat *seat = context;
@@ -74,6 +104,7 @@ static void on_result(void *context, const struct runner_result *came)
         char detail[RUNNER_DETAIL_MAX];
         struct arena arena AUTO_ARENA = {0};
         struct outputs outputs = {0};
+        judge_inputs(seat, &result);
         if (result.is_held) {
             describe_limit(seat, &result, detail);
             if (seat->job->spec->output_count > 0) {
@@ -112,6 +143,11 @@ static void on_answers(void *context, const struct runner_answers *answers)
     struct task_lease *lease = find_lease(seat, answers->lease);
     seat->is_proven = true;
     if (!lease || lease->is_dead || answers->from != lease->done || answers->to > lease->to) {
+        return;
+    }
+    if (!are_inputs_well(seat->job)) {
+        slot_send_cancel(seat->slot, lease->id);
+        lease->is_unfed = true;
         return;
     }
     lease->done = answers->to;

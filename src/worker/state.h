@@ -5,10 +5,12 @@
 //     seat.c     a slot at work: its events     report.c   results, until the site has them
 //     gather.c   answers of streamed programs   live.c     output of tasks while they run
 //     spare.c    sandboxes ready for a job      ready.c    results in parts that a poll can hold
+//     entries.c  what else waits for the next poll
 #ifndef LODE_WORKER_STATE_H
 #define LODE_WORKER_STATE_H
 
 #include "http/client.h"
+#include "worker/entries.h"
 #include "worker/executable.h"
 #include "worker/items.h"
 #include "worker/outputs.h"
@@ -56,6 +58,7 @@ struct worker_job {
     bool is_setup_told; // The site knows its setup,
     bool is_setup_sent; // or it is in the poll under way.
     bool is_dropped;    // Goes when the last lease has gone.
+    int64_t look_us;    // Steady time before which the inputs are not looked at again.
     size_t lease_count;
 };
 
@@ -170,11 +173,10 @@ struct worker {
     int64_t retry_us;      // Steady time before which the site is left alone.
     int64_t pause_us;      // Before the next try, when the site is away.
     int64_t away_since_us; // Steady time; 0: it is there.
-    struct buffer logs;    // JSON, with commas between.
-    size_t logs_sent;
+    struct entries logs;   // Live output.
     int64_t live_next_us;
-    struct buffer returned;
-    size_t returned_sent;
+    struct entries returned; // Parts of leases.
+    int refusals;            // Of reports, one after another.
     size_t held_count;
     struct spare spares[SPARES_MAX];
     size_t spare_count;
@@ -226,6 +228,8 @@ void report_result(struct task_lease *lease, const struct runner_result *result,
                    struct outputs *outputs, struct seat *seat);
 void report_write_task(struct buffer *out, const struct runner_result *result, struct text printed,
                        struct text errors, struct text outputs, struct text detail);
+// The site has refused what is under way of the lease: these tasks are reported as not run, by this worker's fault.
+void report_refused(struct task_lease *lease, const char *detail);
 // A new result at the end of the lease's queue of those that wait.
 struct held_result *held_add(struct task_lease *lease);
 // Its uploads are through when `uploads` is 0: moves what is complete to `ready`.

@@ -132,8 +132,8 @@ static void clean_up(struct worker *worker)
     http_client_free(worker->client);
     executable_cache_free(worker->executable_cache);
     cgroups_free(worker->cgroups);
-    buffer_done(&worker->logs);
-    buffer_done(&worker->returned);
+    entries_done(&worker->logs);
+    entries_done(&worker->returned);
     free(worker->leases);
     free(worker->seats);
     free(worker->retired);

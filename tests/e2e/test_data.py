@@ -224,3 +224,20 @@ def test_content_that_changes_behind_its_times_is_seen(site, lode, tmp_path):
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     lode("data", "verify", "t:folder")
     assert lode(*command).stdout == "old"
+
+
+@pytest.mark.parametrize("options", [["--data", "t:folder=folder"], ["--over", "t:folder"]])
+def test_a_task_whose_input_changes_while_it_runs_fails_and_names_it(site, lode, tmp_path, options):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "a"
+    path.write_text("old")
+    lode("data", "add", "t:folder", folder)
+    place = "{file}" if "--over" in options else "/data/folder/a"
+    script = 'echo begun; until grep -q new "$1"; do sleep 0.05; done'
+    job = lode.json("submit", *options, "--cache", "off", "--", "sh", "-c", script, "sh", place)["id"]
+    eventually(lambda: "begun" in lode("logs", f"{job}/0", status=None).stdout, 60)
+    path.write_text("new content")
+    ended = site.api("GET", f"/v1/jobs/{job}?wait=60").json
+    assert ended["state"] == "failed", ended
+    assert "input file" in ended["message"] and "was registered with 3" in ended["message"], ended

@@ -462,6 +462,7 @@ static void what_is_returned_waits_again_without_blame(void **state)
     scheduler_return(site.scheduler, lease.id, lease.from + 10, lease.to);
     site_check(&site);
     assert_int_equal(site_figures(&site, 1).leased, 10);
+    assert_int_equal(site_figures(&site, 1).running, 1);
     assert_int_equal(site_figures(&site, 1).waiting, waiting + lease.to - lease.from - 10);
     struct task_id returned = {1, lease.from + 10};
     struct task_id kept = {1, lease.from + 9};
@@ -470,6 +471,7 @@ static void what_is_returned_waits_again_without_blame(void **state)
     assert_int_equal(place.id, lease.id);
     scheduler_return(site.scheduler, lease.id, 0, INT64_MAX);
     assert_int_equal(site_figures(&site, 1).leased, 0);
+    assert_int_equal(site_figures(&site, 1).running, 0);
     assert_int_equal(site_lease(&site, 1), 1);
     assert_int_equal(site.leases[0].from, lease.from);
     site_stop(&site);

@@ -39,7 +39,7 @@ int site_setup(void **state)
     struct site *site = NEW(struct site);
     (void)snprintf(site->folder, sizeof site->folder, "/tmp/lode-queue-XXXXXX");
     assert_non_null(mkdtemp(site->folder));
-    site->lease_timeout_us = 1000000;
+    site->lease_timeout_us = INT64_C(60000000); // A busy machine must not lose a worker.
     open_site(site);
     *state = site;
     return 0;

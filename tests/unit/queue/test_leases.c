@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "base/memory.h"
+#include "os/clock.h"
 #include "store/store.h"
 
 #include <semaphore.h>
@@ -171,12 +172,105 @@ static void a_bad_report_behind_a_good_one_of_the_same_job_changes_nothing(void 
     (void)sem_destroy(&gate.may_go_on);
 }
 
+// An answer that told of a job was lost: the worker registers again, as nothing else makes the site tell everything again.
+static void a_worker_that_registers_again_keeps_its_leases(void **state)
+{
+    struct site *site = *state;
+    int64_t before = site_worker_process(site, "desk", 1, 4711);
+    int64_t job = site_job(site, "{\"command\": [\"sleep\", \"100000\"]}");
+    long long number = 0;
+    (void)take_lease(site, before, &number);
+    (void)site_worker(site, "rack", 1); // Would take what is free.
+    int64_t again = site_worker_process(site, "desk", 1, 4711);
+    AUTO_FREE char *said = memory_format("{\"leases\":[[%lld,%lld,0,1]]}", number, (long long)job);
+    struct reply reply = site_poll(site, again, said);
+    assert_int_equal(reply.status, OK);
+    assert_int_equal(json_array_size(json_object_get(reply.document, "cancel")), 0);
+    reply_done(&reply);
+    // The registration before this one is over, and nobody lost the task.
+    reply = site_poll(site, before, "{}");
+    assert_int_equal(reply.status, NOT_FOUND);
+    reply_done(&reply);
+    AUTO_FREE char *report =
+        memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}", number,
+                      (long long)job);
+    expect_ok(site, again, report);
+    AUTO_BUFFER struct buffer record = {0};
+    assert_int_equal(queue_show_task(site->queue, job, 0, &record, NULL), OK);
+    assert_non_null(strstr(record.bytes, "\"failed_attempts\":[]"));
+    assert_job(site, job, "succeeded", 1);
+}
+
+// What it does not speak of never arrived: it goes to others, also what another process of that name has.
+static void what_a_worker_that_registers_again_does_not_have_waits_again(void **state)
+{
+    struct site *site = *state;
+    int64_t before = site_worker_process(site, "desk", 1, 4711);
+    int64_t job = site_job(site, "{\"command\": [\"true\"], \"count\": 2}");
+    long long number = 0;
+    assert_int_equal(take_lease(site, before, &number), 1);
+    int64_t other = site_worker_process(site, "desk", 1, 4712);
+    struct reply reply = site_poll(site, other, "{\"leases\":[]}");
+    assert_int_equal(reply.status, OK);
+    assert_int_equal(json_array_size(json_object_get(reply.document, "leases")), 1);
+    reply_done(&reply);
+    reply = site_poll(site, before, "{}");
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    int64_t again = site_worker_process(site, "desk", 1, 4711);
+    reply = site_poll(site, again, "{\"leases\":[]}");
+    assert_int_equal(reply.status, OK);
+    const json_t *lease = json_array_get(json_object_get(reply.document, "leases"), 0);
+    assert_int_equal(json_integer_value(json_array_get(lease, 1)), job);
+    assert_int_equal(json_integer_value(json_array_get(lease, 2)), 0);
+    reply_done(&reply);
+}
+
+static void waiting_polls_are_answered_when_they_are_released(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t begun_us = clock_steady_us();
+    struct polling *polling = site_poll_begin(site, worker, "{\"wait_seconds\": 20}");
+    queue_release_polls(site->queue);
+    struct reply reply = site_poll_end(polling);
+    assert_int_equal(reply.status, OK);
+    assert_true(clock_steady_us() - begun_us < INT64_C(19000000)); // Before its time was over.
+    reply_done(&reply);
+}
+
+static void what_waits_at_a_worker_does_not_count_as_running(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"cat\"], \"mode\": \"stream\", \"count\": 8}");
+    long long number = 0;
+    assert_int_equal(take_lease(site, worker, &number), 4);
+    struct reply reply = site_show(site, job, 0);
+    const json_t *tasks = json_object_get(reply.document, "tasks");
+    assert_int_equal(number_of(tasks, "running"), 1);
+    assert_int_equal(number_of(tasks, "waiting"), 7);
+    reply_done(&reply);
+    AUTO_JSON json_t *status = json_object();
+    assert_int_equal(queue_describe(site->queue, status, NULL), OK);
+    assert_int_equal(number_of(json_object_get(status, "tasks"), "running"), 1);
+    assert_int_equal(number_of(json_object_get(status, "tasks"), "waiting"), 7);
+    reply = site_list_workers(site, 0, 10);
+    const json_t *workers = json_object_get(reply.document, "workers");
+    assert_int_equal(number_of(json_array_get(workers, 0), "running"), 1);
+    reply_done(&reply);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
     const struct CMUnitTest tests[] = {
         TEST(what_is_reported_twice_leaves_the_rest_of_the_lease_in_the_books),
         TEST(a_cancellation_that_was_not_heard_is_said_again),
+        TEST(a_worker_that_registers_again_keeps_its_leases),
+        TEST(what_a_worker_that_registers_again_does_not_have_waits_again),
+        TEST(waiting_polls_are_answered_when_they_are_released),
+        TEST(what_waits_at_a_worker_does_not_count_as_running),
         TEST(live_output_comes_from_the_worker_that_has_the_task),
         TEST(live_output_of_many_tasks_stays_within_a_bound),
         TEST(a_bad_report_behind_a_good_one_of_the_same_job_changes_nothing),

@@ -1,6 +1,7 @@
 #include "worker/job.h"
 
 #include "base/memory.h"
+#include "crypto/digest.h"
 
 enum { NAME_MAX_LENGTH = 200, PATH_MAX_LENGTH = 4096, WORD_MAX = 128 << 10, OUTPUTS_MAX = 64 };
 
@@ -63,6 +64,24 @@ static enum status parse_environment(struct job *job, const json_t *document, st
     return OK;
 }
 
+static enum status field_digest(const json_t *document, const char *name, struct text *out,
+                                struct error *error)
+{
+    struct digest digest;
+    TRY(json_field_text(document, name, JSON_REQUIRED, DIGEST_TEXT_SIZE, out, error));
+    return digest_from_text(*out, &digest, error);
+}
+
+static enum status field_absolute(const json_t *document, const char *name, struct text *out,
+                                  struct error *error)
+{
+    TRY(json_field_text(document, name, JSON_REQUIRED, PATH_MAX_LENGTH, out, error));
+    if (!text_starts_with(*out, TEXT("/"))) {
+        return error_set(error, INVALID, "field \"%s\" is no absolute path", name);
+    }
+    return OK;
+}
+
 static enum status parse_files(struct job *job, const json_t *document, struct error *error)
 {
     json_t *array = NULL;
@@ -76,7 +95,7 @@ static enum status parse_files(struct job *job, const json_t *document, struct e
         struct text blob;
         struct job_file *file = &job->files[job->file_count++];
         TRY(field_name(element, "name", &name, error));
-        TRY(json_field_text(element, "blob", JSON_REQUIRED, 72, &blob, error));
+        TRY(field_digest(element, "blob", &blob, error));
         TRY(json_field_bool(element, "executable", JSON_OPTIONAL, &file->is_executable, error));
         file->name = keep(job, name).bytes;
         file->digest = keep(job, blob).bytes;
@@ -97,7 +116,7 @@ static enum status parse_roots(struct job *job, struct job_data *data, const jso
         struct text path;
         struct text mount = TEXT("");
         struct text kind = TEXT("folder");
-        TRY(json_field_text(element, "path", JSON_REQUIRED, PATH_MAX_LENGTH, &path, error));
+        TRY(field_absolute(element, "path", &path, error));
         TRY(json_field_text(element, "mount", JSON_OPTIONAL, PATH_MAX_LENGTH, &mount, error));
         TRY(json_field_text(element, "kind", JSON_OPTIONAL, 16, &kind, error));
         struct text rest = mount;
@@ -124,7 +143,7 @@ static enum status parse_data_files(struct job *job, struct job_data *data, cons
     {
         struct text source;
         struct job_data_file *file = &data->files[data->file_count++];
-        TRY(json_field_text(element, "source", JSON_REQUIRED, PATH_MAX_LENGTH, &source, error));
+        TRY(field_absolute(element, "source", &source, error));
         TRY(json_field_int64(element, "size", JSON_REQUIRED, 0, INT64_MAX, &file->size, error));
         TRY(json_field_int64(element, "modified_us", JSON_REQUIRED, INT64_MIN, INT64_MAX,
                              &file->modified_us, error));
@@ -164,11 +183,15 @@ static enum status parse_items(struct job *job, const json_t *document, struct e
         return OK;
     }
     TRY(json_field_text(items, "kind", JSON_REQUIRED, 16, &kind, error));
-    TRY(json_field_text(items, "blob", JSON_REQUIRED, 72, &blob, error));
+    TRY(field_digest(items, "blob", &blob, error));
     TRY(json_field_text(items, "name", JSON_OPTIONAL, NAME_MAX_LENGTH, &name, error));
     TRY(json_field_int64(items, "size", JSON_OPTIONAL, 0, INT64_MAX, &job->items_size, error));
     TRY(json_field_int64(items, "count", JSON_OPTIONAL, 0, INT64_MAX, &job->items_count, error));
-    job->items = text_equal(kind, TEXT("files")) ? ITEMS_FILES : ITEMS_LINES;
+    bool is_files = text_equal(kind, TEXT("files"));
+    if (!is_files && !text_equal(kind, TEXT("lines"))) {
+        return error_set(error, INVALID, "field \"kind\" is neither \"files\" nor \"lines\"");
+    }
+    job->items = is_files ? ITEMS_FILES : ITEMS_LINES;
     job->items_digest = keep(job, blob).bytes;
     job->items_name = keep(job, name).bytes;
     return OK;

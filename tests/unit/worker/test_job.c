@@ -2,6 +2,8 @@
 
 #include "worker/job.h"
 
+#define BLOB "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static enum status parse(const char *text, struct job **out, struct error *error)
 {
     AUTO_JSON json_t *document = NULL;
@@ -19,8 +21,8 @@ static void the_job_of_the_protocol_is_understood(void **state)
               "\"K\":\"V\"},\"network\":true,"
               "\"cpus\":1.5,\"memory_bytes\":1073741824,\"disk_bytes\":5,\"walltime_seconds\":2,"
               "\"outputs\":[\"*.txt\"],"
-              "\"files\":[{\"name\":\"x.py\",\"blob\":\"sha256:ab\",\"executable\":true}],"
-              "\"items\":{\"kind\":\"files\",\"blob\":\"sha256:cd\",\"size\":9,\"count\":3,"
+              "\"files\":[{\"name\":\"x.py\",\"blob\":\"" BLOB "\",\"executable\":true}],"
+              "\"items\":{\"kind\":\"files\",\"blob\":\"" BLOB "\",\"size\":9,\"count\":3,"
               "\"name\":\"coads\"},"
               "\"data\":[{\"name\":\"coads\",\"roots\":[{\"path\":\"/"
               "srv\",\"mount\":\"\",\"kind\":\"folder\"}],"
@@ -56,6 +58,12 @@ static void what_would_leave_its_folder_is_refused(void **state)
         "{\"job\":1,\"command\":[\"a\"],\"data\":[{\"name\":\"a\",\"roots\":[{\"path\":\"/"
         "x\",\"mount\":\"/b\"}]}]}",
         "{\"job\":1,\"command\":[\"a\"],\"environment\":{\"A=B\":\"x\"}}",
+        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"x\",\"blob\":\"../../x\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"items\":{\"kind\":\"lines\",\"blob\":\"sha256:\"}}",
+        "{\"job\":1,\"command\":[\"a\"],\"items\":{\"kind\":\"words\",\"blob\":\"" BLOB "\"}}",
+        "{\"job\":1,\"command\":[\"a\"],\"data\":[{\"name\":\"a\",\"roots\":[{\"path\":\"x\"}]}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"data\":[{\"name\":\"a\",\"roots\":[],\"files\":"
+        "[{\"source\":\"a\",\"size\":1,\"modified_us\":1}]}]}",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct job *job = NULL;

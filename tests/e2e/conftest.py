@@ -22,14 +22,14 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("LODE_PROGRAMS", ROOT / "build" / "programs"))
-START_SECONDS_MAX = 20
-STOP_SECONDS_MAX = 20
+START_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 60
 COMMAND_SECONDS_MAX = 120
 POLL_SECONDS = 0.01
 MARK = "LODE_TEST_FOLDER"  # In the environment of every process that a test starts.
 
 
-def eventually(condition, seconds=30, about="the condition"):
+def eventually(condition, seconds=60, about="the condition"):
     """Awaits a true value of `condition()` and returns it."""
     deadline = time.monotonic() + seconds
     while True:

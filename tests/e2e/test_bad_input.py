@@ -193,7 +193,7 @@ def test_without_a_token_nothing_is_done(quiet):
 
 
 def test_a_body_of_nobody_is_refused_before_it_is_sent(quiet):
-    plain = http.client.HTTPSConnection(quiet.address, timeout=20, context=ssl._create_unverified_context())
+    plain = http.client.HTTPSConnection(quiet.address, timeout=60, context=ssl._create_unverified_context())
     with contextlib.closing(plain) as connection:
         connection.putrequest("POST", "/v1/jobs")
         connection.putheader("Content-Length", "1000000")

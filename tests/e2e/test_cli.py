@@ -342,7 +342,7 @@ def test_ctrl_c_detaches_and_says_how_to_come_back(lode, scripted):
     running = lode.start("run", "--", "x")
     assert running.stdout.readline() == "one\n"
     running.send_signal(signal.SIGINT)
-    _, stderr = running.communicate(timeout=20)
+    _, stderr = running.communicate(timeout=60)
     assert running.returncode == 130
     for way in ("lode logs -f 17", "lode wait 17", "lode cancel 17"):
         assert way in stderr

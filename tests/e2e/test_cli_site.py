@@ -47,7 +47,7 @@ def test_ctrl_c_leaves_the_job_running_and_one_can_come_back(site, lode, tmp_pat
     running = lode.start("run", "--data", "t:gate=gate", "--", "sh", "-c", COUNTER + "; exit 3")
     assert running.stdout.readline() == "0\n"
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=20)
+    running.communicate(timeout=60)
     assert running.returncode == 130
     job = newest(lode)
     assert lode.json("job", "show", job)["state"] == "running"

@@ -74,7 +74,7 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     call("get", "/v1/blobs/{digest}", 200, digest=digest)
     job = call("post", "/v1/jobs", 201, {
         "command": ["./run"], "files": [{"name": "run", "blob": digest, "executable": True}], "outputs": ["*.txt"],
-        "data": [{"id": "t:api", "name": "d"}], "environment": {"K": "V"}, "count": 3}, query="?wait=30").json["id"]
+        "data": [{"id": "t:api", "name": "d"}], "environment": {"K": "V"}, "count": 3}, query="?wait=60").json["id"]
     eventually(lambda: call("get", "/v1/jobs/{job}", 200, query="?wait=10", job=job).json["state"] == "succeeded")
     call("get", "/v1/jobs", 200)
     call("get", "/v1/jobs/{job}/why", 200, job=job)
@@ -87,11 +87,11 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     events = call("get", "/v1/jobs/{job}/events", 200, job=job)
     assert events.headers["Content-Type"].startswith("text/event-stream") and b"event: end" in events.body
 
-    streamed = call("post", "/v1/jobs", 201, {"command": ["cat"], "mode": "stream", "count": 5}, query="?wait=30").json["id"]
+    streamed = call("post", "/v1/jobs", 201, {"command": ["cat"], "mode": "stream", "count": 5}, query="?wait=60").json["id"]
     eventually(lambda: call("get", "/v1/jobs/{job}", 200, query="?wait=10", job=streamed).json["state"] == "succeeded")
     assert call("get", "/v1/jobs/{job}/answers", 200, job=streamed).body == b"0\n1\n2\n3\n4\n"
 
-    failing = call("post", "/v1/jobs", 201, {"command": ["false"]}, query="?wait=30").json["id"]
+    failing = call("post", "/v1/jobs", 201, {"command": ["false"]}, query="?wait=60").json["id"]
     eventually(lambda: call("get", "/v1/jobs/{job}", 200, query="?wait=10", job=failing).json["state"] == "failed")
     call("post", "/v1/jobs/{job}/retry", 200, job=failing)
     slow = call("post", "/v1/jobs", 201, {"command": ["sleep", "300"]}).json["id"]

@@ -132,7 +132,7 @@ def make_bare_site(lode, tmp_path):
     yield make
     for process in started:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def test_without_bubblewrap_a_site_refuses_to_run_jobs_unless_told(make_bare_site):
@@ -146,6 +146,6 @@ def test_without_bubblewrap_a_site_refuses_to_run_jobs_unless_told(make_bare_sit
     assert "--sandbox none" in eventually(reason, 20)["change"]
     assert refusing.api("GET", "/v1/workers").json["workers"] == []
     told = make_bare_site("--sandbox", "none")
-    answer = told.api("POST", "/v1/jobs?wait=30", {"command": ["echo", "bare"], "cache": "off"})
+    answer = told.api("POST", "/v1/jobs?wait=60", {"command": ["echo", "bare"], "cache": "off"})
     assert answer.json["state"] == "succeeded", answer
     assert told.api("GET", "/v1/status").json["sandbox"]["kind"] == "none"

@@ -32,14 +32,14 @@ def test_a_site_takes_its_socket_from_the_service_manager(lode, tmp_path):
         assert json.loads(done.stdout)["fingerprint"] == said["fingerprint"]
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_readiness_and_stopping_are_told(make_site, tmp_path):
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))
-        manager.settimeout(20)
+        manager.settimeout(60)
         site = make_site(options=["--workers", "0"], environment={"NOTIFY_SOCKET": str(path)})
         assert manager.recv(100) == b"READY=1"
         assert site.stop() == 0
@@ -52,7 +52,7 @@ def test_a_signal_ends_a_site_and_its_workers(site, how):
     site.api("POST", "/v1/jobs", {"command": ["sleep", "500"], "cache": "off"})
     eventually(lambda: site.api("GET", "/v1/status").json["tasks"]["running"] == 1)
     site.process.send_signal(how)
-    assert site.process.wait(20) == 0
+    assert site.process.wait(60) == 0
     assert workers and not site.workers()
 
 
@@ -90,7 +90,7 @@ def test_on_the_same_machine_a_login_needs_no_question(site, lode):
 
 def test_an_idle_site_and_worker_are_small(site):
     eventually(lambda: site.api("GET", "/v1/workers").json["workers"])
-    site.api("POST", "/v1/jobs?wait=30", {"command": ["true"]})
+    site.api("POST", "/v1/jobs?wait=60", {"command": ["true"]})
 
     def resident_mib(pid):
         with open(f"/proc/{pid}/status") as status:
@@ -112,7 +112,7 @@ def test_submitting_a_million_tasks_is_one_row(make_site):
     before = resident_kib()
     began = time.monotonic()
     job = site.api("POST", "/v1/jobs", {"command": ["true"], "count": 1000000}).json
-    assert time.monotonic() - began < 5  # A measure of shape, not of speed: see bench/.
+    assert time.monotonic() - began < 20  # A measure of shape, not of speed: see bench/.
     assert job["tasks"]["total"] == 1000000
     assert resident_kib() - before < 1024
     site.api("POST", f"/v1/jobs/{job['id']}/cancel")
@@ -123,7 +123,7 @@ def test_a_worker_that_outlived_its_site_ends_with_the_next_one(site):
     before = site.workers()
     site.kill()
     site.start()
-    answer = site.api("POST", "/v1/jobs?wait=30", {"command": ["true"], "cache": "off"})
+    answer = site.api("POST", "/v1/jobs?wait=60", {"command": ["true"], "cache": "off"})
     assert answer.json["state"] == "succeeded", answer
     assert site.workers() == before
     assert site.stop() == 0

@@ -36,13 +36,13 @@ def ordinary():
         yield site
     finally:
         site.process.terminate()
-        site.process.wait(20)
+        site.process.wait(60)
         kill_all(folder)
         shutil.rmtree(folder)
 
 
 def finished(site, **document):
-    job = site.api("POST", "/v1/jobs?wait=30", {"cache": "off", **document})
+    job = site.api("POST", "/v1/jobs?wait=60", {"cache": "off", **document})
     assert job.code == 201, job
     return job.json
 

@@ -134,11 +134,11 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->live = map_new();
     queue->programs = file_digests_new();
     enum status status = alarm_new(polls_ring, queue, &queue->alarm, error);
-    if (status == OK) {
-        status = store_write_wait(queue->store, begin_life, queue, error);
-    }
     if (status == OK && queue->catalog) {
         status = second_looks_new(queue, &queue->looks, error);
+    }
+    if (status == OK) {
+        status = store_write_wait(queue->store, begin_life, queue, error);
     }
     if (status != OK) {
         queue_free(queue);
@@ -173,7 +173,7 @@ void queue_stop(struct queue *queue)
     // No poll waits any more, so nobody sets it.
     alarm_free(TAKE(queue->alarm));
     // The store's and the catalogue's last user that is not one of their own threads.
-    second_looks_free(TAKE(queue->looks));
+    second_looks_stop(queue->looks);
     // What `follow_stop` asked for is answered when everything asked before this has been done.
     (void)store_write_wait(queue->store, run_stop, queue, &error);
 }

@@ -143,17 +143,27 @@ enum status second_looks_new(struct queue *queue, struct second_looks **out, str
     return OK;
 }
 
-void second_looks_free(struct second_looks *looks)
+void second_looks_stop(struct second_looks *looks)
 {
     if (!looks) {
         return;
     }
     (void)pthread_mutex_lock(&looks->mutex);
+    bool is_first = !looks->is_ending;
     looks->is_ending = true;
     (void)pthread_cond_signal(&looks->changed);
     (void)pthread_mutex_unlock(&looks->mutex);
-    (void)pthread_join(looks->thread, NULL);
-    destroy(looks);
+    if (is_first) {
+        (void)pthread_join(looks->thread, NULL);
+    }
+}
+
+void second_looks_free(struct second_looks *looks)
+{
+    if (looks) {
+        second_looks_stop(looks);
+        destroy(looks);
+    }
 }
 
 void second_looks_add(struct second_looks *looks, int64_t job, int64_t finished_us)

@@ -15,7 +15,9 @@ struct second_looks;
 
 // Starts the thread that looks. It borrows the queue, with its store and catalogue.
 enum status second_looks_new(struct queue *queue, struct second_looks **out, struct error *error);
-// Ends the thread; looks that are left are not made. NULL is allowed.
+// Ends the thread: looks that are left, and those that are added later, are not made. NULL is allowed.
+void second_looks_stop(struct second_looks *looks);
+// Stopped or not; NULL is allowed.
 void second_looks_free(struct second_looks *looks);
 // Have the data of the job looked at that has ended at `finished_us`, which names this end of it (it may be tried again). Never blocks.
 // When more wait than LOOKS_MAX, the look is not made.

@@ -112,9 +112,35 @@ struct ledger_position ledger_position(struct ledger *ledger)
 
 // --- appending
 
+// The latest entry about a dataset.
+struct known {
+    int64_t epoch; // 0: there is none.
+    int64_t serial;
+    struct digest said; // Of what it says of the dataset, whenever that was said.
+};
+
+static enum status find_known(struct sql *sql, struct text id, struct known *out,
+                              struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    enum status status = sql_first(sql, SQL_DATASET_FIND, SQL_VALUES(bytes_of(id)), &rows, error);
+    *out = (struct known){0};
+    if (status == NOT_FOUND) {
+        return OK;
+    }
+    TRY(status);
+    *out = (struct known){
+        .epoch = sql_column_int64(rows, 1),
+        .serial = sql_column_int64(rows, 2),
+        .said = digest_column(rows, 0),
+    };
+    return OK;
+}
+
 // Gives the statement its place in the log and the time, signs it and appends it. *at gets the place.
 static enum status append(struct ledger *ledger, struct sql *sql, json_t *statement,
-                          struct ledger_position *at, struct error *error)
+                          const struct known *known, struct ledger_position *at,
+                          struct error *error)
 {
     char now[CALENDAR_TEXT_SIZE];
     AUTO_BUFFER struct buffer entry = {0};
@@ -123,6 +149,8 @@ static enum status append(struct ledger *ledger, struct sql *sql, json_t *statem
     position.serial++;
     (void)json_object_set_new(statement, "epoch", json_integer(position.epoch));
     (void)json_object_set_new(statement, "serial", json_integer(position.serial));
+    int64_t previous = known->epoch == position.epoch ? known->serial : 0;
+    (void)json_object_set_new(statement, "previous", json_integer(previous));
     (void)json_object_set_new(statement, "time",
                               json_string(calendar_format(clock_real_us(), now)));
     TRY(statement_sign(statement, ledger->options.key, &entry, error));
@@ -138,14 +166,14 @@ static enum status append(struct ledger *ledger, struct sql *sql, json_t *statem
 }
 
 static enum status append_about(struct ledger *ledger, struct sql *sql, struct text id,
-                                json_t *statement, const struct digest *said, struct error *error)
+                                json_t *statement, const struct known *known, struct error *error)
 {
     struct ledger_position at;
-    TRY(append(ledger, sql, statement, &at, error));
-    return sql_run(
-        sql, SQL_DATASET_SAID,
-        SQL_VALUES(bytes_of(id), sql_int64(at.epoch), sql_int64(at.serial), digest_value(said)),
-        NULL, error);
+    TRY(append(ledger, sql, statement, known, &at, error));
+    return sql_run(sql, SQL_DATASET_SAID,
+                   SQL_VALUES(bytes_of(id), sql_int64(at.epoch), sql_int64(at.serial),
+                              digest_value(&known->said)),
+                   NULL, error);
 }
 
 static json_t *dataset_statement(const struct ledger_dataset *dataset)
@@ -164,49 +192,35 @@ static json_t *dataset_statement(const struct ledger_dataset *dataset)
         (json_int_t)dataset->size_bytes, "tier", dataset->tier, "state", dataset->state);
 }
 
-// *said is the digest of what is said of a dataset, whoever says it when; zeros when nothing is.
-static enum status find_said(struct sql *sql, struct text id, struct digest *said,
-                             struct error *error)
-{
-    AUTO_ROWS struct sql_rows *rows = NULL;
-    enum status status = sql_first(sql, SQL_DATASET_FIND, SQL_VALUES(bytes_of(id)), &rows, error);
-    if (status != OK && status != NOT_FOUND) {
-        return status;
-    }
-    *said = (struct digest){{0}};
-    if (status == OK) {
-        *said = digest_column(rows, 0);
-    }
-    return OK;
-}
-
 enum status ledger_append_dataset(struct ledger *ledger, struct sql *sql,
                                   const struct ledger_dataset *dataset, struct error *error)
 {
     AUTO_JSON json_t *statement = dataset_statement(dataset);
     AUTO_BUFFER struct buffer text = {0};
-    struct digest known;
+    struct known known;
     TRY(statement_write_canonical(statement, &text, error));
     struct digest said = digest_of(text.bytes, text.length);
-    TRY(find_said(sql, dataset->id, &known, error));
-    if (digest_equal(&said, &known)) {
+    TRY(find_known(sql, dataset->id, &known, error));
+    if (known.epoch > 0 && digest_equal(&said, &known.said)) {
         return OK;
     }
-    return append_about(ledger, sql, dataset->id, statement, &said, error);
+    known.said = said;
+    return append_about(ledger, sql, dataset->id, statement, &known, error);
 }
 
 enum status ledger_append_removal(struct ledger *ledger, struct sql *sql, struct text id,
                                   struct error *error)
 {
     struct ledger_position at;
-    int64_t forgotten = 0;
-    TRY(sql_run(sql, SQL_DATASET_FORGET, SQL_VALUES(bytes_of(id)), &forgotten, error));
-    if (forgotten == 0) {
+    struct known known;
+    TRY(find_known(sql, id, &known, error));
+    if (known.epoch == 0) {
         return OK;
     }
+    TRY(sql_run(sql, SQL_DATASET_FORGET, SQL_VALUES(bytes_of(id)), NULL, error));
     AUTO_JSON json_t *statement =
         json_pack("{s:s, s:o}", "kind", "removal", "id", json_from_text(id));
-    return append(ledger, sql, statement, &at, error);
+    return append(ledger, sql, statement, &known, &at, error);
 }
 
 // --- the next epoch
@@ -223,15 +237,15 @@ static enum status renew_one(struct ledger *ledger, struct sql *sql, int64_t epo
 {
     AUTO_JSON json_t *statement = NULL;
     AUTO_BUFFER struct buffer id = {0};
-    struct digest said;
+    struct known known = {0};
     {
         AUTO_ROWS struct sql_rows *rows = NULL;
         TRY(sql_first(sql, SQL_DATASET_OF_OLD_EPOCH, SQL_VALUES(sql_int64(epoch)), &rows, error));
         buffer_append_text(&id, sql_column_text(rows, 0));
-        said = digest_column(rows, 1);
+        known.said = digest_column(rows, 1);
         TRY(json_parse(sql_column_text(rows, 2), &statement, error));
     }
-    return append_about(ledger, sql, buffer_text(&id), statement, &said, error);
+    return append_about(ledger, sql, buffer_text(&id), statement, &known, error);
 }
 
 static enum status write_renewal(struct sql *sql, void *context, struct error *error)

@@ -33,7 +33,8 @@ static const char SQL_DATASET_SAID[] =
     "ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, serial = excluded.serial, "
     "said = excluded.said";
 
-static const char SQL_DATASET_FIND[] = "SELECT said FROM ledger_datasets WHERE id = $1";
+static const char SQL_DATASET_FIND[] =
+    "SELECT said, epoch, serial FROM ledger_datasets WHERE id = $1";
 
 static const char SQL_DATASET_ENTRY[] =
     "SELECT e.entry FROM ledger_datasets d JOIN ledger_entries e "

@@ -211,6 +211,11 @@ static void a_removal_ends_what_is_said(void **state)
     assert_int_equal(read_all(&talker, 1).entries, 3);
     AUTO_JSON json_t *entry = entry_about(&talker, "s:a");
     assert_int_equal(json_integer_value(json_object_get(entry, "serial")), 3);
+    assert_int_equal(json_integer_value(json_object_get(entry, "previous")), 0);
+    dataset.state = "changed";
+    talker_say(&talker, &dataset);
+    AUTO_JSON json_t *changed = entry_about(&talker, "s:a");
+    assert_int_equal(json_integer_value(json_object_get(changed, "previous")), 3);
     talker_close(&talker);
 }
 
@@ -386,6 +391,7 @@ static void a_restored_site_begins_the_next_epoch(void **state)
     assert_false(hears(&talker, beyond));
     AUTO_JSON json_t *entry = entry_about(&talker, "s:9");
     assert_int_equal(json_integer_value(json_object_get(entry, "epoch")), 2);
+    assert_int_equal(json_integer_value(json_object_get(entry, "previous")), 0);
     // What is said next follows, and what was said is known.
     talker_say_many(&talker, 440, 451);
     assert_int_equal(read_all(&talker, 2).entries, 450);

@@ -376,7 +376,7 @@ struct text entry_raw_text(const struct entry *entry, enum entry_member member)
 
 struct text entry_unescape(struct text raw, char *scratch)
 {
-    if (!text_contains_byte(raw, '\\')) {
+    if (raw.length > ENTRY_NAME_MAX || !text_contains_byte(raw, '\\')) {
         return raw;
     }
     size_t length = 0;
@@ -395,10 +395,10 @@ struct text entry_unescape(struct text raw, char *scratch)
 
 bool entry_next_string(struct text *array, struct text *raw)
 {
-    struct scanner scanner = {array->bytes, array->bytes + array->length};
     if (array->length < 2) {
         return false;
     }
+    struct scanner scanner = {array->bytes, array->bytes + array->length};
     // In front of each string stands the bracket or a comma.
     scanner.at++;
     if (!take_string(&scanner, raw)) {

@@ -54,7 +54,8 @@ enum status entry_scan(struct text line, struct entry *out, struct error *error)
 // The value of a member that is a string, without the quotes and still escaped; empty for null.
 struct text entry_raw_text(const struct entry *entry, enum entry_member member);
 
-// Undoes the escapes: the text itself when there are none, else its copy in `scratch` (ENTRY_NAME_MAX bytes at least).
+// Undoes the escapes of a name (at most ENTRY_NAME_MAX bytes): the text itself when there are none, else what it stands for in `scratch`, which holds
+// ENTRY_NAME_MAX bytes. A longer text comes back as it is.
 struct text entry_unescape(struct text raw, char *scratch);
 
 // Takes the next string, still escaped, off an array's text, which is consumed from its front; false at the end.

@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum {
@@ -39,10 +40,12 @@ struct load {
     struct store *store;
     struct mirror *mirror;
     struct signing_key *keys[SITES_MAX];
-    atomic_llong next_site; // For the threads to share.
-    atomic_llong taken;     // Entries.
+    struct digest chained[SITES_MAX]; // So that nobody leaves the floor's work out.
+    atomic_llong next_site;           // For the threads to share.
+    atomic_llong taken;               // Entries.
     int64_t began_us;
-    bool is_writing; // Of files; else they are taken.
+    double began_cpu_seconds;
+    enum { WRITE, CHAIN, TAKE } phase;
 };
 
 static void fail(const char *what, const struct error *error)
@@ -215,6 +218,36 @@ static bool read_whole(int fd, void *bytes, size_t length)
     return true;
 }
 
+// Reads the next chunk of a log; false at its end.
+static bool read_chunk(int fd, struct buffer *chunk)
+{
+    uint64_t length = 0;
+    buffer_clear(chunk);
+    if (fd < 0 || !read_whole(fd, &length, sizeof length) ||
+        !read_whole(fd, buffer_reserve(chunk, (size_t)length), (size_t)length)) {
+        return false;
+    }
+    buffer_advance(chunk, (size_t)length);
+    return true;
+}
+
+// The floor: the file is read, and each entry goes into the chain.
+static void chain_log(struct load *load, int64_t site)
+{
+    AUTO_FREE char *path = log_path(load, site);
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    AUTO_BUFFER struct buffer chunk = {0};
+    struct digest chain = {{0}};
+    while (read_chunk(fd, &chunk)) {
+        struct text rest = buffer_text(&chunk);
+        struct text line;
+        while (text_next_part(&rest, '\n', &line)) {
+            chain = chain_next(&chain, line);
+        }
+    }
+    load->chained[site] = chain;
+}
+
 static void take_log(struct load *load, int64_t site)
 {
     AUTO_FREE char *path = log_path(load, site);
@@ -222,15 +255,8 @@ static void take_log(struct load *load, int64_t site)
     AUTO_BUFFER struct buffer chunk = {0};
     struct error error = {0};
     int64_t before = 0;
-    uint64_t length = 0;
-    while (fd >= 0 && read_whole(fd, &length, sizeof length)) {
+    while (read_chunk(fd, &chunk)) {
         struct ledger_position position;
-        buffer_clear(&chunk);
-        char *place = buffer_reserve(&chunk, (size_t)length);
-        if (!read_whole(fd, place, (size_t)length)) {
-            break;
-        }
-        buffer_advance(&chunk, (size_t)length);
         if (mirror_take(load->mirror, signing_key_public(load->keys[site]), buffer_text(&chunk),
                         &position, &error) != OK) {
             fail("a log was refused", &error);
@@ -249,8 +275,10 @@ static void *work(void *context)
         if (site >= load->sites) {
             return NULL;
         }
-        if (load->is_writing) {
+        if (load->phase == WRITE) {
             write_log(load, site);
+        } else if (load->phase == CHAIN) {
+            chain_log(load, site);
         } else {
             take_log(load, site);
         }
@@ -263,35 +291,49 @@ static int64_t file_size(const char *path)
     return stat(path, &info) == 0 ? info.st_size : 0;
 }
 
+// `who` is RUSAGE_SELF, which is all threads, those that merge the index's files too, or RUSAGE_THREAD.
+static double cpu_seconds(int who)
+{
+    struct rusage usage;
+    if (getrusage(who, &usage) != 0) {
+        return 0;
+    }
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
 static void say(const struct load *load, const char *name, int64_t entries, int64_t us)
 {
     AUTO_FREE char *database = memory_format("%s/hub.db", load->folder);
     struct mirror_figures figures = mirror_figures(load->mirror);
-    (void)printf("{\"name\": \"%s\", \"entries\": %" PRId64 ", \"seconds\": %.3f, "
-                 "\"per_second\": %.0f, \"resident_mib\": %.1f, \"index_mib\": %.1f, "
-                 "\"store_mib\": %.1f}\n",
-                 name, entries, (double)us / 1e6, (double)entries / ((double)us / 1e6),
-                 (double)resident_kib() / 1024, (double)figures.index_size_bytes / 1048576,
-                 (double)file_size(database) / 1048576);
+    (void)printf(
+        "{\"name\": \"%s\", \"entries\": %" PRId64 ", \"seconds\": %.3f, "
+        "\"cpu_seconds\": %.3f, \"per_second\": %.0f, \"resident_mib\": %.1f, \"index_mib\": %.1f, "
+        "\"store_mib\": %.1f}\n",
+        name, entries, (double)us / 1e6, cpu_seconds(RUSAGE_SELF) - load->began_cpu_seconds,
+        (double)entries / ((double)us / 1e6), (double)resident_kib() / 1024,
+        (double)figures.index_size_bytes / 1048576, (double)file_size(database) / 1048576);
     (void)fflush(stdout);
 }
 
-static void run_threads(struct load *load, bool is_writing)
+static void run_threads(struct load *load, int phase)
 {
     pthread_t threads[THREADS_MAX];
     struct error error = {0};
-    load->is_writing = is_writing;
+    static const char *const NAMES[] = {"write", "chain", "take"};
+    load->phase = phase;
     atomic_store(&load->next_site, 0);
     load->began_us = clock_steady_us();
+    load->began_cpu_seconds = cpu_seconds(RUSAGE_SELF);
     for (size_t i = 0; i < load->threads; i++) {
-        if (thread_start(&threads[i], "load", work, load, &error) != OK) {
+        if (thread_start(&threads[i], NAMES[phase], work, load, &error) != OK) {
             fail("no thread", &error);
         }
     }
     int64_t told_us = load->began_us;
     int64_t told = 0;
     int64_t all = load->datasets * load->replicas;
-    while (!is_writing && atomic_load(&load->taken) < all) {
+    while (phase == TAKE && atomic_load(&load->taken) < all) {
         struct timespec pause = {.tv_nsec = 1000000};
         (void)nanosleep(&pause, NULL);
         int64_t now_us = clock_steady_us();
@@ -305,6 +347,27 @@ static void run_threads(struct load *load, bool is_writing)
     for (size_t i = 0; i < load->threads; i++) {
         (void)pthread_join(threads[i], NULL);
     }
+}
+
+// What a hub is told that has all of it already: each site's log from where it ends, and its last head.
+static void take_again(struct load *load)
+{
+    int64_t commits = store_figures(load->store).commits;
+    int64_t before_us = clock_steady_us();
+    for (int64_t site = 0; site < load->sites; site++) {
+        const struct fingerprint *fingerprint = signing_key_fingerprint(load->keys[site]);
+        struct ledger_position position = mirror_position(load->mirror, fingerprint);
+        AUTO_BUFFER struct buffer head = {0};
+        struct error error = {0};
+        if (mirror_head(load->mirror, fingerprint, &head, &error) != OK ||
+            mirror_take(load->mirror, signing_key_public(load->keys[site]), buffer_text(&head),
+                        &position, &error) != OK) {
+            fail("a log was refused", &error);
+        }
+    }
+    (void)printf("{\"name\": \"hub_up_to_date\", \"us_each\": %.1f, \"commits\": %" PRId64 "}\n",
+                 (double)(clock_steady_us() - before_us) / (double)load->sites,
+                 store_figures(load->store).commits - commits);
 }
 
 // --- finding
@@ -327,6 +390,7 @@ static void measure_finds(struct load *load, const char *name, int64_t ids)
     AUTO_FREE double *times = memory_new(FINDS, sizeof *times);
     size_t bytes = 0;
     int64_t found = 0;
+    double began_cpu_seconds = cpu_seconds(RUSAGE_THREAD);
     for (int64_t i = 0; i < FINDS; i++) {
         char id[64];
         name_of((int64_t)(scramble((uint64_t)i) % (uint64_t)ids), id, sizeof id);
@@ -338,9 +402,11 @@ static void measure_finds(struct load *load, const char *name, int64_t ids)
         times[i] = (double)(clock_steady_us() - before_us) / 10;
     }
     qsort(times, FINDS, sizeof *times, compare_times);
-    (void)printf("{\"name\": \"%s\", \"finds\": %d, \"entries_each\": %.2f, \"median_us\": %.2f, "
+    double cpu_us = (cpu_seconds(RUSAGE_THREAD) - began_cpu_seconds) * 1e6 / (FINDS * 10);
+    (void)printf("{\"name\": \"%s\", \"finds\": %d, \"entries_each\": %.2f, \"cpu_us\": %.2f, "
+                 "\"median_us\": %.2f, "
                  "\"p99_us\": %.2f, \"resident_mib\": %.1f}\n",
-                 name, FINDS * 10, (double)found / FINDS / 10, times[FINDS / 2],
+                 name, FINDS * 10, (double)found / FINDS / 10, cpu_us, times[FINDS / 2],
                  times[FINDS * 99 / 100], (double)resident_kib() / 1024);
     (void)fflush(stdout);
 }
@@ -397,9 +463,12 @@ int main(int count, char **arguments)
     load->replicas = number_of(arguments[4], load->sites);
     load->threads = (size_t)number_of(arguments[5], THREADS_MAX);
     open_all(load);
-    run_threads(load, true);
-    run_threads(load, false);
+    run_threads(load, WRITE);
+    run_threads(load, CHAIN);
+    say(load, "hub_chain", load->datasets * load->replicas, clock_steady_us() - load->began_us);
+    run_threads(load, TAKE);
     say(load, "hub_load", load->datasets * load->replicas, clock_steady_us() - load->began_us);
+    take_again(load);
     measure_finds(load, "hub_find_hot", load->datasets < HOT_IDS ? load->datasets : HOT_IDS);
     measure_finds(load, "hub_find_random", load->datasets);
     mirror_close(load->mirror);

@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+enum { ENTRY_SIZE_USUAL = 1000 }; // Room that is made at once.
+
 // A site whose log is mirrored. Never freed before the mirror is.
 struct mirror_site {
     uint32_t number;
@@ -498,6 +500,7 @@ size_t mirror_find(struct mirror *mirror, struct text name, size_t max,
     if (max == 0) {
         return 0;
     }
+    (void)buffer_reserve(&search.entry, ENTRY_SIZE_USUAL);
     if (mirror_index_find(mirror->index, name, visit_found, &search, &error) != OK) {
         report(mirror, &error);
     }

@@ -251,6 +251,7 @@ static bool is_exact(const struct entry *entry, const struct parts *parts)
     }
     memcpy(site.text, said.bytes, said.length);
     AUTO_BUFFER struct buffer again = {0};
+    (void)buffer_reserve(&again, entry->line.length);
     write_parts(parts, entry_unescape(entry_raw_text(entry, MEMBER_ID), scratch), &site, &again);
     return text_equal(buffer_text(&again), entry->line);
 }
@@ -260,6 +261,7 @@ void packed_write(const struct entry *entry, struct buffer *out)
     struct digest digest;
     struct parts parts = {0};
     AUTO_BUFFER struct buffer signature = {0};
+    (void)buffer_reserve(&signature, SIGNATURE_SIZE);
     if (find_parts(entry, &digest, &signature, &parts) && is_exact(entry, &parts)) {
         put_parts(&parts, out);
     } else {

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Lode against the floor of the machine or a peer, measured in turn in the same run.
 
-    lode_bench.py [NAME ...] [--json]      names: tasks stream latency submit transfer
+    lode_bench.py [NAME ...] [--json]      names: tasks stream latency submit transfer hub
 
 Each line is a median and a ratio to what was measured beside it; `--json` prints one object a line.
 """
@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 
@@ -131,8 +132,32 @@ def measure_submit(rounds=ROUNDS, count=1_000_000):
                memory_growth_mib=round(growth, 3), idle_site_mib=round(idle_site, 1), idle_worker_mib=round(idle_worker, 1))
 
 
+def mirror_load(sites, datasets, replicas, threads=CORES, folder=None):
+    """The lines of one run of bench/mirror_load by name, in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lode-hub-", dir=folder) as place:
+        command = [program("mirror_load"), place, *map(str, (sites, datasets, replicas, threads))]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return {result["name"]: result for result in map(json.loads, done.stdout.splitlines())}
+
+
+def measure_hub(rounds=3, sites=10, datasets=40_000, replicas=5):
+    """Loading the signed logs of several sites into a hub, and finding all replicas of a dataset, against hashing the same logs."""
+    runs = [mirror_load(sites, datasets, replicas) for _ in range(rounds)]
+    rates = [run["hub_load"]["per_second"] for run in runs]
+    floors = [run["hub_chain"]["per_second"] for run in runs]
+    last = runs[-1]
+    yield line("hub", "per_second", statistics.median(rates), "floor_per_second", statistics.median(floors),
+               [rate / floor for rate, floor in zip(rates, floors)],
+               floor="the logs read and chained: two SHA-256 an entry, on the same cores", target_per_second=50_000,
+               cpu_us_each=round(statistics.median(1e6 * run["hub_load"]["cpu_seconds"] / run["hub_load"]["entries"] for run in runs), 1),
+               resident_mib=last["hub_load"]["resident_mib"], index_mib=last["hub_load"]["index_mib"],
+               store_mib=last["hub_load"]["store_mib"], find_cpu_us=last["hub_find_random"]["cpu_us"],
+               find_median_us=statistics.median(run["hub_find_random"]["median_us"] for run in runs),
+               up_to_date_commits=last["hub_up_to_date"]["commits"])
+
+
 BENCHMARKS = {"tasks": measure_tasks, "stream": measure_stream, "latency": measure_latency, "submit": measure_submit,
-              "transfer": transfer.measure_transfer}
+              "transfer": transfer.measure_transfer, "hub": measure_hub}
 
 
 def show(result):

@@ -11,6 +11,7 @@
 #include "queue/migrations.h"
 #include "queue/queue.h"
 #include "site/catalog_adapter.h"
+#include "site/ledger_adapter.h"
 #include "site/local_tokens.h"
 #include "site/openapi.h"
 #include "site/service.h"
@@ -34,6 +35,7 @@ static enum status open_store(struct site_parts *parts, struct error *error)
         {IDENTITY_MIGRATIONS, IDENTITY_MIGRATION_COUNT},
         {CATALOG_MIGRATIONS, CATALOG_MIGRATION_COUNT},
         {QUEUE_MIGRATIONS, QUEUE_MIGRATION_COUNT},
+        {LEDGER_MIGRATIONS, LEDGER_MIGRATION_COUNT},
     };
     struct store_migration all[MIGRATIONS_MAX];
     size_t count = 0;
@@ -62,16 +64,31 @@ static enum status check_unused(void *context, const char *id, struct error *err
     return queue_check_unused(parts->queue, id, error);
 }
 
+// With the lock of the database held: of two sites that start in one new directory, one alone makes the key.
+static enum status open_ledger(struct site_parts *parts, struct error *error)
+{
+    const struct site_settings *settings = parts->settings;
+    TRY(key_ensure(settings->directory, settings->name, &parts->fingerprint, error));
+    TRY(signing_key_open(settings->directory, &parts->key, error));
+    struct ledger_options options = {.store = parts->store, .key = parts->key};
+    TRY(ledger_open(&options, &parts->ledger, error));
+    parts->publisher = ledger_publisher(parts->ledger);
+    return OK;
+}
+
 static enum status open_state(struct site_parts *parts, struct error *error)
 {
     TRY(open_store(parts, error));
+    TRY(open_ledger(parts, error));
     TRY(tokens_open(parts->store, &parts->tokens, error));
     TRY(local_tokens_ensure(parts->store, parts->tokens, parts->settings, error));
     struct catalog_options catalog = {.store = parts->store,
+                                      .publisher = &parts->publisher,
                                       .check_unused = check_unused,
                                       .report = report_catalog,
                                       .context = parts};
     TRY(catalog_open(&catalog, &parts->catalog, error));
+    TRY(ledger_adopt_datasets(parts->store, parts->catalog, error));
     struct queue_options queue = {
         .store = parts->store,
         .blobs = parts->blobs,
@@ -209,8 +226,6 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
     parts->site_file = memory_format("%s/site.json", settings->directory);
     TRY(file_make_folder(settings->directory, error));
     TRY(open_state(parts, error));
-    // With the lock of the database held: of two sites that start in one new directory, one alone makes the key.
-    TRY(key_ensure(settings->directory, settings->name, &parts->fingerprint, error));
     TRY(start_server(parts, error));
     TRY(write_site_file(parts, error));
     return start_executor(parts, error);
@@ -230,7 +245,9 @@ void parts_stop(struct site_parts *parts)
         http_server_stop(parts->server, SERVER_GRACE_US);
     }
     catalog_close(parts->catalog);
+    ledger_close(parts->ledger);
     store_close(parts->store);
+    signing_key_free(parts->key);
     if (parts->queue) {
         queue_free(parts->queue);
     }

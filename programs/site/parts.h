@@ -3,8 +3,10 @@
 #define LODE_PROGRAMS_SITE_PARTS_H
 
 #include "api/api.h"
-#include "crypto/key.h"
+#include "catalog/catalog.h"
+#include "crypto/signature.h"
 #include "executor/executor.h"
+#include "ledger/ledger.h"
 #include "site/settings.h"
 
 enum { SITE_URL_SIZE = 300 };
@@ -17,6 +19,9 @@ struct site_parts {
     struct store *store;
     struct blobs *blobs;
     struct tokens *tokens;
+    struct signing_key *key;
+    struct ledger *ledger;
+    struct catalog_publisher publisher;
     struct catalog *catalog;
     struct queue *queue;
     struct api api;
@@ -24,7 +29,7 @@ struct site_parts {
     struct executor *executor;
 };
 
-// Starts everything: key, database, tokens, catalogue, queue, server, site.json, worker. On failure what had been started is left to
+// Starts everything: key, database, tokens, log, catalogue, queue, server, site.json, worker. On failure what had been started is left to
 // parts_stop, which takes a half-started site too. `parts` is zeroed before and must stay where it is.
 enum status parts_start(struct site_parts *parts, const struct site_settings *settings,
                         struct error *error);

@@ -108,6 +108,12 @@ static void append_json_byte(struct buffer *buffer, unsigned char byte)
     case '\r':
         buffer_append(buffer, "\\r", 2);
         break;
+    case '\b':
+        buffer_append(buffer, "\\b", 2);
+        break;
+    case '\f':
+        buffer_append(buffer, "\\f", 2);
+        break;
     default:
         buffer_printf(buffer, "\\u%04x", byte);
     }

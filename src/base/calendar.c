@@ -1,7 +1,5 @@
 #include "base/calendar.h"
 
-#include <stdio.h>
-
 // Days since 1970-01-01 of a date in the proleptic Gregorian calendar (H. Hinnant's days_from_civil).
 static int64_t days_of_date(int64_t year, int64_t month, int64_t day)
 {
@@ -27,6 +25,23 @@ static void date_of_days(int64_t days, int *year, int *month, int *day)
     *year = (int)(year_of_era + era * 400 + (*month <= 2 ? 1 : 0));
 }
 
+// Writes the last `count` digits of a number; returns the place behind them.
+static char *put_digits(char *out, int64_t number, size_t count)
+{
+    for (size_t at = count; at > 0; at--) {
+        out[at - 1] = (char)('0' + number % 10);
+        number /= 10;
+    }
+    return out + count;
+}
+
+// Writes the byte and two digits after it.
+static char *put_part(char *out, char before, int64_t number)
+{
+    *out = before;
+    return put_digits(out + 1, number, 2);
+}
+
 char *calendar_format(int64_t time_us, char out[CALENDAR_TEXT_SIZE])
 {
     int64_t seconds = time_us / 1000000;
@@ -45,14 +60,18 @@ char *calendar_format(int64_t time_us, char out[CALENDAR_TEXT_SIZE])
     int month = 0;
     int day = 0;
     date_of_days(days, &year, &month, &day);
-    int length = snprintf(out, CALENDAR_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", year, month,
-                          day, (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
-    size_t used = length > 0 && length < CALENDAR_TEXT_SIZE ? (size_t)length : 0;
+    char *at = put_digits(out, year, 4);
+    at = put_part(at, '-', month);
+    at = put_part(at, '-', day);
+    at = put_part(at, 'T', rest / 3600);
+    at = put_part(at, ':', rest / 60 % 60);
+    at = put_part(at, ':', rest % 60);
     if (micros > 0) {
-        (void)snprintf(out + used, CALENDAR_TEXT_SIZE - used, ".%06dZ", (int)micros);
-    } else {
-        (void)snprintf(out + used, CALENDAR_TEXT_SIZE - used, "Z");
+        *at++ = '.';
+        at = put_digits(at, micros, 6);
     }
+    *at++ = 'Z';
+    *at = '\0';
     return out;
 }
 

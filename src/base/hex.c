@@ -49,16 +49,21 @@ static const char URL_SAFE[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 static void append_base64(struct buffer *buffer, const unsigned char *in, size_t length,
                           const char *alphabet, bool is_padded)
 {
+    // Some groups are appended together.
+    char some[64];
+    size_t count = 0;
     for (size_t at = 0; at < length; at += 3) {
         size_t have = length - at < 3 ? length - at : 3;
         uint32_t group = (uint32_t)in[at] << 16;
         group |= have > 1 ? (uint32_t)in[at + 1] << 8 : 0;
         group |= have > 2 ? (uint32_t)in[at + 2] : 0;
-        char out[4];
-        for (unsigned i = 0; i < 4; i++) {
-            out[i] = i <= have ? alphabet[(group >> (18 - 6 * i)) & 63] : '=';
+        for (unsigned i = 0; i < (is_padded ? 4 : have + 1); i++) {
+            some[count++] = i <= have ? alphabet[(group >> (18 - 6 * i)) & 63] : '=';
         }
-        buffer_append(buffer, out, is_padded ? 4 : have + 1);
+        if (count + 4 > sizeof some || at + 3 >= length) {
+            buffer_append(buffer, some, count);
+            count = 0;
+        }
     }
 }
 
@@ -74,8 +79,16 @@ void base64url_append(struct buffer *buffer, const void *bytes, size_t length)
 
 static int base64_value(char digit)
 {
-    const char *found = digit ? strchr(STANDARD, digit) : NULL;
-    return found ? (int)(found - STANDARD) : -1;
+    if (digit >= 'A' && digit <= 'Z') {
+        return digit - 'A';
+    }
+    if (digit >= 'a' && digit <= 'z') {
+        return digit - 'a' + 26;
+    }
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0' + 52;
+    }
+    return digit == '+' ? 62 : digit == '/' ? 63 : -1;
 }
 
 enum status base64_decode(struct text text, struct buffer *out, struct error *error)

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "catalog/catalog_sql.h"
 #include "catalog/parts.h"
+#include "catalog/publish.h"
 #include "catalog/register.h"
 #include "catalog/rows.h"
 #include "catalog/survey.h"
@@ -30,7 +31,8 @@ static enum status step(struct catalog *catalog, struct error *error)
     atomic_store(&catalog->meter.is_stopped, catalog->is_stopping);
     catalog->running = order.dataset;
     (void)pthread_mutex_unlock(&catalog->mutex);
-    status = survey_run(catalog->options.store, &order, &catalog->meter, error);
+    status = survey_run(catalog->options.store, catalog->options.publisher, &order, &catalog->meter,
+                        error);
     (void)pthread_mutex_lock(&catalog->mutex);
     catalog->running = 0;
     (void)pthread_mutex_unlock(&catalog->mutex);
@@ -141,6 +143,7 @@ enum status catalog_register(struct catalog *catalog, const struct dataset_reque
     AUTO_ARENA struct arena arena = {0};
     AUTO_FREE struct registration *registration = NEW(struct registration);
     registration->now_us = clock_real_us();
+    registration->publisher = catalog->options.publisher;
     TRY(registration_prepare(request, &arena, registration, error));
     TRY(store_write_wait(catalog->options.store, registration_write, registration, error));
     if (registration->is_ordered) {
@@ -246,6 +249,7 @@ enum status catalog_verify(struct catalog *catalog, struct text id, struct catal
 
 struct removal {
     struct dataset dataset;
+    const struct catalog_publisher *publisher;
     struct catalog_witness witness;
 };
 
@@ -262,6 +266,7 @@ static enum status write_removal(struct sql *sql, void *context, struct error *e
     TRY(sql_run(sql, SQL_ALIAS_DELETE, SQL_VALUES(number), NULL, error));
     TRY(sql_run(sql, SQL_ROOT_DELETE, SQL_VALUES(number), NULL, error));
     TRY(sql_run(sql, SQL_REMOVED_ADD, SQL_VALUES(number), NULL, error));
+    TRY(publish_removal(removal->publisher, sql, dataset->id, error));
     return witness_write(&removal->witness, sql, error);
 }
 
@@ -269,7 +274,7 @@ enum status catalog_remove(struct catalog *catalog, struct text id, struct catal
                            struct error *error)
 {
     AUTO_ARENA struct arena arena = {0};
-    struct removal removal = {.witness = witness};
+    struct removal removal = {.publisher = catalog->options.publisher, .witness = witness};
     TRY(catalog_find(catalog, id, &arena, &removal.dataset, error));
     if (catalog->options.check_unused) {
         TRY(catalog->options.check_unused(catalog->options.context, removal.dataset.id, error));

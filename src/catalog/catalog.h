@@ -29,8 +29,21 @@ enum {
     CATALOG_PAGE_MAX = 1000,
 };
 
+struct dataset;
+
+// Who is told of the datasets as others may know them, whenever that changes: a dataset became available, or again, or changed, got aliases,
+// was removed. Called on the writer's thread within the transaction of the change, so that neither is there without the other; a failure is that of the
+// change. The same may be told twice.
+struct catalog_publisher {
+    enum status (*dataset)(void *context, struct sql *sql, const struct dataset *dataset,
+                           struct error *error);
+    enum status (*removal)(void *context, struct sql *sql, const char *id, struct error *error);
+    void *context;
+};
+
 struct catalog_options {
-    struct store *store; // Opened with CATALOG_MIGRATIONS; borrowed.
+    struct store *store;                       // Opened with CATALOG_MIGRATIONS; borrowed.
+    const struct catalog_publisher *publisher; // Borrowed. May be NULL.
     // Asked before a dataset is forgotten: CONFLICT, naming the job, while one that has not ended uses it. May be NULL.
     enum status (*check_unused)(void *context, const char *id, struct error *error);
     // Told of failures of the survey that are not the data's fault (a full disk); it tries again. May be NULL.
@@ -198,6 +211,9 @@ enum status catalog_check_files(struct catalog *catalog, const struct dataset *d
 // The same look alone: no file is read, nothing is judged. INVALID, NOT_FOUND and DENIED as of walk_folder.
 enum status catalog_look(struct catalog *catalog, const struct dataset *dataset,
                          struct dataset_look *look, struct error *error);
+
+// Tells the publisher of all datasets that are available or changed, step by step.
+enum status catalog_publish_all(struct catalog *catalog, struct error *error);
 
 // Waiting for a change. A ticket taken before the dataset was looked at makes sure that none is missed: `wake` is called once, on a
 // thread of the catalogue, when progress or state of any dataset under survey changed since the ticket, or `deadline_us` (steady clock)

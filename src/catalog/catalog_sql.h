@@ -8,6 +8,11 @@ static const char SQL_DATASET_FIND[] =
     "catalog_datasets d "
     "ON d.dataset = a.dataset WHERE a.identifier = $1";
 
+static const char SQL_DATASET_GET[] =
+    "SELECT d.dataset, d.id, d.title, d.owner, d.state, d.problem, d.fix, "
+    "d.file_count, d.size_bytes, d.digest, d.registered_us FROM catalog_datasets d "
+    "WHERE d.dataset = $1";
+
 static const char SQL_DATASET_LIST[] =
     "SELECT d.dataset, d.id, d.title, d.owner, d.state, d.problem, d.fix, "
     "d.file_count, d.size_bytes, d.digest, d.registered_us FROM catalog_datasets d "

@@ -3,6 +3,7 @@
 #include "catalog/catalog_sql.h"
 #include "catalog/inspect.h"
 #include "catalog/parts.h"
+#include "catalog/publish.h"
 #include "catalog/root.h"
 #include "catalog/rows.h"
 #include "catalog/walk.h"
@@ -29,6 +30,7 @@ struct check {
 
 // What is written down of one file.
 struct finding {
+    const struct catalog_publisher *publisher;
     int64_t number;
     const char *path; // NULL: it is no single registered file.
     const struct inspection *found;
@@ -82,6 +84,7 @@ static enum status write_changed(struct sql *sql, void *context, struct error *e
                 SQL_VALUES(sql_text(text_of(finding->problem)), sql_text(TEXT(CHANGED_FIX)),
                            sql_int64(finding->number)),
                 NULL, error));
+    TRY(publish_dataset(finding->publisher, sql, finding->number, error));
     if (!finding->path) {
         return OK;
     }
@@ -96,6 +99,7 @@ static enum status write_changed(struct sql *sql, void *context, struct error *e
 static enum status refuse(struct check *check, struct finding *finding, struct error *error)
 {
     finding->number = check->dataset->number;
+    finding->publisher = check->catalog->options.publisher;
     TRY(store_write_wait(check->catalog->options.store, write_changed, finding, error));
     (void)error_set(error, CONFLICT, "dataset %.150s: %.300s", check->dataset->id,
                     finding->problem);

@@ -4,6 +4,7 @@
 #include "catalog/catalog_sql.h"
 #include "catalog/parts.h"
 #include "catalog/path.h"
+#include "catalog/publish.h"
 #include "catalog/rows.h"
 #include "os/file.h"
 
@@ -201,6 +202,7 @@ static enum status resume_dataset(struct sql *sql, struct registration *from,
         return CONFLICT;
     }
     TRY(add_aliases(sql, known->number, from, error));
+    TRY(publish_dataset(from->publisher, sql, known->number, error));
     if (known->state != DATASET_FAILED) {
         return OK;
     }

@@ -15,6 +15,7 @@ struct registration {
     struct text title;
     struct text owner;
     struct catalog_witness witness;
+    const struct catalog_publisher *publisher;
     int64_t now_us;
     bool is_new;     // Told by registration_write:
     bool is_ordered; // A survey is to be made.

@@ -103,6 +103,17 @@ enum status rows_read_roots(struct sql *sql, int64_t number, struct arena *arena
     return status;
 }
 
+static enum status read_whole_dataset(struct sql *sql, const struct sql_rows *rows,
+                                      struct arena *arena, struct dataset *out, struct error *error)
+{
+    struct dataset found;
+    read_dataset(rows, arena, &found);
+    TRY(read_aliases(sql, arena, &found, error));
+    TRY(rows_read_roots(sql, found.number, arena, &found.roots, &found.root_count, error));
+    *out = found;
+    return OK;
+}
+
 enum status rows_find_dataset(struct sql *sql, struct text identifier, struct arena *arena,
                               struct dataset *out, struct error *error)
 {
@@ -116,12 +127,15 @@ enum status rows_find_dataset(struct sql *sql, struct text identifier, struct ar
         return NOT_FOUND;
     }
     TRY(status);
-    struct dataset found;
-    read_dataset(rows, arena, &found);
-    TRY(read_aliases(sql, arena, &found, error));
-    TRY(rows_read_roots(sql, found.number, arena, &found.roots, &found.root_count, error));
-    *out = found;
-    return OK;
+    return read_whole_dataset(sql, rows, arena, out, error);
+}
+
+enum status rows_get_dataset(struct sql *sql, int64_t number, struct arena *arena,
+                             struct dataset *out, struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_first(sql, SQL_DATASET_GET, SQL_VALUES(sql_int64(number)), &rows, error));
+    return read_whole_dataset(sql, rows, arena, out, error);
 }
 
 enum status rows_list_datasets(struct sql *sql, struct text prefix, struct text after, size_t limit,

@@ -9,6 +9,10 @@
 enum status rows_find_dataset(struct sql *sql, struct text identifier, struct arena *arena,
                               struct dataset *out, struct error *error);
 
+// By its number. NOT_FOUND without a good text when there is none.
+enum status rows_get_dataset(struct sql *sql, int64_t number, struct arena *arena,
+                             struct dataset *out, struct error *error);
+
 // As catalog_list.
 enum status rows_list_datasets(struct sql *sql, struct text prefix, struct text after, size_t limit,
                                struct arena *arena, struct dataset *out, size_t *count,

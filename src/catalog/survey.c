@@ -5,6 +5,7 @@
 #include "catalog/catalog_sql.h"
 #include "catalog/inspect.h"
 #include "catalog/parts.h"
+#include "catalog/publish.h"
 #include "catalog/root.h"
 #include "catalog/rows.h"
 #include "catalog/walk.h"
@@ -26,6 +27,7 @@ struct seen_file {
 
 struct survey {
     struct store *store;
+    const struct catalog_publisher *publisher;
     struct survey_order order;
     struct meter *meter;
     struct arena arena; // The roots.
@@ -447,11 +449,12 @@ static enum status write_end(struct sql *sql, void *context, struct error *error
     if (survey->amiss_count > 0) {
         state = survey->order.is_first ? DATASET_FAILED : DATASET_CHANGED;
     }
-    return sql_run(sql, SQL_DATASET_END,
-                   SQL_VALUES(sql_text(text_of(dataset_state_name(state))),
-                              sql_text(text_of(survey->problem)), sql_text(text_of(survey->fix)),
-                              dataset, serial),
-                   NULL, error);
+    TRY(sql_run(sql, SQL_DATASET_END,
+                SQL_VALUES(sql_text(text_of(dataset_state_name(state))),
+                           sql_text(text_of(survey->problem)), sql_text(text_of(survey->fix)),
+                           dataset, serial),
+                NULL, error));
+    return publish_dataset(survey->publisher, sql, survey->order.dataset, error);
 }
 
 static enum status conclude(struct survey *survey, struct error *error)
@@ -489,11 +492,12 @@ static enum status go_through(struct survey *survey, struct error *error)
     return conclude(survey, error);
 }
 
-enum status survey_run(struct store *store, const struct survey_order *order, struct meter *meter,
-                       struct error *error)
+enum status survey_run(struct store *store, const struct catalog_publisher *publisher,
+                       const struct survey_order *order, struct meter *meter, struct error *error)
 {
     AUTO_FREE struct survey *survey = NEW(struct survey);
     survey->store = store;
+    survey->publisher = publisher;
     survey->order = *order;
     survey->meter = meter;
     survey->rows = arena_new(&survey->arena, JUDGED_BATCH * sizeof *survey->rows);

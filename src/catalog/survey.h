@@ -6,8 +6,8 @@
 #ifndef LODE_CATALOG_SURVEY_H
 #define LODE_CATALOG_SURVEY_H
 
+#include "catalog/catalog.h"
 #include "catalog/meter.h"
-#include "store/store.h"
 
 // What there is to do.
 struct survey_order {
@@ -24,10 +24,10 @@ enum status survey_next(struct store *store, struct survey_order *out, struct er
 // The text that stands for an order in the database.
 const char *survey_work_name(bool is_first, bool is_full, bool is_accepting);
 
-// Does it, and writes down how it ended: OK also when files are amiss, which is the dataset's state then, and when the order is void. TIMEOUT
+// Does it, writes down how it ended, and tells the publisher (may be NULL): OK also when files are amiss, which is the dataset's state then, and when the order is void. TIMEOUT
 // when the meter's is_stopped was set; other failures are the store's, and it may be tried again.
-enum status survey_run(struct store *store, const struct survey_order *order, struct meter *meter,
-                       struct error *error);
+enum status survey_run(struct store *store, const struct catalog_publisher *publisher,
+                       const struct survey_order *order, struct meter *meter, struct error *error);
 
 // Deletes what removed datasets left behind, a batch at a time; NOT_FOUND when there is nothing.
 enum status survey_sweep(struct store *store, struct error *error);

@@ -3,6 +3,7 @@
 #include "base/hex.h"
 #include "base/memory.h"
 #include "crypto/digest.h"
+#include "crypto/private_key.h"
 #include "os/file.h"
 #include "os/random.h"
 
@@ -12,11 +13,6 @@
 #include <openssl/x509v3.h>
 
 enum { PEM_SIZE_MAX = 65536, VALID_SECONDS = 30 * 365 * 86400 };
-
-static void free_key(EVP_PKEY **key)
-{
-    EVP_PKEY_free(*key);
-}
 
 static void free_certificate(X509 **certificate)
 {
@@ -119,7 +115,7 @@ static enum status write_pem(BIO *bio, const char *path, mode_t mode, struct err
 
 static enum status make_key(const char *path, EVP_PKEY **out, struct error *error)
 {
-    EVP_PKEY *key __attribute__((cleanup(free_key))) = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    AUTO_KEY EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     BIO *bio __attribute__((cleanup(free_bio))) = BIO_new(BIO_s_mem());
     if (!key || !bio || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1) {
         return error_set(error, INTERNAL, "cannot make an Ed25519 key");
@@ -129,8 +125,7 @@ static enum status make_key(const char *path, EVP_PKEY **out, struct error *erro
     return OK;
 }
 
-// *out NULL and OK when there is no such file.
-static enum status read_key(const char *path, EVP_PKEY **out, struct error *error)
+enum status private_key_read(const char *path, EVP_PKEY **out, struct error *error)
 {
     AUTO_BUFFER struct buffer pem = {0};
     enum status status = file_read(path, PEM_SIZE_MAX, &pem, error);
@@ -154,8 +149,8 @@ static enum status read_key(const char *path, EVP_PKEY **out, struct error *erro
 static enum status make_pair(const char *key_path, const char *certificate_path, const char *name,
                              struct error *error)
 {
-    EVP_PKEY *key __attribute__((cleanup(free_key))) = NULL;
-    TRY(read_key(key_path, &key, error));
+    AUTO_KEY EVP_PKEY *key = NULL;
+    TRY(private_key_read(key_path, &key, error));
     if (!key) {
         TRY(make_key(key_path, &key, error));
     }
@@ -172,8 +167,8 @@ static enum status make_pair(const char *key_path, const char *certificate_path,
 static enum status check_pair(const char *key_path, const char *certificate_path,
                               struct text certificate_pem, struct error *error)
 {
-    EVP_PKEY *key __attribute__((cleanup(free_key))) = NULL;
-    TRY(read_key(key_path, &key, error));
+    AUTO_KEY EVP_PKEY *key = NULL;
+    TRY(private_key_read(key_path, &key, error));
     if (!key) {
         return error_set(error, NOT_FOUND, "%s has lost its key %s", certificate_path, key_path);
     }

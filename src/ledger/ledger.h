@@ -15,7 +15,10 @@ enum {
     LEDGER_BATCH_ENTRIES_MAX = 1000,
     LEDGER_BATCH_SIZE_MAX = 1 << 20,
     LEDGER_READ_SIZE_MAX = 4 << 20, // Of the batches that one call answers with.
+    LEDGER_HEAD_SIZE_MAX = 1024,    // A signed head and its line end.
 };
+#define LEDGER_NUMBER_MAX                                                                          \
+    ((INT64_C(1) << 53) - 1) // Of epochs and serials: every JSON has them exactly.
 
 // How far a log goes.
 struct ledger_position {
@@ -33,7 +36,8 @@ struct ledger_options {
 };
 enum status ledger_open(const struct ledger_options *options, struct ledger **out,
                         struct error *error);
-void ledger_close(struct ledger *ledger); // NULL is allowed.
+// Before the store is closed, and when nobody appends any more. NULL is allowed.
+void ledger_close(struct ledger *ledger);
 
 // What is said of a dataset of this site.
 struct ledger_dataset {
@@ -54,12 +58,21 @@ enum status ledger_append_dataset(struct ledger *ledger, struct sql *sql,
 enum status ledger_append_removal(struct ledger *ledger, struct sql *sql, struct text id,
                                   struct error *error);
 
-// Any thread.
+// As of the last commit that `changed` told of: what was just appended may come a moment later. Any thread.
 struct ledger_position ledger_position(struct ledger *ledger);
 
-// A mirror showed this signed head of our own log (a `head` or `heartbeat` statement). When it is ours and beyond what we know, or another chain value
+// Were all datasets of the site entered once (those of a site that is older than its log)? Within a write, or with a reading connection.
+enum status ledger_is_complete(struct sql *sql, bool *out, struct error *error);
+enum status ledger_set_complete(struct sql *sql, struct error *error);
+
+// Reads epoch, serial and head of a `head` or `heartbeat` statement, whose signature is the caller's to verify. INVALID.
+enum status ledger_head_read(const json_t *object, struct ledger_position *out,
+                             struct error *error);
+
+// Somebody showed this signed head of our own log (a `head` or `heartbeat` statement). When it is ours and beyond what we know, or another chain value
 // at a serial that we have, this site was restored from an old backup: starts the next epoch behind the greater one, with an entry for each dataset's latest
-// state, and sets *restarted. Blocks for the commit; not on the writer's thread.
+// state, and sets *restarted. CORRUPT when it is not signed by this site's key, INVALID when it is no head. Blocks for the commits; not on
+// the writer's thread. What a crash interrupts is gone on with by ledger_open.
 enum status ledger_hear_own(struct ledger *ledger, const json_t *head, bool *restarted,
                             struct error *error);
 
@@ -67,7 +80,8 @@ enum status ledger_hear_own(struct ledger *ledger, const json_t *head, bool *res
 enum status ledger_read_batches(struct ledger *ledger, int64_t epoch, int64_t after,
                                 struct buffer *out, struct error *error);
 
-// The latest entry about a dataset (by the id that it is registered by), canonical with its signature. NOT_FOUND.
+// The latest entry about a dataset (by the id that it is registered by), canonical with its signature. NOT_FOUND when there is none
+// or it was removed.
 enum status ledger_find_entry(struct ledger *ledger, struct text id, struct buffer *out,
                               struct error *error);
 

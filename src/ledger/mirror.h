@@ -9,16 +9,22 @@
 
 struct mirror;
 
+enum { MIRROR_SITES_MAX = 100000 };
+
 struct mirror_options {
     struct store *store;      // Opened with LEDGER_MIGRATIONS; borrowed.
     const char *index_folder; // DIRECTORY/index
     // Called on the writer's thread after a log was brought forward. May be NULL.
     void (*advanced)(void *context, const struct fingerprint *site);
+    // Told of failures of the index, from which it recovers (now or at the next start) as the logs are in the store. Any thread. May be NULL.
+    void (*report)(void *context, const struct error *error);
     void *context;
 };
+// An index that is behind the store is brought up to it by a thread of the mirror's own; one that is damaged is made anew.
 enum status mirror_open(const struct mirror_options *options, struct mirror **out,
                         struct error *error);
-void mirror_close(struct mirror *mirror); // NULL is allowed.
+// When no call is under way any more, and before the store is closed. NULL is allowed.
+void mirror_close(struct mirror *mirror);
 
 // How far the copy of the site's log is; epoch 0 when there is none. Any thread.
 struct ledger_position mirror_position(struct mirror *mirror, const struct fingerprint *site);
@@ -29,7 +35,12 @@ struct ledger_position mirror_position(struct mirror *mirror, const struct finge
 enum status mirror_take(struct mirror *mirror, const struct public_key *key, struct text batches,
                         struct ledger_position *out, struct error *error);
 
-// Batches as in ledger_read_batches, as they came.
+// Is a signed head (`head` or `heartbeat`) of the site's log in order with the copy that is here? OK too when it is beyond that. CORRUPT for a signature that
+// does not fit, an epoch before the present one, or another head at a serial that was taken; INVALID for what is no head.
+enum status mirror_check_head(struct mirror *mirror, const struct public_key *key,
+                              const json_t *head, struct error *error);
+
+// Batches as in ledger_read_batches, as they came but for small ones, which are joined under the last one's head. NOT_FOUND for a site without a copy.
 enum status mirror_read_batches(struct mirror *mirror, const struct fingerprint *site,
                                 int64_t epoch, int64_t after, struct buffer *out,
                                 struct error *error);
@@ -56,7 +67,8 @@ enum status mirror_site_number(struct mirror *mirror, const struct fingerprint *
 // For status and measurements.
 struct mirror_figures {
     int64_t sites;
-    int64_t entries; // In the logs.
+    int64_t entries;        // In the logs.
+    int64_t entries_behind; // Of these, not in the index yet.
     int64_t index_size_bytes;
 };
 struct mirror_figures mirror_figures(struct mirror *mirror);

@@ -5,9 +5,17 @@
 #include "base/json.h"
 #include "crypto/signature.h"
 
-enum { STATEMENT_SIZE_MAX = 256 << 10 }; // Bytes of one in canonical form.
+enum {
+    STATEMENT_SIZE_MAX = 256 << 10, // Bytes of one in canonical form.
+    STATEMENT_PROTOCOL = 1,         // What this program speaks.
+    SITE_NAME_TEXT_MAX = 64,        // What a site statement may bring.
+    SITE_VERSION_TEXT_MAX = 31,
+    SITE_URL_TEXT_MAX = 300,
+    SITE_URLS_MAX = 16,
+};
 
-// Appends the canonical form: members sorted bytewise, compact, UTF-8. INVALID for numbers that are no integers.
+// Appends the canonical form: members sorted bytewise, compact, UTF-8. INVALID for numbers that are no integers, strings with NUL, more
+// than JSON_DEPTH_MAX levels or STATEMENT_SIZE_MAX bytes.
 enum status statement_write_canonical(const json_t *object, struct buffer *out,
                                       struct error *error);
 
@@ -20,7 +28,9 @@ enum status statement_sign(json_t *object, const struct signing_key *key, struct
 enum status statement_verify(const json_t *object, const char *kind, const struct public_key *key,
                              struct error *error);
 
-// A site's own statement, which brings its key along: verifies it against that key, and the key against `site`.
+// A site's own statement, which brings its key along: verifies it against that key, and the key against `site`. INVALID for what is no
+// site statement, CORRUPT when signature or key do not fit, UNSUPPORTED for another protocol. Members that this program does not know are
+// allowed: they are signed too.
 struct site_statement {
     struct fingerprint site;
     struct public_key key;

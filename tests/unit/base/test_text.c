@@ -73,8 +73,8 @@ static void json_strings_are_escaped(void **state)
 {
     (void)state;
     AUTO_BUFFER struct buffer out = {0};
-    buffer_append_json_string(&out, TEXT("a\"\\\n\x01\xFFz"));
-    assert_string_equal(out.bytes, "\"a\\\"\\\\\\n\\u0001\xEF\xBF\xBDz\"");
+    buffer_append_json_string(&out, TEXT("a\"\\\n\b\f\x01\xFFz"));
+    assert_string_equal(out.bytes, "\"a\\\"\\\\\\n\\b\\f\\u0001\xEF\xBF\xBDz\"");
 }
 
 static void buffers_keep_their_maximum(void **state)

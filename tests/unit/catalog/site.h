@@ -20,6 +20,7 @@ struct site {
     char data[80];
     struct store *store;
     struct catalog *catalog;
+    const struct catalog_publisher *publisher; // For the next start; NULL: nobody is told.
 };
 
 static inline void site_start(struct site *site)
@@ -32,7 +33,7 @@ static inline void site_start(struct site *site)
     if (store_open(&options, &site->store, &error) != OK) {
         fail_msg("%s", error.detail);
     }
-    struct catalog_options catalog = {.store = site->store};
+    struct catalog_options catalog = {.store = site->store, .publisher = site->publisher};
     assert_int_equal(catalog_open(&catalog, &site->catalog, &error), OK);
 }
 

@@ -1,0 +1,467 @@
+#include "ledger/mirror_index.h"
+
+#include "base/arena.h"
+#include "base/memory.h"
+#include "crypto/digest.h"
+#include "ledger/batch.h"
+#include "os/file.h"
+#include "store/ordered.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+enum {
+    KIND_ENTRY = 'e',
+    KIND_ALIAS = 'a',
+    KIND_PLACE = 'p',
+    ID_DIGEST_SIZE = 8, // Of an id, in the key of an alias.
+    NUMBER_SIZE = 4,
+    KEY_SIZE_MAX = ENTRY_NAME_MAX + 2 + NUMBER_SIZE + ID_DIGEST_SIZE,
+    WRITE_SIZE = 4 << 20, // Of keys and values that are written together.
+};
+
+struct mirror_index {
+    struct ordered *map;
+    char *damage_path; // A file that says: make it anew.
+};
+
+// --- keys
+
+struct key {
+    char bytes[KEY_SIZE_MAX];
+    size_t length;
+};
+
+static struct text key_text(const struct key *key)
+{
+    return (struct text){key->bytes, key->length};
+}
+
+static void put_big_endian(char *out, uint64_t number, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        out[i] = (char)(number >> (8 * (size - 1 - i)));
+    }
+}
+
+static uint64_t get_big_endian(const char *bytes, size_t size)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < size; i++) {
+        number = number << 8 | (unsigned char)bytes[i];
+    }
+    return number;
+}
+
+static void key_of(struct text name, char kind, uint32_t number, struct key *out)
+{
+    if (name.length > 0) {
+        memcpy(out->bytes, name.bytes, name.length);
+    }
+    out->bytes[name.length] = '\0';
+    out->bytes[name.length + 1] = kind;
+    put_big_endian(out->bytes + name.length + 2, number, NUMBER_SIZE);
+    out->length = name.length + 2 + NUMBER_SIZE;
+}
+
+static void key_of_alias(struct text alias, uint32_t number, struct text id, struct key *out)
+{
+    struct digest digest = digest_of(id.bytes, id.length);
+    key_of(alias, KIND_ALIAS, number, out);
+    memcpy(out->bytes + out->length, digest.bytes, ID_DIGEST_SIZE);
+    out->length += ID_DIGEST_SIZE;
+}
+
+// --- opening
+
+// Notes a damage, so that the next start makes the index anew; passes the status on.
+static enum status note(const struct mirror_index *index, enum status status)
+{
+    if (status == CORRUPT) {
+        int fd = open(index->damage_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+    }
+    return status;
+}
+
+enum status mirror_index_open(const char *folder, struct mirror_index **out, struct error *error)
+{
+    AUTO_FREE char *damage_path = memory_format("%s.damaged", folder);
+    if (access(damage_path, F_OK) == 0) {
+        return error_set(error, CORRUPT, "the index in %s was found damaged", folder);
+    }
+    struct ordered *map = NULL;
+    TRY(ordered_open(folder, &map, error));
+    struct mirror_index *index = NEW(struct mirror_index);
+    index->map = map;
+    index->damage_path = TAKE(damage_path);
+    *out = index;
+    return OK;
+}
+
+void mirror_index_close(struct mirror_index *index)
+{
+    if (index) {
+        ordered_close(index->map);
+        free(index->damage_path);
+        free(index);
+    }
+}
+
+enum status mirror_index_remove(const char *folder, struct error *error)
+{
+    AUTO_FREE char *damage_path = memory_format("%s.damaged", folder);
+    TRY(ordered_remove(folder, error));
+    if (unlink(damage_path) < 0 && errno != ENOENT) {
+        return error_set_errno(error, errno, "cannot remove %s", damage_path);
+    }
+    return OK;
+}
+
+int64_t mirror_index_size(struct mirror_index *index)
+{
+    return ordered_figures(index->map).file_bytes;
+}
+
+// --- places
+
+enum { PLACE_SIZE = 16 + FINGERPRINT_SIZE };
+
+enum status mirror_index_place(struct mirror_index *index, uint32_t number,
+                               struct mirror_place *out, struct error *error)
+{
+    struct key key;
+    AUTO_BUFFER struct buffer value = {0};
+    key_of(TEXT_NONE, KIND_PLACE, number, &key);
+    enum status status = note(index, ordered_get(index->map, key_text(&key), &value, error));
+    if (status == NOT_FOUND) {
+        *out = (struct mirror_place){0};
+        return OK;
+    }
+    TRY(status);
+    if (value.length != PLACE_SIZE) {
+        return note(index, error_set(error, CORRUPT, "the index has no readable place"));
+    }
+    out->epoch = (int64_t)get_big_endian(value.bytes, 8);
+    out->serial = (int64_t)get_big_endian(value.bytes + 8, 8);
+    memcpy(out->site.text, value.bytes + 16, FINGERPRINT_SIZE);
+    out->site.text[FINGERPRINT_SIZE - 1] = '\0';
+    return OK;
+}
+
+static enum status put_place(struct ordered_batch *changes, uint32_t number,
+                             const struct mirror_place *place, struct error *error)
+{
+    struct key key;
+    char value[PLACE_SIZE];
+    key_of(TEXT_NONE, KIND_PLACE, number, &key);
+    put_big_endian(value, (uint64_t)place->epoch, 8);
+    put_big_endian(value + 8, (uint64_t)place->serial, 8);
+    memcpy(value + 16, place->site.text, FINGERPRINT_SIZE);
+    return ordered_batch_put(changes, key_text(&key), (struct text){value, PLACE_SIZE}, error);
+}
+
+// --- entering
+
+// Changes that gather.
+struct entering {
+    struct mirror_index *index;
+    struct ordered_batch *changes;
+    size_t size;
+    uint32_t number;
+    struct mirror_place at;       // With what gathers.
+    struct mirror_place *written; // Without.
+    struct buffer value;
+};
+
+static enum status put(struct entering *entering, const struct key *key, struct text value,
+                       struct error *error)
+{
+    entering->size += key->length + value.length;
+    return ordered_batch_put(entering->changes, key_text(key), value, error);
+}
+
+static enum status delete (struct entering *entering, const struct key *key, struct error *error) {
+    entering->size += key->length;
+    return ordered_batch_delete(entering->changes, key_text(key), error);
+}
+
+// Writes what has gathered. `written` is NULL for changes that do not move the place.
+static enum status flush(struct entering *entering, struct error *error)
+{
+    if (entering->written) {
+        TRY(put_place(entering->changes, entering->number, &entering->at, error));
+    }
+    TRY(note(entering->index, ordered_write(entering->index->map, entering->changes, error)));
+    entering->size = 0;
+    if (entering->written) {
+        *entering->written = entering->at;
+    }
+    return OK;
+}
+
+// The packed entry that the index has of a dataset of this site, into entering->value. NOT_FOUND.
+static enum status get_entry(struct entering *entering, struct text id, struct packed *out,
+                             struct error *error)
+{
+    struct key key;
+    key_of(id, KIND_ENTRY, entering->number, &key);
+    struct mirror_index *index = entering->index;
+    TRY(note(index, ordered_get(index->map, key_text(&key), &entering->value, error)));
+    return note(index, packed_read(buffer_text(&entering->value), out, error));
+}
+
+// Is the name, still escaped, in the canonical array?
+static bool is_among(struct text raw, struct text array)
+{
+    struct text each;
+    while (entry_next_string(&array, &each)) {
+        if (text_equal(each, raw)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Deletes the keys of aliases, but those that are in `kept` (an array; empty: none).
+static enum status delete_aliases(struct entering *entering, struct text id, struct text aliases,
+                                  struct text kept, struct error *error)
+{
+    char scratch[ENTRY_NAME_MAX];
+    struct text raw;
+    while (entry_next_string(&aliases, &raw)) {
+        struct key key;
+        if (!is_among(raw, kept)) {
+            key_of_alias(entry_unescape(raw, scratch), entering->number, id, &key);
+            TRY(delete (entering, &key, error));
+        }
+    }
+    return OK;
+}
+
+// Deletes the aliases of the entry that this one follows, where there is one.
+static enum status delete_replaced(struct entering *entering, const struct entry *entry,
+                                   struct text id, struct error *error)
+{
+    struct packed old;
+    const struct mirror_place *written = entering->written;
+    bool is_written =
+        entry->previous > 0 && entry->epoch == written->epoch && entry->previous <= written->serial;
+    // What still gathers cannot be read.
+    if (!is_written && entering->size > 0) {
+        TRY(flush(entering, error));
+    }
+    enum status status = get_entry(entering, id, &old, error);
+    if (status == NOT_FOUND) {
+        return OK;
+    }
+    TRY(status);
+    return delete_aliases(entering, id, old.aliases, entry->members[MEMBER_ALIASES], error);
+}
+
+static enum status put_dataset(struct entering *entering, const struct entry *entry, struct text id,
+                               struct error *error)
+{
+    struct key key;
+    char scratch[ENTRY_NAME_MAX];
+    struct text aliases = entry->members[MEMBER_ALIASES];
+    struct text raw;
+    buffer_clear(&entering->value);
+    packed_write(entry, &entering->value);
+    key_of(id, KIND_ENTRY, entering->number, &key);
+    TRY(put(entering, &key, buffer_text(&entering->value), error));
+    while (entry_next_string(&aliases, &raw)) {
+        struct text alias = entry_unescape(raw, scratch);
+        if (!text_equal(alias, id)) {
+            key_of_alias(alias, entering->number, id, &key);
+            TRY(put(entering, &key, id, error));
+        }
+    }
+    return OK;
+}
+
+static enum status enter(struct entering *entering, const struct entry *entry, struct error *error)
+{
+    char scratch[ENTRY_NAME_MAX];
+    struct text id = entry_unescape(entry_raw_text(entry, MEMBER_ID), scratch);
+    if (entry->previous != 0) {
+        TRY(delete_replaced(entering, entry, id, error));
+    }
+    if (entry->kind == ENTRY_DATASET) {
+        return put_dataset(entering, entry, id, error);
+    }
+    struct key key;
+    key_of(id, KIND_ENTRY, entering->number, &key);
+    return delete (entering, &key, error);
+}
+
+static enum status enter_all(struct entering *entering, struct text rest, struct error *error)
+{
+    struct text line;
+    while (batch_next_line(&rest, &line)) {
+        struct entry entry;
+        TRY(entry_scan(line, &entry, error));
+        struct mirror_place *at = &entering->at;
+        bool is_known =
+            entry.epoch < at->epoch || (entry.epoch == at->epoch && entry.serial <= at->serial);
+        if (entry.kind == ENTRY_HEAD || is_known) {
+            continue;
+        }
+        TRY(enter(entering, &entry, error));
+        at->epoch = entry.epoch;
+        at->serial = entry.serial;
+        if (entering->size > WRITE_SIZE) {
+            TRY(flush(entering, error));
+        }
+    }
+    return entering->size > 0 ? flush(entering, error) : OK;
+}
+
+enum status mirror_index_enter(struct mirror_index *index, uint32_t number, struct text batches,
+                               struct mirror_place *place, struct error *error)
+{
+    struct entering entering = {
+        .index = index,
+        .changes = ordered_batch_new(index->map),
+        .number = number,
+        .at = *place,
+        .written = place,
+    };
+    enum status status = enter_all(&entering, batches, error);
+    ordered_batch_free(entering.changes);
+    buffer_done(&entering.value);
+    return status;
+}
+
+// --- sweeping
+
+static enum status sweep_one(struct entering *entering, const struct entry *entry, int64_t epoch,
+                             struct error *error)
+{
+    struct packed now;
+    char scratch[ENTRY_NAME_MAX];
+    struct text id = entry_unescape(entry_raw_text(entry, MEMBER_ID), scratch);
+    struct text aliases = entry->members[MEMBER_ALIASES];
+    enum status status = get_entry(entering, id, &now, error);
+    if (status == NOT_FOUND) {
+        return delete_aliases(entering, id, aliases, TEXT_NONE, error);
+    }
+    TRY(status);
+    if (now.epoch >= epoch) {
+        return delete_aliases(entering, id, aliases, now.aliases, error);
+    }
+    struct key key;
+    key_of(id, KIND_ENTRY, entering->number, &key);
+    TRY(delete (entering, &key, error));
+    TRY(delete_aliases(entering, id, now.aliases, TEXT_NONE, error));
+    return delete_aliases(entering, id, aliases, TEXT_NONE, error);
+}
+
+static enum status sweep_all(struct entering *entering, int64_t epoch, struct text rest,
+                             struct error *error)
+{
+    struct text line;
+    while (batch_next_line(&rest, &line)) {
+        struct entry entry;
+        TRY(entry_scan(line, &entry, error));
+        if (entry.kind == ENTRY_DATASET) {
+            TRY(sweep_one(entering, &entry, epoch, error));
+        }
+        if (entering->size > WRITE_SIZE) {
+            TRY(flush(entering, error));
+        }
+    }
+    return entering->size > 0 ? flush(entering, error) : OK;
+}
+
+enum status mirror_index_sweep(struct mirror_index *index, uint32_t number, int64_t epoch,
+                               struct text batches, struct error *error)
+{
+    struct entering entering = {
+        .index = index, .changes = ordered_batch_new(index->map), .number = number};
+    enum status status = sweep_all(&entering, epoch, batches, error);
+    ordered_batch_free(entering.changes);
+    buffer_done(&entering.value);
+    return status;
+}
+
+// --- finding
+
+struct finding {
+    mirror_index_visit_fn *visit;
+    void *context;
+    struct text names[MIRROR_NAMES_MAX]; // What is, or is to be, looked for.
+    size_t count;
+    struct arena arena; // The names but the first.
+    struct text name;   // Under way.
+    bool is_ended;
+    bool is_damaged;
+};
+
+static void add_name(struct finding *finding, struct text name)
+{
+    for (size_t i = 0; i < finding->count; i++) {
+        if (text_equal(finding->names[i], name)) {
+            return;
+        }
+    }
+    if (finding->count < MIRROR_NAMES_MAX && name.length <= ENTRY_NAME_MAX) {
+        const char *copy = arena_copy(&finding->arena, name);
+        finding->names[finding->count++] = (struct text){copy, name.length};
+    }
+}
+
+static bool find_in_entry(struct finding *finding, uint32_t number, struct text value)
+{
+    struct packed packed;
+    struct text raw;
+    char scratch[ENTRY_NAME_MAX];
+    if (packed_read(value, &packed, NULL) != OK) {
+        finding->is_damaged = true;
+        return true;
+    }
+    while (entry_next_string(&packed.aliases, &raw)) {
+        add_name(finding, entry_unescape(raw, scratch));
+    }
+    finding->is_ended = !finding->visit(finding->context, number, finding->name, value);
+    return !finding->is_ended;
+}
+
+static bool find_row(void *context, struct text key, struct text value)
+{
+    struct finding *finding = context;
+    struct text rest = text_slice(key, finding->name.length + 1, key.length);
+    if (rest.length == 1 + NUMBER_SIZE && rest.bytes[0] == KIND_ENTRY) {
+        return find_in_entry(finding, (uint32_t)get_big_endian(rest.bytes + 1, NUMBER_SIZE), value);
+    }
+    if (rest.length > 0 && rest.bytes[0] == KIND_ALIAS) {
+        add_name(finding, value);
+    }
+    return true;
+}
+
+enum status mirror_index_find(struct mirror_index *index, struct text name,
+                              mirror_index_visit_fn *visit, void *context, struct error *error)
+{
+    struct finding finding = {.visit = visit, .context = context, .names = {name}, .count = 1};
+    enum status status = OK;
+    if (name.length == 0 || name.length > ENTRY_NAME_MAX || text_contains_byte(name, '\0')) {
+        return OK;
+    }
+    for (size_t at = 0; at < finding.count && status == OK && !finding.is_ended; at++) {
+        char prefix[ENTRY_NAME_MAX + 1];
+        finding.name = finding.names[at];
+        memcpy(prefix, finding.name.bytes, finding.name.length);
+        prefix[finding.name.length] = '\0';
+        struct text group = {prefix, finding.name.length + 1};
+        status = ordered_scan(index->map, group, TEXT_NONE, find_row, &finding, error);
+    }
+    arena_done(&finding.arena);
+    if (status == OK && finding.is_damaged) {
+        status = error_set(error, CORRUPT, "the index holds what is no packed entry");
+    }
+    return note(index, status);
+}

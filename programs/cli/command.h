@@ -18,6 +18,7 @@ enum command_group {
     GROUP_JOBS,
     GROUP_DATA,
     GROUP_SITE,
+    GROUP_FEDERATION,
     GROUP_HELP,
     GROUP_COUNT,
 };
@@ -77,6 +78,12 @@ extern const struct command COMMAND_WORKERS;
 extern const struct command COMMAND_TOKEN_CREATE;
 extern const struct command COMMAND_TOKEN_LIST;
 extern const struct command COMMAND_TOKEN_REVOKE;
+extern const struct command COMMAND_HUB_ADD;
+extern const struct command COMMAND_HUB_LIST;
+extern const struct command COMMAND_HUB_REMOVE;
+extern const struct command COMMAND_SITES;
+extern const struct command COMMAND_SITES_ACCEPT;
+extern const struct command COMMAND_SITES_DENY;
 extern const struct command COMMAND_HELP;
 extern const struct command COMMAND_COMPLETION;
 

@@ -13,6 +13,7 @@ static const struct command_option COMMON[] = {
 };
 const struct option_table COMMON_OPTIONS = {COMMON, sizeof(COMMON) / sizeof(COMMON[0])};
 
+// Of commands that begin alike, the longer ones come first: "sites accept" before "sites".
 const struct command *const COMMANDS[] = {
     &COMMAND_RUN,          &COMMAND_SUBMIT,      &COMMAND_JOBS,
     &COMMAND_JOB_SHOW,     &COMMAND_LOGS,        &COMMAND_OUTPUTS,
@@ -22,6 +23,8 @@ const struct command *const COMMANDS[] = {
     &COMMAND_RESOLVE,      &COMMAND_SITE,        &COMMAND_WORKER,
     &COMMAND_LOGIN,        &COMMAND_STATUS,      &COMMAND_WORKERS,
     &COMMAND_TOKEN_CREATE, &COMMAND_TOKEN_LIST,  &COMMAND_TOKEN_REVOKE,
+    &COMMAND_HUB_ADD,      &COMMAND_HUB_LIST,    &COMMAND_HUB_REMOVE,
+    &COMMAND_SITES_ACCEPT, &COMMAND_SITES_DENY,  &COMMAND_SITES,
     &COMMAND_HELP,         &COMMAND_COMPLETION,  NULL,
 };
 

@@ -68,7 +68,9 @@ static void append_bash_family(struct buffer *out, struct text family)
 {
     buffer_printf(out, "        %.*s) [ \"$COMP_CWORD\" -eq 2 ] && words=\"", TEXT_ARGS(family));
     append_second_words(out, family);
-    buffer_append_string(out, "\"; command=\"$command ${COMP_WORDS[2]}\" ;;\n");
+    // An option there belongs to the command that has the family's name itself.
+    buffer_append_string(out, "\"; [ \"${COMP_WORDS[2]:0:1}\" = \"-\" ] || "
+                              "command=\"$command ${COMP_WORDS[2]}\" ;;\n");
 }
 
 // The cases "command) words=...": the same in bash and zsh.
@@ -113,11 +115,25 @@ static void append_zsh_family(struct buffer *out, struct text family)
 {
     buffer_printf(out, "        %.*s) if (( CURRENT == 3 )); then compadd -- ", TEXT_ARGS(family));
     append_second_words(out, family);
-    buffer_append_string(out, "; return; fi; command=\"$command ${words[3]}\" ;;\n");
+    buffer_append_string(out, "; return; fi; [[ \"${words[3]}\" == -* ]] || "
+                              "command=\"$command ${words[3]}\" ;;\n");
+}
+
+static bool is_command(struct text word)
+{
+    for (const struct command *const *each = COMMANDS; *each; each++) {
+        if (text_equal(text_of((*each)->name), word)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void append_zsh_choice(struct buffer *out, struct text family)
 {
+    if (is_command(family)) {
+        return; // It stands there already.
+    }
     buffer_printf(out, "            '%.*s:commands ", TEXT_ARGS(family));
     append_second_words(out, family);
     buffer_append_string(out, "'\n");

@@ -123,8 +123,12 @@ void help_command(const struct command *command, struct buffer *out)
 const char *group_title(enum command_group group)
 {
     static const char *const TITLES[GROUP_COUNT] = {
-        [GROUP_RUNNING] = "Run an analysis", [GROUP_JOBS] = "Jobs", [GROUP_DATA] = "Data",
-        [GROUP_SITE] = "Sites and access",   [GROUP_HELP] = "Help",
+        [GROUP_RUNNING] = "Run an analysis",
+        [GROUP_JOBS] = "Jobs",
+        [GROUP_DATA] = "Data",
+        [GROUP_SITE] = "Sites and access",
+        [GROUP_FEDERATION] = "Other sites",
+        [GROUP_HELP] = "Help",
     };
     return TITLES[group];
 }

@@ -11,6 +11,19 @@ static const struct command_option SITE_OPTIONS[] = {
     {"workers", 0, OPTION_COUNT, "CPUS", "cores that run tasks; 0: none (default: all)", NULL},
     {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
      "bubblewrap|none"},
+    {"url", 0, OPTION_TEXT, "URL",
+     "where other sites reach it (default: the address, unless that is every address)", NULL},
+    {"guests", 0, OPTION_TEXT, "WHOM",
+     "other sites whose users may run jobs here (default: members)", "none|accepted|members"},
+    {"mirror", 0, OPTION_FLAG, NULL, "be a hub: keep copies of other sites' catalogue logs", NULL},
+    {"join", 0, OPTION_TEXT, "HOW",
+     "of a hub: who announces itself is a member at once (open) or after lode sites accept "
+     "(default: ask)",
+     "open|ask"},
+    {"hub-mode", 0, OPTION_TEXT, "MODE",
+     "of a hub: how it keeps in step with sites (default: both)", "push|poll|both"},
+    {"heartbeat", 0, OPTION_DURATION, "TIME", "between two words to or from a hub (default: 60s)",
+     NULL},
     {"json", 0, OPTION_FLAG, NULL, "say where it listens as one JSON document", NULL},
 };
 
@@ -18,6 +31,8 @@ static const struct command_example SITE_EXAMPLES[] = {
     {"lode site", "serves https://127.0.0.1:7733 with workers for all cores"},
     {"lode site --directory /srv/lode --address 0.0.0.0:7733 --name desk",
      "serves the network, with its state in /srv/lode"},
+    {"lode site --mirror --join open --address 0.0.0.0:7733 --url https://hub.example.org:7733",
+     "is a hub that takes in every site that announces itself"},
 };
 
 const struct command COMMAND_SITE = {

@@ -36,6 +36,7 @@ static enum status open_store(struct site_parts *parts, struct error *error)
         {CATALOG_MIGRATIONS, CATALOG_MIGRATION_COUNT},
         {QUEUE_MIGRATIONS, QUEUE_MIGRATION_COUNT},
         {LEDGER_MIGRATIONS, LEDGER_MIGRATION_COUNT},
+        {PEERS_MIGRATIONS, PEERS_MIGRATION_COUNT},
     };
     struct store_migration all[MIGRATIONS_MAX];
     size_t count = 0;
@@ -65,25 +66,21 @@ static enum status check_unused(void *context, const char *id, struct error *err
 }
 
 // With the lock of the database held: of two sites that start in one new directory, one alone makes the key.
-static enum status open_ledger(struct site_parts *parts, struct error *error)
+static enum status open_federation(struct site_parts *parts, struct error *error)
 {
     const struct site_settings *settings = parts->settings;
     TRY(key_ensure(settings->directory, settings->name, &parts->fingerprint, error));
-    TRY(signing_key_open(settings->directory, &parts->key, error));
-    struct ledger_options options = {.store = parts->store, .key = parts->key};
-    TRY(ledger_open(&options, &parts->ledger, error));
-    parts->publisher = ledger_publisher(parts->ledger);
-    return OK;
+    return federation_open(&parts->federation, settings, parts->store, error);
 }
 
 static enum status open_state(struct site_parts *parts, struct error *error)
 {
     TRY(open_store(parts, error));
-    TRY(open_ledger(parts, error));
+    TRY(open_federation(parts, error));
     TRY(tokens_open(parts->store, &parts->tokens, error));
     TRY(local_tokens_ensure(parts->store, parts->tokens, parts->settings, error));
     struct catalog_options catalog = {.store = parts->store,
-                                      .publisher = &parts->publisher,
+                                      .publisher = &parts->federation.publisher,
                                       .check_unused = check_unused,
                                       .report = report_catalog,
                                       .context = parts};
@@ -95,22 +92,40 @@ static enum status open_state(struct site_parts *parts, struct error *error)
         .catalog = &CATALOG_ADAPTER,
         .catalog_context = parts->catalog,
     };
-    return queue_open(&queue, &parts->queue, error);
+    TRY(queue_open(&queue, &parts->queue, error));
+    atomic_store(&parts->federation.queue, parts->queue);
+    return OK;
 }
 
-// The address as clients are told it: the port that was got, and a name for "every address".
-static void write_url(struct site_parts *parts)
+static struct text host_of(const struct site_parts *parts)
 {
     struct text address = text_of(parts->settings->address);
     size_t colon = address.length;
     while (colon > 0 && address.bytes[colon - 1] != ':') {
         colon--;
     }
-    struct text host = text_slice(address, 0, colon > 0 ? colon - 1 : 0);
-    bool is_any = text_equal(host, TEXT("0.0.0.0")) || text_equal(host, TEXT("[::]"));
-    (void)snprintf(parts->url, sizeof parts->url, "https://%.*s:%d",
-                   is_any ? (int)strlen("127.0.0.1") : (int)host.length,
-                   is_any ? "127.0.0.1" : host.bytes, http_server_port(parts->server));
+    return text_slice(address, 0, colon > 0 ? colon - 1 : 0);
+}
+
+static bool is_wildcard(struct text host)
+{
+    return text_equal(host, TEXT("0.0.0.0")) || text_equal(host, TEXT("[::]"));
+}
+
+// The address as clients are told it: the port that was got, and a name for "every address".
+static void write_url(struct site_parts *parts)
+{
+    struct text host = host_of(parts);
+    host = is_wildcard(host) ? TEXT("127.0.0.1") : host;
+    (void)snprintf(parts->url, sizeof parts->url, "https://%.*s:%d", TEXT_ARGS(host),
+                   http_server_port(parts->server));
+}
+
+// Where other sites reach it; NULL when nothing is known of that.
+static const char *public_url(const struct site_parts *parts)
+{
+    const char *said = parts->settings->url;
+    return said ? said : is_wildcard(host_of(parts)) ? NULL : parts->url;
 }
 
 static enum status start_server(struct site_parts *parts, struct error *error)
@@ -126,6 +141,7 @@ static enum status start_server(struct site_parts *parts, struct error *error)
         .tokens = parts->tokens,
         .catalog = parts->catalog,
         .queue = parts->queue,
+        .peers = parts->federation.peers,
         .name = parts->settings->name,
         .fingerprint = parts->fingerprint.text,
         .url = parts->url,
@@ -228,6 +244,7 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
     TRY(open_state(parts, error));
     TRY(start_server(parts, error));
     TRY(write_site_file(parts, error));
+    TRY(federation_start(&parts->federation, public_url(parts), error));
     return start_executor(parts, error);
 }
 
@@ -240,14 +257,17 @@ void parts_stop(struct site_parts *parts)
     if (parts->catalog) {
         catalog_wake_all(parts->catalog);
     }
+    if (parts->federation.peers) {
+        peers_wake_all(parts->federation.peers);
+    }
     if (parts->server) {
         (void)unlink(parts->site_file);
         http_server_stop(parts->server, SERVER_GRACE_US);
     }
     catalog_close(parts->catalog);
-    ledger_close(parts->ledger);
+    federation_stop(&parts->federation);
     store_close(parts->store);
-    signing_key_free(parts->key);
+    federation_close(&parts->federation);
     if (parts->queue) {
         queue_free(parts->queue);
     }

@@ -4,9 +4,9 @@
 
 #include "api/api.h"
 #include "catalog/catalog.h"
-#include "crypto/signature.h"
+#include "crypto/key.h"
 #include "executor/executor.h"
-#include "ledger/ledger.h"
+#include "site/federation.h"
 #include "site/settings.h"
 
 enum { SITE_URL_SIZE = 300 };
@@ -19,9 +19,7 @@ struct site_parts {
     struct store *store;
     struct blobs *blobs;
     struct tokens *tokens;
-    struct signing_key *key;
-    struct ledger *ledger;
-    struct catalog_publisher publisher;
+    struct federation federation;
     struct catalog *catalog;
     struct queue *queue;
     struct api api;
@@ -29,7 +27,7 @@ struct site_parts {
     struct executor *executor;
 };
 
-// Starts everything: key, database, tokens, log, catalogue, queue, server, site.json, worker. On failure what had been started is left to
+// Starts everything: key, database, log, peers, tokens, catalogue, queue, server, site.json, calls to hubs, worker. On failure what had been started is left to
 // parts_stop, which takes a half-started site too. `parts` is zeroed before and must stay where it is.
 enum status parts_start(struct site_parts *parts, const struct site_settings *settings,
                         struct error *error);

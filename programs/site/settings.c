@@ -9,7 +9,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { PATH_BUFFER = 4096, HOST_BUFFER = 256 };
+enum {
+    PATH_BUFFER = 4096,
+    HOST_BUFFER = 256,
+    URL_MAX = 300,
+    HEARTBEAT_US = 60000000,
+    HEARTBEAT_MIN_US = 1000000,
+    HEARTBEAT_MAX_US = 600000000,
+};
 
 static const char ADDRESS_DEFAULT[] = "127.0.0.1:7733";
 
@@ -62,6 +69,30 @@ static enum status read_name(const struct options *options, struct site_settings
     return OK;
 }
 
+static enum status read_federation(const struct options *options, struct site_settings *out,
+                                   struct error *error)
+{
+    out->is_mirror = options_has(options, "mirror");
+    out->join = options_text(options, "join", "ask");
+    out->guests = options_text(options, "guests", "members");
+    out->hub_mode = options_text(options, "hub-mode", "both");
+    out->heartbeat_us = options_int64(options, "heartbeat", HEARTBEAT_US);
+    out->url = options_text(options, "url", NULL);
+    if (out->heartbeat_us < HEARTBEAT_MIN_US || out->heartbeat_us > HEARTBEAT_MAX_US) {
+        return error_set(error, INVALID, "--heartbeat must be from 1s to 10m");
+    }
+    bool is_url = !out->url || (text_starts_with(text_of(out->url), TEXT("https://")) &&
+                                strlen(out->url) <= URL_MAX);
+    if (!is_url ||
+        (out->url && (strpbrk(out->url, " ?#") || text_has_control(text_of(out->url))))) {
+        enum status status =
+            error_set(error, INVALID, "--url %.80s is no address of a site", out->url);
+        (void)error_fix(error, "it looks like https://host.example.org:7733");
+        return status;
+    }
+    return OK;
+}
+
 enum status settings_read(const struct options *options, struct site_settings *out,
                           struct error *error)
 {
@@ -76,6 +107,7 @@ enum status settings_read(const struct options *options, struct site_settings *o
                          SITE_WORKERS_MAX);
     }
     TRY(read_name(options, out, error));
+    TRY(read_federation(options, out, error));
     const struct passwd *user = getpwuid(getuid());
     out->user =
         user ? memory_copy_string(user->pw_name) : memory_format("uid-%lld", (long long)getuid());

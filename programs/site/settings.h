@@ -15,7 +15,14 @@ struct site_settings {
     char *program; // Path of this program.
     const char *sandbox;
     int64_t workers; // Cores for tasks; 0: none.
-    bool is_json;    // What it prints is JSON.
+    const char
+        *url; // Where other sites reach it; NULL: at the address, when that is not a wildcard.
+    const char *join;     // Of a hub: "open" or "ask".
+    const char *guests;   // Whose jobs it takes: "none", "accepted", "members".
+    const char *hub_mode; // How a hub keeps in step with sites: "push", "poll", "both".
+    int64_t heartbeat_us;
+    bool is_mirror; // It is a hub.
+    bool is_json;   // What it prints is JSON.
 };
 
 // Fills *out (zeroed before) from the options; settings_done frees it in every case.

@@ -14,6 +14,7 @@ struct store;
 struct blobs;
 struct catalog;
 struct queue;
+struct peers;
 
 enum {
     API_PAGE_DEFAULT = 100,
@@ -30,6 +31,7 @@ struct api {
     struct tokens *tokens;
     struct catalog *catalog;
     struct queue *queue;
+    struct peers *peers;
     struct http_server *server; // Set right after it started; handlers use it to leave the loop.
     const char *name;
     const char *fingerprint;
@@ -69,6 +71,8 @@ struct api_route {
     const char *pattern;
     enum action action;
     bool is_public; // Needs no token.
+    bool
+        needs_peer; // Needs the client certificate of a site, whose key is call->request->peer_key.
     enum api_object object;
     enum api_place place;
     void (*handle)(struct api_call *call);
@@ -87,6 +91,8 @@ extern const struct api_route API_JOB_ROUTES[];
 extern const struct api_route API_TASK_ROUTES[];
 extern const struct api_route API_EVENT_ROUTES[];
 extern const struct api_route API_WORKER_ROUTES[];
+extern const struct api_route API_FEDERATION_ROUTES[];
+extern const struct api_route API_HUB_ROUTES[];
 
 // Joins the tables into api->table; *routes is what the server is started with and belongs to the api.
 void api_routes_new(struct api *api, const struct http_route **routes, size_t *count);

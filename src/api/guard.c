@@ -125,6 +125,13 @@ static bool identify(struct api_call *call)
     if (!authenticate(call)) {
         return false;
     }
+    if (call->route->needs_peer && !call->request->peer_key) {
+        refuse_credentials(call->request,
+                           "this is a call between sites: it needs a client certificate",
+                           "show the site's own: curl --key key.pem --cert certificate.pem, both "
+                           "from its directory");
+        return false;
+    }
     if (call->route->is_public || call->principal.role != ROLE_NOBODY) {
         return true;
     }

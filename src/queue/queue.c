@@ -84,6 +84,7 @@ static void done_tick(struct queue_op *op, enum status status, const struct erro
     (void)status;
     (void)error;
     follow_tick(op->queue);
+    figures_count(op->queue);
     op->queue->has_work = true;
     free(op);
 }

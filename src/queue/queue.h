@@ -197,6 +197,15 @@ void queue_worker_ended(struct queue *queue, const char *name, int64_t process);
 // What keeps the site's own executor from having workers, for `why`; empty when nothing does. Any thread.
 void queue_set_executor_problem(struct queue *queue, const char *problem, const char *change);
 
+// How busy the site is, as of the last quarter of a second. Any thread; never blocks.
+struct queue_load_figures {
+    int64_t cpus; // Of workers that are here.
+    int64_t cpus_busy;
+    int64_t tasks_waiting;
+    int64_t workers;
+};
+struct queue_load_figures queue_load_figures(struct queue *queue);
+
 // Sets what GET /v1/status says of jobs, tasks, workers and the sandbox. May wait for the database.
 enum status queue_describe(struct queue *queue, json_t *status, struct error *error);
 

@@ -146,6 +146,8 @@ struct live_task {
 struct alarm;
 struct file_digests;
 
+enum { QUEUE_LOAD_CPUS, QUEUE_LOAD_BUSY, QUEUE_LOAD_WAITING, QUEUE_LOAD_WORKERS, QUEUE_LOAD_COUNT };
+
 struct queue {
     struct store *store;
     struct blobs *blobs;
@@ -178,9 +180,10 @@ struct queue {
     _Atomic bool is_stopping;
     char executor_problem[JOB_MESSAGE_MAX];
     char executor_change[JOB_MESSAGE_MAX];
-    struct file_digests *programs; // What the cache knows of them. Has its own mutex.
-    struct alarm *alarm;           // Its own too.
-    struct second_looks *looks;    // Its own too. NULL: there is no catalogue.
+    struct file_digests *programs;          // What the cache knows of them. Has its own mutex.
+    struct alarm *alarm;                    // Its own too.
+    struct second_looks *looks;             // Its own too. NULL: there is no catalogue.
+    _Atomic int64_t load[QUEUE_LOAD_COUNT]; // As of the last tick, for other threads.
 };
 
 struct queue_op {
@@ -304,6 +307,10 @@ void worker_reconcile(struct queue *queue, struct worker *worker, const struct p
 bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
                    struct buffer *out);
 void worker_free(struct worker *worker);
+
+// --- figures.c
+// Counts what queue_load_figures tells.
+void figures_count(struct queue *queue);
 
 // --- poll.c: waiting polls
 // Gives waiting workers what there is, and answers polls whose time is over.

@@ -305,6 +305,101 @@ def site(make_site):
     return make_site()
 
 
+class Member(Site):
+    """A site of a federation, with its operator: `ocean("sites")` runs `lode sites` there, `ocean.json("sites")` reads it."""
+
+    def __init__(self, federation, name, options):
+        super().__init__(Lode(federation.folder, federation.folder / name), federation.folder / name / "site", ["--name", name, *options])
+        self.name = name
+
+    def __call__(self, *arguments, **options):
+        return self.user(*arguments, "--site", self.url, **options) if "--" not in arguments else self._run(arguments, options)
+
+    def _run(self, arguments, options):
+        at = arguments.index("--")
+        return self.user(*arguments[:at], "--site", self.url, *arguments[at:], **options)
+
+    def start(self, environment=None):
+        super().start(environment)
+        # What the operator of a site does once: a login to it, which needs no question on the same machine.
+        self.user("login", "--directory", self.directory)
+        return self
+
+    def json(self, *arguments, **options):
+        """What a command prints with --json there."""
+        return json.loads(self(*arguments[:1], *arguments[1:], "--json", **options).stdout)
+
+    def sites(self):
+        """The other sites that it knows, by name."""
+        return {site["name"]: site for site in self.json("sites")["sites"]}
+
+    def hubs(self):
+        """Its hubs, by name."""
+        return {hub["name"]: hub for hub in self.json("hub", "list")["hubs"]}
+
+    def add_hub(self, hub, *options, **settings):
+        return self("hub", "add", hub.url, "--fingerprint", hub.fingerprint, *options, **settings)
+
+    def peer_call(self, method, path, body=None, by=None, seconds=COMMAND_SECONDS_MAX):
+        """A call between sites: this one is asked, `by` shows its certificate (None: nobody does). `body` is bytes, or sent as JSON."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        if by is not None:
+            context.load_cert_chain(by.directory / "certificate.pem", by.directory / "key.pem")
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=body, method=method, headers={"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=seconds, context=context) as answer:
+                return Answer(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.headers, error.read())
+
+    def add_data(self, identifier, text="content", wait=True):
+        """Registers a folder with one file of that text."""
+        folder = self.user.folder / f"data-{self.name}-{abs(hash(identifier))}"
+        folder.mkdir(exist_ok=True)
+        (folder / "file.txt").write_text(text)
+        self("data", "add", identifier, folder, *(() if wait else ("--no-wait",)))
+
+
+class Federation:
+    """Named sites with heartbeats of a second: federation.site("ocean"), federation.hub("hub", "--join", "open")."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.members = []
+
+    def site(self, name, *options, workers=0, heartbeat=1):
+        member = Member(self, name, ["--workers", str(workers), "--heartbeat", str(heartbeat), *options])
+        self.members.append(member)
+        return member.start()
+
+    def hub(self, name, *options, **settings):
+        return self.site(name, "--mirror", *options, **settings)
+
+
+@pytest.fixture
+def federation(request, folder):
+    """Starts sites and hubs of a federation; all are stopped at the end."""
+    request.node.sites = []
+    federation = Federation(folder)
+    federation.members = request.node.sites
+    yield federation
+    for member in federation.members:
+        if member.process and member.process.poll() is None:
+            member.process.terminate()
+    for member in federation.members:
+        if member.process:
+            try:
+                member.process.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                member.process.kill()
+                member.process.wait()
+
+
 @pytest.fixture
 def coads(tmp_path):
     """A folder with a copy of the COADS climatology of Debian's ferret-datasets, a real netCDF file."""

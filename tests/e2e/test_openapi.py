@@ -18,11 +18,11 @@ def schema_of(method, path, code):
 
 
 class Caller:
-    """Calls the server by the document, checks each answer, and remembers what was called."""
+    """Calls the server by the document, checks each answer, and remembers what was called. `ask`: Site.api, or a call with a site's key."""
 
-    def __init__(self, site):
-        self.site = site
-        self.called = set()
+    def __init__(self, ask, called=None):
+        self.ask = ask
+        self.called = set() if called is None else called
 
     def __call__(self, method, path, code, body=None, /, query="", headers=None, **parameters):
         operation = DOCUMENT["paths"][path][method]
@@ -32,7 +32,7 @@ class Caller:
         if isinstance(body, dict):
             sent = operation["requestBody"]["content"]["application/json"]["schema"]
             jsonschema.validate(body, {**sent, "components": DOCUMENT["components"]})
-        answer = self.site.api(method.upper(), url + query, body, headers)
+        answer = self.ask(method.upper(), url + query, body, headers)
         assert answer.code == code, (method, url, answer)
         schema = schema_of(method, path, code)
         if schema is not None:
@@ -43,7 +43,11 @@ class Caller:
 
 @pytest.fixture
 def call(site):
-    return Caller(site)
+    return Caller(site.api)
+
+
+def is_between_sites(path):
+    return path.startswith(("/v1/federation", "/v1/hubs", "/v1/sites"))
 
 
 def test_every_call_of_the_description_answers_as_described(site, call, tmp_path):
@@ -104,7 +108,35 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leases": []}, worker=worker)
     call("delete", "/v1/datasets/{id}", 204, id=dataset)
 
-    described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods if not is_between_sites(path)}
+    assert described == call.called
+
+
+def test_the_calls_between_sites_answer_as_described(federation):
+    hub = federation.hub("hub", "--join", "open")
+    ocean = federation.site("ocean")
+    ocean.add_data("t:api")
+    call = Caller(ocean.api)
+    at_hub = Caller(hub.api, call.called)
+    as_ocean = Caller(lambda method, url, body, _: hub.peer_call(method, url, body, by=ocean), call.called)
+    statement = as_ocean("get", "/v1/federation/site", 200)
+    assert statement.json["name"] == "hub"
+    own = ocean.peer_call("GET", "/v1/federation/site").json
+    as_ocean("post", "/v1/federation/announce", 200, own, query="?mode=both")
+    beat, *batches = call("get", "/v1/federation/poll", 200, query="?epoch=0&after=0").body.splitlines(keepends=True)
+    as_ocean("post", "/v1/federation/heartbeat", 200, json.loads(beat))
+    as_ocean("post", "/v1/federation/logs/{site}", 200, b"".join(batches), site=ocean.fingerprint)
+    copy = as_ocean("get", "/v1/federation/logs/{site}", 200, query="?epoch=0&after=0", site=ocean.fingerprint).body
+    assert copy.splitlines(keepends=True)[1:] == batches[1:]  # Behind the head, which is signed anew for each who asks.
+    assert len(as_ocean("get", "/v1/federation/changes", 200, query="?cursor=x&wait=1").body.splitlines()) == 2
+    as_ocean("get", "/v1/federation/sites/{site}", 200, site=ocean.fingerprint)
+    call("post", "/v1/hubs", 201, {"url": hub.url, "fingerprint": hub.fingerprint, "mode": "push"})
+    assert len(call("get", "/v1/hubs", 200).json["hubs"]) == 1
+    eventually(lambda: call("get", "/v1/sites", 200).json["sites"][0]["state"] == "up")
+    eventually(lambda: at_hub("get", "/v1/sites", 200, query="?limit=1").json["sites"][0]["state"] == "up")
+    at_hub("post", "/v1/sites/{site}/standing", 200, {"standing": "pending"}, site="ocean")
+    call("delete", "/v1/hubs/{site}", 204, site="hub")
+    described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods if is_between_sites(path)}
     assert described == call.called
 
 
@@ -113,7 +145,7 @@ def test_no_path_is_served_by_methods_that_are_not_described(make_site):
     for path, methods in DOCUMENT["paths"].items():
         for method in {"get", "put", "post", "delete", "patch"} - set(methods):
             url = path.replace("{job}", "1").replace("{index}", "0").replace("{worker}", "1").replace("{id}", "a%3Ab")
-            url = url.replace("{digest}", "sha256:" + "0" * 64).replace("{token}", "1").replace("{path}", "x")
+            url = url.replace("{digest}", "sha256:" + "0" * 64).replace("{token}", "1").replace("{path}", "x").replace("{site}", "sha256:" + "0" * 64)
             answer = site.api(method.upper(), url, b"" if method != "get" else None)
             assert answer.code == 405, (method, url, answer)
             assert answer.headers["Content-Type"].startswith("application/problem+json")

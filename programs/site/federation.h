@@ -1,0 +1,38 @@
+// A site among others: its log, the mirror if it is a hub, and its peers.
+#ifndef LODE_PROGRAMS_SITE_FEDERATION_H
+#define LODE_PROGRAMS_SITE_FEDERATION_H
+
+#include "catalog/catalog.h"
+#include "crypto/signature.h"
+#include "ledger/ledger.h"
+#include "ledger/mirror.h"
+#include "peers/peers.h"
+#include "site/settings.h"
+
+#include <stdatomic.h>
+
+struct queue;
+
+struct federation {
+    const struct site_settings *settings;
+    struct signing_key *key;
+    struct ledger *ledger;
+    struct mirror *mirror; // NULL: the site is no hub.
+    struct peers *peers;
+    struct catalog_publisher publisher;
+    _Atomic(struct queue *) queue; // For the load of heartbeats, once it is open.
+};
+
+// Before the catalogue, which publishes to the log. On failure what is open is left to the two functions below.
+enum status federation_open(struct federation *federation, const struct site_settings *settings,
+                            struct store *store, struct error *error);
+// Once the server runs and `url` is known.
+enum status federation_start(struct federation *federation, const char *url, struct error *error);
+// May jobs of that site's users run here? The policy is --guests. May block for some seconds.
+enum status federation_check_guest(void *context, const struct fingerprint *site,
+                                   struct error *error);
+// Ends what goes out, before the store is closed; then frees, after that.
+void federation_stop(struct federation *federation);
+void federation_close(struct federation *federation);
+
+#endif

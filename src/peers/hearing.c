@@ -1,0 +1,73 @@
+// What hearing a site means.
+#include "base/memory.h"
+#include "os/clock.h"
+#include "peers/state.h"
+
+json_t *peers_position_json(const struct ledger_position *position)
+{
+    char head[DIGEST_TEXT_SIZE];
+    return json_pack("{s:I, s:I, s:s}", "epoch", (json_int_t)position->epoch, "serial",
+                     (json_int_t)position->serial, "head", digest_to_text(&position->head, head));
+}
+
+enum status log_check_end(struct peers *peers, const struct site *site,
+                          const struct ledger_position *said, const struct ledger_position *have,
+                          struct error *error)
+{
+    bool is_older =
+        said->epoch < have->epoch || (said->epoch == have->epoch && said->serial < have->serial);
+    bool is_other = said->epoch == have->epoch && said->serial == have->serial &&
+                    have->serial > 0 && !digest_equal(&said->head, &have->head);
+    if (!is_older && !is_other) {
+        return OK;
+    }
+    char label[SITE_LABEL_SIZE];
+    return error_set(error, CORRUPT,
+                     "%s says that its log ends at epoch %lld serial %lld, but epoch "
+                     "%lld serial %lld was taken%s: an old log was replayed, or the log rewritten",
+                     site_label(peers, site, label), (long long)said->epoch,
+                     (long long)said->serial, (long long)have->epoch, (long long)have->serial,
+                     is_other ? " with another head" : "");
+}
+
+void site_heard(struct peers *peers, struct site *site, const struct said_heartbeat *heartbeat,
+                struct text statement, bool is_direct)
+{
+    if (!is_direct && site->heard_us > 0 && heartbeat->time_us <= site->heartbeat_time_us) {
+        return;
+    }
+    // What comes by way of a hub was on the way for longer than clocks differ.
+    if (is_direct) {
+        site->clock_offset_us = heartbeat->time_us - clock_real_us();
+    }
+    site->heard_us = clock_steady_us();
+    site->ttl_us = heartbeat->ttl_us;
+    site->heartbeat_time_us = heartbeat->time_us;
+    site->load = heartbeat->load;
+    site_set_text(&site->heartbeat, statement);
+    site_touch(peers, site);
+}
+
+void site_measured(struct site *site, int64_t duration_us)
+{
+    int64_t bounded = duration_us < INT32_MAX ? duration_us : INT32_MAX;
+    site->rtt_us[site->rtt_count % PEERS_RTT_SAMPLES] = (int32_t)bounded;
+    site->rtt_count++;
+}
+
+void peers_measured(struct peers *peers, const struct fingerprint *fingerprint, int64_t bytes,
+                    int64_t duration_us)
+{
+    if (bytes <= 0 || duration_us <= 0) {
+        return;
+    }
+    int64_t rate = (int64_t)((double)bytes * 1e6 / (double)duration_us);
+    (void)pthread_rwlock_wrlock(&peers->lock);
+    struct site *site = sites_find(peers, fingerprint);
+    if (site) {
+        // The newest counts half: links change, and single transfers mislead.
+        site->bytes_per_second =
+            site->bytes_per_second < 0 ? rate : (site->bytes_per_second + rate) / 2;
+    }
+    (void)pthread_rwlock_unlock(&peers->lock);
+}

@@ -1,0 +1,16 @@
+#include "peers/peers.h"
+
+const struct store_migration PEERS_MIGRATIONS[] = {
+    // `statement` is empty for a hub that was added and has not been reached yet; `hub_added` is 0 for a site that is not one of our hubs.
+    {"peers", 1,
+     "CREATE TABLE peers_sites (\n"
+     "    site TEXT PRIMARY KEY,\n"
+     "    statement TEXT NOT NULL,\n"
+     "    standing BIGINT NOT NULL,\n"
+     "    mode BIGINT NOT NULL,\n"
+     "    hub_added BIGINT NOT NULL,\n"
+     "    hub_mode BIGINT NOT NULL,\n"
+     "    hub_url TEXT NOT NULL\n"
+     ")"},
+};
+const size_t PEERS_MIGRATION_COUNT = sizeof PEERS_MIGRATIONS / sizeof PEERS_MIGRATIONS[0];

@@ -1,0 +1,388 @@
+#include "../cmocka_all.h"
+
+#include "base/calendar.h"
+#include "base/memory.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "peers/peers.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { AWAIT_US = 30000000, NAP_NS = 2000000 };
+
+// A hub that nobody can reach, and sites that are keys and words only.
+struct fixture {
+    char folder[64];
+    struct signing_key *key;
+    struct store *store;
+    struct ledger *ledger;
+    struct mirror *mirror;
+    struct peers *peers;
+};
+
+static struct signing_key *make_key(const struct fixture *fixture, const char *name)
+{
+    struct signing_key *key = NULL;
+    struct fingerprint fingerprint;
+    AUTO_FREE char *folder = memory_format("%s/%s", fixture->folder, name);
+    assert_int_equal(file_make_folder(folder, NULL), OK);
+    assert_int_equal(key_ensure(folder, name, &fingerprint, NULL), OK);
+    assert_int_equal(signing_key_open(folder, &key, NULL), OK);
+    return key;
+}
+
+static void open_all(struct fixture *fixture, bool joins_openly)
+{
+    struct error error = {0};
+    struct store_migration migrations[16];
+    size_t count = 0;
+    for (size_t i = 0; i < LEDGER_MIGRATION_COUNT; i++) {
+        migrations[count++] = LEDGER_MIGRATIONS[i];
+    }
+    for (size_t i = 0; i < PEERS_MIGRATION_COUNT; i++) {
+        migrations[count++] = PEERS_MIGRATIONS[i];
+    }
+    AUTO_FREE char *url = memory_format("%s/lode.db", fixture->folder);
+    AUTO_FREE char *index = memory_format("%s/index", fixture->folder);
+    AUTO_FREE char *hub = memory_format("%s/hub", fixture->folder);
+    const struct store_options store = {
+        .url = url, .migrations = migrations, .migration_count = count};
+    assert_int_equal(store_open(&store, &fixture->store, &error), OK);
+    const struct ledger_options ledger = {.store = fixture->store, .key = fixture->key};
+    assert_int_equal(ledger_open(&ledger, &fixture->ledger, &error), OK);
+    const struct mirror_options mirror = {.store = fixture->store, .index_folder = index};
+    assert_int_equal(mirror_open(&mirror, &fixture->mirror, &error), OK);
+    const struct peers_options peers = {.store = fixture->store,
+                                        .key = fixture->key,
+                                        .directory = hub,
+                                        .name = "hub",
+                                        .ledger = fixture->ledger,
+                                        .mirror = fixture->mirror,
+                                        .joins_openly = joins_openly};
+    assert_int_equal(peers_open(&peers, &fixture->peers, &error), OK);
+}
+
+static void close_all(struct fixture *fixture)
+{
+    peers_stop(fixture->peers);
+    mirror_close(fixture->mirror);
+    ledger_close(fixture->ledger);
+    store_close(fixture->store);
+    peers_close(fixture->peers);
+}
+
+static int start(void **state)
+{
+    struct fixture *fixture = NEW(struct fixture);
+    (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/lode-test-peers.XXXXXX");
+    *state = fixture;
+    if (!mkdtemp(fixture->folder)) {
+        return -1;
+    }
+    fixture->key = make_key(fixture, "hub");
+    open_all(fixture, false);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    struct fixture *fixture = *state;
+    close_all(fixture);
+    signing_key_free(fixture->key);
+    enum status status = file_remove_tree(fixture->folder, NULL);
+    free(fixture);
+    return status == OK ? 0 : -1;
+}
+
+static json_t *sign(json_t *statement, const struct signing_key *key)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    json_t *out = NULL;
+    assert_int_equal(statement_sign(statement, key, &text, NULL), OK);
+    json_decref(statement);
+    assert_int_equal(json_parse(buffer_text(&text), &out, NULL), OK);
+    return out;
+}
+
+static json_t *site_of(const struct signing_key *key, const char *name)
+{
+    char text[PUBLIC_KEY_TEXT_SIZE];
+    public_key_to_text(signing_key_public(key), text);
+    AUTO_FREE char *url = memory_format("https://%s.example.org:7733", name);
+    return sign(json_pack("{s:s, s:s, s:s, s:s, s:[s], s:s, s:i, s:b}", "kind", "site", "time",
+                          "2026-01-01T00:00:00Z", "name", name, "public_key", text, "urls", url,
+                          "version", "1", "protocol", 1, "is_hub", 0),
+                key);
+}
+
+static json_t *heartbeat_of(const struct signing_key *key, int64_t offset_us)
+{
+    char time[CALENDAR_TEXT_SIZE];
+    (void)calendar_format(clock_real_us() + offset_us, time);
+    return sign(json_pack("{s:s, s:s, s:i, s:i, s:s, s:{s:i, s:i}, s:i}", "kind", "heartbeat",
+                          "time", time, "epoch", 1, "serial", 0, "head",
+                          "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+                          "load", "cpus", 8, "cpus_busy", 2, "ttl_seconds", 60),
+                key);
+}
+
+static const char *caller_of(const struct signing_key *key)
+{
+    return signing_key_fingerprint(key)->text;
+}
+
+static enum status announce(struct fixture *fixture, const struct signing_key *key,
+                            const char *name, struct error *error)
+{
+    AUTO_JSON json_t *body = site_of(key, name);
+    AUTO_BUFFER struct buffer out = {0};
+    return peers_heard_announcement(fixture->peers, caller_of(key), PEERS_PUSH, body, &out, error);
+}
+
+static void an_announced_site_is_known_and_survives_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    struct signing_key *ocean = make_key(fixture, "ocean");
+    struct peer peer;
+    assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
+    assert_int_equal(peer.standing, STANDING_PENDING);
+    assert_int_equal(peer.liveness, LIVENESS_NEVER);
+    assert_string_equal(peer.url, "https://ocean.example.org:7733");
+    assert_true(peer.number > 0);
+    assert_int_equal(peers_set_standing(fixture->peers, signing_key_fingerprint(ocean),
+                                        STANDING_MEMBER, NULL, NULL),
+                     OK);
+    close_all(fixture);
+    open_all(fixture, false);
+    assert_int_equal(peers_count(fixture->peers), 1);
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
+    assert_int_equal(peer.standing, STANDING_MEMBER);
+    assert_string_equal(peer.name, "ocean");
+    // Its standing stays when it announces itself again.
+    assert_int_equal(announce(fixture, ocean, "lake", NULL), OK);
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
+    assert_int_equal(peer.standing, STANDING_MEMBER);
+    assert_string_equal(peer.name, "lake");
+    signing_key_free(ocean);
+}
+
+static void a_heartbeat_is_heard_in_memory_only(void **state)
+{
+    struct fixture *fixture = *state;
+    struct signing_key *ocean = make_key(fixture, "ocean");
+    struct error error = {0};
+    struct peer peer;
+    AUTO_BUFFER struct buffer out = {0};
+    AUTO_JSON json_t *ahead = heartbeat_of(ocean, INT64_C(3600000000));
+    AUTO_JSON json_t *behind = heartbeat_of(ocean, INT64_C(-3600000000));
+    assert_int_equal(peers_heard_heartbeat(fixture->peers, caller_of(ocean), ahead, &out, &error),
+                     NOT_FOUND);
+    assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
+    int64_t commits = store_figures(fixture->store).commits;
+    assert_int_equal(peers_heard_heartbeat(fixture->peers, caller_of(ocean), ahead, &out, &error),
+                     OK);
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
+    assert_int_equal(peer.liveness, LIVENESS_UP);
+    assert_true(peer.clock_offset_us > INT64_C(3500000000));
+    assert_int_equal(peer.cpus, 8);
+    assert_int_equal(peer.cpus_busy, 2);
+    // Its clock is set right: what it says now is older than what it said before, and heard all the same.
+    assert_int_equal(peers_heard_heartbeat(fixture->peers, caller_of(ocean), behind, &out, &error),
+                     OK);
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
+    assert_true(peer.clock_offset_us < INT64_C(-3500000000));
+    assert_int_equal(store_figures(fixture->store).commits, commits);
+    // Announcing the same again writes nothing either.
+    assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
+    assert_int_equal(store_figures(fixture->store).commits, commits);
+    signing_key_free(ocean);
+}
+
+static void a_site_is_found_by_what_people_call_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct signing_key *ocean = make_key(fixture, "ocean");
+    struct signing_key *other = make_key(fixture, "other");
+    struct signing_key *desert = make_key(fixture, "desert");
+    struct error error = {0};
+    struct peer peer;
+    assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
+    assert_int_equal(announce(fixture, other, "ocean", NULL), OK);
+    assert_int_equal(announce(fixture, desert, "desert", NULL), OK);
+    assert_int_equal(peers_find_named(fixture->peers, TEXT("desert"), &peer, &error), OK);
+    assert_int_equal(
+        peers_find_named(fixture->peers, TEXT("https://desert.example.org:7733"), &peer, &error),
+        OK);
+    assert_int_equal(peers_find_named(fixture->peers, TEXT("ocean"), &peer, &error), CONFLICT);
+    assert_non_null(strstr(error.detail, "2 sites"));
+    struct text digits = text_slice(text_of(caller_of(ocean)), 7, 17);
+    assert_int_equal(peers_find_named(fixture->peers, digits, &peer, &error), OK);
+    assert_string_equal(peer.site.text, caller_of(ocean));
+    assert_int_equal(peers_find_named(fixture->peers, text_slice(digits, 0, 7), &peer, &error),
+                     NOT_FOUND);
+    // Of two with one name, who was denied counts for less.
+    assert_int_equal(peers_set_standing(fixture->peers, &peer.site, STANDING_DENIED, NULL, NULL),
+                     OK);
+    assert_int_equal(peers_find_named(fixture->peers, TEXT("ocean"), &peer, &error), OK);
+    assert_string_equal(peer.site.text, caller_of(other));
+
+    struct peer list[4];
+    assert_int_equal(peers_list(fixture->peers, NULL, 2, list), 2);
+    assert_string_equal(list[0].name, "desert");
+    assert_int_equal(peers_list(fixture->peers, list[1].site.text, 4, list), 1);
+    assert_string_equal(list[0].name, "ocean");
+    assert_int_equal(peers_list(fixture->peers, list[0].site.text, 4, list), 0);
+    signing_key_free(ocean);
+    signing_key_free(other);
+    signing_key_free(desert);
+}
+
+static void the_name_of_a_member_is_not_for_another_key(void **state)
+{
+    struct fixture *fixture = *state;
+    struct signing_key *ocean = make_key(fixture, "ocean");
+    struct signing_key *other = make_key(fixture, "other");
+    struct error error = {0};
+    struct peer peer;
+    assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
+    assert_int_equal(peers_set_standing(fixture->peers, signing_key_fingerprint(ocean),
+                                        STANDING_MEMBER, NULL, NULL),
+                     OK);
+    assert_int_equal(announce(fixture, other, "ocean", &error), CONFLICT);
+    assert_non_null(strstr(error.fix, "lode sites deny"));
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
+    assert_non_null(strstr(peer.problem, caller_of(other)));
+    assert_int_equal(announce(fixture, other, "hub", &error), CONFLICT);
+    assert_int_equal(peers_set_standing(fixture->peers, signing_key_fingerprint(ocean),
+                                        STANDING_DENIED, NULL, NULL),
+                     OK);
+    assert_int_equal(announce(fixture, other, "ocean", &error), OK);
+    assert_int_equal(announce(fixture, ocean, "ocean", &error), DENIED);
+    signing_key_free(ocean);
+    signing_key_free(other);
+}
+
+static enum status check_guest(struct fixture *fixture, const struct signing_key *key,
+                               const char *policy)
+{
+    struct error error = {0};
+    enum status status =
+        peers_check_guest(fixture->peers, signing_key_fingerprint(key), policy, &error);
+    assert_true(status == OK || (status == DENIED && error.detail[0] && error.fix[0]));
+    return status;
+}
+
+static void guests_are_let_in_by_the_site_s_own_policy(void **state)
+{
+    struct fixture *fixture = *state;
+    struct signing_key *ocean = make_key(fixture, "ocean");
+    const struct fingerprint *site = signing_key_fingerprint(ocean);
+    static const char *const POLICIES[] = {"none", "accepted", "members"};
+    static const enum status MEMBER[] = {DENIED, OK, OK};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(check_guest(fixture, ocean, POLICIES[i]), DENIED);
+        assert_int_equal(check_guest(fixture, fixture->key, POLICIES[i]), OK);
+    }
+    assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(check_guest(fixture, ocean, POLICIES[i]), DENIED);
+    }
+    assert_int_equal(peers_set_standing(fixture->peers, site, STANDING_MEMBER, NULL, NULL), OK);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(check_guest(fixture, ocean, POLICIES[i]), MEMBER[i]);
+    }
+    assert_int_equal(peers_set_standing(fixture->peers, site, STANDING_DENIED, NULL, NULL), OK);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(check_guest(fixture, ocean, POLICIES[i]), DENIED);
+    }
+    signing_key_free(ocean);
+}
+
+static enum status refuse_to_witness(struct sql *sql, void *context, const struct peer *peer,
+                                     struct error *error)
+{
+    (void)sql;
+    *(bool *)context = strcmp(peer->name, "ocean") == 0;
+    return error_set(error, QUOTA, "no room for the audit log");
+}
+
+static void what_cannot_be_audited_does_not_happen(void **state)
+{
+    struct fixture *fixture = *state;
+    struct signing_key *ocean = make_key(fixture, "ocean");
+    bool has_seen = false;
+    struct peer peer;
+    const struct peers_witness witness = {.write = refuse_to_witness, .context = &has_seen};
+    assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
+    assert_int_equal(peers_set_standing(fixture->peers, signing_key_fingerprint(ocean),
+                                        STANDING_MEMBER, &witness, NULL),
+                     QUOTA);
+    assert_true(has_seen);
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
+    assert_int_equal(peer.standing, STANDING_PENDING);
+    signing_key_free(ocean);
+}
+
+static void count_wake(void *context)
+{
+    (void)atomic_fetch_add((_Atomic int *)context, 1);
+}
+
+static void await_count(_Atomic int *count, int wanted)
+{
+    int64_t until_us = clock_steady_us() + AWAIT_US;
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    while (atomic_load(count) < wanted) {
+        assert_true(clock_steady_us() < until_us);
+        (void)nanosleep(&nap, NULL);
+    }
+}
+
+static void who_waits_for_the_feed_is_woken_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct signing_key *ocean = make_key(fixture, "ocean");
+    _Atomic int woken = 0;
+    bool is_something = false;
+    AUTO_BUFFER struct buffer out = {0};
+    assert_int_equal(peers_start(fixture->peers, NULL, NULL), OK);
+    int64_t far_us = clock_steady_us() + INT64_C(3600000000);
+    peers_watch(fixture->peers, TEXT(""), far_us, count_wake, &woken);
+    peers_watch(fixture->peers, TEXT(""), clock_steady_us(), count_wake, &woken);
+    await_count(&woken, 1); // Whose time is over.
+    assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
+    await_count(&woken, 2);
+    assert_int_equal(peers_read_changes(fixture->peers, TEXT(""), &out, &is_something, NULL), OK);
+    assert_true(is_something);
+    peers_watch(fixture->peers, TEXT(""), far_us, count_wake,
+                &woken); // There is something already.
+    await_count(&woken, 3);
+    struct text cursor = text_slice(buffer_text(&out), 11, 11 + 16 + 2);
+    assert_true(cursor.length > 16);
+    peers_watch(fixture->peers, cursor, far_us, count_wake, &woken);
+    peers_wake_all(fixture->peers);
+    await_count(&woken, 4);
+    peers_watch(fixture->peers, cursor, far_us, count_wake, &woken); // None waits any more.
+    await_count(&woken, 5);
+    signing_key_free(ocean);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_announced_site_is_known_and_survives_a_restart),
+        TEST(a_heartbeat_is_heard_in_memory_only),
+        TEST(a_site_is_found_by_what_people_call_it),
+        TEST(the_name_of_a_member_is_not_for_another_key),
+        TEST(guests_are_let_in_by_the_site_s_own_policy),
+        TEST(what_cannot_be_audited_does_not_happen),
+        TEST(who_waits_for_the_feed_is_woken_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

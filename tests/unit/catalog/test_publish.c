@@ -86,11 +86,12 @@ static void a_job_that_finds_a_change_tells_it(void **state)
     published_site_new(&site, &notes);
     put(&site, "a", "one");
     assert_int_equal(add(&site, "s:n", site.data, NULL), OK);
+    struct dataset_look look;
     struct dataset dataset = settled(&site, "s:n", &arena);
-    assert_int_equal(catalog_check_files(site.catalog, &dataset, NULL), OK);
+    assert_int_equal(catalog_check_files(site.catalog, &dataset, &look, NULL), OK);
     assert_told(&notes, "s:n=available/1 ");
     put(&site, "a", "other");
-    assert_int_equal(catalog_check_files(site.catalog, &dataset, NULL), CONFLICT);
+    assert_int_equal(catalog_check_files(site.catalog, &dataset, &look, NULL), CONFLICT);
     assert_told(&notes, "s:n=changed/1 ");
     buffer_done(&notes.text);
 }

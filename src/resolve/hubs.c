@@ -165,8 +165,12 @@ enum status hubs_ask(struct hubs *hubs, const struct resolve_hub *hub, struct te
         .timeout_us = timeout_us,
         .answer_size_max = RESOLVE_ANSWER_SIZE_MAX,
     };
+    AUTO_BUFFER struct buffer keep = {0};
     struct http_answer answer = {0};
-    enum status status = http_client_ask(client->client, &ask, document, &answer, error);
+    enum status status = http_client_ask(client->client, &ask, &keep, &answer, error);
+    if (status == OK) {
+        buffer_append_text(document, answer.body);
+    }
     if (status == TIMEOUT) {
         pause_hub(hubs, &hub->site);
     }

@@ -130,8 +130,8 @@ static bool is_paused(struct hubs *hubs, const struct fingerprint *site)
     bool is_found = false;
     pthread_mutex_lock(&hubs->mutex);
     for (size_t i = 0; i < PAUSES_MAX; i++) {
-        is_found |= hubs->pauses[i].until_us > now_us &&
-                    strcmp(hubs->pauses[i].site.text, site->text) == 0;
+        is_found |=
+            hubs->pauses[i].until_us > now_us && strcmp(hubs->pauses[i].site.text, site->text) == 0;
     }
     pthread_mutex_unlock(&hubs->mutex);
     return is_found;

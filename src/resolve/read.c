@@ -24,11 +24,10 @@ static const char *describe(const struct reading *reading, const json_t *locatio
     struct text site = json_text(json_object_get(entry, "site"));
     const json_t *epoch = json_object_get(entry, "epoch");
     const json_t *serial = json_object_get(entry, "serial");
-    return arena_format(reading->arena, "site %.*s (%.*s), epoch %lld, serial %lld",
-                        TEXT_ARGS(text_slice(name, 0, SAID_MAX)),
-                        TEXT_ARGS(text_slice(site, 0, FINGERPRINT_SIZE)),
-                        (long long)json_integer_value(epoch),
-                        (long long)json_integer_value(serial));
+    return arena_format(
+        reading->arena, "site %.*s (%.*s), epoch %lld, serial %lld",
+        TEXT_ARGS(text_slice(name, 0, SAID_MAX)), TEXT_ARGS(text_slice(site, 0, FINGERPRINT_SIZE)),
+        (long long)json_integer_value(epoch), (long long)json_integer_value(serial));
 }
 
 static const char *copy(const struct reading *reading, const json_t *value)
@@ -163,8 +162,8 @@ enum status resolve_read_answer(struct text document, struct text name, struct a
 static enum status check_one(const struct location *now, const struct location *before,
                              struct error *error)
 {
-    bool is_older = now->epoch < before->epoch ||
-                    (now->epoch == before->epoch && now->serial < before->serial);
+    bool is_older =
+        now->epoch < before->epoch || (now->epoch == before->epoch && now->serial < before->serial);
     if (!is_older || strcmp(now->site.text, before->site.text) != 0 ||
         strcmp(now->id, before->id) != 0) {
         return OK;

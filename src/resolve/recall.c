@@ -6,7 +6,8 @@
 struct recall {
     struct store *store;
     size_t count_max;
-    int64_t count; // The writer's thread's: rows, or more when some were replaced since they were counted.
+    int64_t
+        count; // The writer's thread's: rows, or more when some were replaced since they were counted.
 };
 
 static enum status count_rows(struct recall *recall, struct sql *sql, struct error *error)
@@ -108,8 +109,7 @@ static void done_save(void *context, enum status status, const struct error *err
     free(context);
 }
 
-void recall_save(struct recall *recall, struct text name, struct text document,
-                 int64_t answered_us)
+void recall_save(struct recall *recall, struct text name, struct text document, int64_t answered_us)
 {
     struct save *save = memory_new(1, sizeof *save + name.length + document.length);
     save->recall = recall;

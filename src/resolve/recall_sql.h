@@ -2,8 +2,7 @@
 #ifndef LODE_RESOLVE_RECALL_SQL_H
 #define LODE_RESOLVE_RECALL_SQL_H
 
-static const char SQL_FIND[] =
-    "SELECT answer, answered_us FROM resolve_remembered WHERE name = $1";
+static const char SQL_FIND[] = "SELECT answer, answered_us FROM resolve_remembered WHERE name = $1";
 
 static const char SQL_SAVE[] =
     "INSERT INTO resolve_remembered (name, answer, answered_us) VALUES ($1, $2, $3) "

@@ -33,45 +33,55 @@ int resolve_liveness_rank(struct text liveness)
 }
 
 // The text of a member of a canonical object, without its quotes; empty when it is not there. `key` is `,"name":"`: these bytes cannot stand within a
-// string of JSON, where a quote has a backslash before it.
-static struct text find_member(struct text entry, struct text key)
+// string of JSON, where a quote has a backslash before it. *rest becomes what follows, where the members are that sort behind it.
+static struct text take_member(struct text *rest, struct text key)
 {
-    const char *at = memmem(entry.bytes, entry.length, key.bytes, key.length);
+    const char *at = memmem(rest->bytes, rest->length, key.bytes, key.length);
     if (!at) {
         return TEXT_NONE;
     }
     const char *from = at + key.length;
-    const char *end = entry.bytes + entry.length;
+    const char *end = rest->bytes + rest->length;
     for (const char *each = from; each < end; each++) {
         if (*each == '\\') {
             each++;
         } else if (*each == '"') {
+            *rest = (struct text){each, (size_t)(end - each)};
             return (struct text){from, (size_t)(each - from)};
         }
     }
     return TEXT_NONE;
 }
 
+static uint32_t place_in(struct text word, const char *const *list, uint32_t count)
+{
+    uint32_t at = 0;
+    while (at < count && !text_equal(word, text_of(list[at]))) {
+        at++;
+    }
+    return at;
+}
+
 static uint32_t judge_availability(struct text state, struct text tier)
 {
     static const char *const STATES[] = {"available", "staging", "archived", "changed", "lost"};
-    uint32_t states = (uint32_t)(sizeof STATES / sizeof STATES[0]);
-    uint32_t rank = 0;
-    while (rank < states && !text_equal(state, text_of(STATES[rank]))) {
-        rank++;
-    }
-    return rank * 2 + (text_equal(tier, TEXT("online")) ? 0 : 1);
+    static const char *const TIERS[] = {"online", "scratch", "nearline", "offline"};
+    enum { STATE_COUNT = 5, TIER_COUNT = 4 };
+    return place_in(state, STATES, STATE_COUNT) * (TIER_COUNT + 1) +
+           place_in(tier, TIERS, TIER_COUNT);
 }
 
-static struct resolution_rank judge(struct text entry, const struct resolve_site *site)
+static struct resolution_rank judge(struct text rest, const struct resolve_site *site)
 {
     bool is_measured = site->rtt_us >= 0;
-    struct text state = find_member(entry, TEXT(",\"state\":\""));
-    struct text tier = find_member(entry, TEXT(",\"tier\":\""));
+    struct text state = take_member(&rest, TEXT(",\"state\":\""));
+    struct text tier = take_member(&rest, TEXT(",\"tier\":\""));
     return (struct resolution_rank){
         .availability = judge_availability(state, tier),
         .liveness = (uint32_t)site->liveness_rank,
-        .distance_class = site->is_self ? 0 : is_measured ? 1 : 2,
+        .distance_class = site->is_self ? 0
+                          : is_measured ? 1
+                                        : 2,
         .rtt_us = is_measured ? site->rtt_us : NUMBER_UNKNOWN,
         .load_permille = site->load_permille >= 0 ? site->load_permille : NUMBER_UNKNOWN,
     };
@@ -163,9 +173,10 @@ void resolution_add(struct resolution *resolution, struct text entry,
     struct buffer *parts = &resolution->parts;
     size_t need = entry.length + LOCATION_SIZE;
     (void)buffer_reserve(parts, need > PARTS_FIRST_SIZE ? need : PARTS_FIRST_SIZE);
-    struct text id = find_member(entry, TEXT(",\"id\":\""));
+    struct text rest = entry;
+    struct text id = take_member(&rest, TEXT(",\"id\":\""));
     struct resolution_location location = {
-        .rank = judge(entry, site), .site = site->site, .from = parts->length};
+        .rank = judge(rest, site), .site = site->site, .from = parts->length};
     append(parts, TEXT("{\"entry\":"));
     if (id.bytes) {
         location.id_from = parts->length + (size_t)(id.bytes - entry.bytes) - 1;

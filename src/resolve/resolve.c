@@ -11,10 +11,11 @@
 #include <stdatomic.h>
 
 enum {
-    UNKNOWN_MAX = 4096,    // Names that are known to be unknown.
-    SAID_SIZE_MAX = 360,   // Bytes of a message about hubs.
-    SAID_NAME_MAX = 120,   // Of an identifier in it.
-    REMEMBER_AGAIN_S = 150, // An answer that did not change is written again when it is older than this.
+    UNKNOWN_MAX = 4096,  // Names that are known to be unknown.
+    SAID_SIZE_MAX = 360, // Bytes of a message about hubs.
+    SAID_NAME_MAX = 120, // Of an identifier in it.
+    REMEMBER_AGAIN_S =
+        150, // An answer that did not change is written again when it is older than this.
     PROBLEMS_MAX = 8,
 };
 
@@ -142,8 +143,7 @@ static enum status add_own(struct question *question, struct error *error)
         return OK;
     }
     AUTO_BUFFER struct buffer entry = {0};
-    enum status status =
-        options->ops->own_entry(options->context, question->name, &entry, error);
+    enum status status = options->ops->own_entry(options->context, question->name, &entry, error);
     if (status == NOT_FOUND) {
         return OK;
     }
@@ -154,19 +154,17 @@ static enum status add_own(struct question *question, struct error *error)
     struct text site = json_text(json_object_get(object, "site"));
     memcpy(self.text, site.bytes ? site.bytes : "",
            site.length < sizeof self.text ? site.length : sizeof self.text - 1);
-    struct visited_entry visited = {
-        .resolution = &question->resolution, .entry = buffer_text(&entry)};
+    struct visited_entry visited = {.resolution = &question->resolution,
+                                    .entry = buffer_text(&entry)};
     (void)options->ops->visit_fingerprint(options->context, &self, visit_site, &visited);
     return OK;
 }
 
 // A location of somebody else's answer: what this site knows of the site itself counts for more than what the other says of it.
-static void add_location(struct question *question, const struct location *location,
-                         bool has_hints)
+static void add_location(struct question *question, const struct location *location, bool has_hints)
 {
     const struct resolver_options *options = &question->resolver->options;
-    struct visited_entry visited = {
-        .resolution = &question->resolution, .entry = location->entry};
+    struct visited_entry visited = {.resolution = &question->resolution, .entry = location->entry};
     if (options->ops->visit_fingerprint(options->context, &location->site, visit_site, &visited)) {
         return;
     }
@@ -185,8 +183,8 @@ static void add_location(struct question *question, const struct location *locat
     resolution_add(&question->resolution, location->entry, &site);
 }
 
-static void add_locations(struct question *question, const struct location *locations,
-                          size_t count, bool has_hints)
+static void add_locations(struct question *question, const struct location *locations, size_t count,
+                          bool has_hints)
 {
     for (size_t i = 0; i < count; i++) {
         add_location(question, &locations[i], has_hints);
@@ -280,9 +278,8 @@ static void note_problem(struct question *question, const struct resolve_hub *hu
     if (question->problem_count == PROBLEMS_MAX) {
         return;
     }
-    const char *words =
-        arena_format(&question->arena, "hub %s (%s) is not to be believed: %s", hub->name,
-                     hub->site.text, problem->detail);
+    const char *words = arena_format(&question->arena, "hub %s (%s) is not to be believed: %s",
+                                     hub->name, hub->site.text, problem->detail);
     buffer_append_string(&question->problems, question->problem_count++ > 0 ? "," : "");
     buffer_append_json_string(&question->problems, text_of(words));
     buffer_printf(&question->asked, "%s%s (its answer does not hold)",
@@ -333,8 +330,8 @@ static bool ask_hub(struct question *question, const struct resolve_hub *hub, in
 {
     AUTO_BUFFER struct buffer document = {0};
     struct error error = {0};
-    enum status status = hubs_ask(question->resolver->hubs, hub, question->name, timeout_us,
-                                  &document, &error);
+    enum status status =
+        hubs_ask(question->resolver->hubs, hub, question->name, timeout_us, &document, &error);
     if (status == OK) {
         question->answered_count++;
         return take_answer(question, hub, buffer_text(&document));
@@ -373,7 +370,7 @@ static enum status say_unknown(const struct question *question, struct error *er
     struct text unasked = text_slice(buffer_text(&question->unasked), 0, SAID_SIZE_MAX / 2);
     struct text name = text_slice(question->name, 0, SAID_NAME_MAX);
     bool is_certain = question->answered_count > question->lied_count || question->hub_count == 0;
-    enum status status = is_certain                    ? NOT_FOUND
+    enum status status = is_certain                     ? NOT_FOUND
                          : question->answered_count > 0 ? CORRUPT
                                                         : UNAVAILABLE;
     (void)error_set(error, status, "no dataset %.*s is known here%s%.*s%s%.*s", TEXT_ARGS(name),
@@ -395,8 +392,7 @@ static bool was_unknown(struct question *question, struct error *error)
     struct resolver *resolver = question->resolver;
     struct error said;
     pthread_mutex_lock(&resolver->mutex);
-    bool is_found =
-        unknown_names_find(resolver->unknown, question->name, clock_steady_us(), &said);
+    bool is_found = unknown_names_find(resolver->unknown, question->name, clock_steady_us(), &said);
     pthread_mutex_unlock(&resolver->mutex);
     if (is_found && error) {
         *error = said;
@@ -503,7 +499,8 @@ static enum status answer(struct question *question, struct buffer *out, struct 
         return error_set(error, NOT_FOUND, "no dataset %.*s is known here", TEXT_ARGS(name));
     }
     load_remembered(question);
-    if (question->reach == RESOLVE_ASKS && is_fresh(question) && answer_from_memory(question, out)) {
+    if (question->reach == RESOLVE_ASKS && is_fresh(question) &&
+        answer_from_memory(question, out)) {
         return OK;
     }
     if (question->reach == RESOLVE_ASKS && was_unknown(question, has_some ? NULL : error)) {

@@ -27,8 +27,8 @@ struct resolve_site {
     const char *name;
     const char *url;
     const char *standing;
-    const char *liveness; // "up" ...
-    int liveness_rank;    // 0 is best; see resolve_liveness_rank.
+    const char *liveness;  // "up" ...
+    int liveness_rank;     // 0 is best; see resolve_liveness_rank.
     int64_t heard_seconds; // -1: never.
     int64_t load_permille; // -1: not known.
     int64_t rtt_us;        // -1: not measured.
@@ -78,9 +78,9 @@ bool resolver_answer_fast(struct resolver *resolver, struct text name, struct bu
 
 // How far a question may go.
 enum resolve_reach {
-    RESOLVE_HERE,       // Own catalogue and index: for a request that came from another hub or site on behalf.
-    RESOLVE_ASKS,       // Then memory while it is fresh, and the hubs.
-    RESOLVE_ASKS_ANEW,  // The same without what is remembered, unless no hub answers.
+    RESOLVE_HERE, // Own catalogue and index: for a request that came from another hub or site on behalf.
+    RESOLVE_ASKS,      // Then memory while it is fresh, and the hubs.
+    RESOLVE_ASKS_ANEW, // The same without what is remembered, unless no hub answers.
 };
 
 // The whole answer; blocks for at most RESOLVE_WAIT_US and the database.

@@ -29,14 +29,14 @@ void signer_close(struct signer *signer)
 void write_entry(const struct signer *signer, const struct entry_fields *fields, struct buffer *out)
 {
     const char *digest = "sha256:0123456789012345678901234567890123456789012345678901234567890123";
-    AUTO_JSON json_t *entry = json_pack(
-        "{s:s, s:I, s:I, s:s, s:[], s:s, s:s, s:i, s:I, s:s, s:s, s:s}", "kind", "dataset", "epoch",
-        (json_int_t)(fields->epoch ? fields->epoch : 1), "serial",
-        (json_int_t)(fields->serial ? fields->serial : 1), "id",
-        fields->id ? fields->id : "doi:10.1/a", "aliases", "title", "A \"quoted\" title", "digest",
-        digest, "file_count", 3, "size_bytes", (json_int_t)4096, "tier",
-        fields->tier ? fields->tier : "online", "state",
-        fields->state ? fields->state : "available", "time", "2026-11-21T10:00:00Z");
+    AUTO_JSON json_t *entry =
+        json_pack("{s:s, s:I, s:I, s:s, s:[], s:s, s:s, s:i, s:I, s:s, s:s, s:s}", "kind",
+                  "dataset", "epoch", (json_int_t)(fields->epoch ? fields->epoch : 1), "serial",
+                  (json_int_t)(fields->serial ? fields->serial : 1), "id",
+                  fields->id ? fields->id : "doi:10.1/a", "aliases", "title", "A \"quoted\" title",
+                  "digest", digest, "file_count", 3, "size_bytes", (json_int_t)4096, "tier",
+                  fields->tier ? fields->tier : "online", "state",
+                  fields->state ? fields->state : "available", "time", "2026-11-21T10:00:00Z");
     assert_non_null(entry);
     if (fields->alias) {
         (void)json_array_append_new(json_object_get(entry, "aliases"), json_string(fields->alias));

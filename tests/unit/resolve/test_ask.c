@@ -114,9 +114,8 @@ static void open_resolver(struct world *world)
 {
     struct error error = {0};
     AUTO_FREE char *path = memory_format("%s/site.db", world->folder);
-    const struct store_options store = {.url = path,
-                                        .migrations = RESOLVE_MIGRATIONS,
-                                        .migration_count = RESOLVE_MIGRATION_COUNT};
+    const struct store_options store = {
+        .url = path, .migrations = RESOLVE_MIGRATIONS, .migration_count = RESOLVE_MIGRATION_COUNT};
     if (store_open(&store, &world->store, &error) != OK) {
         fail_msg("%s", error.detail);
     }
@@ -219,16 +218,14 @@ static const json_t *location_at(const json_t *document, size_t at)
 
 static const char *first_problem(const json_t *document)
 {
-    const char *text =
-        json_string_value(json_array_get(json_object_get(document, "problems"), 0));
+    const char *text = json_string_value(json_array_get(json_object_get(document, "problems"), 0));
     return text ? text : "";
 }
 
 static enum status refused(struct world *world, const char *name, struct error *error)
 {
     AUTO_BUFFER struct buffer out = {0};
-    enum status status =
-        resolver_ask(world->resolver, text_of(name), RESOLVE_ASKS, &out, error);
+    enum status status = resolver_ask(world->resolver, text_of(name), RESOLVE_ASKS, &out, error);
     assert_int_equal(out.length, 0);
     return status;
 }

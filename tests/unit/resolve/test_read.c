@@ -155,9 +155,8 @@ static void a_removal_is_no_location(void **state)
 {
     (void)state;
     AUTO_BUFFER struct buffer entry = {0};
-    AUTO_JSON json_t *statement =
-        json_pack("{s:s, s:s, s:i, s:i}", "kind", "removal", "id", "doi:10.1/a", "epoch", 3,
-                  "serial", 17);
+    AUTO_JSON json_t *statement = json_pack("{s:s, s:s, s:i, s:i}", "kind", "removal", "id",
+                                            "doi:10.1/a", "epoch", 3, "serial", 17);
     assert_int_equal(statement_sign(statement, signers[1].key, &entry, NULL), OK);
     struct outcome outcome = read_beside_a_good_one(buffer_text(&entry));
     assert_dropped(&outcome, "kind");
@@ -166,8 +165,8 @@ static void a_removal_is_no_location(void **state)
 static void what_is_no_answer_is_refused(void **state)
 {
     (void)state;
-    static const char *const BAD[] = {"",   "garbage", "[]", "{}", "{\"locations\":{}}",
-                                      "{\"locations\":[", "<html>"};
+    static const char *const BAD[] = {
+        "", "garbage", "[]", "{}", "{\"locations\":{}}", "{\"locations\":[", "<html>"};
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
         struct outcome outcome = read_text(text_of(BAD[i]), NAME);
         assert_int_equal(outcome.status, CORRUPT);
@@ -231,8 +230,8 @@ static void another_site_may_be_older(void **state)
     write_simple(&signers[1], "ocean", &(struct entry_fields){.serial = 1}, &after);
     struct outcome old = read_text(buffer_text(&before), NAME);
     struct outcome now = read_text(buffer_text(&after), NAME);
-    assert_int_equal(
-        resolve_check_newer(now.locations, now.count, old.locations, old.count, NULL), OK);
+    assert_int_equal(resolve_check_newer(now.locations, now.count, old.locations, old.count, NULL),
+                     OK);
     arena_done(&old.arena);
     arena_done(&now.arena);
 }

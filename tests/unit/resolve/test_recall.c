@@ -17,9 +17,8 @@ struct opened {
 static void open_recall(const char *folder, struct opened *out)
 {
     AUTO_FREE char *path = memory_format("%s/site.db", folder);
-    const struct store_options options = {.url = path,
-                                          .migrations = RESOLVE_MIGRATIONS,
-                                          .migration_count = RESOLVE_MIGRATION_COUNT};
+    const struct store_options options = {
+        .url = path, .migrations = RESOLVE_MIGRATIONS, .migration_count = RESOLVE_MIGRATION_COUNT};
     struct error error = {0};
     if (store_open(&options, &out->store, &error) != OK ||
         recall_open(out->store, KEPT_MAX, &out->recall, &error) != OK) {

@@ -110,7 +110,10 @@ static void available_and_online_comes_first_then_liveness_self_distance_load(vo
         {"unmeasured and loaded", "available", "online", 0, false, -1, 1},
         {"stale", "available", "online", 1, false, 10, 0},
         {"down", "available", "online", 3, false, 10, 0},
-        {"on tape", "available", "tape", 0, true, 10, 0},
+        {"scratch", "available", "scratch", 0, true, 10, 0},
+        {"on tape", "available", "nearline", 0, true, 10, 0},
+        {"on a shelf", "available", "offline", 0, true, 10, 0},
+        {"somewhere", "available", "elsewhere", 0, true, 10, 0},
         {"staging", "staging", "online", 0, true, 10, 0},
         {"archived", "archived", "online", 0, true, 10, 0},
         {"changed", "changed", "online", 0, true, 10, 0},
@@ -132,10 +135,8 @@ static void a_location_carries_the_entry_verbatim_and_what_is_known_of_its_site(
     resolution_init(&resolution);
     write_entry(&signers[1], &fields, &entry);
     resolution_add(&resolution, buffer_text(&entry), &site);
-    const struct resolution_origin origin = {.source = "hub",
-                                             .hub = "a \"hub\"",
-                                             .age_seconds = 7,
-                                             .problems = TEXT("\"one\",\"two\"")};
+    const struct resolution_origin origin = {
+        .source = "hub", .hub = "a \"hub\"", .age_seconds = 7, .problems = TEXT("\"one\",\"two\"")};
     resolution_write(&resolution, &origin, &out);
     assert_non_null(strstr(out.bytes, entry.bytes));
     AUTO_JSON json_t *document = NULL;

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -88,16 +89,32 @@ static uint64_t next_random(struct load *load)
     return load->random * 2685821657736338717U;
 }
 
+// splitmix64, as in mirror_load.c.
+static uint64_t scramble(uint64_t x)
+{
+    x += 0x9E3779B97F4A7C15U;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9U;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBU;
+    return x ^ (x >> 31);
+}
+
+// The names that mirror_load.c gives: every fifth dataset has an alias.
+static void write_id(struct load *load, char *out, size_t size)
+{
+    uint64_t number = next_random(load) % load->ids;
+    if (load->sent++ % 2 == 0) {
+        (void)snprintf(out, size, "doi%%3A10.5065%%2F%016" PRIx64, scramble(number));
+    } else {
+        number -= number % 5;
+        (void)snprintf(out, size, "ocean%%3Arun-%016" PRIx64, scramble(number ^ 0xA11A5U));
+    }
+}
+
 static void send_request(struct load *load, struct connection *connection, int64_t due_ns)
 {
     char request[REQUEST_MAX];
-    uint64_t number = next_random(load) % load->ids;
-    const char *pattern = load->sent++ % 2 ? "ark%%3A12345%%2Fd%llu" : "doi%%3A10.5555%%2Fd%llu";
     char id[64];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    (void)snprintf(id, sizeof id, pattern, (unsigned long long)number);
-#pragma GCC diagnostic pop
+    write_id(load, id, sizeof id);
     int length = snprintf(request, sizeof request,
                           "GET /v1/resolve/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", id);
     connection->is_busy = true;

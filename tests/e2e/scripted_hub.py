@@ -44,7 +44,7 @@ class ScriptedHub(ScriptedSite):
                           "protocol": 1, "is_hub": True, "time": "2026-11-21T10:00:00Z"})
         position = {"epoch": 0, "serial": 0, "head": NOTHING}
         self.on("GET", "/v1/federation/site", site)
-        self.on("POST", "/v1/federation/announce", {"site": site, "standing": "member", **position, "heartbeat_seconds": 1, "wants": "poll"})
+        self.on("POST", r"/v1/federation/announce(\?.*)?", {"site": site, "standing": "member", **position, "heartbeat_seconds": 1, "wants": "poll"})
         self.on("POST", "/v1/federation/heartbeat", position)
         self.on("GET", r"/v1/resolve/([^?]*)(\?.*)?", self._resolve)
         return self

@@ -18,7 +18,8 @@ struct unknown_names {
 
 struct unknown_names *unknown_names_new(size_t count_max)
 {
-    struct unknown_names *names = memory_new(1, sizeof *names + count_max * sizeof names->ring[0]);
+    struct unknown_names *names =
+        memory_new(1, sizeof *names + count_max * sizeof(struct unknown_name *));
     names->by_name = map_new();
     names->count_max = count_max;
     return names;

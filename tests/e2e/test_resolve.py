@@ -3,7 +3,6 @@
 import copy
 import json
 import os
-import pathlib
 import stat
 import time
 
@@ -13,7 +12,7 @@ from scripted_hub import ScriptedHub
 
 DOI = "doi:10.1234/waves"
 ALIAS = "ark:/12345/x-1"  # Its normal form is ark:12345/x1.
-BOUND_SECONDS = 20
+BOUND_SECONDS = 60  # For what takes 3 s on a machine at rest.
 
 
 def path_of(identifier, query=""):
@@ -97,7 +96,7 @@ def test_only_who_has_a_token_learns_where_files_lie(waves):
     _, ocean, _ = waves
     (location,) = ask(ocean, token=True).json["locations"]
     assert location["roots"] == [{"path": str(ocean.user.folder / "waves-ocean"), "mount": "", "kind": "folder"}]
-    assert "roots" not in ask(ocean).text if hasattr(ask(ocean), "text") else b"roots" not in ask(ocean).body
+    assert b"roots" not in ask(ocean).body
 
 
 def test_what_is_asked_wrongly_is_refused(waves):

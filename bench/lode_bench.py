@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Lode against the floor of the machine or a peer, measured in turn in the same run.
 
-    lode_bench.py [NAME ...] [--json]      names: tasks stream latency submit transfer hub
+    lode_bench.py [NAME ...] [--json]      names: tasks stream latency submit transfer hub resolve
 
 Each line is a median and a ratio to what was measured beside it; `--json` prints one object a line.
 """
@@ -15,6 +15,7 @@ import tempfile
 import time
 import uuid
 
+import resolve
 import transfer
 from measure import LODE, RUNNER, command_rate, line, program, site, timed
 
@@ -157,7 +158,7 @@ def measure_hub(rounds=3, sites=10, datasets=40_000, replicas=5):
 
 
 BENCHMARKS = {"tasks": measure_tasks, "stream": measure_stream, "latency": measure_latency, "submit": measure_submit,
-              "transfer": transfer.measure_transfer, "hub": measure_hub}
+              "transfer": transfer.measure_transfer, "hub": measure_hub, "resolve": resolve.measure_resolve}
 
 
 def show(result):

@@ -23,14 +23,14 @@ START_SECONDS_MAX = 20
 class Site:
     """A site of its own in a temporary folder, and one warm connection to it."""
 
-    def __init__(self, workers=os.cpu_count()):
+    def __init__(self, workers=os.cpu_count(), options=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lode-bench-"))
         self.directory = self.folder / "site"
         self.environment = dict(os.environ, HOME=str(self.folder), XDG_DATA_HOME=str(self.folder / "data"),
                                 XDG_CONFIG_HOME=str(self.folder / "config"), NO_COLOR="1")
         self.log = open(self.folder / "log", "wb")
         self.process = subprocess.Popen(
-            [LODE, "site", "--directory", self.directory, "--address", "127.0.0.1:0", "--workers", str(workers)],
+            [LODE, "site", "--directory", self.directory, "--address", "127.0.0.1:0", "--workers", str(workers), *options],
             stdout=self.log, stderr=self.log, env=self.environment)
         self.where = self._await_start()
         self.token = (self.directory / "admin.token").read_text().strip()

@@ -1,6 +1,8 @@
 // A hub under load: the logs of many sites, signed for real, taken by a mirror as they come; and what is found in it then.
 //
-//   mirror_load FOLDER SITES DATASETS REPLICAS THREADS
+//   mirror_load FOLDER SITES DATASETS REPLICAS THREADS [logs]
+//
+// With `logs` it only writes keys and logs, for a benchmark that pushes them to a real hub.
 //
 // Each dataset is at REPLICAS of the SITES. The logs are written to files in FOLDER first, so that what is measured is taking alone: reading the
 // file, verifying, the commit and the index. Prints a JSON object a line: progress, then the whole.
@@ -450,10 +452,22 @@ static int64_t number_of(const char *text, int64_t max)
     return number;
 }
 
+static void measure_all(struct load *load)
+{
+    run_threads(load, CHAIN);
+    say(load, "hub_chain", load->datasets * load->replicas, clock_steady_us() - load->began_us);
+    run_threads(load, TAKE);
+    say(load, "hub_load", load->datasets * load->replicas, clock_steady_us() - load->began_us);
+    take_again(load);
+    measure_finds(load, "hub_find_hot", load->datasets < HOT_IDS ? load->datasets : HOT_IDS);
+    measure_finds(load, "hub_find_random", load->datasets);
+}
+
 int main(int count, char **arguments)
 {
-    if (count != 6) {
-        (void)fprintf(stderr, "usage: mirror_load FOLDER SITES DATASETS REPLICAS THREADS\n");
+    bool is_only_logs = count == 7 && strcmp(arguments[6], "logs") == 0;
+    if (count != 6 && !is_only_logs) {
+        (void)fprintf(stderr, "usage: mirror_load FOLDER SITES DATASETS REPLICAS THREADS [logs]\n");
         return 2;
     }
     struct load *load = NEW(struct load);
@@ -464,13 +478,9 @@ int main(int count, char **arguments)
     load->threads = (size_t)number_of(arguments[5], THREADS_MAX);
     open_all(load);
     run_threads(load, WRITE);
-    run_threads(load, CHAIN);
-    say(load, "hub_chain", load->datasets * load->replicas, clock_steady_us() - load->began_us);
-    run_threads(load, TAKE);
-    say(load, "hub_load", load->datasets * load->replicas, clock_steady_us() - load->began_us);
-    take_again(load);
-    measure_finds(load, "hub_find_hot", load->datasets < HOT_IDS ? load->datasets : HOT_IDS);
-    measure_finds(load, "hub_find_random", load->datasets);
+    if (!is_only_logs) {
+        measure_all(load);
+    }
     mirror_close(load->mirror);
     store_close(load->store);
     for (int64_t site = 0; site < load->sites; site++) {

@@ -1,4 +1,4 @@
-// Commands on data: data add, list, show, verify, remove, and resolve.
+// Commands on data: data add, list, show, verify, remove.
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -415,61 +415,4 @@ const struct command COMMAND_DATA_REMOVE = {
     .operands_min = 1,
     .operands_max = SIZE_MAX,
     .run = run_data_remove,
-};
-
-static const struct table_column LOCATION_COLUMNS[] = {
-    {"SITE", false, true},  {"TIER", false, false}, {"STATE", false, false},
-    {"FILES", true, false}, {"SIZE", true, false},  {"PATH", false, true},
-};
-
-static void add_location(struct table *table, const json_t *location)
-{
-    const json_t *root = json_array_get(json_object_get(location, "roots"), 0);
-    table_add(table, field_text(location, "site"));
-    table_add(table, field_text(location, "tier"));
-    table_add(table, field_text(location, "state"));
-    table_addf(table, "%lld", (long long)field_int64(location, "file_count"));
-    table_add_bytes(table, field_int64(location, "size_bytes"));
-    table_add(table, json_is_string(root) ? json_text(root) : field_text(root, "path"));
-}
-
-static int run_resolve(const struct command *command, const struct options *options)
-{
-    (void)command;
-    struct error error;
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
-    AUTO_BUFFER struct buffer path = {0};
-    AUTO_JSON json_t *answer = NULL;
-    buffer_append_string(&path, "/v1/resolve/");
-    percent_append(&path, text_of(options->operands[0]));
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "GET", path.bytes, NULL, &answer, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    if (options_has(options, "json")) {
-        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    struct table *table =
-        table_new(LOCATION_COLUMNS, sizeof(LOCATION_COLUMNS) / sizeof(LOCATION_COLUMNS[0]));
-    const json_t *locations = json_object_get(answer, "locations");
-    for (size_t i = 0; i < json_array_size(locations); i++) {
-        add_location(table, json_array_get(locations, i));
-    }
-    return print_table(table) ? EXIT_SUCCESS : EXIT_FAILED;
-}
-
-static const struct command_example RESOLVE_EXAMPLES[] = {
-    {"lode resolve doi:10.5065/coads",
-     "prints at which sites it is, on which tier, in which state"},
-};
-
-const struct command COMMAND_RESOLVE = {
-    .name = "resolve",
-    .usage = "ID",
-    .purpose = "says where a dataset is",
-    .group = GROUP_DATA,
-    .examples = EXAMPLES(RESOLVE_EXAMPLES),
-    .operands_min = 1,
-    .operands_max = 1,
-    .run = run_resolve,
 };

@@ -20,7 +20,7 @@ static void log_advanced(void *context, const struct fingerprint *site)
     }
 }
 
-static void tell_load(void *context, struct peers_load *out)
+void federation_tell_load(void *context, struct peers_load *out)
 {
     struct federation *federation = context;
     struct queue *queue = atomic_load(&federation->queue);
@@ -73,7 +73,7 @@ static enum status open_peers(struct federation *federation, struct store *store
         .mirror = federation->mirror,
         .joins_openly = strcmp(settings->join, "open") == 0,
         .heartbeat_us = settings->heartbeat_us,
-        .load = tell_load,
+        .load = federation_tell_load,
         .report = report,
         .context = federation,
     };

@@ -31,6 +31,8 @@ enum status federation_start(struct federation *federation, const char *url, str
 // May jobs of that site's users run here? The policy is --guests. May block for some seconds.
 enum status federation_check_guest(void *context, const struct fingerprint *site,
                                    struct error *error);
+// What heartbeats say of this site; the context is the struct federation. Zeros before the queue is open.
+void federation_tell_load(void *context, struct peers_load *out);
 // Ends what goes out, before the store is closed; then frees, after that.
 void federation_stop(struct federation *federation);
 void federation_close(struct federation *federation);

@@ -37,6 +37,7 @@ static enum status open_store(struct site_parts *parts, struct error *error)
         {QUEUE_MIGRATIONS, QUEUE_MIGRATION_COUNT},
         {LEDGER_MIGRATIONS, LEDGER_MIGRATION_COUNT},
         {PEERS_MIGRATIONS, PEERS_MIGRATION_COUNT},
+        {RESOLVE_MIGRATIONS, RESOLVE_MIGRATION_COUNT},
     };
     struct store_migration all[MIGRATIONS_MAX];
     size_t count = 0;
@@ -73,6 +74,21 @@ static enum status open_federation(struct site_parts *parts, struct error *error
     return federation_open(&parts->federation, settings, parts->store, error);
 }
 
+static enum status open_resolver(struct site_parts *parts, struct error *error)
+{
+    parts->resolve_adapter.federation = &parts->federation;
+    parts->resolve_adapter.catalog = parts->catalog;
+    parts->resolve_adapter.name = parts->settings->name;
+    const struct resolver_options options = {
+        .store = parts->store,
+        .mirror = parts->federation.mirror,
+        .ops = &RESOLVE_ADAPTER,
+        .context = &parts->resolve_adapter,
+        .directory = parts->settings->directory,
+    };
+    return resolver_open(&options, &parts->resolver, error);
+}
+
 static enum status open_state(struct site_parts *parts, struct error *error)
 {
     TRY(open_store(parts, error));
@@ -86,6 +102,7 @@ static enum status open_state(struct site_parts *parts, struct error *error)
                                       .context = parts};
     TRY(catalog_open(&catalog, &parts->catalog, error));
     TRY(ledger_adopt_datasets(parts->store, parts->catalog, error));
+    TRY(open_resolver(parts, error));
     struct queue_options queue = {
         .store = parts->store,
         .blobs = parts->blobs,
@@ -142,6 +159,7 @@ static enum status start_server(struct site_parts *parts, struct error *error)
         .catalog = parts->catalog,
         .queue = parts->queue,
         .peers = parts->federation.peers,
+        .resolver = parts->resolver,
         .name = parts->settings->name,
         .fingerprint = parts->fingerprint.text,
         .url = parts->url,
@@ -243,6 +261,7 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
     TRY(file_make_folder(settings->directory, error));
     TRY(open_state(parts, error));
     TRY(start_server(parts, error));
+    atomic_store(&parts->resolve_adapter.url, public_url(parts));
     TRY(write_site_file(parts, error));
     TRY(federation_start(&parts->federation, public_url(parts), error));
     return start_executor(parts, error);
@@ -267,6 +286,7 @@ void parts_stop(struct site_parts *parts)
     catalog_close(parts->catalog);
     federation_stop(&parts->federation);
     store_close(parts->store);
+    resolver_close(parts->resolver);
     federation_close(&parts->federation);
     if (parts->queue) {
         queue_free(parts->queue);

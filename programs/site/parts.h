@@ -7,6 +7,7 @@
 #include "crypto/key.h"
 #include "executor/executor.h"
 #include "site/federation.h"
+#include "site/resolve_adapter.h"
 #include "site/settings.h"
 
 enum { SITE_URL_SIZE = 300 };
@@ -20,6 +21,8 @@ struct site_parts {
     struct blobs *blobs;
     struct tokens *tokens;
     struct federation federation;
+    struct resolve_adapter resolve_adapter;
+    struct resolver *resolver;
     struct catalog *catalog;
     struct queue *queue;
     struct api api;

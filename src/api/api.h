@@ -15,6 +15,7 @@ struct blobs;
 struct catalog;
 struct queue;
 struct peers;
+struct resolver;
 
 enum {
     API_PAGE_DEFAULT = 100,
@@ -32,6 +33,7 @@ struct api {
     struct catalog *catalog;
     struct queue *queue;
     struct peers *peers;
+    struct resolver *resolver;
     struct http_server *server; // Set right after it started; handlers use it to leave the loop.
     const char *name;
     const char *fingerprint;
@@ -87,6 +89,7 @@ extern const struct api_route API_SITE_ROUTES[];
 extern const struct api_route API_BLOB_ROUTES[];
 extern const struct api_route API_TOKEN_ROUTES[];
 extern const struct api_route API_DATA_ROUTES[];
+extern const struct api_route API_RESOLVE_ROUTES[];
 extern const struct api_route API_JOB_ROUTES[];
 extern const struct api_route API_TASK_ROUTES[];
 extern const struct api_route API_EVENT_ROUTES[];
@@ -128,6 +131,9 @@ void api_reply_file(struct api_call *call, int fd, int64_t size, const char *con
 // What a request says, checked. *out keeps its value when it is not said.
 enum status api_query_int64(const struct api_call *call, const char *name, int64_t min, int64_t max,
                             int64_t *out, struct error *error);
+// `?name=true` or `false`.
+enum status api_query_bool(const struct api_call *call, const char *name, bool *out,
+                           struct error *error);
 // `?wait=SECONDS`, in microseconds; 0 without it.
 enum status api_query_wait(const struct api_call *call, int64_t *wait_us, struct error *error);
 // `?limit=`.

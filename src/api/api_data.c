@@ -1,13 +1,12 @@
-// Datasets: register, list, show, verify, remove, their files and bytes, and where an identifier leads.
+// Datasets: register, list, show, verify, remove, their files and bytes.
 #include "api/api.h"
 
 #include "api/answer.h"
 #include "api/audit.h"
+#include "api/dataset.h"
 #include "base/calendar.h"
 #include "catalog/catalog.h"
 #include "os/clock.h"
-
-enum { RESOLUTION_TTL_SECONDS = 300 };
 
 static json_t *json_of_time(int64_t time_us)
 {
@@ -26,7 +25,7 @@ static json_t *json_of_string(const char *string)
     return json_from_text(text_of(string));
 }
 
-static json_t *json_of_roots(const struct dataset *dataset)
+json_t *dataset_roots_json(const struct dataset *dataset)
 {
     json_t *roots = json_array();
     for (size_t i = 0; i < dataset->root_count; i++) {
@@ -92,7 +91,7 @@ static json_t *json_of_dataset(const struct dataset *dataset, struct arena *aren
     (void)json_object_set_new(item, "registered_at", json_of_time(dataset->registered_us));
     (void)json_object_set_new(item, "progress", json_of_progress(dataset));
     if (dataset->roots) {
-        (void)json_object_set_new(item, "roots", json_of_roots(dataset));
+        (void)json_object_set_new(item, "roots", dataset_roots_json(dataset));
     }
     return item;
 }
@@ -372,43 +371,6 @@ static void delete_dataset(struct api_call *call)
     http_reply(call->request->exchange, &response);
 }
 
-static json_t *json_of_location(const struct api *api, const struct dataset *dataset)
-{
-    const struct dataset_root *root = &dataset->roots[0];
-    bool is_there = dataset->state == DATASET_AVAILABLE || dataset->state == DATASET_VERIFYING;
-    json_t *location = json_object();
-    (void)json_object_set_new(location, "site", json_of_string(api->name));
-    (void)json_object_set_new(location, "fingerprint", json_of_string(api->fingerprint));
-    (void)json_object_set_new(location, "url", json_of_string(api->url));
-    (void)json_object_set_new(location, "tier", json_of_string(root->tier));
-    (void)json_object_set_new(
-        location, "state",
-        json_of_string(is_there ? root->state : dataset_state_name(dataset->state)));
-    (void)json_object_set_new(location, "roots", json_of_roots(dataset));
-    (void)json_object_set_new(location, "file_count", json_integer(dataset->file_count));
-    (void)json_object_set_new(location, "size_bytes", json_integer(dataset->size_bytes));
-    return location;
-}
-
-static void get_resolution(struct api_call *call)
-{
-    struct error error = {0};
-    struct dataset dataset;
-    enum status status = catalog_find(call->api->catalog, call->request->parameters[0],
-                                      call->request->arena, &dataset, &error);
-    if (answer_failure(call, status, &error)) {
-        return;
-    }
-    json_t *locations = json_array();
-    (void)json_array_append_new(locations, json_of_location(call->api, &dataset));
-    json_t *answer = json_object();
-    (void)json_object_set_new(answer, "id", json_of_string(dataset.id));
-    (void)json_object_set_new(answer, "aliases", json_of_aliases(&dataset));
-    (void)json_object_set_new(answer, "ttl_seconds", json_integer(RESOLUTION_TTL_SECONDS));
-    (void)json_object_set_new(answer, "locations", locations);
-    api_reply_value(call, 200, answer);
-}
-
 static const char *const LIST_QUERY[] = {"prefix", "limit", "cursor", NULL};
 static const char *const PAGE_QUERY[] = {"limit", "cursor", NULL};
 static const char *const WAIT_QUERY[] = {"wait", NULL};
@@ -454,10 +416,5 @@ const struct api_route API_DATA_ROUTES[] = {
      .place = API_ON_POOL,
      .handle = post_verify,
      .body_max = API_JSON_MAX},
-    {.method = "GET",
-     .pattern = "/v1/resolve/{id}",
-     .action = ACTION_DATA_READ,
-     .place = API_ON_POOL,
-     .handle = get_resolution},
     {.method = NULL},
 };

@@ -18,6 +18,22 @@ enum status api_query_int64(const struct api_call *call, const char *name, int64
     return OK;
 }
 
+enum status api_query_bool(const struct api_call *call, const char *name, bool *out,
+                           struct error *error)
+{
+    struct text said;
+    if (!http_query(call->request, name, &said)) {
+        return OK;
+    }
+    bool is_true = text_equal(said, TEXT("true"));
+    if (!is_true && !text_equal(said, TEXT("false"))) {
+        return error_set(error, INVALID, "query parameter %s=%.60s must be true or false", name,
+                         arena_copy(call->request->arena, said));
+    }
+    *out = is_true;
+    return OK;
+}
+
 enum status api_query_wait(const struct api_call *call, int64_t *wait_us, struct error *error)
 {
     int64_t seconds = 0;

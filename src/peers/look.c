@@ -103,7 +103,7 @@ bool peers_visit_number(struct peers *peers, uint32_t number,
     (void)pthread_rwlock_rdlock(&peers->lock);
     const struct site *site = number < peers->number_count ? peers->by_number[number] : NULL;
     if (site) {
-        site_describe(peers, site, clock_steady_us(), &peer);
+        site_describe_briefly(site, clock_steady_us(), &peer);
         visit(context, &peer);
     }
     (void)pthread_rwlock_unlock(&peers->lock);

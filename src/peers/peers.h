@@ -108,7 +108,7 @@ bool peers_find(struct peers *peers, const struct fingerprint *site, struct peer
 // By name, fingerprint, a beginning of one (at least 8 digits), or url. NOT_FOUND; CONFLICT when it fits several, naming them.
 enum status peers_find_named(struct peers *peers, struct text name, struct peer *out,
                              struct error *error);
-// By its number in the index; for resolution, which is hot: copies nothing but calls `visit` under a lock that nobody holds long.
+// By its number in the index; for resolution, which is hot: calls `visit` under a lock that nobody holds long, with all but the position of our copy.
 bool peers_visit_number(struct peers *peers, uint32_t number,
                         void (*visit)(void *context, const struct peer *peer), void *context);
 size_t peers_count(struct peers *peers);

@@ -158,6 +158,8 @@ const char *site_label(struct peers *peers, const struct site *site, char out[SI
 bool site_is_our_hub(const struct site *site);
 // Where calls to it go; "" when that is not known.
 const char *site_call_url(const struct site *site);
+// All but the position of our copy of its log; hot.
+void site_describe_briefly(const struct site *site, int64_t now_us, struct peer *out);
 // As others see it; with the lock not needed for the position, which comes from the mirror.
 void site_describe(struct peers *peers, const struct site *site, int64_t now_us, struct peer *out);
 // It has changed for those who read the feed; wakes them.

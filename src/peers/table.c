@@ -227,7 +227,14 @@ static int64_t median_rtt(const struct site *site)
     return sorted[count / 2];
 }
 
-void site_describe(struct peers *peers, const struct site *site, int64_t now_us, struct peer *out)
+static void copy_text(const char *text, char *out, size_t size)
+{
+    size_t length = strnlen(text, size - 1);
+    memcpy(out, text, length);
+    out[length] = '\0';
+}
+
+void site_describe_briefly(const struct site *site, int64_t now_us, struct peer *out)
 {
     int64_t silent_us = site->heard_us > 0 ? now_us - site->heard_us : -1;
     const char *problem = site->log_problem ? site->log_problem : site->call_problem;
@@ -249,10 +256,15 @@ void site_describe(struct peers *peers, const struct site *site, int64_t now_us,
         .cpus_busy = site->load.cpus_busy,
         .tasks_waiting = site->load.tasks_waiting,
     };
-    (void)snprintf(out->name, sizeof out->name, "%s", site->name);
-    (void)snprintf(out->url, sizeof out->url, "%s", url);
-    (void)snprintf(out->version, sizeof out->version, "%s", site->version);
-    (void)snprintf(out->problem, sizeof out->problem, "%s", problem ? problem : "");
+    copy_text(site->name, out->name, sizeof out->name);
+    copy_text(url, out->url, sizeof out->url);
+    copy_text(site->version, out->version, sizeof out->version);
+    copy_text(problem ? problem : "", out->problem, sizeof out->problem);
+}
+
+void site_describe(struct peers *peers, const struct site *site, int64_t now_us, struct peer *out)
+{
+    site_describe_briefly(site, now_us, out);
     if (peers->mirror) {
         out->position = mirror_position(peers->mirror, &site->fingerprint);
     }

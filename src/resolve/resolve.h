@@ -14,7 +14,10 @@ enum {
     RESOLVE_TTL_SECONDS = 300,
     RESOLVE_UNKNOWN_TTL_SECONDS = 30,
     RESOLVE_ANSWER_SIZE_MAX = 4 << 20,
-    RESOLVE_WAIT_US = 3000000, // For all hubs together.
+    RESOLVE_WAIT_US = 3000000,      // For all hubs together.
+    RESOLVE_HUBS_MAX = 8,           // Asked for one answer.
+    RESOLVE_ASKING_MAX = 4,         // Answers for which hubs are being asked, at the same time.
+    RESOLVE_REMEMBERED_MAX = 10000, // Answers that are kept in the store.
 };
 
 // What is known of a site apart from its log: passed in by programs/ from peers.
@@ -24,17 +27,21 @@ struct resolve_site {
     const char *name;
     const char *url;
     const char *standing;
-    const char *liveness; // "up" ...
-    int liveness_rank;    // 0 is best.
-    int64_t heard_seconds;
-    int64_t load_permille;
-    int64_t rtt_us; // -1: not measured.
+    const char *liveness;  // "up" ...
+    int liveness_rank;     // 0 is best; see resolve_liveness_rank.
+    int64_t heard_seconds; // -1: never.
+    int64_t load_permille; // -1: not known.
+    int64_t rtt_us;        // -1: not measured.
     bool is_self;
 };
+// The rank of "up", "stale", "down", and of anything else, which is between stale and down.
+int resolve_liveness_rank(struct text liveness);
+
+enum { RESOLVE_URL_SIZE = 304, RESOLVE_NAME_SIZE = 72 };
 struct resolve_hub {
     struct fingerprint site;
-    char url[304];
-    char name[72];
+    char url[RESOLVE_URL_SIZE];
+    char name[RESOLVE_NAME_SIZE];
 };
 struct resolve_ops {
     // By the number in the index; hot. The texts are borrowed for `visit`. False: unknown.
@@ -47,7 +54,9 @@ struct resolve_ops {
                               void *visitor);
     // Hubs to ask, best first; returns how many.
     size_t (*hubs)(void *context, struct resolve_hub *out, size_t max);
-    // The own site's entry about the dataset of this name (id or alias), canonical; NOT_FOUND.
+    // May own_entry find anything? From memory alone; hot. Without it an answer of the index would leave our own replica out.
+    bool (*has_own)(void *context);
+    // The own site's entry about the dataset of this name (id or alias), canonical; NOT_FOUND. May block for the database.
     enum status (*own_entry)(void *context, struct text name, struct buffer *out,
                              struct error *error);
 };
@@ -64,13 +73,24 @@ enum status resolver_open(const struct resolver_options *options, struct resolve
 void resolver_close(struct resolver *resolver); // NULL is allowed.
 
 // Only from memory and the index, without blocking on network or store, for the loop of the server: true when *out got the whole answer
-// (a JSON document). False: use resolver_ask on the pool. `name` is in normal form.
+// (a JSON document). False: use resolver_ask on the pool; *out is unchanged then. `name` is in normal form.
 bool resolver_answer_fast(struct resolver *resolver, struct text name, struct buffer *out);
 
-// The whole answer; blocks for at most RESOLVE_WAIT_US and the database. `is_forwarding`: may ask other hubs (a request that came from a hub does not).
-// NOT_FOUND: nobody who could be asked knows it (the text says who was asked, and who could not be); UNAVAILABLE when nobody could be asked.
-enum status resolver_ask(struct resolver *resolver, struct text name, bool is_forwarding,
+// How far a question may go.
+enum resolve_reach {
+    RESOLVE_HERE, // Own catalogue and index: for a request that came from another hub or site on behalf.
+    RESOLVE_ASKS,      // Then memory while it is fresh, and the hubs.
+    RESOLVE_ASKS_ANEW, // The same without what is remembered, unless no hub answers.
+};
+
+// The whole answer; blocks for at most RESOLVE_WAIT_US and the database.
+// NOT_FOUND: nobody who could be asked knows it (the text says who was asked, and who could not be); UNAVAILABLE when nobody could be asked; CORRUPT when all who
+// answered lied; BUSY when too many answers are being looked for already. What a hub lied about stands in the answer's `problems`.
+enum status resolver_ask(struct resolver *resolver, struct text name, enum resolve_reach reach,
                          struct buffer *out, struct error *error);
+
+// Appends [{"site", "name", "url"}, ...]: the hubs that are asked, for clients to remember.
+void resolver_write_hubs(struct resolver *resolver, struct buffer *out);
 
 // A location, for whoever acts on an answer. Texts live in the arena.
 struct location {
@@ -81,20 +101,29 @@ struct location {
     const char *standing;
     const char *liveness;
     const char *id; // The identifier under which that site has it.
+    const char *title;
     const char *tier;
     const char *state;
+    struct text entry; // Canonical, with its signature.
+    int64_t epoch;
+    int64_t serial;
     bool has_digest;
     struct digest digest;
     int64_t file_count;
     int64_t size_bytes;
-    int64_t load_permille;
-    int64_t rtt_us;
-    int64_t heard_seconds;
+    int64_t load_permille; // -1: not known.
+    int64_t rtt_us;        // -1: not measured.
+    int64_t heard_seconds; // -1: never, or not known.
 };
 // Reads an answer, verifies the signature of each entry and that it is about `name` (id or alias), and drops what does not hold: *problem (an error of status
-// CORRUPT naming the entry; OK when all held) tells of the first. For the client too.
+// CORRUPT naming the entry; OK when all held) tells of the first. CORRUPT as the result: this is no answer at all. For the client too.
 enum status resolve_read_answer(struct text document, struct text name, struct arena *arena,
                                 struct location **out, size_t *count, struct error *problem,
+                                struct error *error);
+
+// Is one of `now` older than what the same site had said before (a smaller serial of the same epoch, or a smaller epoch)? CORRUPT, naming the entry.
+enum status resolve_check_newer(const struct location *now, size_t count,
+                                const struct location *before, size_t before_count,
                                 struct error *error);
 
 extern const struct store_migration RESOLVE_MIGRATIONS[];

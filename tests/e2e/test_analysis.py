@@ -17,7 +17,7 @@ def newest(lode):
 
 def test_a_monthly_mean_is_computed_beside_the_data_and_never_twice(site, lode, coads):
     lode("data", "add", "ferret:coads", coads)
-    assert lode.json("resolve", "ferret:coads")["locations"][0]["state"] == "available"
+    assert lode.json("resolve", "ferret:coads")["locations"][0]["entry"]["state"] == "available"
     command = ["run", "--data", "ferret:coads=coads", "--file", SCRIPT, "--count", "12", "--", "python3", "monthly_mean.py",
                "/data/coads/coads_climatology.cdf", "{index}"]
     first = lode(*command)

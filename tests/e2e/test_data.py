@@ -141,7 +141,9 @@ def test_an_identifier_resolves_to_the_place_of_its_data(quiet, data):
     answer = quiet.api("GET", "/v1/resolve/urn%3Anbn%3Ade%3Ax-1").json
     assert answer["id"] == "t:n" and answer["ttl_seconds"] > 0
     (location,) = answer["locations"]
-    assert (location["tier"], location["state"], location["file_count"]) == ("online", "available", 2)
+    entry = location["entry"]
+    assert (entry["tier"], entry["state"], entry["file_count"]) == ("online", "available", 2)
+    assert entry["site"] == quiet.fingerprint and location["rank"] == 1
     assert location["roots"] == [
         {"path": str(data / "a b.nc"), "mount": "a b.nc", "kind": "file"},
         {"path": str(data / "deep"), "mount": "deep", "kind": "folder"},

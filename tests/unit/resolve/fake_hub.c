@@ -1,0 +1,110 @@
+#include "fake_hub.h"
+
+#include "../cmocka_all.h"
+
+#include "base/memory.h"
+#include "http/server.h"
+
+#include <stdio.h>
+
+enum { PIECE_SIZE = 64 << 10, PIECES = 2 * RESOLVE_ANSWER_SIZE_MAX / PIECE_SIZE };
+
+static void wait_forever(struct fake_hub *hub, struct http_exchange *exchange)
+{
+    assert_true(hub->waiting_count < sizeof hub->waiting / sizeof hub->waiting[0]);
+    hub->waiting[hub->waiting_count++] = exchange;
+}
+
+static void flood(struct http_exchange *exchange)
+{
+    static const char PIECE[PIECE_SIZE];
+    const struct http_response head = {.code = 200, .content_type = "application/json"};
+    http_stream_begin(exchange, &head);
+    for (size_t i = 0; i < PIECES; i++) {
+        (void)http_stream_write(exchange, (struct text){PIECE, sizeof PIECE});
+    }
+}
+
+static void handle(struct http_request *request, void *context)
+{
+    struct fake_hub *hub = context;
+    pthread_mutex_lock(&hub->mutex);
+    hub->asked++;
+    (void)snprintf(hub->query, sizeof hub->query, "%.*s", TEXT_ARGS(request->query));
+    if (hub->manner == HUB_ANSWERS) {
+        const struct http_response response = {.code = hub->code,
+                                               .content_type = "application/json",
+                                               .body = buffer_text(&hub->document)};
+        http_reply(request->exchange, &response);
+    } else {
+        wait_forever(hub, request->exchange);
+        if (hub->manner == HUB_ENDLESS) {
+            flood(request->exchange);
+        }
+    }
+    pthread_mutex_unlock(&hub->mutex);
+}
+
+static const struct http_route ROUTES[] = {
+    {.method = "GET", .pattern = "/v1/resolve/{id}", .handle = handle},
+};
+
+void fake_hub_start(struct fake_hub *hub, const char *name)
+{
+    struct error error = {0};
+    *hub = (struct fake_hub){.code = 404};
+    (void)pthread_mutex_init(&hub->mutex, NULL);
+    signer_open(&hub->signer);
+    AUTO_FREE char *key = memory_format("%s/key.pem", hub->signer.folder);
+    AUTO_FREE char *certificate = memory_format("%s/certificate.pem", hub->signer.folder);
+    const struct http_server_options options = {
+        .address = "127.0.0.1:0",
+        .key_path = key,
+        .certificate_path = certificate,
+        .loops = 1,
+        .routes = ROUTES,
+        .route_count = 1,
+        .context = hub,
+    };
+    if (http_server_start(&options, &hub->server, &error) != OK) {
+        fail_msg("%s", error.detail);
+    }
+    hub->hub.site = hub->signer.site;
+    (void)snprintf(hub->hub.name, sizeof hub->hub.name, "%s", name);
+    (void)snprintf(hub->hub.url, sizeof hub->hub.url, "https://127.0.0.1:%d",
+                   http_server_port(hub->server));
+}
+
+void fake_hub_stop(struct fake_hub *hub)
+{
+    if (!hub->server) {
+        return;
+    }
+    http_server_stop(hub->server, 0);
+    for (size_t i = 0; i < hub->waiting_count; i++) {
+        http_stream_end(hub->waiting[i]);
+    }
+    http_server_free(TAKE(hub->server));
+    signer_close(&hub->signer);
+    buffer_done(&hub->document);
+    (void)pthread_mutex_destroy(&hub->mutex);
+}
+
+void fake_hub_says(struct fake_hub *hub, enum fake_hub_manner manner, int code,
+                   struct text document)
+{
+    pthread_mutex_lock(&hub->mutex);
+    hub->manner = manner;
+    hub->code = code;
+    buffer_clear(&hub->document);
+    buffer_append_text(&hub->document, document);
+    pthread_mutex_unlock(&hub->mutex);
+}
+
+int fake_hub_asked(struct fake_hub *hub)
+{
+    pthread_mutex_lock(&hub->mutex);
+    int asked = hub->asked;
+    pthread_mutex_unlock(&hub->mutex);
+    return asked;
+}

@@ -1,12 +1,16 @@
 // Rates of the ordered map as a hub's index: entries of several sites, each site's in an order of its own, then look-ups of random ids.
 //
-//     ordered_rate FOLDER [IDS [SITES [LOOKUPS]]]     (default: 1,000,000 ids at 5 sites, 200,000 look-ups; FOLDER is removed at the end)
+//     ordered_rate FOLDER [IDS [SITES [LOOKUPS [scan]]]]     (default: 1,000,000 ids at 5 sites, 200,000 look-ups; FOLDER is removed at the end)
 //
-// Prints one line of JSON. Files are merged in the background: `load_per_second` ends when all is durable, `fresh` look-ups are those at once
-// after that, `merged_per_second` ends when nothing is left to merge, and `found` and `missing` look-ups are those from then on.
+// All entries of an id are records under one key, found by one look-up; with `scan` each has a key of its own, and they are found by a scan.
+//
+// Prints one line of JSON. Files are merged in the background: `load_per_second` ends when all is durable, `fresh` look-ups (a tenth of the
+// number) are those at once after that, `merged_per_second` ends when nothing is left to merge, `settle_seconds` after the load, and `found` and
+// `missing` look-ups are those from then on. `load_cpu_us` and `merged_cpu_us` are the processor time of an entry until then, all threads together.
 #include "base/memory.h"
 #include "base/text.h"
 #include "store/ordered.h"
+#include "store/records.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,6 +23,7 @@ enum {
     VALUE_BYTES = 350,
     RANDOM_BYTES_OF_VALUE =
         150, // Digests and signatures, as text of 4 to 6 bits a byte; the rest is alike in all.
+    FRESH_ONE_IN = 10,
     LINE_MAX = 256,
 };
 
@@ -27,7 +32,15 @@ struct load {
     struct ordered_batch *batch;
     uint64_t ids;
     uint64_t sites;
+    bool combines; // All entries of an id under one key; else a key for each, found by a scan.
+    struct buffer change;
     double batch_seconds_max;
+};
+
+// What was spent until then.
+struct spent {
+    double seconds;
+    double cpu_seconds;
 };
 
 struct lookups {
@@ -85,6 +98,19 @@ static void write_batch(struct load *load)
     load->batch_seconds_max = spent > load->batch_seconds_max ? spent : load->batch_seconds_max;
 }
 
+static enum status add_entry(struct load *load, struct text key, struct text value,
+                             struct error *error)
+{
+    if (!load->combines) {
+        return ordered_batch_put(load->batch, key, value, error);
+    }
+    const struct record record = {.key = text_slice(key, GROUP_BYTES, KEY_BYTES), .value = value};
+    buffer_clear(&load->change);
+    records_append(&load->change, &record);
+    return ordered_batch_combine(load->batch, text_slice(key, 0, GROUP_BYTES),
+                                 buffer_text(&load->change), error);
+}
+
 static void load_site(struct load *load, uint64_t site)
 {
     char key[KEY_BYTES];
@@ -94,8 +120,8 @@ static void load_site(struct load *load, uint64_t site)
     for (uint64_t i = 0; i < load->ids; i++) {
         make_key(key, (i + site * 12345) % load->ids, site);
         fill_hex(value, RANDOM_BYTES_OF_VALUE, mix(i * load->sites + site));
-        if (ordered_batch_put(load->batch, (struct text){key, sizeof key},
-                              (struct text){value, sizeof value}, &error) != OK) {
+        if (add_entry(load, (struct text){key, sizeof key}, (struct text){value, sizeof value},
+                      &error) != OK) {
             give_up(&error);
         }
         if (ordered_batch_count(load->batch) == BATCH_ENTRIES) {
@@ -105,29 +131,31 @@ static void load_site(struct load *load, uint64_t site)
     write_batch(load);
 }
 
-// Returns the seconds.
-static double load_all(struct load *load)
+static void load_all(struct load *load)
 {
     struct error error;
-    double start = seconds_of(CLOCK_MONOTONIC);
     for (uint64_t site = 0; site < load->sites; site++) {
         load_site(load, site);
     }
     if (ordered_sync(load->ordered, &error) != OK) {
         give_up(&error);
     }
-    return seconds_of(CLOCK_MONOTONIC) - start;
 }
 
-// Returns the seconds.
-static double await_merges(const struct load *load)
+static void await_merges(const struct load *load)
 {
     const struct timespec pause = {.tv_nsec = 10000000};
-    double start = seconds_of(CLOCK_MONOTONIC);
     while (ordered_figures(load->ordered).is_merging) {
         (void)nanosleep(&pause, NULL);
     }
-    return seconds_of(CLOCK_MONOTONIC) - start;
+}
+
+static struct spent spent_since(const struct spent *start)
+{
+    return (struct spent){
+        .seconds = seconds_of(CLOCK_MONOTONIC) - start->seconds,
+        .cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - start->cpu_seconds,
+    };
 }
 
 static bool count_entry(void *context, struct text key, struct text value)
@@ -136,6 +164,27 @@ static bool count_entry(void *context, struct text key, struct text value)
     (void)key;
     *count += value.length > 0;
     return true;
+}
+
+static bool count_records(void *context, struct text key, struct text value)
+{
+    uint64_t *count = context;
+    struct record record;
+    (void)key;
+    while (records_next(&value, &record) == OK) {
+        *count += record.value.length > 0;
+    }
+    return true;
+}
+
+static enum status look_one_up(const struct load *load, struct text group, uint64_t *entries,
+                               struct error *error)
+{
+    if (!load->combines) {
+        return ordered_scan(load->ordered, group, TEXT_NONE, count_entry, entries, error);
+    }
+    enum status status = ordered_visit(load->ordered, group, count_records, entries, error);
+    return status == NOT_FOUND ? OK : status;
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -157,8 +206,7 @@ static struct lookups look_up(const struct load *load, uint64_t first, uint64_t 
         char key[KEY_BYTES];
         make_key(key, first + mix(i) % load->ids, 0);
         double before = seconds_of(CLOCK_MONOTONIC);
-        if (ordered_scan(load->ordered, (struct text){key, GROUP_BYTES}, TEXT_NONE, count_entry,
-                         &result.entries, &error) != OK) {
+        if (look_one_up(load, (struct text){key, GROUP_BYTES}, &result.entries, &error) != OK) {
             give_up(&error);
         }
         spent[i] = seconds_of(CLOCK_MONOTONIC) - before;
@@ -200,45 +248,72 @@ static uint64_t number_of(int argc, char **argv, int at, uint64_t otherwise)
     return is_given ? (uint64_t)number : otherwise;
 }
 
+static void print_load(const struct load *load, const struct spent *loaded,
+                       const struct spent *merged)
+{
+    double entries = (double)(load->ids * load->sites);
+    (void)printf("{\"name\": \"ordered\", \"entries\": %.0f, \"load_per_second\": %.0f, "
+                 "\"load_cpu_us\": %.1f, \"merged_per_second\": %.0f, \"merged_cpu_us\": %.1f, "
+                 "\"settle_seconds\": %.1f, \"batch_max_ms\": %.0f",
+                 entries, entries / loaded->seconds, loaded->cpu_seconds * 1e6 / entries,
+                 entries / merged->seconds, merged->cpu_seconds * 1e6 / entries,
+                 merged->seconds - loaded->seconds, load->batch_seconds_max * 1000);
+}
+
+static void print_sizes(struct ordered *ordered)
+{
+    struct ordered_figures figures = ordered_figures(ordered);
+    (void)printf(", \"file_mib\": %" PRId64 ", \"memory_mib\": %" PRId64
+                 ", \"resident_max_mib\": %ld}\n",
+                 figures.file_bytes >> 20, figures.memory_bytes >> 20, resident_max() >> 10);
+}
+
+static void measure(struct load *load, uint64_t count)
+{
+    uint64_t fresh_count = count / FRESH_ONE_IN + 1;
+    const struct spent nothing = {0};
+    const struct spent start = spent_since(&nothing);
+    load_all(load);
+    struct spent loaded = spent_since(&start);
+    struct lookups fresh = look_up(load, 0, fresh_count);
+    await_merges(load);
+    struct spent merged = spent_since(&start);
+    struct lookups found = look_up(load, 0, count);
+    struct lookups missing = look_up(load, load->ids, count);
+    if (found.entries != count * load->sites || missing.entries != 0) {
+        (void)fprintf(stderr, "ordered_rate: %" PRIu64 " entries found\n", found.entries);
+        exit(1);
+    }
+    print_load(load, &loaded, &merged);
+    print_lookups("fresh", &fresh, fresh_count);
+    print_lookups("found", &found, count);
+    print_lookups("missing", &missing, count);
+    print_sizes(load->ordered);
+}
+
 int main(int argc, char **argv)
 {
     struct error error;
     if (argc < 2) {
-        (void)fprintf(stderr, "usage: ordered_rate FOLDER [IDS [SITES [LOOKUPS]]]\n");
+        (void)fprintf(stderr, "usage: ordered_rate FOLDER [IDS [SITES [LOOKUPS [scan]]]]\n");
         return 2;
     }
-    struct load load = {.ids = number_of(argc, argv, 2, 1000000),
-                        .sites = number_of(argc, argv, 3, 5)};
-    uint64_t count = number_of(argc, argv, 4, 200000);
-    if (ordered_open(argv[1], &load.ordered, &error) != OK) {
+    struct load load = {
+        .ids = number_of(argc, argv, 2, 1000000),
+        .sites = number_of(argc, argv, 3, 5),
+        .combines = argc < 6 || strcmp(argv[5], "scan") != 0,
+    };
+    ordered_combine_fn *combine = load.combines ? records_combine : NULL;
+    if (ordered_open(argv[1], combine, &load.ordered, &error) != OK) {
         give_up(&error);
     }
     load.batch = ordered_batch_new(load.ordered);
-    double seconds = load_all(&load);
-    struct lookups fresh = look_up(&load, 0, count);
-    double merging = fresh.seconds + await_merges(&load);
-    struct lookups found = look_up(&load, 0, count);
-    struct lookups missing = look_up(&load, load.ids, count);
-    struct ordered_figures figures = ordered_figures(load.ordered);
+    measure(&load, number_of(argc, argv, 4, 200000));
     ordered_batch_free(load.batch);
+    buffer_done(&load.change);
     ordered_close(load.ordered);
     if (ordered_remove(argv[1], &error) != OK) {
         give_up(&error);
     }
-    if (found.entries != count * load.sites || missing.entries != 0) {
-        (void)fprintf(stderr, "ordered_rate: %" PRIu64 " entries found\n", found.entries);
-        return 1;
-    }
-    (void)printf("{\"name\": \"ordered\", \"entries\": %" PRIu64
-                 ", \"load_per_second\": %.0f, \"merged_per_second\": %.0f, \"batch_max_ms\": %.0f",
-                 load.ids * load.sites, (double)(load.ids * load.sites) / seconds,
-                 (double)(load.ids * load.sites) / (seconds + merging),
-                 load.batch_seconds_max * 1000);
-    print_lookups("fresh", &fresh, count);
-    print_lookups("found", &found, count);
-    print_lookups("missing", &missing, count);
-    (void)printf(", \"file_mib\": %" PRId64 ", \"memory_mib\": %" PRId64
-                 ", \"resident_max_mib\": %ld}\n",
-                 figures.file_bytes >> 20, figures.memory_bytes >> 20, resident_max() >> 10);
     return 0;
 }

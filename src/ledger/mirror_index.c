@@ -6,6 +6,7 @@
 #include "ledger/batch.h"
 #include "os/file.h"
 #include "store/ordered.h"
+#include "store/records.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,8 @@ enum {
     KIND_PLACE = 'p',
     ID_DIGEST_SIZE = 8, // Of an id, in the key of an alias.
     NUMBER_SIZE = 4,
-    KEY_SIZE_MAX = ENTRY_NAME_MAX + 2 + NUMBER_SIZE + ID_DIGEST_SIZE,
+    KEY_SIZE_MAX = ENTRY_NAME_MAX + 1,
+    RECORD_KEY_SIZE_MAX = 1 + NUMBER_SIZE + ID_DIGEST_SIZE,
     WRITE_SIZE = 4 << 20, // Of keys and values that are written together.
 };
 
@@ -54,23 +56,49 @@ static uint64_t get_big_endian(const char *bytes, size_t size)
     return number;
 }
 
-static void key_of(struct text name, char kind, uint32_t number, struct key *out)
+// Of what there is about the name.
+static void key_of(struct text name, struct key *out)
 {
     if (name.length > 0) {
         memcpy(out->bytes, name.bytes, name.length);
     }
     out->bytes[name.length] = '\0';
-    out->bytes[name.length + 1] = kind;
-    put_big_endian(out->bytes + name.length + 2, number, NUMBER_SIZE);
-    out->length = name.length + 2 + NUMBER_SIZE;
+    out->length = name.length + 1;
 }
 
-static void key_of_alias(struct text alias, uint32_t number, struct text id, struct key *out)
+static void key_of_place(uint32_t number, struct key *out)
+{
+    out->bytes[0] = '\0';
+    out->bytes[1] = KIND_PLACE;
+    put_big_endian(out->bytes + 2, number, NUMBER_SIZE);
+    out->length = 2 + NUMBER_SIZE;
+}
+
+// Of a record under a name.
+struct record_key {
+    char bytes[RECORD_KEY_SIZE_MAX];
+    size_t length;
+};
+
+static struct text record_key_text(const struct record_key *key)
+{
+    return (struct text){key->bytes, key->length};
+}
+
+static void key_of_entry(uint32_t number, struct record_key *out)
+{
+    out->bytes[0] = KIND_ENTRY;
+    put_big_endian(out->bytes + 1, number, NUMBER_SIZE);
+    out->length = 1 + NUMBER_SIZE;
+}
+
+static void key_of_alias(uint32_t number, struct text id, struct record_key *out)
 {
     struct digest digest = digest_of(id.bytes, id.length);
-    key_of(alias, KIND_ALIAS, number, out);
-    memcpy(out->bytes + out->length, digest.bytes, ID_DIGEST_SIZE);
-    out->length += ID_DIGEST_SIZE;
+    out->bytes[0] = KIND_ALIAS;
+    put_big_endian(out->bytes + 1, number, NUMBER_SIZE);
+    memcpy(out->bytes + 1 + NUMBER_SIZE, digest.bytes, ID_DIGEST_SIZE);
+    out->length = RECORD_KEY_SIZE_MAX;
 }
 
 // --- opening
@@ -94,7 +122,7 @@ enum status mirror_index_open(const char *folder, struct mirror_index **out, str
         return error_set(error, CORRUPT, "the index in %s was found damaged", folder);
     }
     struct ordered *map = NULL;
-    TRY(ordered_open(folder, &map, error));
+    TRY(ordered_open(folder, records_combine, &map, error));
     struct mirror_index *index = NEW(struct mirror_index);
     index->map = map;
     index->damage_path = TAKE(damage_path);
@@ -135,7 +163,7 @@ enum status mirror_index_place(struct mirror_index *index, uint32_t number,
 {
     struct key key;
     AUTO_BUFFER struct buffer value = {0};
-    key_of(TEXT_NONE, KIND_PLACE, number, &key);
+    key_of_place(number, &key);
     enum status status = note(index, ordered_get(index->map, key_text(&key), &value, error));
     if (status == NOT_FOUND) {
         *out = (struct mirror_place){0};
@@ -157,7 +185,7 @@ static enum status put_place(struct ordered_batch *changes, uint32_t number,
 {
     struct key key;
     char value[PLACE_SIZE];
-    key_of(TEXT_NONE, KIND_PLACE, number, &key);
+    key_of_place(number, &key);
     put_big_endian(value, (uint64_t)place->epoch, 8);
     put_big_endian(value + 8, (uint64_t)place->serial, 8);
     memcpy(value + 16, place->site.text, FINGERPRINT_SIZE);
@@ -174,19 +202,34 @@ struct entering {
     uint32_t number;
     struct mirror_place at;       // With what gathers.
     struct mirror_place *written; // Without.
-    struct buffer value;
+    struct buffer value;          // A packed entry.
+    struct buffer change;         // Under way.
 };
 
-static enum status put(struct entering *entering, const struct key *key, struct text value,
-                       struct error *error)
+static enum status add_change(struct entering *entering, struct text name,
+                              const struct record *record, struct error *error)
 {
-    entering->size += key->length + value.length;
-    return ordered_batch_put(entering->changes, key_text(key), value, error);
+    struct key key;
+    key_of(name, &key);
+    buffer_clear(&entering->change);
+    records_append(&entering->change, record);
+    entering->size += key.length + entering->change.length;
+    return ordered_batch_combine(entering->changes, key_text(&key), buffer_text(&entering->change),
+                                 error);
 }
 
-static enum status delete (struct entering *entering, const struct key *key, struct error *error) {
-    entering->size += key->length;
-    return ordered_batch_delete(entering->changes, key_text(key), error);
+static enum status put(struct entering *entering, struct text name, const struct record_key *key,
+                       struct text value, struct error *error)
+{
+    const struct record record = {.key = record_key_text(key), .value = value};
+    return add_change(entering, name, &record, error);
+}
+
+static enum status remove_record(struct entering *entering, struct text name,
+                                 const struct record_key *key, struct error *error)
+{
+    const struct record record = {.key = record_key_text(key), .is_removed = true};
+    return add_change(entering, name, &record, error);
 }
 
 // Writes what has gathered. `written` is NULL for changes that do not move the place.
@@ -203,14 +246,40 @@ static enum status flush(struct entering *entering, struct error *error)
     return OK;
 }
 
+// A record that is looked for among those under a name.
+struct wanted {
+    struct record_key key;
+    struct buffer *out; // Gets its value.
+    enum status status; // OK, NOT_FOUND, CORRUPT.
+};
+
+static bool copy_wanted(void *context, struct text key, struct text records)
+{
+    struct wanted *wanted = context;
+    struct record record;
+    (void)key;
+    wanted->status = records_find(records, record_key_text(&wanted->key), &record);
+    if (wanted->status == OK) {
+        buffer_clear(wanted->out);
+        buffer_append_text(wanted->out, record.value);
+    }
+    return true;
+}
+
 // The packed entry that the index has of a dataset of this site, into entering->value. NOT_FOUND.
 static enum status get_entry(struct entering *entering, struct text id, struct packed *out,
                              struct error *error)
 {
     struct key key;
-    key_of(id, KIND_ENTRY, entering->number, &key);
+    struct wanted wanted = {.out = &entering->value};
     struct mirror_index *index = entering->index;
-    TRY(note(index, ordered_get(index->map, key_text(&key), &entering->value, error)));
+    key_of(id, &key);
+    key_of_entry(entering->number, &wanted.key);
+    TRY(note(index, ordered_visit(index->map, key_text(&key), copy_wanted, &wanted, error)));
+    if (wanted.status == CORRUPT) {
+        return note(index, error_set(error, CORRUPT, "the index holds what are no records"));
+    }
+    TRY(wanted.status);
     return note(index, packed_read(buffer_text(&entering->value), out, error));
 }
 
@@ -226,17 +295,17 @@ static bool is_among(struct text raw, struct text array)
     return false;
 }
 
-// Deletes the keys of aliases, but those that are in `kept` (an array; empty: none).
+// Removes the records under aliases, but those that are in `kept` (an array; empty: none).
 static enum status delete_aliases(struct entering *entering, struct text id, struct text aliases,
                                   struct text kept, struct error *error)
 {
     char scratch[ENTRY_NAME_MAX];
     struct text raw;
+    struct record_key key;
+    key_of_alias(entering->number, id, &key);
     while (entry_next_string(&aliases, &raw)) {
-        struct key key;
         if (!is_among(raw, kept)) {
-            key_of_alias(entry_unescape(raw, scratch), entering->number, id, &key);
-            TRY(delete (entering, &key, error));
+            TRY(remove_record(entering, entry_unescape(raw, scratch), &key, error));
         }
     }
     return OK;
@@ -265,19 +334,19 @@ static enum status delete_replaced(struct entering *entering, const struct entry
 static enum status put_dataset(struct entering *entering, const struct entry *entry, struct text id,
                                struct error *error)
 {
-    struct key key;
+    struct record_key key;
     char scratch[ENTRY_NAME_MAX];
     struct text aliases = entry->members[MEMBER_ALIASES];
     struct text raw;
     buffer_clear(&entering->value);
     packed_write(entry, &entering->value);
-    key_of(id, KIND_ENTRY, entering->number, &key);
-    TRY(put(entering, &key, buffer_text(&entering->value), error));
+    key_of_entry(entering->number, &key);
+    TRY(put(entering, id, &key, buffer_text(&entering->value), error));
     while (entry_next_string(&aliases, &raw)) {
         struct text alias = entry_unescape(raw, scratch);
         if (!text_equal(alias, id)) {
-            key_of_alias(alias, entering->number, id, &key);
-            TRY(put(entering, &key, id, error));
+            key_of_alias(entering->number, id, &key);
+            TRY(put(entering, alias, &key, id, error));
         }
     }
     return OK;
@@ -293,9 +362,9 @@ static enum status enter(struct entering *entering, const struct entry *entry, s
     if (entry->kind == ENTRY_DATASET) {
         return put_dataset(entering, entry, id, error);
     }
-    struct key key;
-    key_of(id, KIND_ENTRY, entering->number, &key);
-    return delete (entering, &key, error);
+    struct record_key key;
+    key_of_entry(entering->number, &key);
+    return remove_record(entering, id, &key, error);
 }
 
 static enum status enter_all(struct entering *entering, struct text rest, struct error *error)
@@ -333,6 +402,7 @@ enum status mirror_index_enter(struct mirror_index *index, uint32_t number, stru
     enum status status = enter_all(&entering, batches, error);
     ordered_batch_free(entering.changes);
     buffer_done(&entering.value);
+    buffer_done(&entering.change);
     return status;
 }
 
@@ -353,9 +423,9 @@ static enum status sweep_one(struct entering *entering, const struct entry *entr
     if (now.epoch >= epoch) {
         return delete_aliases(entering, id, aliases, now.aliases, error);
     }
-    struct key key;
-    key_of(id, KIND_ENTRY, entering->number, &key);
-    TRY(delete (entering, &key, error));
+    struct record_key key;
+    key_of_entry(entering->number, &key);
+    TRY(remove_record(entering, id, &key, error));
     TRY(delete_aliases(entering, id, now.aliases, TEXT_NONE, error));
     return delete_aliases(entering, id, aliases, TEXT_NONE, error);
 }
@@ -385,6 +455,7 @@ enum status mirror_index_sweep(struct mirror_index *index, uint32_t number, int6
     enum status status = sweep_all(&entering, epoch, batches, error);
     ordered_batch_free(entering.changes);
     buffer_done(&entering.value);
+    buffer_done(&entering.change);
     return status;
 }
 
@@ -430,16 +501,24 @@ static bool find_in_entry(struct finding *finding, uint32_t number, struct text 
     return !finding->is_ended;
 }
 
-static bool find_row(void *context, struct text key, struct text value)
+static bool find_records(void *context, struct text key, struct text records)
 {
     struct finding *finding = context;
-    struct text rest = text_slice(key, finding->name.length + 1, key.length);
-    if (rest.length == 1 + NUMBER_SIZE && rest.bytes[0] == KIND_ENTRY) {
-        return find_in_entry(finding, (uint32_t)get_big_endian(rest.bytes + 1, NUMBER_SIZE), value);
+    struct record record;
+    enum status status;
+    (void)key;
+    while ((status = records_next(&records, &record)) == OK) {
+        char kind = record.key.bytes[0];
+        struct text rest = text_slice(record.key, 1, record.key.length);
+        if (kind == KIND_ALIAS) {
+            add_name(finding, record.value);
+        } else if (kind == KIND_ENTRY && rest.length == NUMBER_SIZE &&
+                   !find_in_entry(finding, (uint32_t)get_big_endian(rest.bytes, NUMBER_SIZE),
+                                  record.value)) {
+            return false;
+        }
     }
-    if (rest.length > 0 && rest.bytes[0] == KIND_ALIAS) {
-        add_name(finding, value);
-    }
+    finding->is_damaged = finding->is_damaged || status == CORRUPT;
     return true;
 }
 
@@ -452,12 +531,11 @@ enum status mirror_index_find(struct mirror_index *index, struct text name,
         return OK;
     }
     for (size_t at = 0; at < finding.count && status == OK && !finding.is_ended; at++) {
-        char prefix[ENTRY_NAME_MAX + 1];
+        struct key key;
         finding.name = finding.names[at];
-        memcpy(prefix, finding.name.bytes, finding.name.length);
-        prefix[finding.name.length] = '\0';
-        struct text group = {prefix, finding.name.length + 1};
-        status = ordered_scan(index->map, group, TEXT_NONE, find_row, &finding, error);
+        key_of(finding.name, &key);
+        status = ordered_visit(index->map, key_text(&key), find_records, &finding, error);
+        status = status == NOT_FOUND ? OK : status;
     }
     arena_done(&finding.arena);
     if (status == OK && finding.is_damaged) {

@@ -1,8 +1,9 @@
 // The index of a hub: from a name to the entries of all sites about the dataset of that name. Derived from the mirrored logs.
 //
-// Keys begin with a name and a zero byte, so that one scan finds what there is about it: 'e' and the site's number for an entry of that id
-// (packed), 'a', the site's number and a digest of the id for an alias (the id). The positions in the logs stand under the empty name, and
-// change together with what they tell of.
+// A key is a name with a zero byte behind it, so that one look-up finds what there is about the name: records (store/records.h), 'e' and the
+// site's number for an entry of that id (packed), 'a', the site's number and a digest of the id for an alias (the id). Each site's record is put or
+// removed without reading what other sites have. The positions in the logs stand under keys of their own, zero byte, 'p' and the
+// site's number, and change together with what they tell of. So a name that thousands of sites have costs a look-up the reading of all of them.
 #ifndef LODE_LEDGER_MIRROR_INDEX_H
 #define LODE_LEDGER_MIRROR_INDEX_H
 

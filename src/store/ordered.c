@@ -21,6 +21,7 @@ enum {
     MERGES_MAX = 3, // Tasks of the background at once, writing a file included.
     TABLE_FORMAT = 5,
     GROUP_END = 0,
+    LOCAL_PARTS = 16,
     LEVELS_LOGGED_FROM = 3, // Errors: the library's own log stays small.
 };
 
@@ -29,9 +30,11 @@ static const double MEMORY_FILTER_RATIO = 0.02;
 
 struct ordered {
     const struct rocksdb_library *library;
+    ordered_combine_fn *combine; // NULL for none.
     char *folder;
     rocksdb_t *database;
     rocksdb_cache_t *cache;
+    rocksdb_compactionfilter_t *emptiness; // NULL when the map does not combine.
     // Only read once they are made, so all threads share them.
     rocksdb_writeoptions_t *write_options;
     rocksdb_readoptions_t *group_options; // For a scan within a group: files whose filter has it.
@@ -40,6 +43,7 @@ struct ordered {
 
 struct ordered_batch {
     const struct rocksdb_library *library;
+    bool is_of_combining_map;
     rocksdb_writebatch_t *changes;
     size_t size; // Of keys and values.
 };
@@ -110,6 +114,110 @@ static const char *group_name(void *state)
     return "lode.until-zero";
 }
 
+// --- combining
+
+// The parts on the stack when there are few of them.
+struct parts {
+    struct text local[LOCAL_PARTS];
+    struct text *all;
+    size_t count;
+};
+
+static char *combine_parts(ordered_combine_fn *combine, const struct parts *parts, bool is_whole,
+                           unsigned char *success, size_t *length)
+{
+    struct buffer out = {0};
+    size_t size = 1; // So that nothing is a place too.
+    for (size_t i = 0; i < parts->count; i++) {
+        size += parts->all[i].length;
+    }
+    (void)buffer_reserve(&out, size);
+    *success = combine(parts->all, parts->count, is_whole, &out);
+    if (parts->all != parts->local) {
+        free(parts->all);
+    }
+    *length = out.length;
+    return out.bytes;
+}
+
+static void add_parts(struct parts *parts, const char *const *operands, const size_t *lengths,
+                      size_t count)
+{
+    if (parts->count + count > LOCAL_PARTS) {
+        parts->all = memory_new(parts->count + count, sizeof *parts->all);
+        memcpy(parts->all, parts->local, parts->count * sizeof *parts->all);
+    }
+    for (size_t i = 0; i < count; i++) {
+        parts->all[parts->count++] = (struct text){operands[i], lengths[i]};
+    }
+}
+
+static char *combine_whole(void *state, const char *key, size_t key_length, const char *value,
+                           size_t value_length, const char *const *operands, const size_t *lengths,
+                           int count, unsigned char *success, size_t *length)
+{
+    (void)key;
+    (void)key_length;
+    struct parts parts;
+    parts.all = parts.local;
+    parts.local[0] = (struct text){value, value_length};
+    parts.count = value ? 1 : 0;
+    add_parts(&parts, operands, lengths, (size_t)count);
+    return combine_parts(((const struct ordered *)state)->combine, &parts, true, success, length);
+}
+
+static char *combine_changes(void *state, const char *key, size_t key_length,
+                             const char *const *operands, const size_t *lengths, int count,
+                             unsigned char *success, size_t *length)
+{
+    (void)key;
+    (void)key_length;
+    struct parts parts;
+    parts.all = parts.local;
+    parts.count = 0;
+    add_parts(&parts, operands, lengths, (size_t)count);
+    return combine_parts(((const struct ordered *)state)->combine, &parts, false, success, length);
+}
+
+static const char *combine_name(void *state)
+{
+    (void)state;
+    return "lode.combine";
+}
+
+// A key of which nothing is left is dropped when files are merged.
+static unsigned char is_empty(void *state, int level, const char *key, size_t key_length,
+                              const char *value, size_t value_length, char **new_value,
+                              size_t *new_length, unsigned char *is_changed)
+{
+    (void)state;
+    (void)level;
+    (void)key;
+    (void)key_length;
+    (void)value;
+    (void)new_value;
+    (void)new_length;
+    (void)is_changed;
+    return value_length == 0;
+}
+
+static const char *emptiness_name(void *state)
+{
+    (void)state;
+    return "lode.empty";
+}
+
+static void set_combine(struct ordered *ordered, rocksdb_options_t *options)
+{
+    const struct rocksdb_library *library = ordered->library;
+    // Merging files calls it until the map is closed; the options own the one and not the other.
+    library->options_set_merge_operator(
+        options, library->mergeoperator_create(ordered, forget, combine_whole, combine_changes,
+                                               NULL, combine_name));
+    ordered->emptiness = library->compactionfilter_create(NULL, forget, is_empty, emptiness_name);
+    library->options_set_compaction_filter(options, ordered->emptiness);
+}
+
 static void set_table(const struct ordered *ordered, rocksdb_options_t *options)
 {
     const struct rocksdb_library *library = ordered->library;
@@ -125,11 +233,14 @@ static void set_table(const struct ordered *ordered, rocksdb_options_t *options)
         table, library->filterpolicy_create_bloom_full(FILTER_BITS_PER_GROUP));
     library->block_based_options_set_partition_filters(table, 1);
     library->block_based_options_set_whole_key_filtering(table, 0);
+    // New files are looked into by every look-up until they are merged.
+    library->block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
+    library->block_based_options_set_pin_top_level_index_and_filter(table, 1);
     library->options_set_block_based_table_factory(options, table);
     library->block_based_options_destroy(table);
 }
 
-static rocksdb_options_t *options_new(const struct ordered *ordered)
+static rocksdb_options_t *options_new(struct ordered *ordered)
 {
     const struct rocksdb_library *library = ordered->library;
     rocksdb_options_t *options = library->options_create();
@@ -154,6 +265,9 @@ static rocksdb_options_t *options_new(const struct ordered *ordered)
         library->slicetransform_create(NULL, forget, group_of, has_group, is_group, group_name));
     library->options_set_memtable_prefix_bloom_size_ratio(options, MEMORY_FILTER_RATIO);
     set_table(ordered, options);
+    if (ordered->combine) {
+        set_combine(ordered, options);
+    }
     return options;
 }
 
@@ -172,13 +286,15 @@ static enum status open_database(struct ordered *ordered, struct error *error)
     return message ? fail(ordered, message, error) : OK;
 }
 
-enum status ordered_open(const char *folder, struct ordered **out, struct error *error)
+enum status ordered_open(const char *folder, ordered_combine_fn *combine, struct ordered **out,
+                         struct error *error)
 {
     const struct rocksdb_library *library = NULL;
     TRY(rocksdb_library_get(&library, error));
     TRY(file_make_folder(folder, error));
     struct ordered *ordered = NEW(struct ordered);
     ordered->library = library;
+    ordered->combine = combine;
     ordered->folder = memory_copy_string(folder);
     ordered->cache = library->cache_create_lru(ORDERED_CACHE_BYTES);
     ordered->write_options = library->writeoptions_create();
@@ -208,6 +324,9 @@ void ordered_close(struct ordered *ordered)
     library->readoptions_destroy(ordered->all_options);
     library->readoptions_destroy(ordered->group_options);
     library->writeoptions_destroy(ordered->write_options);
+    if (ordered->emptiness) {
+        library->compactionfilter_destroy(ordered->emptiness);
+    }
     library->cache_destroy(ordered->cache);
     free(ordered->folder);
     free(ordered);
@@ -222,6 +341,7 @@ struct ordered_batch *ordered_batch_new(struct ordered *ordered)
 {
     struct ordered_batch *batch = NEW(struct ordered_batch);
     batch->library = ordered->library;
+    batch->is_of_combining_map = ordered->combine != NULL;
     batch->changes = ordered->library->writebatch_create();
     return batch;
 }
@@ -270,6 +390,19 @@ enum status ordered_batch_delete(struct ordered_batch *batch, struct text key, s
     return OK;
 }
 
+enum status ordered_batch_combine(struct ordered_batch *batch, struct text key, struct text change,
+                                  struct error *error)
+{
+    TRY(check_change(batch, key, change, error));
+    if (!batch->is_of_combining_map) {
+        return error_set(error, INVALID, "a change to be combined, in a map that does not combine");
+    }
+    batch->library->writebatch_merge(batch->changes, key.bytes, key.length,
+                                     change.bytes ? change.bytes : "", change.length);
+    batch->size += key.length + change.length;
+    return OK;
+}
+
 void ordered_batch_clear(struct ordered_batch *batch)
 {
     batch->library->writebatch_clear(batch->changes);
@@ -302,8 +435,8 @@ enum status ordered_sync(struct ordered *ordered, struct error *error)
     return message ? fail(ordered, message, error) : OK;
 }
 
-enum status ordered_get(struct ordered *ordered, struct text key, struct buffer *out,
-                        struct error *error)
+enum status ordered_visit(struct ordered *ordered, struct text key, ordered_entry_fn *entry,
+                          void *context, struct error *error)
 {
     const struct rocksdb_library *library = ordered->library;
     char *message = NULL;
@@ -312,21 +445,50 @@ enum status ordered_get(struct ordered *ordered, struct text key, struct buffer 
     if (message) {
         return fail(ordered, message, error);
     }
-    if (!slice) {
-        return error_set(error, NOT_FOUND, "the index in %s has no such key", ordered->folder);
-    }
     struct text value = {0};
-    value.bytes = library->pinnableslice_value(slice, &value.length);
-    enum status status = OK;
+    if (slice) {
+        value.bytes = library->pinnableslice_value(slice, &value.length);
+    }
+    // Where changes are combined, a key of which nothing is left is there until files are merged.
+    bool is_found = slice && (value.length > 0 || !ordered->combine);
+    if (is_found) {
+        (void)entry(context, key, value);
+    }
+    library->pinnableslice_destroy(slice);
+    return is_found
+               ? OK
+               : error_set(error, NOT_FOUND, "the index in %s has no such key", ordered->folder);
+}
+
+struct copying {
+    struct buffer *out;
+    size_t excess; // The value's length, when it is longer than the buffer may be.
+};
+
+static bool copy_value(void *context, struct text key, struct text value)
+{
+    struct copying *copying = context;
+    struct buffer *out = copying->out;
+    (void)key;
     if (out->max > 0 && value.length > out->max) {
-        status = error_set(error, QUOTA, "a value of %zu bytes, where %zu are allowed",
-                           value.length, out->max);
+        copying->excess = value.length;
     } else {
         buffer_clear(out);
         buffer_append_text(out, value);
     }
-    library->pinnableslice_destroy(slice);
-    return status;
+    return true;
+}
+
+enum status ordered_get(struct ordered *ordered, struct text key, struct buffer *out,
+                        struct error *error)
+{
+    struct copying copying = {.out = out};
+    TRY(ordered_visit(ordered, key, copy_value, &copying, error));
+    if (copying.excess > 0) {
+        return error_set(error, QUOTA, "a value of %zu bytes, where %zu are allowed",
+                         copying.excess, out->max);
+    }
+    return OK;
 }
 
 enum status ordered_scan(struct ordered *ordered, struct text prefix, struct text from,
@@ -349,7 +511,8 @@ enum status ordered_scan(struct ordered *ordered, struct text prefix, struct tex
             break;
         }
         value.bytes = library->iter_value(iterator, &value.length);
-        if (!entry(context, key, value)) {
+        bool is_there = value.length > 0 || !ordered->combine;
+        if (is_there && !entry(context, key, value)) {
             break;
         }
     }

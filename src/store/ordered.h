@@ -1,6 +1,9 @@
 // An ordered map of bytes to bytes on disk, for what can be made again from elsewhere: an index that takes many entries in any order.
 //
-// Keys are ordered bytewise. Keys that are the same up to and including their first zero byte are a *group*: a scan of a group is
+// A map may *combine*: then a key can be changed by many without being read first, and is still found by one look-up. Of what several writers
+// put about one thing, that makes one value (see records.h).
+//
+// Keys are ordered bytewise. Keys that are the same up to and including their first zero byte are a *group*: a look-up or a scan of a group is
 // quick, and quickest where there is nothing to find, as filters say which files have nothing of it. Keys need no zero byte.
 //
 // **What is durable.** A batch is atomic: after any crash, of the program or of the machine, all of it is there or nothing. Batches last in
@@ -28,10 +31,19 @@ enum {
 
 struct ordered;
 
-// Opens the map in the folder, which is made (0700) when it is missing, as an empty map. CORRUPT when its files are damaged: the way out is to
+// Makes one value of the parts, the oldest first, appended to *out, which is empty. A part is a change (ordered_batch_combine), a value that was
+// put, or what an earlier call made. `is_whole`: nothing older is hidden behind the parts, so that notes of what is removed can go; a key of which nothing is
+// left is not there. It has to be pure and associative, as any run of neighbours may be combined first. Called by readers and by
+// threads of the background, several at once. False when a part is damaged: the map is CORRUPT then, and takes no more batches.
+typedef bool ordered_combine_fn(const struct text *parts, size_t count, bool is_whole,
+                                struct buffer *out);
+
+// Opens the map in the folder, which is made (0700) when it is missing, as an empty map. `combine`, always the same for a map, may be NULL: then it has
+// values that are put and none that are combined. CORRUPT when its files are damaged: the way out is to
 // remove the folder and to fill the map again. CONFLICT when it is open already, here or in another process; UNAVAILABLE when the library
 // that does the work is not installed.
-enum status ordered_open(const char *folder, struct ordered **out, struct error *error);
+enum status ordered_open(const char *folder, ordered_combine_fn *combine, struct ordered **out,
+                         struct error *error);
 
 // Writes what is in memory and closes; no scan may be under way. NULL is allowed.
 void ordered_close(struct ordered *ordered);
@@ -50,6 +62,10 @@ enum status ordered_batch_put(struct ordered_batch *batch, struct text key, stru
                               struct error *error);
 // The same; deleting a key that is not there changes nothing.
 enum status ordered_batch_delete(struct ordered_batch *batch, struct text key, struct error *error);
+// Adds a change to what the key has, unread: whoever looks the key up finds what `combine` makes of all that came since it was last put or
+// deleted. The limits are the change's: the combined value may grow beyond ORDERED_VALUE_MAX. INVALID in a map that does not combine.
+enum status ordered_batch_combine(struct ordered_batch *batch, struct text key, struct text change,
+                                  struct error *error);
 void ordered_batch_clear(struct ordered_batch *batch);
 size_t ordered_batch_count(const struct ordered_batch *batch); // Of changes.
 
@@ -62,13 +78,17 @@ enum status ordered_write(struct ordered *ordered, struct ordered_batch *batch,
 // Returns when all that was written before is durable. Each call makes a file, so it is for every minute, not for every batch.
 enum status ordered_sync(struct ordered *ordered, struct error *error);
 
-// The value of the key, in *out, whose old content it replaces. NOT_FOUND; QUOTA when it is longer than the buffer's maximum; CORRUPT as for
-// ordered_open. Any thread.
+// What a look-up or a scan calls for an entry. The bytes are borrowed until it returns. False ends a scan.
+typedef bool ordered_entry_fn(void *context, struct text key, struct text value);
+
+// Calls `entry` with the value of the key, without copying it where it lies in one piece. The quickest look-up: files whose filter has not
+// the key's group are not read. NOT_FOUND; CORRUPT as for ordered_open. Any thread.
+enum status ordered_visit(struct ordered *ordered, struct text key, ordered_entry_fn *entry,
+                          void *context, struct error *error);
+
+// The same, with the value in *out, whose old content it replaces. QUOTA when it is longer than the buffer's maximum.
 enum status ordered_get(struct ordered *ordered, struct text key, struct buffer *out,
                         struct error *error);
-
-// What a scan calls for each entry, in order. The bytes are borrowed until it returns. False ends the scan.
-typedef bool ordered_entry_fn(void *context, struct text key, struct text value);
 
 // Calls `entry` for every key that starts with `prefix` (empty: every key) and is not before `from` (empty: from the first one; else it starts
 // with `prefix`: INVALID). The entries are those of one moment, whatever is written meanwhile. Allocates nothing for an entry. CORRUPT as for

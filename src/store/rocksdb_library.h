@@ -19,11 +19,15 @@
     X(block_based_options_set_format_version)                                                      \
     X(block_based_options_set_index_type)                                                          \
     X(block_based_options_set_partition_filters)                                                   \
+    X(block_based_options_set_pin_l0_filter_and_index_blocks_in_cache)                             \
+    X(block_based_options_set_pin_top_level_index_and_filter)                                      \
     X(block_based_options_set_whole_key_filtering)                                                 \
     X(cache_create_lru)                                                                            \
     X(cache_destroy)                                                                               \
     X(cache_get_usage)                                                                             \
     X(close)                                                                                       \
+    X(compactionfilter_create)                                                                     \
+    X(compactionfilter_destroy)                                                                    \
     X(create_default_env)                                                                          \
     X(create_iterator)                                                                             \
     X(env_lower_thread_pool_cpu_priority)                                                          \
@@ -43,11 +47,13 @@
     X(iter_seek)                                                                                   \
     X(iter_valid)                                                                                  \
     X(iter_value)                                                                                  \
+    X(mergeoperator_create)                                                                        \
     X(open)                                                                                        \
     X(options_create)                                                                              \
     X(options_destroy)                                                                             \
     X(options_set_block_based_table_factory)                                                       \
     X(options_set_bytes_per_sync)                                                                  \
+    X(options_set_compaction_filter)                                                               \
     X(options_set_compression)                                                                     \
     X(options_set_create_if_missing)                                                               \
     X(options_set_info_log_level)                                                                  \
@@ -59,6 +65,7 @@
     X(options_set_max_open_files)                                                                  \
     X(options_set_max_write_buffer_number)                                                         \
     X(options_set_memtable_prefix_bloom_size_ratio)                                                \
+    X(options_set_merge_operator)                                                                  \
     X(options_set_min_level_to_compress)                                                           \
     X(options_set_prefix_extractor)                                                                \
     X(options_set_stats_dump_period_sec)                                                           \
@@ -79,6 +86,7 @@
     X(writebatch_create)                                                                           \
     X(writebatch_delete)                                                                           \
     X(writebatch_destroy)                                                                          \
+    X(writebatch_merge)                                                                            \
     X(writebatch_put)                                                                              \
     X(writeoptions_create)                                                                         \
     X(writeoptions_destroy)                                                                        \

@@ -14,7 +14,7 @@ static struct ordered *open_map(const char *folder)
     AUTO_FREE char *path = memory_format("%s/index", folder);
     struct ordered *ordered = NULL;
     struct error error = {0};
-    if (ordered_open(path, &ordered, &error) != OK) {
+    if (ordered_open(path, NULL, &ordered, &error) != OK) {
         fail_msg("%s", error.detail);
     }
     return ordered;
@@ -203,7 +203,7 @@ static void a_map_is_open_once(void **state)
     AUTO_FREE char *path = memory_format("%s/index", (char *)*state);
     struct ordered *second = NULL;
     struct error error = {0};
-    assert_int_equal(ordered_open(path, &second, &error), CONFLICT);
+    assert_int_equal(ordered_open(path, NULL, &second, &error), CONFLICT);
     assert_non_null(strstr(error.detail, path));
     assert_null(second);
     struct stat info;

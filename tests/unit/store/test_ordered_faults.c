@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "os/file.h"
 #include "store/ordered.h"
+#include "store/records.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,13 +23,23 @@ static struct ordered *open_map(const char *folder)
 {
     struct ordered *ordered = NULL;
     struct error error = {0};
-    if (ordered_open(folder, &ordered, &error) != OK) {
+    if (ordered_open(folder, records_combine, &ordered, &error) != OK) {
         fail_msg("%s", error.detail);
     }
     return ordered;
 }
 
-// Batch `number`: ENTRIES keys spread over the map, each "KEY NUMBER", and the number itself as the position.
+// Adds a record, its key the number, to what all batches share.
+static enum status combine_number(struct ordered_batch *batch, int64_t number, struct error *error)
+{
+    AUTO_BUFFER struct buffer set = {0};
+    AUTO_FREE char *key = memory_format("%08lld", (long long)number);
+    const struct record record = {.key = text_of(key)};
+    records_append(&set, &record);
+    return ordered_batch_combine(batch, TEXT("numbers"), buffer_text(&set), error);
+}
+
+// Batch `number`: ENTRIES keys spread over the map, each "KEY NUMBER", the number itself as the position, and as one of the numbers.
 static enum status write_number(struct ordered *ordered, struct ordered_batch *batch,
                                 int64_t number, struct error *error)
 {
@@ -43,6 +54,7 @@ static enum status write_number(struct ordered *ordered, struct ordered_batch *b
         TRY(ordered_batch_put(batch, text_of(key), (struct text){value, sizeof value}, error));
     }
     AUTO_FREE char *position = memory_format("%lld", (long long)number);
+    TRY(combine_number(batch, number, error));
     TRY(ordered_batch_put(batch, TEXT("position"), text_of(position), error));
     return ordered_write(ordered, batch, error);
 }
@@ -56,6 +68,19 @@ static int64_t position_of(struct ordered *ordered)
     assert_true(status != OK || text_to_int64(buffer_text(&value), &position));
     buffer_done(&value);
     return position;
+}
+
+// The numbers are 1, 2 and so on; counts them.
+static bool count_numbers(void *context, struct text key, struct text value)
+{
+    int64_t *count = context;
+    struct record record;
+    (void)key;
+    while (records_next(&value, &record) == OK) {
+        AUTO_FREE char *expected = memory_format("%08lld", (long long)(*count + 1));
+        *count += text_equal(record.key, text_of(expected)) && !record.is_removed;
+    }
+    return true;
 }
 
 static bool count_entry(void *context, struct text key, struct text value)
@@ -78,7 +103,11 @@ static int64_t count_entries(struct ordered *ordered)
 static void assert_whole(struct ordered *ordered)
 {
     int64_t position = position_of(ordered);
-    assert_int_equal(count_entries(ordered), position > 0 ? position * ENTRIES + 1 : 0);
+    assert_int_equal(count_entries(ordered), position > 0 ? position * ENTRIES + 2 : 0);
+    int64_t numbers = 0;
+    enum status status = ordered_visit(ordered, TEXT("numbers"), count_numbers, &numbers, NULL);
+    assert_int_equal(status, position > 0 ? OK : NOT_FOUND);
+    assert_int_equal(numbers, position);
 }
 
 // The program that is killed: writes batches without end and says on standard output which it has synced.
@@ -232,14 +261,14 @@ static void a_missing_or_short_file_is_reported_when_opening(void **state)
     assert_int_equal(truncate(path, VALUE_BYTES), 0);
     struct ordered *ordered = NULL;
     struct error error = {0};
-    assert_int_equal(ordered_open(*state, &ordered, &error), CORRUPT);
+    assert_int_equal(ordered_open(*state, records_combine, &ordered, &error), CORRUPT);
     assert_says_the_way_out(&error, *state);
     assert_int_equal(unlink(path), 0);
     error = (struct error){0};
-    assert_int_equal(ordered_open(*state, &ordered, &error), CORRUPT);
+    assert_int_equal(ordered_open(*state, records_combine, &ordered, &error), CORRUPT);
     assert_says_the_way_out(&error, *state);
     assert_null(ordered);
-    assert_int_equal(ordered_open(*state, &ordered, NULL), CORRUPT);
+    assert_int_equal(ordered_open(*state, records_combine, &ordered, NULL), CORRUPT);
 }
 
 static void a_damaged_list_of_files_is_reported_when_opening(void **state)
@@ -249,7 +278,7 @@ static void a_damaged_list_of_files_is_reported_when_opening(void **state)
     assert_int_equal(file_write_atomic(current, TEXT("MANIFEST-999999\n"), 0600, NULL), OK);
     struct ordered *ordered = NULL;
     struct error error = {0};
-    assert_int_equal(ordered_open(*state, &ordered, &error), CORRUPT);
+    assert_int_equal(ordered_open(*state, records_combine, &ordered, &error), CORRUPT);
     assert_says_the_way_out(&error, *state);
     // The way out.
     assert_int_equal(ordered_remove(*state, NULL), OK);

@@ -1,39 +1,21 @@
 #include "ledger/mirror.h"
 
-#include "base/map.h"
 #include "base/memory.h"
-#include "ledger/batch.h"
-#include "ledger/mirror_index.h"
-#include "ledger/mirror_store.h"
+#include "ledger/mirror_table.h"
 #include "os/thread.h"
 
-#include <stdio.h>
+#include <stdatomic.h>
 
 enum { ENTRY_SIZE_USUAL = 1000 }; // Room that is made at once.
-
-// A site whose log is mirrored. Never freed before the mirror is.
-struct mirror_site {
-    uint32_t number;
-    struct fingerprint site;
-    // Guarded by the mirror's mutex; changed only by whoever has claimed the site.
-    struct ledger_position position; // In the store.
-    struct mirror_place indexed;
-    bool is_claimed;
-};
 
 struct mirror {
     struct mirror_options options;
     struct mirror_index *index;
+    struct mirror_table table;
     pthread_t catcher; // Brings the index up to the store after the start.
     bool has_catcher;
-
-    pthread_mutex_t mutex; // Guards what follows, and the sites.
-    pthread_cond_t freed;  // A site is claimed no more.
-    struct map *sites;     // By fingerprint.
-    struct mirror_site **numbered;
-    size_t count; // Numbers are 1 to this one.
-    size_t capacity;
-    bool is_stopping;
+    atomic_bool is_catching; // It is at work: what is behind is its to enter.
+    atomic_bool is_stopping;
 };
 
 static void report(const struct mirror *mirror, const struct error *error)
@@ -45,93 +27,28 @@ static void report(const struct mirror *mirror, const struct error *error)
 
 // --- the table of sites
 
-static struct mirror_site *find_site(struct mirror *mirror, const struct fingerprint *site)
-{
-    (void)pthread_mutex_lock(&mirror->mutex);
-    struct mirror_site *found = map_find_text(mirror->sites, text_of(site->text));
-    (void)pthread_mutex_unlock(&mirror->mutex);
-    return found;
-}
-
-// Adds the site, if it is not there; returns it.
-static struct mirror_site *add_site(struct mirror *mirror, const struct mirror_row *row)
-{
-    (void)pthread_mutex_lock(&mirror->mutex);
-    struct mirror_site *site = map_find_text(mirror->sites, text_of(row->site.text));
-    if (!site) {
-        site = NEW(struct mirror_site);
-        site->number = row->number;
-        site->site = row->site;
-        site->position = row->position;
-        site->indexed.site = row->site;
-        if (row->number >= mirror->capacity) {
-            size_t capacity = 2 * (size_t)row->number + 64;
-            mirror->numbered =
-                memory_resize(mirror->numbered, capacity, sizeof(struct mirror_site *));
-            memset(mirror->numbered + mirror->capacity, 0,
-                   (capacity - mirror->capacity) * sizeof(struct mirror_site *));
-            mirror->capacity = capacity;
-        }
-        mirror->numbered[row->number] = site;
-        mirror->count = row->number > mirror->count ? row->number : mirror->count;
-        (void)map_set_text(mirror->sites, text_of(row->site.text), site);
-    }
-    (void)pthread_mutex_unlock(&mirror->mutex);
-    return site;
-}
-
 // The site, made in store and table when it is new.
 static enum status ensure_site(struct mirror *mirror, const struct fingerprint *fingerprint,
                                struct mirror_site **out, struct error *error)
 {
-    struct mirror_site *site = find_site(mirror, fingerprint);
+    struct mirror_site *site = mirror_table_find(&mirror->table, fingerprint);
     if (!site) {
         struct mirror_row row = {.site = *fingerprint};
-        (void)pthread_mutex_lock(&mirror->mutex);
-        bool is_full = map_count(mirror->sites) >= MIRROR_SITES_MAX;
-        (void)pthread_mutex_unlock(&mirror->mutex);
-        if (is_full) {
+        if (mirror_table_count(&mirror->table) >= MIRROR_SITES_MAX) {
             return error_set(error, QUOTA, "a hub has the logs of at most %d sites",
                              MIRROR_SITES_MAX);
         }
         TRY(mirror_store_number(mirror->options.store, fingerprint, &row.number, error));
-        site = add_site(mirror, &row);
+        site = mirror_table_add(&mirror->table, &row);
     }
     *out = site;
     return OK;
 }
 
-// From here to release_site nobody else brings this site's log forward.
-static void claim_site(struct mirror *mirror, struct mirror_site *site)
-{
-    (void)pthread_mutex_lock(&mirror->mutex);
-    while (site->is_claimed) {
-        (void)pthread_cond_wait(&mirror->freed, &mirror->mutex);
-    }
-    site->is_claimed = true;
-    (void)pthread_mutex_unlock(&mirror->mutex);
-}
-
-static void release_site(struct mirror *mirror, struct mirror_site *site)
-{
-    (void)pthread_mutex_lock(&mirror->mutex);
-    site->is_claimed = false;
-    (void)pthread_cond_broadcast(&mirror->freed);
-    (void)pthread_mutex_unlock(&mirror->mutex);
-}
-
-static struct ledger_position position_of(struct mirror *mirror, const struct mirror_site *site)
-{
-    (void)pthread_mutex_lock(&mirror->mutex);
-    struct ledger_position position = site->position;
-    (void)pthread_mutex_unlock(&mirror->mutex);
-    return position;
-}
-
 struct ledger_position mirror_position(struct mirror *mirror, const struct fingerprint *site)
 {
-    const struct mirror_site *found = find_site(mirror, site);
-    return found ? position_of(mirror, found) : (struct ledger_position){0};
+    const struct mirror_site *found = mirror_table_find(&mirror->table, site);
+    return found ? mirror_site_position(&mirror->table, found) : (struct ledger_position){0};
 }
 
 enum status mirror_site_number(struct mirror *mirror, const struct fingerprint *site, uint32_t *out,
@@ -151,39 +68,30 @@ static enum status enter(struct mirror *mirror, struct mirror_site *site, struct
 {
     struct mirror_place place = site->indexed;
     enum status status = mirror_index_enter(mirror->index, site->number, batches, &place, error);
-    (void)pthread_mutex_lock(&mirror->mutex);
-    site->indexed = place;
-    (void)pthread_mutex_unlock(&mirror->mutex);
+    mirror_site_set_indexed(&mirror->table, site, &place);
     return status;
 }
 
-static bool is_behind(const struct mirror_site *site)
+// Enters the next batch that the store has beyond the index; the site is claimed, and behind.
+static enum status catch_up_step(struct mirror *mirror, struct mirror_site *site,
+                                 struct error *error)
 {
-    return site->indexed.epoch != site->position.epoch ||
-           site->indexed.serial != site->position.serial;
+    AUTO_BUFFER struct buffer batch = {0};
+    struct mirror_place before = site->indexed;
+    TRY(mirror_store_next(mirror->options.store, site->number, before.epoch, before.serial, &batch,
+                          error));
+    TRY(enter(mirror, site, buffer_text(&batch), error));
+    if (site->indexed.epoch == before.epoch && site->indexed.serial == before.serial) {
+        return error_set(error, CORRUPT, "the log of site %s does not go on behind serial %lld",
+                         site->site.text, (long long)before.serial);
+    }
+    return OK;
 }
 
-static bool is_stopping(struct mirror *mirror)
-{
-    (void)pthread_mutex_lock(&mirror->mutex);
-    bool is_stopping = mirror->is_stopping;
-    (void)pthread_mutex_unlock(&mirror->mutex);
-    return is_stopping;
-}
-
-// Enters what the store has beyond the index; the site is claimed.
 static enum status catch_up(struct mirror *mirror, struct mirror_site *site, struct error *error)
 {
-    while (is_behind(site) && !is_stopping(mirror)) {
-        AUTO_BUFFER struct buffer batch = {0};
-        struct mirror_place before = site->indexed;
-        TRY(mirror_store_next(mirror->options.store, site->number, before.epoch, before.serial,
-                              &batch, error));
-        TRY(enter(mirror, site, buffer_text(&batch), error));
-        if (site->indexed.epoch == before.epoch && site->indexed.serial == before.serial) {
-            return error_set(error, CORRUPT, "the log of site %s does not go on behind serial %lld",
-                             site->site.text, (long long)before.serial);
-        }
+    while (mirror_site_is_behind(site) && !atomic_load(&mirror->is_stopping)) {
+        TRY(catch_up_step(mirror, site, error));
     }
     return OK;
 }
@@ -191,7 +99,7 @@ static enum status catch_up(struct mirror *mirror, struct mirror_site *site, str
 // Forgets the batches of older epochs, and what the present one says nothing of; the site is claimed, and its index up to the store.
 static enum status sweep(struct mirror *mirror, struct mirror_site *site, struct error *error)
 {
-    while (!is_stopping(mirror)) {
+    while (!atomic_load(&mirror->is_stopping)) {
         AUTO_BUFFER struct buffer text = {0};
         struct mirror_old_batch old;
         struct store *store = mirror->options.store;
@@ -208,27 +116,28 @@ static enum status sweep(struct mirror *mirror, struct mirror_site *site, struct
     return OK;
 }
 
+// One batch at a time, so that what comes in for a site need not wait until all of its log is in the index again.
 static void *catcher_run(void *context)
 {
     struct mirror *mirror = context;
-    for (size_t number = 1; !is_stopping(mirror); number++) {
+    size_t number = 1;
+    while (number <= mirror_table_end(&mirror->table) && !atomic_load(&mirror->is_stopping)) {
         struct error error = {0};
-        (void)pthread_mutex_lock(&mirror->mutex);
-        struct mirror_site *site = number <= mirror->count ? mirror->numbered[number] : NULL;
-        bool is_end = number > mirror->count;
-        (void)pthread_mutex_unlock(&mirror->mutex);
-        if (is_end) {
-            break;
-        }
+        struct mirror_site *site = mirror_table_at(&mirror->table, number);
         if (!site) {
+            number++;
             continue;
         }
-        claim_site(mirror, site);
-        if (catch_up(mirror, site, &error) != OK) {
+        mirror_site_claim(&mirror->table, site, true);
+        bool is_done = !mirror_site_is_behind(site);
+        if (!is_done && catch_up_step(mirror, site, &error) != OK) {
             report(mirror, &error);
+            is_done = true;
         }
-        release_site(mirror, site);
+        mirror_site_release(&mirror->table, site);
+        number += is_done;
     }
+    atomic_store(&mirror->is_catching, false);
     return NULL;
 }
 
@@ -311,9 +220,7 @@ static void done_taking(void *context, enum status status, const struct error *e
     struct taking *taking = context;
     struct mirror *mirror = taking->mirror;
     if (status == OK) {
-        (void)pthread_mutex_lock(&mirror->mutex);
-        taking->site->position = taking->at;
-        (void)pthread_mutex_unlock(&mirror->mutex);
+        mirror_site_set_position(&mirror->table, taking->site, &taking->at);
         if (mirror->options.advanced) {
             mirror->options.advanced(mirror->options.context, &taking->source.site);
         }
@@ -354,6 +261,9 @@ static void index_taken(struct taking *taking, bool was_behind)
     enum status status = OK;
     struct mirror *mirror = taking->mirror;
     size_t size = 0;
+    if (was_behind && atomic_load(&mirror->is_catching)) {
+        return;
+    }
     for (size_t i = 0; i < taking->count; i++) {
         size += taking->batches[i].text.length;
         if (!was_behind && status == OK) {
@@ -376,7 +286,7 @@ static enum status take(struct taking *taking, struct text batches, struct error
 {
     enum status status = OK;
     struct error wrong = {0};
-    bool was_behind = is_behind(taking->site);
+    bool was_behind = mirror_site_is_behind(taking->site);
     while (status == OK && batches.length > 0) {
         status = take_batch(taking, &batches, &wrong);
     }
@@ -399,11 +309,11 @@ enum status mirror_take(struct mirror *mirror, const struct public_key *key, str
     };
     enum status status = ensure_site(mirror, &taking.source.site, &taking.site, error);
     if (status == OK) {
-        claim_site(mirror, taking.site);
-        taking.from = position_of(mirror, taking.site);
+        mirror_site_claim(&mirror->table, taking.site, false);
+        taking.from = mirror_site_position(&mirror->table, taking.site);
         taking.at = taking.from;
         status = take(&taking, batches, error);
-        release_site(mirror, taking.site);
+        mirror_site_release(&mirror->table, taking.site);
         free(taking.batches);
     }
     if (out) {
@@ -422,8 +332,9 @@ enum status mirror_check_head(struct mirror *mirror, const struct public_key *ke
         .mirror = mirror,
         .source = {.key = *key, .site = public_key_fingerprint(key)},
     };
-    taking.site = find_site(mirror, &taking.source.site);
-    taking.at = taking.site ? position_of(mirror, taking.site) : (struct ledger_position){0};
+    taking.site = mirror_table_find(&mirror->table, &taking.source.site);
+    taking.at = taking.site ? mirror_site_position(&mirror->table, taking.site)
+                            : (struct ledger_position){0};
     taking.from = taking.at;
     if (seen.epoch < taking.at.epoch) {
         return error_set(error, CORRUPT,
@@ -442,11 +353,11 @@ enum status mirror_read_batches(struct mirror *mirror, const struct fingerprint 
                                 int64_t epoch, int64_t after, struct buffer *out,
                                 struct error *error)
 {
-    const struct mirror_site *found = find_site(mirror, site);
+    const struct mirror_site *found = mirror_table_find(&mirror->table, site);
     if (!found) {
         return error_set(error, NOT_FOUND, "there is no copy of the log of site %s", site->text);
     }
-    struct ledger_position here = position_of(mirror, found);
+    struct ledger_position here = mirror_site_position(&mirror->table, found);
     int64_t from = epoch == here.epoch ? after : 0;
     if (from >= here.serial) {
         return OK;
@@ -457,7 +368,7 @@ enum status mirror_read_batches(struct mirror *mirror, const struct fingerprint 
 enum status mirror_head(struct mirror *mirror, const struct fingerprint *site, struct buffer *out,
                         struct error *error)
 {
-    const struct mirror_site *found = find_site(mirror, site);
+    const struct mirror_site *found = mirror_table_find(&mirror->table, site);
     if (!found) {
         return error_set(error, NOT_FOUND, "there is no copy of the log of site %s", site->text);
     }
@@ -479,9 +390,7 @@ static bool visit_found(void *context, uint32_t number, struct text id, struct t
 {
     struct search *search = context;
     struct mirror *mirror = search->mirror;
-    (void)pthread_mutex_lock(&mirror->mutex);
-    const struct mirror_site *site = number <= mirror->count ? mirror->numbered[number] : NULL;
-    (void)pthread_mutex_unlock(&mirror->mutex);
+    const struct mirror_site *site = mirror_table_at(&mirror->table, number);
     buffer_clear(&search->entry);
     if (site && packed_unpack(packed, id, &site->site, &search->entry, NULL) == OK) {
         struct mirror_entry entry = {
@@ -513,9 +422,9 @@ size_t mirror_find(struct mirror *mirror, struct text name, size_t max,
 struct mirror_figures mirror_figures(struct mirror *mirror)
 {
     struct mirror_figures figures = {.index_size_bytes = mirror_index_size(mirror->index)};
-    (void)pthread_mutex_lock(&mirror->mutex);
-    for (size_t number = 1; number <= mirror->count; number++) {
-        const struct mirror_site *site = mirror->numbered[number];
+    (void)pthread_mutex_lock(&mirror->table.mutex);
+    for (size_t number = 1; number <= mirror->table.count; number++) {
+        const struct mirror_site *site = mirror->table.numbered[number];
         if (site) {
             bool is_same_epoch = site->indexed.epoch == site->position.epoch;
             figures.sites++;
@@ -524,7 +433,7 @@ struct mirror_figures mirror_figures(struct mirror *mirror)
                 site->position.serial - (is_same_epoch ? site->indexed.serial : 0);
         }
     }
-    (void)pthread_mutex_unlock(&mirror->mutex);
+    (void)pthread_mutex_unlock(&mirror->table.mutex);
     return figures;
 }
 
@@ -533,15 +442,16 @@ struct mirror_figures mirror_figures(struct mirror *mirror)
 static enum status load_site(void *context, const struct mirror_row *row, struct error *error)
 {
     (void)error;
-    (void)add_site(context, row);
+    struct mirror *mirror = context;
+    (void)mirror_table_add(&mirror->table, row);
     return OK;
 }
 
 // Reads how far the index is. CORRUPT when it is of another store: ahead of this one, or with other numbers.
 static enum status load_places(struct mirror *mirror, struct error *error)
 {
-    for (size_t number = 1; number <= mirror->count; number++) {
-        struct mirror_site *site = mirror->numbered[number];
+    for (size_t number = 1; number <= mirror_table_end(&mirror->table); number++) {
+        struct mirror_site *site = mirror_table_at(&mirror->table, number);
         struct mirror_place place;
         if (!site) {
             continue;
@@ -556,7 +466,7 @@ static enum status load_places(struct mirror *mirror, struct error *error)
                              mirror->options.index_folder);
         }
         place.site = site->site;
-        site->indexed = place;
+        mirror_site_set_indexed(&mirror->table, site, &place);
     }
     return OK;
 }
@@ -589,14 +499,13 @@ enum status mirror_open(const struct mirror_options *options, struct mirror **ou
 {
     struct mirror *mirror = NEW(struct mirror);
     mirror->options = *options;
-    mirror->sites = map_new();
-    (void)pthread_mutex_init(&mirror->mutex, NULL);
-    (void)pthread_cond_init(&mirror->freed, NULL);
+    mirror_table_init(&mirror->table);
     enum status status = mirror_store_list(options->store, load_site, mirror, error);
     if (status == OK) {
         status = open_any_index(mirror, error);
     }
     if (status == OK) {
+        atomic_store(&mirror->is_catching, true);
         status = thread_start(&mirror->catcher, "mirror-index", catcher_run, mirror, error);
         mirror->has_catcher = status == OK;
     }
@@ -613,19 +522,11 @@ void mirror_close(struct mirror *mirror)
     if (!mirror) {
         return;
     }
-    (void)pthread_mutex_lock(&mirror->mutex);
-    mirror->is_stopping = true;
-    (void)pthread_mutex_unlock(&mirror->mutex);
+    atomic_store(&mirror->is_stopping, true);
     if (mirror->has_catcher) {
         (void)pthread_join(mirror->catcher, NULL);
     }
     mirror_index_close(mirror->index);
-    for (size_t number = 1; number <= mirror->count; number++) {
-        free(mirror->numbered[number]);
-    }
-    free(mirror->numbered);
-    map_free(mirror->sites);
-    (void)pthread_cond_destroy(&mirror->freed);
-    (void)pthread_mutex_destroy(&mirror->mutex);
+    mirror_table_done(&mirror->table);
     free(mirror);
 }

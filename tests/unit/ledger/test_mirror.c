@@ -46,7 +46,8 @@ static void await_index(const struct hub *hub)
     }
 }
 
-static void hub_open(struct hub *hub, const char *folder)
+// Starts it; its index may still be catching up then.
+static void hub_start(struct hub *hub, const char *folder)
 {
     struct error error = {0};
     AUTO_FREE char *index = memory_format("%s/index", folder);
@@ -60,6 +61,11 @@ static void hub_open(struct hub *hub, const char *folder)
     if (mirror_open(&options, &hub->mirror, &error) != OK) {
         fail_msg("%s", error.detail);
     }
+}
+
+static void hub_open(struct hub *hub, const char *folder)
+{
+    hub_start(hub, folder);
     await_index(hub);
 }
 
@@ -742,6 +748,38 @@ static void the_index_catches_up_after_a_crash(void **state)
     hub_close(&hub);
 }
 
+static void what_comes_while_the_index_catches_up_is_found(void **state)
+{
+    enum { TALKERS = 3 };
+    struct hub hub = {0};
+    struct talker talkers[TALKERS];
+    AUTO_FREE char *index = memory_format("%s/index", (const char *)*state);
+    hub_open(&hub, *state);
+    for (int i = 0; i < TALKERS; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "site-%d", i);
+        talker_open(&talkers[i], *state, name);
+        talker_say_many(&talkers[i], 0, 1200);
+        follow(&hub, &talkers[i]);
+    }
+    hub_close(&hub);
+    assert_int_equal(file_remove_tree(index, NULL), OK);
+    hub_start(&hub, *state);
+    for (int i = 0; i < TALKERS; i++) {
+        talker_say_many(&talkers[i], 1200, 1210);
+        talker_remove(&talkers[i], "s:7");
+        follow(&hub, &talkers[i]);
+    }
+    await_index(&hub);
+    assert_int_equal(count(&hub, "s:1209"), TALKERS);
+    assert_int_equal(count(&hub, "s:1199"), TALKERS);
+    assert_int_equal(count(&hub, "s:7"), 0);
+    for (int i = 0; i < TALKERS; i++) {
+        talker_close(&talkers[i]);
+    }
+    hub_close(&hub);
+}
+
 static void damage_all_files(const char *index)
 {
     AUTO_FREE char *path = memory_format("%s/CURRENT", index);
@@ -871,6 +909,7 @@ int main(void)
         IN_A_FOLDER(what_comes_before_a_lie_stays_taken),
         IN_A_FOLDER(too_many_entries_are_refused),
         IN_A_FOLDER(the_index_catches_up_after_a_crash),
+        IN_A_FOLDER(what_comes_while_the_index_catches_up_is_found),
         IN_A_FOLDER(a_damaged_index_is_made_anew),
         IN_A_FOLDER(a_hub_restored_from_an_old_backup_takes_the_rest_again),
         IN_A_FOLDER(logs_of_several_sites_come_at_once),

@@ -1,0 +1,65 @@
+// The sites whose logs a hub has, by fingerprint and by number, and who may bring a log forward.
+#ifndef LODE_LEDGER_MIRROR_TABLE_H
+#define LODE_LEDGER_MIRROR_TABLE_H
+
+#include "base/map.h"
+#include "ledger/mirror_index.h"
+#include "ledger/mirror_store.h"
+
+#include <pthread.h>
+
+// Never freed before the table is.
+struct mirror_site {
+    uint32_t number;
+    struct fingerprint site;
+    // Guarded by the table's mutex; changed only by whoever has claimed the site.
+    struct ledger_position position; // In the store.
+    struct mirror_place indexed;
+    bool is_claimed;
+    unsigned waiting; // For it to be claimed no more.
+};
+
+struct mirror_table {
+    pthread_mutex_t mutex; // Guards what follows, and the sites.
+    pthread_cond_t freed;  // A site is claimed no more.
+    struct map *sites;     // By fingerprint.
+    struct mirror_site **numbered;
+    size_t count; // Numbers are 1 to this one.
+    size_t capacity;
+};
+
+void mirror_table_init(struct mirror_table *table);
+void mirror_table_done(struct mirror_table *table);
+
+// NULL when there is none.
+struct mirror_site *mirror_table_find(struct mirror_table *table,
+                                      const struct fingerprint *fingerprint);
+struct mirror_site *mirror_table_at(struct mirror_table *table, size_t number);
+// The highest number; how many there are.
+size_t mirror_table_end(struct mirror_table *table);
+size_t mirror_table_count(struct mirror_table *table);
+
+// Adds the site, if it is not there; returns it.
+struct mirror_site *mirror_table_add(struct mirror_table *table, const struct mirror_row *row);
+
+// From here to mirror_site_release nobody else brings this site's log forward. `is_patient`: everybody else who waits goes first.
+void mirror_site_claim(struct mirror_table *table, struct mirror_site *site, bool is_patient);
+void mirror_site_release(struct mirror_table *table, struct mirror_site *site);
+
+// For whoever has not claimed it.
+struct ledger_position mirror_site_position(struct mirror_table *table,
+                                            const struct mirror_site *site);
+// For whoever has.
+void mirror_site_set_position(struct mirror_table *table, struct mirror_site *site,
+                              const struct ledger_position *position);
+void mirror_site_set_indexed(struct mirror_table *table, struct mirror_site *site,
+                             const struct mirror_place *place);
+
+// Is the index not as far as the store? For whoever has claimed it.
+static inline bool mirror_site_is_behind(const struct mirror_site *site)
+{
+    return site->indexed.epoch != site->position.epoch ||
+           site->indexed.serial != site->position.serial;
+}
+
+#endif

@@ -214,7 +214,7 @@ static enum status explain_job(struct queue *queue, struct sql *sql, const struc
         buffer_append_string(change, "the rest starts as soon as that is done");
         return OK;
     }
-    scheduler_why(queue->scheduler, row->id, index, why, change);
+    scheduler_why(queue->scheduler, row->id, index, NULL, why, change);
     struct job_figures figures = {0};
     (void)scheduler_figures(queue->scheduler, row->id, &figures);
     if (queue->executor_problem[0] != '\0' && figures.leased == 0) {

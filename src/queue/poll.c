@@ -75,7 +75,7 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     }
     queue->is_touched = true;
     (void)map_set_int64(queue->workers, worker->id, worker);
-    scheduler_add_worker(queue->scheduler, worker->id, &worker->capacity, clock_steady_us());
+    scheduler_add_worker(queue->scheduler, worker->id, 0, &worker->capacity, clock_steady_us());
     self->worker = worker;
     return OK;
 }

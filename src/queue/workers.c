@@ -43,7 +43,7 @@ void workers_reload(struct queue *queue)
         worker->lease_count = 0;
         worker->lease_first = queue->lease_last;
         if (!worker->is_lost) {
-            scheduler_add_worker(queue->scheduler, worker->id, &worker->capacity,
+            scheduler_add_worker(queue->scheduler, worker->id, 0, &worker->capacity,
                                  clock_steady_us());
             scheduler_drain_worker(queue->scheduler, worker->id, worker->is_draining);
         }

@@ -56,6 +56,7 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
         .locality = sql_column_int64(rows, 14),
         .submitted_us = sql_column_int64(rows, 15),
         .command = sql_column_text(rows, 28),
+        .first_index = sql_column_int64(rows, 29),
     };
     read_digest(sql_column_text(rows, 5), &out->family);
     read_digest(sql_column_text(rows, 7), &out->items);

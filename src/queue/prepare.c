@@ -205,6 +205,20 @@ static enum status add_all_data(struct queue *queue, const struct job_spec *spec
     return OK;
 }
 
+// Which of the lines are the job's: those from first_index on, or so many of them.
+static enum status take_part(const struct job_spec *spec, struct job_row *row, struct error *error)
+{
+    int64_t left = row->count - spec->first_index;
+    if (left <= 0 || spec->part_count > left) {
+        (void)error_set(error, INVALID,
+                        "tasks from index %lld on are asked for, and the index set has %lld in all",
+                        (long long)(spec->first_index + spec->part_count), (long long)row->count);
+        return error_fix(error, "\"first_index\" and \"count\" together must stay within it");
+    }
+    row->count = spec->part_count > 0 ? spec->part_count : left;
+    return OK;
+}
+
 static enum status count_items(struct queue *queue, struct job_spec *spec, struct prepared *out,
                                int64_t *size, struct error *error)
 {
@@ -232,6 +246,7 @@ static enum status count_items(struct queue *queue, struct job_spec *spec, struc
         return error_set(error, INVALID, "%lld items; at most %lld are allowed",
                          (long long)row->count, (long long)SPEC_COUNT_MAX);
     }
+    TRY(take_part(spec, row, error));
     spec->count = row->count;
     return OK;
 }
@@ -337,6 +352,9 @@ static enum status describe_job(struct queue *queue, struct job_spec *spec, stru
     finish_family(spec, out, family);
     AUTO_JSON json_t *document = spec_to_json(spec);
     json_write(document, false, &out->spec);
+    if (spec->first_index > 0) {
+        buffer_printf(&out->description, "\"first_index\":%lld,", (long long)spec->first_index);
+    }
     TRY(describe_spec(document, &out->description, error));
     describe_items(spec, &out->row, size, &out->description);
     summarise_command(spec, &out->command);
@@ -353,6 +371,7 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepa
     *out = (struct prepared){0};
     out->row = (struct job_row){
         .name = text_of(spec->name),
+        .first_index = spec->first_index,
         .mode = spec->mode,
         .cache = spec->cache,
         .need = spec->need,

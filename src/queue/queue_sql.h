@@ -11,8 +11,8 @@ static const char SQL_LAST_IDS[] = "SELECT (SELECT COALESCE(MAX(id), 0) FROM liv
 static const char SQL_INSERT_JOB[] =
     "INSERT INTO jobs (id, owner, name, mode, cache, spec, description, family, task_count, items,"
     " items_kind, cpu_millis, memory_bytes, disk_bytes, retries, priority, inputs, locality,"
-    " submitted_us, idempotency, command) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-    " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+    " submitted_us, idempotency, command, first_index) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+    " $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
 static const char SQL_INSERT_PROGRESS[] =
     "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
     " cached, first_failed, exit_code, message, seq, version)"
@@ -31,7 +31,8 @@ static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
     "j.id, j.owner, j.name, j.mode, j.cache, j.family, j.task_count, j.items, j.items_kind,"       \
     " j.cpu_millis, j.memory_bytes, j.disk_bytes, j.retries, j.priority, j.locality,"              \
     " j.submitted_us, p.state, p.started_us, p.finished_us, p.succeeded, p.failed, p.cancelled,"   \
-    " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command"
+    " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command,"              \
+    " j.first_index"
 static const char SQL_ACTIVE_JOBS[] =
     "SELECT " JOB_COLUMNS ", j.description FROM progress p JOIN jobs j ON j.id = p.job"
     " WHERE p.state <= 1 ORDER BY p.job";
@@ -104,7 +105,7 @@ static const char SQL_DELETE_FAILED[] = "DELETE FROM tasks WHERE job = $1 AND st
 static const char SQL_INSERT_FAMILY[] =
     "INSERT INTO families (family, job) VALUES ($1, $2) ON CONFLICT (family, job) DO NOTHING";
 static const char SQL_FAMILY_JOBS[] =
-    "SELECT f.job, j.items, j.items_kind, j.task_count, p.state, p.failed FROM families f"
+    "SELECT f.job, j.items, j.items_kind, j.task_count, p.state FROM families f"
     " JOIN jobs j ON j.id = f.job JOIN progress p ON p.job = f.job"
     " WHERE f.family = $1 ORDER BY f.job DESC LIMIT 8";
 

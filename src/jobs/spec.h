@@ -125,6 +125,9 @@ json_t *spec_to_json(const struct job_spec *spec);
 // data, and of what input_from brings, are added by who knows them.
 void spec_write_identity(const struct job_spec *spec, struct buffer *out);
 
+// INVALID, with the name, unless it can be that of a file of a job.
+enum status spec_check_file_name(struct text name, struct error *error);
+
 // One argument with its {words} replaced, as the runner does it.
 void spec_expand(struct text argument, int64_t index, struct text item, struct text file,
                  struct buffer *out);

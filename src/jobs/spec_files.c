@@ -7,6 +7,11 @@
 
 enum { DIGEST_FIELD_MAX = 255, WHAT_SIZE = 64 };
 
+enum status spec_check_file_name(struct text name, struct error *error)
+{
+    return spec_check_path(name, "a file's name", error);
+}
+
 static enum status read_file(struct job_spec *spec, const json_t *element, size_t at,
                              struct error *error)
 {

@@ -214,6 +214,12 @@ static enum status explain_job(struct queue *queue, struct sql *sql, const struc
         buffer_append_string(change, "the rest starts as soon as that is done");
         return OK;
     }
+    if (job->row.gathers) {
+        buffer_append_string(why,
+                             "the outputs of the jobs that it follows are being brought to it");
+        buffer_append_string(change, "it starts as soon as that is done");
+        return OK;
+    }
     scheduler_why(queue->scheduler, row->id, index, NULL, why, change);
     struct job_figures figures = {0};
     (void)scheduler_figures(queue->scheduler, row->id, &figures);

@@ -57,6 +57,7 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
         .submitted_us = sql_column_int64(rows, 15),
         .command = sql_column_text(rows, 28),
         .first_index = sql_column_int64(rows, 29),
+        .gathers = sql_column_int64(rows, 30) != 0,
     };
     read_digest(sql_column_text(rows, 5), &out->family);
     read_digest(sql_column_text(rows, 7), &out->items);

@@ -53,7 +53,9 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "CREATE TABLE uses (job BIGINT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (job, dataset));\n"
      "CREATE INDEX uses_dataset ON uses (dataset, job)"},
     {"queue", 3, "ALTER TABLE jobs ADD COLUMN command TEXT NOT NULL DEFAULT ''"},
-    {"queue", 4, "ALTER TABLE jobs ADD COLUMN first_index BIGINT NOT NULL DEFAULT 0"},
+    {"queue", 4,
+     "ALTER TABLE jobs ADD COLUMN first_index BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE jobs ADD COLUMN gathers BIGINT NOT NULL DEFAULT 0"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

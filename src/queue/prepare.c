@@ -285,7 +285,7 @@ static enum status describe_spec(const json_t *spec, struct buffer *out, struct 
     return OK;
 }
 
-static bool says_index(const struct job_spec *spec)
+bool prepare_says_index(const struct job_spec *spec)
 {
     for (size_t i = 0; i < spec->argument_count; i++) {
         if (strstr(spec->command[i], "{index}")) {
@@ -372,6 +372,7 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepa
     out->row = (struct job_row){
         .name = text_of(spec->name),
         .first_index = spec->first_index,
+        .gathers = spec->input_count > 0,
         .mode = spec->mode,
         .cache = spec->cache,
         .need = spec->need,
@@ -381,8 +382,8 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepa
     };
     TRY(check_files(queue, spec, error));
     TRY(describe_job(queue, spec, out, error));
-    if (spec->cache == SPEC_CACHE_USE) {
-        TRY(cache_look_up(queue, &out->row, says_index(spec), &out->plan, error));
+    if (spec->cache == SPEC_CACHE_USE && !out->row.gathers) {
+        TRY(cache_look_up(queue, &out->row, prepare_says_index(spec), &out->plan, error));
     }
     return OK;
 }

@@ -20,6 +20,8 @@ struct prepared {
 enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepared *out,
                         struct error *error);
 void prepared_done(struct prepared *prepared);
+// Does the command say {index}? Then its results depend on the index too.
+bool prepare_says_index(const struct job_spec *spec);
 // Is the data of the job still what it was when the job was submitted? Blocks for the disk. CONFLICT, with the way out, when not.
 enum status prepare_retry(struct queue *queue, int64_t job, struct error *error);
 

@@ -1,4 +1,4 @@
-#include "queue/state.h"
+#include "queue/gather.h"
 
 #include "base/memory.h"
 #include "crypto/file_digests.h"
@@ -35,6 +35,14 @@ static enum status run_op(struct sql *sql, void *context, struct error *error)
     return status;
 }
 
+static void ask_for_outputs(struct queue *queue)
+{
+    struct range job;
+    while (queue->gatherer && ranges_take(&queue->to_gather, 1, &job)) {
+        gatherer_ask(queue->gatherer, job.from);
+    }
+}
+
 static void done_op(void *context, enum status status, const struct error *error)
 {
     struct queue_op *op = context;
@@ -42,6 +50,7 @@ static void done_op(void *context, enum status status, const struct error *error
     op->done(op, status, error);
     polls_dispatch(queue);
     follow_tell(queue);
+    ask_for_outputs(queue);
 }
 
 void queue_enqueue(struct queue *queue, struct queue_op *op)
@@ -134,6 +143,9 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->programs = file_digests_new();
     enum status status = alarm_new(polls_ring, queue, &queue->alarm, error);
     if (status == OK) {
+        status = gatherer_new(queue, &queue->gatherer, error);
+    }
+    if (status == OK) {
         status = store_write_wait(queue->store, begin_life, queue, error);
     }
     if (status != OK) {
@@ -168,6 +180,7 @@ void queue_stop(struct queue *queue)
     (void)store_write_wait(queue->store, run_stop, queue, &error);
     // No poll waits any more, so nobody sets it.
     alarm_free(TAKE(queue->alarm));
+    gatherer_free(TAKE(queue->gatherer));
     // What `follow_stop` asked for is answered when everything asked before this has been done.
     (void)store_write_wait(queue->store, run_stop, queue, &error);
 }
@@ -187,6 +200,8 @@ void queue_free(struct queue *queue)
     scheduler_free(queue->scheduler);
     file_digests_free(queue->programs);
     alarm_free(queue->alarm);
+    gatherer_free(queue->gatherer);
+    ranges_done(&queue->to_gather);
     free(queue->dirty);
     free(queue->changed);
     free(queue);

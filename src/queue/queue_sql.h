@@ -11,8 +11,9 @@ static const char SQL_LAST_IDS[] = "SELECT (SELECT COALESCE(MAX(id), 0) FROM liv
 static const char SQL_INSERT_JOB[] =
     "INSERT INTO jobs (id, owner, name, mode, cache, spec, description, family, task_count, items,"
     " items_kind, cpu_millis, memory_bytes, disk_bytes, retries, priority, inputs, locality,"
-    " submitted_us, idempotency, command, first_index) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
-    " $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+    " submitted_us, idempotency, command, first_index, gathers) VALUES ($1, $2, $3, $4, $5, $6, "
+    "$7, $8, $9,"
+    " $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
 static const char SQL_INSERT_PROGRESS[] =
     "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
     " cached, first_failed, exit_code, message, seq, version)"
@@ -32,7 +33,7 @@ static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
     " j.cpu_millis, j.memory_bytes, j.disk_bytes, j.retries, j.priority, j.locality,"              \
     " j.submitted_us, p.state, p.started_us, p.finished_us, p.succeeded, p.failed, p.cancelled,"   \
     " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command,"              \
-    " j.first_index"
+    " j.first_index, j.gathers"
 static const char SQL_ACTIVE_JOBS[] =
     "SELECT " JOB_COLUMNS ", j.description FROM progress p JOIN jobs j ON j.id = p.job"
     " WHERE p.state <= 1 ORDER BY p.job";
@@ -56,6 +57,11 @@ static const char SQL_LIST_JOBS_STATE_OWNER[] =
 static const char SQL_JOB_RECORD[] =
     "SELECT " JOB_COLUMNS ", j.spec, j.inputs FROM jobs j JOIN progress p ON p.job = j.id"
     " WHERE j.id = $1";
+static const char SQL_GATHER_JOB[] =
+    "SELECT " JOB_COLUMNS ", j.spec, j.description, j.inputs FROM jobs j"
+    " JOIN progress p ON p.job = j.id WHERE j.id = $1";
+static const char SQL_UPDATE_GATHERED[] =
+    "UPDATE jobs SET description = $2, family = $3, inputs = $4, gathers = 0 WHERE id = $1";
 static const char SQL_COUNT_STATES[] = "SELECT state, COUNT(*) FROM progress GROUP BY state";
 
 static const char SQL_INSERT_NEED[] =

@@ -54,6 +54,7 @@ struct job_row {
     struct digest family;
     int64_t count;
     int64_t first_index; // Of task 0, in its command and in its items.
+    bool gathers;        // The outputs of the jobs in its input_from are not among its files yet.
     bool has_items;
     struct digest items;
     enum items_kind items_kind;
@@ -73,6 +74,7 @@ struct active_job {
     struct ranges told; // Numbers of the workers that have its description.
     int64_t unmet_needs;
     bool is_looking_up;  // Its tasks are being answered from the cache.
+    bool is_gathering;   // Its input_from is being looked at.
     bool is_contributor; // Its family knows that it has results.
     bool is_dirty;       // Its progress differs from the database.
     bool is_changed;     // Its followers have not heard of the last change.
@@ -144,6 +146,7 @@ struct live_task {
 };
 
 struct alarm;
+struct gatherer;
 struct file_digests;
 
 struct queue {
@@ -180,6 +183,9 @@ struct queue {
     char executor_change[JOB_MESSAGE_MAX];
     struct file_digests *programs; // What the cache knows of them. Has its own mutex.
     struct alarm *alarm;           // Its own too.
+    struct gatherer *gatherer;     // And this.
+    struct ranges
+        to_gather; // Jobs that it is to be asked for once what was changed is durable: it reads the database.
 };
 
 struct queue_op {
@@ -204,7 +210,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
 void queue_forget_jobs(struct queue *queue);
 // Adds the indices of the tasks of a job that have ended to *done.
 enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 30 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 31 }; // What else a statement reads follows these.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
@@ -221,9 +227,12 @@ enum status queue_insert_progress(struct sql *sql, const struct job_row *row, st
 void job_check_end(struct queue *queue, struct active_job *job);
 void job_end(struct queue *queue, struct active_job *job, enum job_state state,
              const char *message);
+// Ends the job as failed though none of its tasks ran to an end that says so; what was not done counts as cancelled.
+void job_fail(struct queue *queue, struct active_job *job, const char *message);
 // Writes dirty jobs, and carries ends over to the jobs that waited for them.
 enum status queue_flush(struct queue *queue, struct sql *sql, struct error *error);
-// Looks how many of the jobs that it needs have not succeeded; cancels it when one cannot any more.
+// Looks how many of the jobs that it needs have not succeeded; cancels it when one cannot any more, and has their outputs gathered when
+// all have.
 enum status job_look_at_needs(struct queue *queue, struct sql *sql, struct active_job *job,
                               struct error *error);
 const char *job_state_name(enum job_state state);

@@ -52,7 +52,8 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
                            sql_int64(row->retries), sql_int64(row->priority),
                            sql_text(buffer_text(&prepared->inputs)), sql_int64(row->locality),
                            sql_int64(row->submitted_us), string_or_null(self->idempotency),
-                           sql_text(row->command), sql_int64(row->first_index)),
+                           sql_text(row->command), sql_int64(row->first_index),
+                           sql_int64(row->gathers)),
                 NULL, error));
     return queue_insert_progress(sql, row, error);
 }
@@ -69,20 +70,44 @@ static enum status insert_uses(struct sql *sql, const struct prepared *prepared,
     return OK;
 }
 
+static enum status insert_need(struct sql *sql, const char *field, int64_t job, int64_t needed,
+                               struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    enum status status = sql_first(sql, SQL_JOB_STATE, SQL_VALUES(sql_int64(needed)), &rows, error);
+    if (status == NOT_FOUND) {
+        return error_set(error, INVALID, "field \"%s\" names job %lld, which does not exist", field,
+                         (long long)needed);
+    }
+    TRY(status);
+    return sql_run(sql, SQL_INSERT_NEED, SQL_VALUES(sql_int64(job), sql_int64(needed)), NULL,
+                   error);
+}
+
+// What a job has left is its owner's.
+static enum status check_owner(struct sql *sql, int64_t needed, struct text owner,
+                               struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_first(sql, SQL_JOB_OWNER, SQL_VALUES(sql_int64(needed)), &rows, error));
+    if (!text_equal(sql_column_text(rows, 0), owner)) {
+        return error_set(
+            error, DENIED,
+            "field \"input_from\" names job %lld, whose outputs belong to another user",
+            (long long)needed);
+    }
+    return OK;
+}
+
 static enum status insert_needs(struct sql *sql, const struct job_spec *spec, int64_t job,
-                                struct error *error)
+                                struct text owner, struct error *error)
 {
     for (size_t i = 0; i < spec->after_count; i++) {
-        AUTO_ROWS struct sql_rows *rows = NULL;
-        enum status status =
-            sql_first(sql, SQL_JOB_STATE, SQL_VALUES(sql_int64(spec->after[i])), &rows, error);
-        if (status == NOT_FOUND) {
-            return error_set(error, INVALID, "field \"after\" names job %lld, which does not exist",
-                             (long long)spec->after[i]);
-        }
-        TRY(status);
-        TRY(sql_run(sql, SQL_INSERT_NEED, SQL_VALUES(sql_int64(job), sql_int64(spec->after[i])),
-                    NULL, error));
+        TRY(insert_need(sql, "after", job, spec->after[i], error));
+    }
+    for (size_t i = 0; i < spec->input_count; i++) {
+        TRY(insert_need(sql, "input_from", job, spec->input_from[i], error));
+        TRY(check_owner(sql, spec->input_from[i], owner, error));
     }
     return OK;
 }
@@ -113,10 +138,10 @@ static enum status insert_all(struct submit_op *self, struct sql *sql, struct er
     self->job = row->id;
     TRY(insert_job(sql, self, row, error));
     TRY(insert_uses(sql, &self->prepared, error));
-    TRY(insert_needs(sql, self->spec, row->id, error));
+    TRY(insert_needs(sql, self->spec, row->id, row->owner, error));
     TRY(queue_activate(queue, sql, row, buffer_text(&self->prepared.description), NULL, &job,
                        error));
-    if (job->has_ended || job->unmet_needs > 0) {
+    if (job->has_ended || job->unmet_needs > 0 || row->gathers) {
         return OK; // What it would take from the cache may be other results by then.
     }
     TRY(cache_apply_piece(queue, sql, job, &self->prepared.plan, error));

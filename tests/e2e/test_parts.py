@@ -75,3 +75,22 @@ def test_a_task_cannot_write_to_the_folders_of_files(site):
     files = [{"name": "in/a", "blob": keep(site, b"first")}]
     job = submit(site, command=["sh", "-c", "echo x > in/b || echo x > in/a"], files=files)
     assert wait_for(site, job)["state"] == "failed"
+
+
+def test_a_job_gets_what_others_have_left(site, lode):
+    first = lode("submit", "--count", "2", "--output", "out", "--", "sh", "-c", "echo $LODE_INDEX > out").stdout.strip()
+    second = lode("submit", "--output", "bin/*", "--", "sh", "-c", "mkdir bin; echo 'echo ran' > bin/go; chmod +x bin/go").stdout.strip()
+    script = "cat inputs/0/0/out inputs/0/1/out; inputs/1/bin/go"
+    command = ["run", "--input-from", first, "--input-from", second, "--", "sh", "-ec", script]
+    assert lode(*command).stdout == "0\n1\nran\n"
+    # What came in counts, not the job that it came from.
+    again = lode.json("submit", "--input-from", first, "--input-from", second, "--", "sh", "-ec", script)["id"]
+    assert wait_for(site, again)["tasks"]["cached"] == 1
+    record = site.api("GET", f"/v1/jobs/{again}/tasks/0").json
+    assert [each["name"] for each in record["inputs"]] == ["inputs/0/0/out", "inputs/0/1/out", "inputs/1/bin/go"]
+
+
+def test_a_job_whose_input_is_nothing_says_so(site, lode):
+    first = lode("submit", "--", "true").stdout.strip()
+    done = lode("run", "--input-from", first, "--", "ls", "inputs", status=None)
+    assert done.returncode != 0 and "has left no output files" in done.stderr

@@ -131,8 +131,9 @@ static struct queue_witness witness_of(struct site *site)
 struct reply site_submit(struct site *site, const char *text, const char *key)
 {
     AUTO_JSON json_t *document = NULL;
-    struct queue_submission submission = {
-        .owner = TEXT("alice"), .idempotency_key = text_of(key), .witness = witness_of(site)};
+    struct queue_submission submission = {.owner = text_of(site->owner ? site->owner : "alice"),
+                                          .idempotency_key = text_of(key),
+                                          .witness = witness_of(site)};
     struct waiting waiting;
     struct queue_answer to = expect(&waiting);
     assert_int_equal(json_parse(text_of(text), &document, NULL), OK);

@@ -17,6 +17,7 @@ struct site {
     int64_t witnessed[8]; // The numbers of jobs and workers whose changes were witnessed, in order.
     size_t witnessed_count;
     bool refuses_to_witness;
+    const char *owner;        // Of what is submitted; NULL: "alice".
     int64_t lease_timeout_us; // Taken by the next start.
     int64_t gone_timeout_us;
 };
@@ -35,7 +36,7 @@ struct reply {
 };
 void reply_done(struct reply *reply);
 
-// Submits the JSON document; the owner is "alice". `key`: idempotency, or NULL.
+// Submits the JSON document. `key`: idempotency, or NULL.
 struct reply site_submit(struct site *site, const char *document, const char *key);
 // The number of the job that the document makes.
 int64_t site_job(struct site *site, const char *document);

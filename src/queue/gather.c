@@ -55,7 +55,8 @@ static void append_name(struct buffer *out, size_t position, const struct job_ro
 {
     buffer_printf(out, SPEC_INPUTS_FOLDER "/%zu/", position);
     if (source->count > 1) {
-        buffer_printf(out, "%lld/", (long long)(source->first_index + task));
+        buffer_append_int64(out, source->first_index + task);
+        buffer_append_byte(out, '/');
     }
     buffer_append_text(out, path);
 }
@@ -153,7 +154,8 @@ static enum status open_description(struct text description, json_t **object, js
     buffer_append_byte(&text, '{');
     buffer_append_text(&text, description);
     TRY(json_parse(buffer_text(&text), object, error));
-    *files = json_object_get(*object, "files");
+    const json_t *spec = json_object_get(*object, "spec"); // Of a job with a place.
+    *files = json_object_get(spec ? spec : *object, "files");
     return *files ? OK : error_set(error, CORRUPT, "a job's description has no files");
 }
 
@@ -238,6 +240,10 @@ static enum status run_gather(struct queue_op *op, struct sql *sql, struct error
     struct active_job *job = queue_find_job(op->queue, self->job);
     if (!job || !job->row.gathers || job->unmet_needs > 0) {
         return OK; // It was cancelled, or done already.
+    }
+    if (job->hold_reason) {
+        job->is_gathering = false; // Its description will be another one when it is released.
+        return OK;
     }
     if (self->error.status != OK) {
         char message[JOB_MESSAGE_MAX];

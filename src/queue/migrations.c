@@ -55,7 +55,9 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
     {"queue", 3, "ALTER TABLE jobs ADD COLUMN command TEXT NOT NULL DEFAULT ''"},
     {"queue", 4,
      "ALTER TABLE jobs ADD COLUMN first_index BIGINT NOT NULL DEFAULT 0;\n"
-     "ALTER TABLE jobs ADD COLUMN gathers BIGINT NOT NULL DEFAULT 0"},
+     "ALTER TABLE jobs ADD COLUMN gathers BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE jobs ADD COLUMN place TEXT NOT NULL DEFAULT '';\n"
+     "CREATE TABLE holds (job BIGINT PRIMARY KEY, reason TEXT NOT NULL, way_out TEXT NOT NULL)"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

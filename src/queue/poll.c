@@ -47,6 +47,7 @@ static struct worker *make_worker(struct queue *queue, const struct worker_hello
     worker->capacity =
         (struct resources){hello->cpu_millis, hello->memory_bytes, hello->disk_bytes};
     worker->process = hello->process;
+    worker->place = place_get(queue, hello->place);
     worker->heard_us = clock_real_us();
     worker->lease_first = queue->lease_last;
     worker->sandbox_kind = text_copy(json_text(json_object_get(hello->sandbox, "kind")));
@@ -75,7 +76,8 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     }
     queue->is_touched = true;
     (void)map_set_int64(queue->workers, worker->id, worker);
-    scheduler_add_worker(queue->scheduler, worker->id, 0, &worker->capacity, clock_steady_us());
+    scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
+                         &worker->capacity, clock_steady_us());
     self->worker = worker;
     return OK;
 }
@@ -175,6 +177,7 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     TRY(find_poller(queue, poll, &worker, error));
     worker->heard_us = clock_real_us();
     worker->gone_us = 0;
+    place_set_problem(worker->place, poll->body->problem, poll->body->problem_change);
     scheduler_touch_worker(queue->scheduler, worker->id, clock_steady_us());
     TRY(results_commit(queue, sql, worker, poll->body, error));
     if (poll->body->is_leaving) {
@@ -349,6 +352,12 @@ static void write_worker(const struct worker *worker, struct buffer *out)
                   worker->lease_count, (long long)worker->tasks_done,
                   calendar_format(worker->heard_us, heard));
     buffer_append_json_string(out, text_of(worker->version));
+    buffer_append_string(out, ",\"place\":");
+    if (worker->place) {
+        buffer_append_json_string(out, text_of(worker->place->fingerprint));
+    } else {
+        buffer_append_string(out, "null");
+    }
     buffer_printf(out, ",\"sandbox\":%s}", worker->sandbox);
 }
 

@@ -50,6 +50,7 @@ static void done_op(void *context, enum status status, const struct error *error
     op->done(op, status, error);
     polls_dispatch(queue);
     follow_tell(queue);
+    places_tell(queue);
     ask_for_outputs(queue);
 }
 
@@ -121,6 +122,7 @@ static enum status begin_life(struct sql *sql, void *context, struct error *erro
     TRY(sql_first(sql, SQL_LAST_IDS, SQL_NO_VALUES, &rows, error));
     queue->lease_base = sql_column_int64(rows, 0) << LIFE_SHIFT;
     queue->lease_last = queue->lease_base;
+    queue->places_version = sql_column_int64(rows, 0) << PLACES_VERSION_SHIFT;
     queue->last_job = sql_column_int64(rows, 1);
     queue->last_worker = sql_column_int64(rows, 2);
     sql_end(TAKE(rows));
@@ -134,11 +136,14 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->blobs = options->blobs;
     queue->catalog = options->catalog;
     queue->catalog_context = options->catalog_context;
+    queue->place_ops = options->places;
+    queue->place_context = options->places_context;
     queue->scheduler_options.lease_timeout_us = options->lease_timeout_us;
     queue->gone_timeout_us =
         options->gone_timeout_us > 0 ? options->gone_timeout_us : GONE_TIMEOUT_DEFAULT_US;
     queue->jobs = map_new();
     queue->workers = map_new();
+    queue->places = map_new();
     queue->live = map_new();
     queue->programs = file_digests_new();
     enum status status = alarm_new(polls_ring, queue, &queue->alarm, error);
@@ -167,6 +172,7 @@ static enum status run_stop(struct sql *sql, void *context, struct error *error)
         return OK;
     }
     follow_stop(queue);
+    places_tell(queue);
     size_t at = 0;
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         poll_release(queue, worker);
@@ -191,6 +197,7 @@ void queue_free(struct queue *queue)
         return;
     }
     queue_forget_jobs(queue);
+    places_free(queue);
     workers_free(queue);
     live_free(queue);
     follow_free(queue);

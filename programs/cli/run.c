@@ -253,6 +253,8 @@ static const struct command_example SUBMIT_EXAMPLES[] = {
     {"lode submit --count 1000 --walltime 1h -- ./simulate {index}",
      "prints the number of the new job"},
     {"lode submit --after 17 -- python3 merge.py", "runs when job 17 has succeeded"},
+    {"lode submit --input-from 17 -- sh -c 'cat inputs/0/*/out.txt'",
+     "runs over what the tasks of job 17 have left"},
     {"lode wait $(lode submit -- make)", "waits for what was submitted"},
 };
 

@@ -172,11 +172,15 @@ static enum status add_variable(const char *argument, json_t *environment, struc
     return OK;
 }
 
-static enum status add_after(const char *argument, json_t *after, struct error *error)
+static enum status add_jobs(const struct options *options, const char *option, json_t *jobs,
+                            struct error *error)
 {
-    int64_t job = 0;
-    TRY(parse_job_only(argument, &job, error));
-    (void)json_array_append_new(after, json_integer(job));
+    const char *value = NULL;
+    for (size_t at = 0; (value = options_next(options, option, &at));) {
+        int64_t job = 0;
+        TRY(parse_job_only(value, &job, error));
+        (void)json_array_append_new(jobs, json_integer(job));
+    }
     return OK;
 }
 
@@ -247,6 +251,7 @@ static enum status add_lists(json_t *document, const struct options *options, st
     AUTO_JSON json_t *outputs = json_array();
     AUTO_JSON json_t *environment = json_object();
     AUTO_JSON json_t *after = json_array();
+    AUTO_JSON json_t *input_from = json_array();
     const char *value = NULL;
     for (size_t at = 0; (value = options_next(options, "data", &at));) {
         add_data(value, data);
@@ -257,13 +262,13 @@ static enum status add_lists(json_t *document, const struct options *options, st
     for (size_t at = 0; (value = options_next(options, "env", &at));) {
         TRY(add_variable(value, environment, error));
     }
-    for (size_t at = 0; (value = options_next(options, "after", &at));) {
-        TRY(add_after(value, after, error));
-    }
+    TRY(add_jobs(options, "after", after, error));
+    TRY(add_jobs(options, "input-from", input_from, error));
     set_filled(document, "data", json_incref(data));
     set_filled(document, "outputs", json_incref(outputs));
     set_filled(document, "environment", json_incref(environment));
     set_filled(document, "after", json_incref(after));
+    set_filled(document, "input_from", json_incref(input_from));
     return OK;
 }
 

@@ -50,6 +50,13 @@
          NULL},                                                                                      \
         {"network", 0, OPTION_FLAG, NULL, "give tasks the network of the machine", NULL},            \
         {"after", 0, OPTION_LIST, "JOB", "start when this job has succeeded", NULL},                 \
+        {"input-from",                                                                               \
+         0,                                                                                          \
+         OPTION_LIST,                                                                                \
+         "JOB",                                                                                      \
+         "start when this job has succeeded, with its output files below inputs/0/ (of the next "    \
+         "one inputs/1/, ...)",                                                                      \
+         NULL},                                                                                      \
         {"cache",                                                                                    \
          0,                                                                                          \
          OPTION_TEXT,                                                                                \

@@ -105,6 +105,7 @@ enum status command_prepare(struct command *command, int64_t index, struct text 
 {
     const struct runner_job *job = command->job;
     size_t variables = (size_t)job->environment_count;
+    index += job->first_index;
     TRY(describe_item(command, index, item, error));
     (void)snprintf(command->index, sizeof command->index, "LODE_INDEX=%" PRId64, index);
     command->environment[variables] = command->index;

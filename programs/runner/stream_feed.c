@@ -40,7 +40,7 @@ static bool take_item(struct stream *stream, struct queued_range *range)
         return false;
     }
     if (runner->job.items == ITEMS_COUNT) {
-        buffer_append_int64(&stream->feed, range->next + range->taken);
+        buffer_append_int64(&stream->feed, runner->job.first_index + range->next + range->taken);
         add_line(stream, range, TEXT_NONE);
         return true;
     }

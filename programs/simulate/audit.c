@@ -65,6 +65,18 @@ enum status audit_commit(struct world *world, int64_t job_id, int64_t from, int6
     return OK;
 }
 
+enum status audit_place(struct world *world, const struct sim_worker *worker,
+                        const struct lease *lease, struct error *error)
+{
+    const struct job_plan *plan = &world->jobs[lease->job - 1].plan;
+    if (plan->place != worker->place) {
+        return error_set(error, CORRUPT, "job %lld of place %lld was leased to place %lld",
+                         (long long)plan->id, (long long)plan->place, (long long)worker->place);
+    }
+    world->figures.elsewhere += plan->place != 0;
+    return OK;
+}
+
 static const struct resources *need_of(const struct world *world, const struct sim_lease *lease)
 {
     return &world->jobs[lease->lease.job - 1].plan.need;
@@ -104,7 +116,7 @@ static void measure_shares(const struct world *world, double shares[WORLD_GROUPS
     double all_memory = 0;
     for (int64_t i = 0; i < world->settings.workers; i++) {
         const struct sim_worker *worker = &world->workers[i];
-        if (worker->id == 0 || worker->is_forgotten) {
+        if (worker->id == 0 || worker->is_forgotten || worker->place != 0) {
             continue;
         }
         all_cpu += (double)worker->capacity.cpu_millis;
@@ -134,7 +146,7 @@ static void follow_competition(struct world *world)
     for (int64_t i = 0; i < world->settings.jobs; i++) {
         struct job_figures figures;
         const struct sim_job *job = &world->jobs[i];
-        if (job->is_submitted && fits_everywhere(job) &&
+        if (job->is_submitted && job->plan.place == 0 && fits_everywhere(job) &&
             scheduler_figures(world->scheduler, job->plan.id, &figures) && figures.waiting > 0) {
             has_waiting[job->plan.group - 1] = true;
         }

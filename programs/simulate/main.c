@@ -14,8 +14,8 @@ static const char usage[] =
     "\n"
     "Runs a simulated site on Lode's scheduler: workers fail and come back, tasks fail, groups "
     "compete. Ends with status 1\n"
-    "when a task is committed twice or never, a capacity is exceeded, or competing groups do not "
-    "get their shares.\n"
+    "when a task is committed twice or never, a capacity is exceeded, a lease crosses places, or "
+    "competing groups do not get their shares.\n"
     "\n"
     "  --workers N            workers (default 200)\n"
     "  --jobs N               jobs (50)\n"
@@ -24,6 +24,7 @@ static const char usage[] =
     "  --failures RATE        part of the attempts that fail (0.01)\n"
     "  --worker-failures N    times an hour that a worker crashes or falls silent (4)\n"
     "  --restarts N           times that the site restarts and is told of leases again (2)\n"
+    "  --elsewhere PART       part of the jobs that are to run at other places (0.1)\n"
     "  --json                 one JSON object\n"
     "\n"
     "Example: lode-simulate --workers 10000 --jobs 1000 --tasks 10000000 --seed 7\n";
@@ -69,6 +70,7 @@ static bool read_options(int argc, char **argv, struct options *out)
         {"failures", required_argument, NULL, 'f'},
         {"worker-failures", required_argument, NULL, 'W'},
         {"restarts", required_argument, NULL, 'r'},
+        {"elsewhere", required_argument, NULL, 'e'},
         {"json", no_argument, NULL, 'J'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -99,6 +101,9 @@ static bool read_options(int argc, char **argv, struct options *out)
             break;
         case 'r':
             is_good = read_count(optarg, 0, 1000, &settings->restarts);
+            break;
+        case 'e':
+            is_good = read_rate(optarg, 1, &settings->elsewhere);
             break;
         case 'J':
             out->is_json = true;
@@ -141,14 +146,14 @@ static json_t *describe(const struct world *world, double real_s)
         "seed", (json_int_t)world->settings.seed, "digest", digest, "simulated_seconds",
         (double)world->now_us / 1e6, "real_seconds", real_s);
     json_t *more = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "leases",
-        (json_int_t)figures->leases, "attempts", (json_int_t)figures->attempts, "retries",
-        (json_int_t)figures->retries, "duplicates", (json_int_t)figures->duplicates, "failed_tasks",
-        (json_int_t)figures->failed, "worker_crashes", (json_int_t)figures->crashes,
-        "worker_silences", (json_int_t)figures->silences, "reattached",
-        (json_int_t)figures->reattached, "restarts", (json_int_t)figures->restarts,
-        "shares_compared", (json_int_t)figures->shares_compared, "worst_share_ratio",
-        figures->worst_share, "events", (json_int_t)figures->events);
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "leases",
+        (json_int_t)figures->leases, "leases_elsewhere", (json_int_t)figures->elsewhere, "attempts",
+        (json_int_t)figures->attempts, "retries", (json_int_t)figures->retries, "duplicates",
+        (json_int_t)figures->duplicates, "failed_tasks", (json_int_t)figures->failed,
+        "worker_crashes", (json_int_t)figures->crashes, "worker_silences",
+        (json_int_t)figures->silences, "reattached", (json_int_t)figures->reattached, "restarts",
+        (json_int_t)figures->restarts, "shares_compared", (json_int_t)figures->shares_compared,
+        "worst_share_ratio", figures->worst_share, "events", (json_int_t)figures->events);
     (void)json_object_update(object, more);
     json_decref(more);
     (void)json_object_set_new(object, "decisions_per_second",
@@ -198,7 +203,8 @@ int main(int argc, char **argv)
                                            .tasks = 200000,
                                            .failures = 0.01,
                                            .worker_failures_an_hour = 4,
-                                           .restarts = 2}};
+                                           .restarts = 2,
+                                           .elsewhere = 0.1}};
     if (!read_options(argc, argv, &options) || options.is_help) {
         (void)fputs(usage, options.is_help ? stdout : stderr);
         return options.is_help ? 0 : 2;

@@ -9,7 +9,12 @@
 
 #include <math.h>
 
-enum { LEASES_ASKED_MAX = 64, HEARTBEAT_US = 10000000, CHUNK_US = 100000 };
+enum {
+    LEASES_ASKED_MAX = 64,
+    HEARTBEAT_US = 10000000,
+    CHUNK_US = 100000,
+    SLOTS_ELSEWHERE = 1000, // Another place runs so many of a job's tasks at once.
+};
 
 static const struct job_plan *plan_of(const struct world *world, const struct lease *lease)
 {
@@ -69,9 +74,10 @@ static double attempt_us(const struct world *world, int64_t job, int64_t run, in
 static void start_chunk(struct world *world, uint32_t at, struct sim_lease *lease)
 {
     double time_us = 0;
+    double slots = world->workers[at].place != 0 ? SLOTS_ELSEWHERE : 1;
     lease->chunk_to = lease->next;
     while (lease->chunk_to < lease->lease.to && time_us < CHUNK_US) {
-        time_us += attempt_us(world, lease->lease.job, lease->run, lease->chunk_to++);
+        time_us += attempt_us(world, lease->lease.job, lease->run, lease->chunk_to++) / slots;
     }
     lease->chunk_us = (int64_t)time_us + 1;
     add_event(world, at, EVENT_CHUNK, lease->chunk_us, lease->run);
@@ -135,7 +141,8 @@ void worker_register(struct world *world, uint32_t at)
     worker->id = ++world->worker_ids;
     worker->is_forgotten = false;
     (void)map_set_int64(world->workers_by_id, worker->id, worker);
-    scheduler_add_worker(world->scheduler, worker->id, &worker->capacity, world->now_us);
+    scheduler_add_worker(world->scheduler, worker->id, worker->place, &worker->capacity,
+                         world->now_us);
 }
 
 // Puts the leases that run before those that wait, each in their order.
@@ -197,6 +204,7 @@ static enum status ask(struct world *world, uint32_t at, struct error *error)
         scheduler_lease(world->scheduler, worker->id, world->now_us, leases, LEASES_ASKED_MAX);
     meter_add(&world->leasing, (int64_t)count, clock_steady_us() - begin_us);
     for (size_t i = 0; i < count; i++) {
+        TRY(audit_place(world, worker, &leases[i], error));
         append_lease(worker, &leases[i]);
         audit_note(world, leases[i].worker, leases[i].job, leases[i].from);
     }

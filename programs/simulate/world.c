@@ -13,6 +13,7 @@ enum {
     ARRIVALS_S = 60,         // Jobs arrive in the first minute.
     TIME_MAX_S = 30 * 86400, // A simulation that lasts longer hangs.
     MEAN_LEAST_US = 1000,
+    CPUS_ELSEWHERE = 64,
     MEAN_MOST_US = 30000000,
 };
 
@@ -20,6 +21,25 @@ static void add_event(struct world *world, enum event_kind kind, uint32_t subjec
 {
     event_queue_add(&world->events,
                     (struct event){.time_us = time_us, .kind = kind, .subject = subject});
+}
+
+// The last workers are those of other places.
+static int64_t place_of_worker(const struct world *world, uint32_t at)
+{
+    int64_t from_end = world->settings.workers - 1 - at;
+    bool is_here = world->settings.elsewhere <= 0 ||
+                   world->settings.workers < 2 * WORLD_PLACES * WORKERS_A_PLACE;
+    return is_here || from_end >= WORLD_PLACES * WORKERS_A_PLACE ? 0 : 1 + from_end % WORLD_PLACES;
+}
+
+// Follows from the seed alone, so that the other jobs are the same with and without those of other places.
+static int64_t place_of_job(const struct world *world, uint32_t at)
+{
+    uint64_t hash = random_mix(world->settings.seed ^ ((uint64_t)at << 20));
+    bool has_places = place_of_worker(world, (uint32_t)world->settings.workers - 1) != 0;
+    return has_places && random_part(hash) < world->settings.elsewhere
+               ? 1 + (int64_t)(hash % WORLD_PLACES)
+               : 0;
 }
 
 static void make_workers(struct world *world)
@@ -30,6 +50,11 @@ static void make_workers(struct world *world)
         int64_t cpus = INT64_C(1) << (i == 0 ? 5 : random_below(&world->random, 6));
         int64_t gibibytes = cpus * (int64_t)(2 + random_below(&world->random, 3));
         worker->capacity = (struct resources){cpus * 1000, gibibytes * SIM_GIBIBYTE, 0};
+        worker->place = place_of_worker(world, i);
+        if (worker->place != 0) { // What it carries runs elsewhere: it takes many jobs at once.
+            worker->capacity = (struct resources){CPUS_ELSEWHERE * INT64_C(1000),
+                                                  CPUS_ELSEWHERE * 4 * SIM_GIBIBYTE, 0};
+        }
         worker_register(world, i);
         worker_schedule_break(world, i);
         struct event first = {.time_us = (int64_t)random_below(&world->random, 10000000),
@@ -50,6 +75,7 @@ static void make_job(struct world *world, uint32_t at, int64_t count)
     job->plan = (struct job_plan){
         .id = (int64_t)at + 1,
         .group = 1 + (int64_t)(at % world->group_count),
+        .place = place_of_job(world, at),
         .priority = (int64_t)random_below(random, 3) - 1,
         .count = count,
         .need = {cpu * 1000, cpu * SIM_GIBIBYTE * (int64_t)(1 + random_below(random, 3)), 0},

@@ -5,7 +5,13 @@
 #include "events.h"
 #include "jobs/scheduler.h"
 
-enum { WORLD_GROUPS_MAX = 8, METER_BUCKETS = 64, SIM_CPU_MILLIS_MIN = 1000 };
+enum {
+    WORLD_PLACES = 2,
+    WORKERS_A_PLACE = 2,
+    WORLD_GROUPS_MAX = 8,
+    METER_BUCKETS = 64,
+    SIM_CPU_MILLIS_MIN = 1000
+};
 #define SIM_GIBIBYTE (INT64_C(1) << 30)
 #define SIM_MEMORY_BYTES_MIN                                                                       \
     (2 * SIM_GIBIBYTE) // With SIM_CPU_MILLIS_MIN: what the smallest worker has.
@@ -18,6 +24,7 @@ struct world_settings {
     double failures;                // Part of the attempts that fail.
     double worker_failures_an_hour; // Of one worker.
     int64_t restarts;               // Of the site, one after every 50 s.
+    double elsewhere;               // Part of the jobs that are to run at other places.
 };
 
 struct sim_job {
@@ -54,6 +61,7 @@ struct sim_worker {
     bool is_forgotten; // The site has given up this registration.
     bool
         is_behind; // It has run a lease that the books had closed, and still has some waiting since.
+    int64_t place; // 0: this site.
     struct resources capacity;
     struct resources used;
     struct sim_lease *leases; // In the order in which they came.
@@ -79,7 +87,8 @@ struct world_figures {
     int64_t attempts;
     int64_t retries;
     int64_t duplicates;
-    int64_t failed; // Tasks, finally.
+    int64_t failed;    // Tasks, finally.
+    int64_t elsewhere; // Leases of other places.
     int64_t crashes;
     int64_t silences;
     int64_t reattached;
@@ -128,6 +137,9 @@ enum status audit_commit(struct world *world, int64_t job, int64_t from, int64_t
 // tasks may start its leases in another order than they have it, so of the worker only the sum can be said.
 enum status audit_capacity(const struct world *world, const struct sim_worker *worker,
                            struct error *error);
+// No lease crosses places.
+enum status audit_place(struct world *world, const struct sim_worker *worker,
+                        const struct lease *lease, struct error *error);
 // Compares the groups' shares and, from time to time, checks the scheduler's books.
 enum status audit_all(struct world *world, struct error *error);
 void audit_note(struct world *world, int64_t a, int64_t b, int64_t c);

@@ -1,6 +1,21 @@
 // Jobs: submit, list, show and wait, cancel, retry, why.
 #include "api/answer.h"
 #include "api/audit.h"
+#include "base/memory.h"
+
+// What only a site that knows others can do.
+static enum status check_travel(const struct job_spec *spec, struct error *error)
+{
+    if (!spec->at && !spec->merge) {
+        return OK;
+    }
+    enum status status = error_set(
+        error, UNSUPPORTED, "field \"%s\" asks for other sites, and this site runs no jobs there",
+        spec->at ? "at" : "merge");
+    (void)error_fix(error, spec->at ? "leave it out, or submit the job at that site: lode --site"
+                                    : "leave it out, and merge with a job of its own: input_from");
+    return status;
+}
 
 static enum status read_submission(struct api_call *call, struct queue_submission *out,
                                    struct error *error)
@@ -11,7 +26,12 @@ static enum status read_submission(struct api_call *call, struct queue_submissio
     TRY(api_query_wait(call, &out->wait_us, error));
     TRY(api_idempotency_key(call, &out->idempotency_key, error));
     TRY(api_body(call, &document, error));
-    return spec_parse(document, &out->spec, error);
+    TRY(spec_parse(document, &out->spec, error));
+    enum status status = check_travel(out->spec, error);
+    if (status != OK) {
+        spec_free(TAKE(out->spec));
+    }
+    return status;
 }
 
 static void post_job(struct api_call *call)

@@ -58,6 +58,21 @@ static void list_workers(struct api_call *call)
     }
 }
 
+static void list_places(struct api_call *call)
+{
+    struct error error = {0};
+    int64_t version = -1;
+    int64_t wait_us = 0;
+    enum status status = api_query_wait(call, &wait_us, &error);
+    if (status == OK) {
+        status = api_query_int64(call, "version", 0, INT64_MAX, &version, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        queue_list_places(call->api->queue, version, wait_us, answer_ok(call));
+    }
+}
+
+static const char *const PLACES[] = {"wait", "version", NULL};
 static const char *const LIST[] = {"limit", "cursor", NULL};
 
 const struct api_route API_WORKER_ROUTES[] = {
@@ -76,5 +91,10 @@ const struct api_route API_WORKER_ROUTES[] = {
      .action = ACTION_SITE_READ,
      .handle = list_workers,
      .query = LIST},
+    {.method = "GET",
+     .pattern = "/v1/places",
+     .action = ACTION_WORKER_POLL,
+     .handle = list_places,
+     .query = PLACES},
     {.method = NULL},
 };

@@ -54,6 +54,9 @@ static enum status check_job(const struct job_state *job, struct error *error)
     ranges_done(&all);
     TRY(status);
     bool is_ready = !job->is_held && job_waiting(job) > 0;
+    if (job->plan.place != job->group->place->number) {
+        return error_set(error, CORRUPT, "job %lld is at the wrong place", (long long)job->plan.id);
+    }
     if (is_ready != job->node.is_in || !fit_tree_is_sound(&job->pieces)) {
         return error_set(error, CORRUPT, "job %lld is in the wrong tree", (long long)job->plan.id);
     }
@@ -85,6 +88,12 @@ static enum status check_list(const struct worker_state *worker, const struct le
     for (const struct lease_state *lease = list->first; lease; lease = lease->next) {
         TRY(check_lease(lease, error));
         need = resources_sum(&need, &lease->job->plan.need);
+        if (lease->job->group->place != worker->place) {
+            return error_set(error, CORRUPT, "lease %lld crosses from place %lld to place %lld",
+                             (long long)lease->lease.id,
+                             (long long)lease->job->group->place->number,
+                             (long long)worker->place->number);
+        }
         if (lease->worker != worker || lease->is_started != (list == &worker->started)) {
             return error_set(error, CORRUPT, "lease %lld is in the wrong list",
                              (long long)lease->lease.id);
@@ -114,22 +123,53 @@ static enum status check_worker(const struct worker_state *worker, struct load *
     return OK;
 }
 
-static enum status check_groups(const struct scheduler *scheduler, struct error *error)
+static enum status check_place(const struct place_state *place, struct load *running,
+                               struct error *error)
 {
     size_t at = 0;
-    for (const struct group_state *group; (group = map_next(scheduler->groups, &at));) {
+    for (const struct group_state *group; (group = map_next(place->groups, &at));) {
         bool is_ready = group->ready.root != NULL;
         bool is_in_order =
-            !is_ready || (group->node.key.first == group_share(scheduler, group) &&
+            !is_ready || (group->node.key.first == group_share(group) &&
                           group->node.need.cpu_millis == group->ready.root->least.cpu_millis);
-        if (group->node.is_in != is_ready || !fit_tree_is_sound(&group->ready) || !is_in_order) {
+        if (group->place != place || group->node.is_in != is_ready ||
+            !fit_tree_is_sound(&group->ready) || !is_in_order) {
             return error_set(error, CORRUPT, "group %lld is out of order", (long long)group->id);
         }
+        running->cpu_millis -= group->running.cpu_millis;
+        running->memory_bytes -= group->running.memory_bytes;
     }
-    if (!fit_tree_is_sound(&scheduler->groups_ready)) {
-        return error_set(error, CORRUPT, "the groups are out of order");
+    if (!fit_tree_is_sound(&place->groups_ready)) {
+        return error_set(error, CORRUPT, "the groups of place %lld are out of order",
+                         (long long)place->number);
+    }
+    if (fabs(running->cpu_millis) > 0.5 || fabs(running->memory_bytes) > 1e6) {
+        return error_set(error, CORRUPT,
+                         "what the groups of place %lld run is off by %.0f cpu_millis, %.0f bytes",
+                         (long long)place->number, running->cpu_millis, running->memory_bytes);
     }
     return OK;
+}
+
+// Looks at all workers of the place and at its groups.
+static enum status check_all_of_place(const struct scheduler *scheduler,
+                                      const struct place_state *place, struct error *error)
+{
+    size_t at = 0;
+    int64_t workers = 0;
+    struct load running = {0};
+    for (const struct worker_state *worker; (worker = map_next(scheduler->workers, &at));) {
+        if (worker->place == place) {
+            TRY(check_worker(worker, &running, error));
+            workers++;
+        }
+    }
+    if (workers != place->worker_count) {
+        return error_set(error, CORRUPT, "place %lld has %lld workers, not %lld",
+                         (long long)place->number, (long long)workers,
+                         (long long)place->worker_count);
+    }
+    return check_place(place, &running, error);
 }
 
 enum status scheduler_check(const struct scheduler *scheduler, struct error *error)
@@ -139,19 +179,8 @@ enum status scheduler_check(const struct scheduler *scheduler, struct error *err
         TRY(check_job(job, error));
     }
     at = 0;
-    struct load running = {0};
-    for (const struct worker_state *worker; (worker = map_next(scheduler->workers, &at));) {
-        TRY(check_worker(worker, &running, error));
+    for (const struct place_state *place; (place = map_next(scheduler->places, &at));) {
+        TRY(check_all_of_place(scheduler, place, error));
     }
-    at = 0;
-    for (const struct group_state *group; (group = map_next(scheduler->groups, &at));) {
-        running.cpu_millis -= group->running.cpu_millis;
-        running.memory_bytes -= group->running.memory_bytes;
-    }
-    if (fabs(running.cpu_millis) > 0.5 || fabs(running.memory_bytes) > 1e6) {
-        return error_set(error, CORRUPT,
-                         "what the groups run is off by %.0f cpu_millis, %.0f bytes",
-                         running.cpu_millis, running.memory_bytes);
-    }
-    return check_groups(scheduler, error);
+    return OK;
 }

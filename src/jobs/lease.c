@@ -49,7 +49,7 @@ struct lease_state *lease_open(struct scheduler *scheduler, struct job_state *jo
     (void)map_set_int64(scheduler->leases, lease->lease.id, lease);
     load_add(&job->group->running, &job->plan.need, 1);
     job->group->served = lease->lease.id;
-    group_refresh(scheduler, job->group);
+    group_refresh(job->group);
     return lease;
 }
 
@@ -62,7 +62,7 @@ void lease_close(struct scheduler *scheduler, struct lease_state *lease)
     job->started_count -= lease->is_started;
     (void)map_set_int64(scheduler->leases, lease->lease.id, NULL);
     load_add(&job->group->running, &job->plan.need, -1);
-    group_refresh(scheduler, job->group);
+    group_refresh(job->group);
     free(lease);
 }
 
@@ -133,11 +133,11 @@ static double least_slots(double slots, double total, int64_t need)
     return need > 0 ? fmin(slots, floor(total / (double)need)) : slots;
 }
 
-double scheduler_slots(const struct scheduler *scheduler, const struct resources *need)
+double place_slots(const struct place_state *place, const struct resources *need)
 {
-    double slots = least_slots(1e18, scheduler->total.cpu_millis, need->cpu_millis);
-    slots = least_slots(slots, scheduler->total.memory_bytes, need->memory_bytes);
-    slots = least_slots(slots, scheduler->total.disk_bytes, need->disk_bytes);
+    double slots = least_slots(1e18, place->total.cpu_millis, need->cpu_millis);
+    slots = least_slots(slots, place->total.memory_bytes, need->memory_bytes);
+    slots = least_slots(slots, place->total.disk_bytes, need->disk_bytes);
     return fmax(slots, 1);
 }
 
@@ -145,7 +145,10 @@ double scheduler_slots(const struct scheduler *scheduler, const struct resources
 static int64_t lease_size(const struct scheduler *scheduler, const struct job_state *job)
 {
     const struct scheduler_options *options = &scheduler->options;
-    double slots = scheduler_slots(scheduler, &job->plan.need);
+    if (job->plan.place != 0) {
+        return INT64_MAX;
+    }
+    double slots = place_slots(job->group->place, &job->plan.need);
     double waiting = (double)job_waiting(job);
     double wanted = job->plan.is_stream ? STREAM_FIRST_COUNT : 1;
     double least = 1;
@@ -163,10 +166,9 @@ static int64_t lease_size(const struct scheduler *scheduler, const struct job_st
     return size < 1 ? 1 : (int64_t)size;
 }
 
-bool worker_avoids(const struct scheduler *scheduler, const struct worker_state *worker,
-                   int64_t job, int64_t now_us)
+bool worker_avoids(const struct worker_state *worker, int64_t job, int64_t now_us)
 {
-    if (map_count(scheduler->workers) < 2) {
+    if (worker->place->worker_count < 2) {
         return false;
     }
     for (size_t i = 0; i < AVOIDED_REMEMBERED; i++) {
@@ -195,8 +197,7 @@ static bool is_equal_choice(const struct job_state *first, const struct job_stat
 }
 
 // The group's best job that fits into the room; NULL when none does.
-static struct job_state *choose_in_group(const struct scheduler *scheduler,
-                                         const struct group_state *group,
+static struct job_state *choose_in_group(const struct group_state *group,
                                          const struct worker_state *worker,
                                          const struct resources *room, int64_t now_us)
 {
@@ -207,7 +208,7 @@ static struct job_state *choose_in_group(const struct scheduler *scheduler,
         if (first && !is_equal_choice(first, job)) {
             break;
         }
-        if (worker_avoids(scheduler, worker, job->plan.id, now_us)) {
+        if (worker_avoids(worker, job->plan.id, now_us)) {
             continue;
         }
         if (has_inputs(worker, job->plan.inputs)) {
@@ -218,14 +219,12 @@ static struct job_state *choose_in_group(const struct scheduler *scheduler,
     return first;
 }
 
-static struct job_state *choose(const struct scheduler *scheduler,
-                                const struct worker_state *worker, const struct resources *room,
+static struct job_state *choose(const struct worker_state *worker, const struct resources *room,
                                 int64_t now_us)
 {
-    struct fit_node *node = fit_tree_first_fit(&scheduler->groups_ready, room);
+    struct fit_node *node = fit_tree_first_fit(&worker->place->groups_ready, room);
     for (; node; node = fit_node_next_fit(node, room)) {
-        struct job_state *job =
-            choose_in_group(scheduler, (struct group_state *)node, worker, room, now_us);
+        struct job_state *job = choose_in_group((struct group_state *)node, worker, room, now_us);
         if (job) {
             return job;
         }
@@ -247,7 +246,7 @@ void worker_end_reservation(struct scheduler *scheduler, struct worker_state *wo
 static bool reserves(struct scheduler *scheduler, struct worker_state *worker,
                      struct job_state *chosen, int64_t now_us)
 {
-    struct job_state *wanted = choose(scheduler, worker, &worker->capacity, now_us);
+    struct job_state *wanted = choose(worker, &worker->capacity, now_us);
     if (!wanted || wanted == chosen) {
         return false;
     }
@@ -275,7 +274,7 @@ static struct job_state *next_job(struct scheduler *scheduler, struct worker_sta
         }
         worker_end_reservation(scheduler, worker);
     }
-    struct job_state *job = choose(scheduler, worker, room, now_us);
+    struct job_state *job = choose(worker, room, now_us);
     return job && !reserves(scheduler, worker, job, now_us) ? job : NULL;
 }
 
@@ -285,7 +284,7 @@ static void grant(struct scheduler *scheduler, struct worker_state *worker, stru
     int64_t size = lease_size(scheduler, job);
     struct lease_state *lease = lease_open(scheduler, job, worker);
     (void)job_take(lease, size);
-    job_refresh(scheduler, job);
+    job_refresh(job);
     start_if_it_fits(scheduler,
                      lease); // Those that wait did not fit before, so it is the only one that may.
     note_due(scheduler, lease, scheduler->now_us);
@@ -325,7 +324,7 @@ int64_t scheduler_lease_again_us(const struct scheduler *scheduler, int64_t work
 {
     const struct worker_state *worker = map_find_int64(scheduler->workers, worker_id);
     int64_t again_us = INT64_MAX;
-    if (!worker || worker->is_draining || !scheduler->groups_ready.root) {
+    if (!worker || worker->is_draining || !worker->place->groups_ready.root) {
         return again_us;
     }
     if (worker->due_us > now_us) {
@@ -350,6 +349,10 @@ enum status scheduler_reattach(struct scheduler *scheduler, int64_t worker_id, i
         return error_set(error, NOT_FOUND, "%s %lld is not known here", worker ? "job" : "worker",
                          (long long)(worker ? job_id : worker_id));
     }
+    if (job->group->place != worker->place) {
+        return error_set(error, NOT_FOUND, "job %lld is not for the place of worker %lld",
+                         (long long)job_id, (long long)worker_id);
+    }
     scheduler_tell_time(scheduler, now_us);
     from = from > 0 ? from : 0;
     to = to < job->plan.count ? to : job->plan.count;
@@ -363,7 +366,7 @@ enum status scheduler_reattach(struct scheduler *scheduler, int64_t worker_id, i
     lease->lease.to = to;
     worker->is_strained = true;
     worker_start_waiting(scheduler, worker);
-    job_refresh(scheduler, job);
+    job_refresh(job);
     *out = lease->lease;
     return OK;
 }

@@ -185,7 +185,7 @@ void lease_give_back(struct scheduler *scheduler, struct lease_state *lease, int
         }
         piece = next;
     }
-    job_refresh(scheduler, job);
+    job_refresh(job);
 }
 
 static void forget_attempts(struct job_state *job, int64_t from, int64_t to)
@@ -214,11 +214,11 @@ int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t f
         from = gap.to;
     }
     job->done_count += count;
-    job_refresh(scheduler, job);
+    job_refresh(job);
     return count;
 }
 
-void job_refresh(struct scheduler *scheduler, struct job_state *job)
+void job_refresh(struct job_state *job)
 {
     bool is_ready = !job->is_held && job_waiting(job) > 0;
     if (is_ready == job->node.is_in) {
@@ -230,7 +230,7 @@ void job_refresh(struct scheduler *scheduler, struct job_state *job)
         fit_tree_remove(&job->group->ready, &job->node);
         job->passed_over_us = 0;
     }
-    group_refresh(scheduler, job->group);
+    group_refresh(job->group);
 }
 
 static double part_of(double part, double whole)
@@ -238,9 +238,9 @@ static double part_of(double part, double whole)
     return whole > 0 ? part / whole : part;
 }
 
-double group_share(const struct scheduler *scheduler, const struct group_state *group)
+double group_share(const struct group_state *group)
 {
-    const struct load *whole = &scheduler->keyed;
+    const struct load *whole = &group->place->keyed;
     double share = part_of(group->running.cpu_millis, whole->cpu_millis);
     double memory = part_of(group->running.memory_bytes, whole->memory_bytes);
     double disk = part_of(group->running.disk_bytes, whole->disk_bytes);
@@ -249,12 +249,12 @@ double group_share(const struct scheduler *scheduler, const struct group_state *
     return share / group->weight;
 }
 
-void group_refresh(struct scheduler *scheduler, struct group_state *group)
+void group_refresh(struct group_state *group)
 {
     const struct fit_node *jobs = group->ready.root;
-    struct fit_key key = {group_share(scheduler, group), group->served, group->id};
+    struct fit_key key = {group_share(group), group->served, group->id};
     if (group->node.is_in && (!jobs || fit_key_compare(&key, &group->node.key) != 0)) {
-        fit_tree_remove(&scheduler->groups_ready, &group->node);
+        fit_tree_remove(&group->place->groups_ready, &group->node);
     }
     if (!jobs) {
         return;
@@ -265,7 +265,7 @@ void group_refresh(struct scheduler *scheduler, struct group_state *group)
     }
     group->node.key = key;
     group->node.need = jobs->least;
-    fit_tree_insert(&scheduler->groups_ready, &group->node);
+    fit_tree_insert(&group->place->groups_ready, &group->node);
 }
 
 static bool has_moved(double now, double then)
@@ -273,18 +273,18 @@ static bool has_moved(double now, double then)
     return now > then * 1.125 || now < then * 0.875;
 }
 
-void scheduler_follow_total(struct scheduler *scheduler)
+void place_follow_total(struct place_state *place)
 {
-    const struct load *now = &scheduler->total;
-    const struct load *then = &scheduler->keyed;
+    const struct load *now = &place->total;
+    const struct load *then = &place->keyed;
     if (!has_moved(now->cpu_millis, then->cpu_millis) &&
         !has_moved(now->memory_bytes, then->memory_bytes) &&
         !has_moved(now->disk_bytes, then->disk_bytes)) {
         return;
     }
-    scheduler->keyed = scheduler->total;
+    place->keyed = place->total;
     size_t at = 0;
-    for (struct group_state *group; (group = map_next(scheduler->groups, &at));) {
-        group_refresh(scheduler, group);
+    for (struct group_state *group; (group = map_next(place->groups, &at));) {
+        group_refresh(group);
     }
 }

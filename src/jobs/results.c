@@ -77,7 +77,7 @@ static enum task_verdict finish_badly(struct scheduler *scheduler, struct job_st
         return TASK_COMMIT;
     }
     (void)job_cut(scheduler, job, index, index + 1, true);
-    job_refresh(scheduler, job);
+    job_refresh(job);
     return TASK_RETRY;
 }
 
@@ -158,6 +158,9 @@ void task_list_done(struct task_list *list)
 void worker_blame_fronts(struct scheduler *scheduler, struct worker_state *worker,
                          struct task_list *failed)
 {
+    if (worker->place->number != 0) {
+        return; // What it carried runs elsewhere, whatever became of it.
+    }
     for (struct lease_state *lease = worker->started.first; lease; lease = lease->next) {
         int64_t front = lease->pieces->node.key.second;
         if (is_last_failure(scheduler, lease->job, front, TASK_BLAME_WORKER)) {

@@ -16,12 +16,26 @@ static struct scheduler_options with_defaults(const struct scheduler_options *op
     return full;
 }
 
+// The place of that number, which is made when it is not known yet.
+static struct place_state *place_get(struct scheduler *scheduler, int64_t number)
+{
+    struct place_state *place = map_find_int64(scheduler->places, number);
+    if (!place) {
+        place = NEW(struct place_state);
+        place->number = number;
+        place->groups = map_new();
+        (void)map_set_int64(scheduler->places, number, place);
+    }
+    return place;
+}
+
 struct scheduler *scheduler_new(const struct scheduler_options *options)
 {
     struct scheduler *scheduler = NEW(struct scheduler);
     scheduler->options = with_defaults(options);
     scheduler->jobs = map_new();
-    scheduler->groups = map_new();
+    scheduler->places = map_new();
+    scheduler->weights = map_new();
     scheduler->workers = map_new();
     scheduler->leases = map_new();
     return scheduler;
@@ -49,6 +63,15 @@ static void free_all(struct map *map)
     map_free(map);
 }
 
+static void free_places(struct map *places)
+{
+    size_t at = 0;
+    for (struct place_state *place; (place = map_next(places, &at));) {
+        free_all(place->groups);
+    }
+    free_all(places);
+}
+
 void scheduler_free(struct scheduler *scheduler)
 {
     if (!scheduler) {
@@ -68,7 +91,8 @@ void scheduler_free(struct scheduler *scheduler)
     }
     map_free(scheduler->jobs);
     free_all(scheduler->leases);
-    free_all(scheduler->groups);
+    free_places(scheduler->places);
+    free_all(scheduler->weights);
     free_all(scheduler->workers);
     free(scheduler);
 }
@@ -78,14 +102,17 @@ void scheduler_tell_time(struct scheduler *scheduler, int64_t now_us)
     scheduler->now_us = now_us > scheduler->now_us ? now_us : scheduler->now_us;
 }
 
-static struct group_state *group_get(struct scheduler *scheduler, int64_t id)
+static struct group_state *group_get(struct scheduler *scheduler, int64_t place_number, int64_t id)
 {
-    struct group_state *group = map_find_int64(scheduler->groups, id);
+    struct place_state *place = place_get(scheduler, place_number);
+    struct group_state *group = map_find_int64(place->groups, id);
     if (!group) {
+        const double *weight = map_find_int64(scheduler->weights, id);
         group = NEW(struct group_state);
         group->id = id;
-        group->weight = 1;
-        (void)map_set_int64(scheduler->groups, id, group);
+        group->place = place;
+        group->weight = weight ? *weight : 1;
+        (void)map_set_int64(place->groups, id, group);
     }
     return group;
 }
@@ -101,7 +128,7 @@ enum status scheduler_add_job(struct scheduler *scheduler, const struct job_plan
     if (job->plan.need.cpu_millis < 1) {
         job->plan.need.cpu_millis = 1; // Else a worker would take any number of its leases.
     }
-    job->group = group_get(scheduler, plan->group);
+    job->group = group_get(scheduler, plan->place, plan->group);
     job->node.key = (struct fit_key){-(double)plan->priority, plan->submitted_us, plan->id};
     job->node.need = job->plan.need;
     (void)map_set_int64(scheduler->jobs, plan->id, job);
@@ -110,7 +137,7 @@ enum status scheduler_add_job(struct scheduler *scheduler, const struct job_plan
         int64_t to = done->items[i].to < plan->count ? done->items[i].to : plan->count;
         job->done_count += ranges_add(&job->done, from, to);
     }
-    job_refresh(scheduler, job);
+    job_refresh(job);
     return OK;
 }
 
@@ -121,7 +148,7 @@ void scheduler_remove_job(struct scheduler *scheduler, int64_t id)
         return;
     }
     job->is_held = true;
-    job_refresh(scheduler, job);
+    job_refresh(job);
     (void)job_cut(scheduler, job, 0, job->plan.count, false);
     (void)map_set_int64(scheduler->jobs, id, NULL);
     free_job(job);
@@ -132,15 +159,46 @@ void scheduler_hold(struct scheduler *scheduler, int64_t id, bool is_held)
     struct job_state *job = map_find_int64(scheduler->jobs, id);
     if (job) {
         job->is_held = is_held;
-        job_refresh(scheduler, job);
+        job_refresh(job);
     }
+}
+
+void scheduler_move_job(struct scheduler *scheduler, int64_t id, int64_t place)
+{
+    struct job_state *job = map_find_int64(scheduler->jobs, id);
+    if (!job || job->plan.place == place) {
+        return;
+    }
+    assert(job->leased_count == 0);
+    bool was_held = job->is_held;
+    job->is_held = true;
+    job_refresh(job);
+    struct worker_state *reserved = map_find_int64(scheduler->workers, job->reserved);
+    if (reserved) {
+        worker_end_reservation(scheduler, reserved);
+    }
+    job->plan.place = place;
+    job->group = group_get(scheduler, place, job->plan.group);
+    job->is_held = was_held;
+    job_refresh(job);
 }
 
 void scheduler_set_group_weight(struct scheduler *scheduler, int64_t id, double weight)
 {
-    struct group_state *group = group_get(scheduler, id);
-    group->weight = weight > 1e-6 ? weight : 1e-6;
-    group_refresh(scheduler, group);
+    double *known = map_find_int64(scheduler->weights, id);
+    if (!known) {
+        known = NEW(double);
+        (void)map_set_int64(scheduler->weights, id, known);
+    }
+    *known = weight > 1e-6 ? weight : 1e-6;
+    size_t at = 0;
+    for (const struct place_state *place; (place = map_next(scheduler->places, &at));) {
+        struct group_state *group = map_find_int64(place->groups, id);
+        if (group) {
+            group->weight = *known;
+            group_refresh(group);
+        }
+    }
 }
 
 static void unlink_heard(struct scheduler *scheduler, struct worker_state *worker)
@@ -164,29 +222,31 @@ static void link_heard(struct scheduler *scheduler, struct worker_state *worker)
     *(worker->heard_after ? &worker->heard_after->heard_before : &scheduler->heard_last) = worker;
 }
 
-void scheduler_add_worker(struct scheduler *scheduler, int64_t id, const struct resources *capacity,
-                          int64_t now_us)
+void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place,
+                          const struct resources *capacity, int64_t now_us)
 {
     scheduler_tell_time(scheduler, now_us);
     struct worker_state *worker = map_find_int64(scheduler->workers, id);
     if (worker) {
         if (!worker->is_draining) {
-            load_add(&scheduler->total, &worker->capacity, -1);
+            load_add(&worker->place->total, &worker->capacity, -1);
         }
         unlink_heard(scheduler, worker);
         worker->is_strained = true;
     } else {
         worker = NEW(struct worker_state);
         worker->id = id;
+        worker->place = place_get(scheduler, place);
+        worker->place->worker_count++;
         (void)map_set_int64(scheduler->workers, id, worker);
     }
     worker->capacity = *capacity;
     worker->heard_us = now_us;
     link_heard(scheduler, worker);
     if (!worker->is_draining) {
-        load_add(&scheduler->total, &worker->capacity, 1);
+        load_add(&worker->place->total, &worker->capacity, 1);
     }
-    scheduler_follow_total(scheduler);
+    place_follow_total(worker->place);
     worker_start_waiting(scheduler, worker);
 }
 
@@ -196,8 +256,8 @@ void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_dra
     if (worker && worker->is_draining != is_draining) {
         worker->is_draining = is_draining;
         worker_end_reservation(scheduler, worker);
-        load_add(&scheduler->total, &worker->capacity, is_draining ? -1 : 1);
-        scheduler_follow_total(scheduler);
+        load_add(&worker->place->total, &worker->capacity, is_draining ? -1 : 1);
+        place_follow_total(worker->place);
     }
 }
 
@@ -226,6 +286,7 @@ void scheduler_remove_worker(struct scheduler *scheduler, int64_t id, bool is_lo
     }
     task_list_done(&given_up);
     unlink_heard(scheduler, worker);
+    worker->place->worker_count--;
     (void)map_set_int64(scheduler->workers, id, NULL);
     free(worker);
 }

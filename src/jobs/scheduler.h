@@ -28,7 +28,8 @@ void scheduler_free(struct scheduler *scheduler);
 // What the scheduler needs to know of a job.
 struct job_plan {
     int64_t id;
-    int64_t group; // Fair share is between groups.
+    int64_t group; // Fair share is between groups of one place.
+    int64_t place; // Where it is to run: 0: here. Only workers of that place get it.
     int64_t priority;
     int64_t count;
     struct resources need;
@@ -48,16 +49,18 @@ void scheduler_remove_job(struct scheduler *scheduler, int64_t id);
 int64_t scheduler_mark_done(struct scheduler *scheduler, int64_t job, int64_t from, int64_t to);
 // A held job gets no leases (dependencies); it starts as not held.
 void scheduler_hold(struct scheduler *scheduler, int64_t id, bool is_held);
+// The job is to run at another place than it was. It must have no leases; unknown ids are ignored.
+void scheduler_move_job(struct scheduler *scheduler, int64_t id, int64_t place);
 void scheduler_set_group_weight(struct scheduler *scheduler, int64_t id,
                                 double weight); // Default 1.
 
-// A worker and what it has in all. Known id: its capacity changes.
-void scheduler_add_worker(struct scheduler *scheduler, int64_t id, const struct resources *capacity,
-                          int64_t now_us);
+// A worker of a place (0: here) and what it has in all. Known id: its capacity changes, its place does not.
+void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place,
+                          const struct resources *capacity, int64_t now_us);
 // A draining worker gets no new leases.
 void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining);
 // The worker is gone: its leases end, unfinished tasks go back; the task at each lease's front counts as lost once more (when
-// `is_lost`; not when it left in order). Tasks that were lost too often fail: they are appended to *failed (may be NULL
+// `is_lost`; not when it left in order, nor at another place, where it only carries tasks that run elsewhere). Tasks that were lost too often fail: they are appended to *failed (may be NULL
 // when not is_lost).
 struct task_id {
     int64_t job;
@@ -84,9 +87,10 @@ struct lease {
     int64_t to;
 };
 
-// Gives the worker up to `max` leases; returns how many. All bounded by capacity: the sum of the needs of leases that are not nearly
+// Gives the worker up to `max` leases of jobs of its place; returns how many. All bounded by capacity: the sum of the needs of leases that are not nearly
 // done is at most the worker's capacity. Fair share between groups (running need over weight), then priority, then age, then
-// locality among equals. O(log jobs) a lease.
+// locality among equals. O(log jobs) a lease. At another place a lease is all that waits of the job in one range: it is the scheduler
+// there that divides it.
 size_t scheduler_lease(struct scheduler *scheduler, int64_t worker, int64_t now_us,
                        struct lease *out, size_t max);
 
@@ -101,7 +105,7 @@ bool scheduler_find_lease(const struct scheduler *scheduler, int64_t id, struct 
 // Takes back into the books a lease that a worker holds from before a restart of the site: the unfinished part of [from, to) of the
 // job. A worker's running leases come first, then those that wait there, so that the books know which run. The lease gets a new id
 // in *out, whose from and to are those asked for (clipped to the job), although what others have or finished is not in it.
-// NOT_FOUND when job or worker is unknown or nothing of it is left to do.
+// NOT_FOUND when job or worker is unknown, they are of two places, or nothing of it is left to do.
 enum status scheduler_reattach(struct scheduler *scheduler, int64_t worker, int64_t job,
                                int64_t from, int64_t to, int64_t now_us, struct lease *out,
                                struct error *error);
@@ -157,8 +161,15 @@ bool scheduler_next_running(const struct scheduler *scheduler, int64_t job, int6
 
 // Why a job (or one task of it: index >= 0) is not running, in words for people: what it waits for, and what would change it. Both
 // texts are appended. E.g. "needs 64 cpus; the largest worker has 2" / "ask for at most 2 cpus, or add a larger worker".
+// `words`: of the job's place, when that is another one.
+struct place_words {
+    const char *name;    // Of the site.
+    const char *since;   // When its first tasks were taken there; NULL: not yet.
+    const char *problem; // What keeps its tasks from getting there; NULL: nothing that is known.
+    const char *change;  // What would change that; with `problem`.
+};
 void scheduler_why(const struct scheduler *scheduler, int64_t job, int64_t index,
-                   struct buffer *why, struct buffer *change);
+                   const struct place_words *words, struct buffer *why, struct buffer *change);
 
 // Sanity of the books (for tests and the simulator): capacities, ranges disjoint and complete. CORRUPT names what is broken.
 enum status scheduler_check(const struct scheduler *scheduler, struct error *error);

@@ -5,10 +5,11 @@
 #include "jobs/spec_fields.h"
 
 static const char *const known_fields[] = {
-    "name",     "mode",         "command",    "count",   "over",        "over_name",
-    "items",    "data",         "files",      "outputs", "environment", "after",
-    "cpus",     "memory_bytes", "disk_bytes", "cache",   "retries",     "walltime_seconds",
-    "priority", "network",      NULL,
+    "name",     "mode",         "command",     "count",      "over",        "over_name",
+    "items",    "data",         "files",       "outputs",    "environment", "after",
+    "cpus",     "memory_bytes", "disk_bytes",  "cache",      "retries",     "walltime_seconds",
+    "priority", "network",      "first_index", "input_from", "at",          "merge",
+    "stage",    "offer",        NULL,
 };
 
 // Reads a field that is one of `names` (NULL-terminated); *out is its place among them.
@@ -75,14 +76,20 @@ static enum status read_over(struct job_spec *spec, const json_t *document, stru
     return OK;
 }
 
-// One of "count", "over" and "items", or nothing: one task.
-static enum status read_index(struct job_spec *spec, const json_t *document, struct error *error)
+static bool is_given(const json_t *document, const char *field)
+{
+    const json_t *value = json_object_get(document, field);
+    return value && !json_is_null(value);
+}
+
+// One of "count", "over" and "items"; with "first_index" a count may stand beside another one.
+static enum status check_index_sets(const json_t *document, struct error *error)
 {
     static const char *const kinds[] = {"count", "over", "items"};
     const char *given = NULL;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        const json_t *value = json_object_get(document, kinds[i]);
-        if (!value || json_is_null(value)) {
+        bool is_part = i == 0 && is_given(document, "first_index");
+        if (!is_given(document, kinds[i]) || is_part) {
             continue;
         }
         if (given) {
@@ -92,9 +99,18 @@ static enum status read_index(struct job_spec *spec, const json_t *document, str
         }
         given = kinds[i];
     }
+    return OK;
+}
+
+static enum status read_index(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    TRY(check_index_sets(document, error));
     spec->index = SPEC_INDEX_COUNT;
     spec->count = 1;
     TRY(json_field_int64(document, "count", JSON_OPTIONAL, 1, SPEC_COUNT_MAX, &spec->count, error));
+    int64_t count = is_given(document, "count") ? spec->count : 0;
+    TRY(json_field_int64(document, "first_index", JSON_OPTIONAL, 0, SPEC_COUNT_MAX - spec->count,
+                         &spec->first_index, error));
     TRY(read_over(spec, document, error));
     struct text items = TEXT_NONE;
     TRY(json_field_text(document, "items", JSON_OPTIONAL, SPEC_NAME_MAX, &items, error));
@@ -104,6 +120,7 @@ static enum status read_index(struct job_spec *spec, const json_t *document, str
         spec->count = 0;
         spec->items = arena_copy(&spec->arena, items);
     }
+    spec->part_count = spec->index == SPEC_INDEX_COUNT ? 0 : count;
     return OK;
 }
 
@@ -161,7 +178,8 @@ static enum status read_document(struct job_spec *spec, const json_t *document, 
     TRY(spec_read_files(spec, document, error));
     TRY(spec_read_outputs(spec, document, error));
     TRY(spec_read_environment(spec, document, error));
-    return spec_read_after(spec, document, error);
+    TRY(spec_read_after(spec, document, error));
+    return spec_read_travel(spec, document, error);
 }
 
 enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error)

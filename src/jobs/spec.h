@@ -10,25 +10,30 @@ enum {
     SPEC_ARGUMENTS_SIZE_MAX = 128 << 10, // Bytes of the whole command.
     SPEC_NAME_MAX = 200,
     SPEC_DATA_MAX = 64,
-    SPEC_FILES_MAX = 256,
+    SPEC_FILES_MAX = 4096,
+    SPEC_FILES_TOP_MAX = 256, // Different first parts of their names: each is a mount of its own.
     SPEC_OUTPUTS_MAX = 64,
     SPEC_ENVIRONMENT_MAX = 256,
     SPEC_AFTER_MAX = 64,
+    SPEC_INPUTS_MAX = 64, // Jobs in input_from.
+    SPEC_OFFER_MAX = 200,
     SPEC_RETRIES_MAX = 100,
     SPEC_BODY_MAX = 1 << 20, // Bytes of the JSON document.
     SPEC_ID_MAX = 2048,      // Bytes of a dataset's identifier.
-    SPEC_PATTERN_MAX = 1024, // Bytes of an output pattern.
+    SPEC_PATTERN_MAX = 1024, // Bytes of an output pattern, and of a file's name.
     SPEC_PRIORITY_MAX = 100,
     SPEC_CPUS_MAX = 65536,
     SPEC_MEMORY_MIN = 1 << 20,
     SPEC_WALLTIME_SECONDS_MAX = 3660 * 24 * 3600,
 };
 #define SPEC_RESOURCE_BYTES_MAX (INT64_C(1) << 56)
-#define SPEC_COUNT_MAX INT64_C(1000000000)
+#define SPEC_COUNT_MAX INT64_C(1000000000) // Of tasks, and of the largest index.
+#define SPEC_INPUTS_FOLDER "inputs"        // Below the working folder: what `input_from` brings.
 
 enum spec_mode { SPEC_COMMAND, SPEC_STREAM };
 enum spec_index { SPEC_INDEX_COUNT, SPEC_INDEX_OVER, SPEC_INDEX_ITEMS };
 enum spec_cache { SPEC_CACHE_USE, SPEC_CACHE_REFRESH, SPEC_CACHE_OFF };
+enum spec_stage { SPEC_STAGE_AUTO, SPEC_STAGE_NEVER };
 
 // What one task takes of a worker while it runs.
 struct resources {
@@ -43,7 +48,8 @@ struct spec_data {
 };
 
 struct spec_file {
-    const char *name;   // In the task's working folder; one path part.
+    const char
+        *name; // In the task's working folder: a path of parts like "a.py" or "inputs/0/out.nc".
     const char *digest; // "sha256:..." of the blob.
     bool is_executable;
 };
@@ -60,8 +66,10 @@ struct job_spec {
     const char *name; // "" when not given.
     enum spec_mode mode;
     enum spec_index index;
-    int64_t count;         // Index sets by count; for others 0 until the site has resolved them.
-    const char *over;      // Dataset identifier, or NULL.
+    int64_t count;       // Index sets by count; for others 0 until the site has resolved them.
+    int64_t first_index; // Of the first task: task i has index first_index + i.
+    int64_t part_count; // Of index sets that are not by count: so many from first_index on; 0: all.
+    const char *over;   // Dataset identifier, or NULL.
     const char *over_name; // Where it is bound: /data/<over_name>.
     const char *items;     // "sha256:..." of a blob with one item a line, or NULL.
     const char **command;  // NULL-terminated.
@@ -76,6 +84,13 @@ struct job_spec {
     size_t environment_count;
     int64_t *after; // Jobs that must have succeeded before.
     size_t after_count;
+    int64_t *input_from; // Jobs whose outputs become files of this one; it runs after them.
+    size_t input_count;
+    const char *at;     // Site where it is to run, or NULL: wherever is best.
+    const char **merge; // Command over the outputs of the job's parts, NULL-terminated; or NULL.
+    size_t merge_count;
+    enum spec_stage stage;
+    const char *offer; // Of this site, that the job is submitted under; or NULL.
     struct resources need;
     int64_t walltime_us;
     int64_t retries;
@@ -89,22 +104,29 @@ struct job_spec {
 //   {"name", "mode": "command" | "stream", "command": [...], "count": n | "over": id, "over_name" | "items": "sha256:...",
 //    "data": [{"id", "name"}], "files": [{"name", "blob": "sha256:...", "executable"}], "outputs": [...], "environment": {...},
 //    "after": [job...], "cpus", "memory_bytes", "disk_bytes", "walltime_seconds", "retries", "priority", "network",
-//    "cache": "use" | "refresh" | "off"}
+//    "cache": "use" | "refresh" | "off", "first_index", "input_from": [job...], "at": site, "merge": [...],
+//    "stage": "auto" | "never", "offer"}
+//
+// With "first_index" the other two index sets may have a "count" too: so many from there.
 //
 // Every refusal names the field, the value and the way out: unknown fields, an empty command, output patterns that are absolute or
-// have "..", names that are no single path part, NUL bytes, wrong UTF-8, two index sets, equal data names, variables LODE_..., outputs
+// have "..", names of data that are no single path part, names of files that are no path below the working folder, NUL bytes, wrong UTF-8, two index sets, equal data names, variables LODE_..., outputs
 // of a streamed job, limits above. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
 // retries 0, no network, cache use; a data name is the last part (after "/" or ":") of its id made safe ([A-Za-z0-9._-]).
 // *out is the caller's (spec_free).
 enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error);
 void spec_free(struct job_spec *spec);
 
-// The full document again, with defaults filled in.
+// The full document again, with defaults filled in; without first_index, input_from, at, merge, stage and offer where they say nothing.
 json_t *spec_to_json(const struct job_spec *spec);
 
 // The part of the spec that the result depends on, as canonical JSON: command, mode, files with digests, environment, outputs, network,
-// over_name; not name, count, resources, retries, priority, after, cache. Data digests are added by who knows them.
+// over_name, first_index when it is not 0; not name, count, resources, retries, priority, after, cache, nor where it runs. Digests of
+// data, and of what input_from brings, are added by who knows them.
 void spec_write_identity(const struct job_spec *spec, struct buffer *out);
+
+// INVALID, with the name, unless it can be that of a file of a job.
+enum status spec_check_file_name(struct text name, struct error *error);
 
 // One argument with its {words} replaced, as the runner does it.
 void spec_expand(struct text argument, int64_t index, struct text item, struct text file,

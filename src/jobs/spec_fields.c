@@ -1,5 +1,5 @@
-// The lists in a job's document: command, data, files, outputs, environment, after. Names are compared pairwise only
-// where the list's maximum is small (SPEC_FILES_MAX).
+// The lists in a job's document: command, data, outputs, environment, after. Names are compared pairwise only where the list's
+// maximum is small (SPEC_DATA_MAX).
 #include "jobs/spec_fields.h"
 
 #include <stdlib.h>
@@ -33,6 +33,29 @@ enum status spec_check_part(struct text text, const char *what, struct error *er
         (void)error_set(error, INVALID, "%s is \"%.*s\", which is not a single file name", what,
                         SHOWN(text));
         return error_fix(error, "use one name without \"/\", such as \"input.nc\"");
+    }
+    return OK;
+}
+
+enum status spec_check_path(struct text text, const char *what, struct error *error)
+{
+    struct text rest = text;
+    struct text part;
+    if (text.length > SPEC_PATTERN_MAX) {
+        return error_set(error, INVALID, "%s has %zu bytes; at most %d are allowed", what,
+                         text.length, SPEC_PATTERN_MAX);
+    }
+    if (text.length == 0 || text.bytes[text.length - 1] == '/') {
+        return spec_check_part(text, what, error);
+    }
+    while (text_next_part(&rest, '/', &part)) {
+        if (spec_check_part(part, what, error) != OK) {
+            (void)error_set(error, INVALID,
+                            "%s is \"%.*s\", which is no path below the working folder", what,
+                            SHOWN(text));
+            return error_fix(error, "write it relative to the working folder, without \"..\": "
+                                    "\"input.nc\" or \"parts/a.nc\"");
+        }
     }
     return OK;
 }
@@ -99,31 +122,41 @@ static enum status element_text(const json_t *array, const char *field, size_t a
     return spec_check_text(*out, what, error);
 }
 
-enum status spec_read_command(struct job_spec *spec, const json_t *document, struct error *error)
+enum status spec_read_words(struct job_spec *spec, const json_t *document, const char *field,
+                            enum json_need need, const char ***out, size_t *count,
+                            struct error *error)
 {
     json_t *array = NULL;
-    TRY(json_field_array(document, "command", JSON_REQUIRED, SPEC_ARGUMENTS_MAX, &array, error));
-    size_t count = json_array_size(array);
-    if (count == 0 || json_text(json_array_get(array, 0)).length == 0) {
-        (void)error_set(error, INVALID, "field \"command\" is empty");
+    TRY(json_field_array(document, field, need, SPEC_ARGUMENTS_MAX, &array, error));
+    if (!array) {
+        return OK;
+    }
+    *count = json_array_size(array);
+    if (*count == 0 || json_text(json_array_get(array, 0)).length == 0) {
+        (void)error_set(error, INVALID, "field \"%s\" is empty", field);
         return error_fix(error, "give the program and its arguments: [\"wc\", \"-l\", \"x\"]");
     }
-    spec->command = arena_new(&spec->arena, (count + 1) * sizeof *spec->command);
+    *out = arena_new(&spec->arena, (*count + 1) * sizeof **out);
     size_t size = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < *count; i++) {
         struct text argument = TEXT_NONE;
         char what[WHAT_SIZE];
-        TRY(element_text(array, "command", i, &argument, what, error));
+        TRY(element_text(array, field, i, &argument, what, error));
         size += argument.length + 1;
         if (size > SPEC_ARGUMENTS_SIZE_MAX) {
-            (void)error_set(error, INVALID, "the command is longer than %d bytes",
+            (void)error_set(error, INVALID, "the %s is longer than %d bytes", field,
                             (int)SPEC_ARGUMENTS_SIZE_MAX);
             return error_fix(error, "put long arguments into a file of the job (\"files\")");
         }
-        spec->command[i] = arena_copy(&spec->arena, argument);
+        (*out)[i] = arena_copy(&spec->arena, argument);
     }
-    spec->argument_count = count;
     return OK;
+}
+
+enum status spec_read_command(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    return spec_read_words(spec, document, "command", JSON_REQUIRED, &spec->command,
+                           &spec->argument_count, error);
 }
 
 static enum status read_datum(struct job_spec *spec, const json_t *element, size_t at,
@@ -169,45 +202,6 @@ enum status spec_read_data(struct job_spec *spec, const json_t *document, struct
         }
     }
     spec->data_count = count;
-    return OK;
-}
-
-static enum status read_file(struct job_spec *spec, const json_t *element, size_t at,
-                             struct error *error)
-{
-    static const char *const known[] = {"name", "blob", "executable", NULL};
-    struct spec_file *file = &spec->files[at];
-    struct text name = TEXT_NONE;
-    struct text digest = TEXT_NONE;
-    char what[WHAT_SIZE];
-    TRY(json_check_fields(element, known, error));
-    TRY(json_field_text(element, "name", JSON_REQUIRED, PART_SIZE_MAX, &name, error));
-    TRY(json_field_text(element, "blob", JSON_REQUIRED, PART_SIZE_MAX, &digest, error));
-    TRY(json_field_bool(element, "executable", JSON_OPTIONAL, &file->is_executable, error));
-    (void)snprintf(what, sizeof what, "files[%zu].name", at);
-    TRY(spec_check_part(name, what, error));
-    (void)snprintf(what, sizeof what, "files[%zu].blob", at);
-    TRY(spec_check_digest(digest, what, error));
-    file->name = arena_copy(&spec->arena, name);
-    file->digest = arena_copy(&spec->arena, digest);
-    for (size_t i = 0; i < at; i++) {
-        if (strcmp(spec->files[i].name, file->name) == 0) {
-            return error_set(error, INVALID, "two files have the name \"%s\"", file->name);
-        }
-    }
-    return OK;
-}
-
-enum status spec_read_files(struct job_spec *spec, const json_t *document, struct error *error)
-{
-    json_t *array = NULL;
-    TRY(json_field_array(document, "files", JSON_OPTIONAL, SPEC_FILES_MAX, &array, error));
-    size_t count = json_array_size(array);
-    spec->files = arena_new(&spec->arena, count * sizeof *spec->files);
-    for (size_t i = 0; i < count; i++) {
-        TRY(read_file(spec, json_array_get(array, i), i, error));
-    }
-    spec->file_count = count;
     return OK;
 }
 
@@ -329,26 +323,32 @@ enum status spec_read_environment(struct job_spec *spec, const json_t *document,
     return OK;
 }
 
-enum status spec_read_after(struct job_spec *spec, const json_t *document, struct error *error)
+enum status spec_read_jobs(struct job_spec *spec, const json_t *document, const char *field,
+                           size_t max, int64_t **out, size_t *count, struct error *error)
 {
     json_t *array = NULL;
-    TRY(json_field_array(document, "after", JSON_OPTIONAL, SPEC_AFTER_MAX, &array, error));
-    size_t count = json_array_size(array);
-    spec->after = arena_new(&spec->arena, count * sizeof *spec->after);
-    for (size_t i = 0; i < count; i++) {
+    TRY(json_field_array(document, field, JSON_OPTIONAL, max, &array, error));
+    *count = json_array_size(array);
+    *out = arena_new(&spec->arena, *count * sizeof **out);
+    for (size_t i = 0; i < *count; i++) {
         const json_t *element = json_array_get(array, i);
         int64_t job = json_integer_value(element);
         if (job <= 0) {
-            return error_set(error, INVALID, "after[%zu] must be a job's number", i);
+            return error_set(error, INVALID, "%s[%zu] must be a job's number", field, i);
         }
         for (size_t j = 0; j < i; j++) {
-            if (spec->after[j] == job) {
-                return error_set(error, INVALID, "field \"after\" names job %lld twice",
+            if ((*out)[j] == job) {
+                return error_set(error, INVALID, "field \"%s\" names job %lld twice", field,
                                  (long long)job);
             }
         }
-        spec->after[i] = job;
+        (*out)[i] = job;
     }
-    spec->after_count = count;
     return OK;
+}
+
+enum status spec_read_after(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    return spec_read_jobs(spec, document, "after", SPEC_AFTER_MAX, &spec->after, &spec->after_count,
+                          error);
 }

@@ -60,6 +60,47 @@ static void set_index(const struct job_spec *spec, json_t *document)
     }
 }
 
+static void set_part(const struct job_spec *spec, json_t *document)
+{
+    if (spec->first_index > 0 || spec->part_count > 0) {
+        (void)json_object_set_new(document, "first_index", json_integer(spec->first_index));
+    }
+    if (spec->part_count > 0) {
+        (void)json_object_set_new(document, "count", json_integer(spec->part_count));
+    }
+}
+
+static json_t *array_of_jobs(const int64_t *jobs, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++) {
+        (void)json_array_append_new(array, json_integer(jobs[i]));
+    }
+    return array;
+}
+
+// What most jobs do not say is not in their documents.
+static void set_travel(const struct job_spec *spec, json_t *document)
+{
+    if (spec->input_count > 0) {
+        (void)json_object_set_new(document, "input_from",
+                                  array_of_jobs(spec->input_from, spec->input_count));
+    }
+    if (spec->at) {
+        (void)json_object_set_new(document, "at", json_string(spec->at));
+    }
+    if (spec->merge) {
+        (void)json_object_set_new(document, "merge",
+                                  array_of_strings(spec->merge, spec->merge_count));
+    }
+    if (spec->stage == SPEC_STAGE_NEVER) {
+        (void)json_object_set_new(document, "stage", json_string("never"));
+    }
+    if (spec->offer) {
+        (void)json_object_set_new(document, "offer", json_string(spec->offer));
+    }
+}
+
 static void set_lists(const struct job_spec *spec, json_t *document)
 {
     json_t *data = json_array();
@@ -73,16 +114,12 @@ static void set_lists(const struct job_spec *spec, json_t *document)
     for (size_t i = 0; i < spec->file_count; i++) {
         (void)json_array_append_new(files, file_of(&spec->files[i]));
     }
-    json_t *after = json_array();
-    for (size_t i = 0; i < spec->after_count; i++) {
-        (void)json_array_append_new(after, json_integer(spec->after[i]));
-    }
     (void)json_object_set_new(document, "data", data);
     (void)json_object_set_new(document, "files", files);
     (void)json_object_set_new(document, "outputs",
                               array_of_strings(spec->outputs, spec->output_count));
     (void)json_object_set_new(document, "environment", environment_of(spec));
-    (void)json_object_set_new(document, "after", after);
+    (void)json_object_set_new(document, "after", array_of_jobs(spec->after, spec->after_count));
 }
 
 json_t *spec_to_json(const struct job_spec *spec)
@@ -94,6 +131,7 @@ json_t *spec_to_json(const struct job_spec *spec)
     (void)json_object_set_new(document, "command",
                               array_of_strings(spec->command, spec->argument_count));
     set_index(spec, document);
+    set_part(spec, document);
     set_lists(spec, document);
     (void)json_object_set_new(document, "cpus", number_of((double)spec->need.cpu_millis / 1000));
     (void)json_object_set_new(document, "memory_bytes", json_integer(spec->need.memory_bytes));
@@ -104,6 +142,7 @@ json_t *spec_to_json(const struct job_spec *spec)
     (void)json_object_set_new(document, "priority", json_integer(spec->priority));
     (void)json_object_set_new(document, "network", json_boolean(spec->has_network));
     (void)json_object_set_new(document, "cache", json_string(caches[spec->cache]));
+    set_travel(spec, document);
     return document;
 }
 
@@ -140,5 +179,8 @@ void spec_write_identity(const struct job_spec *spec, struct buffer *out)
     (void)json_object_set_new(identity, "network", json_boolean(spec->has_network));
     (void)json_object_set_new(identity, "over_name",
                               spec->over_name ? json_string(spec->over_name) : json_null());
+    if (spec->first_index > 0) {
+        (void)json_object_set_new(identity, "first_index", json_integer(spec->first_index));
+    }
     json_write(identity, true, out);
 }

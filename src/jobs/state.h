@@ -67,12 +67,23 @@ struct job_state {
 
 struct group_state {
     struct fit_node
-        node; // In the scheduler's `groups_ready` while it has ready jobs; its need is the least of them. First.
+        node; // In its place's `groups_ready` while it has ready jobs; its need is the least of them. First.
     int64_t id;
+    struct place_state *place;
     double weight;
     struct load running;
     struct fit_tree ready;
     int64_t served; // The number of the last lease: who waits longest is first among equal shares.
+};
+
+// Where jobs run: this site (number 0), or another. Fair share is among the groups of one place.
+struct place_state {
+    int64_t number;
+    struct map *groups;
+    struct fit_tree groups_ready;
+    struct load total; // Of all its workers that are not draining.
+    struct load keyed; // The total by which groups_ready is ordered now.
+    int64_t worker_count;
 };
 
 struct lease_list {
@@ -88,6 +99,7 @@ struct avoided_job {
 
 struct worker_state {
     int64_t id;
+    struct place_state *place;
     struct resources capacity;
     struct lease_list started; // Leases that run, as far as the books know.
     struct lease_list waiting; // Leases that wait at the worker, in the order in which they start.
@@ -108,14 +120,12 @@ struct worker_state {
 struct scheduler {
     struct scheduler_options options;
     struct map *jobs;
-    struct map *groups;
+    struct map *places;  // By number; 0 is always there.
+    struct map *weights; // Of groups, by id: a double each, where it is not 1.
     struct map *workers;
     struct map *leases;
-    struct fit_tree groups_ready;
     struct worker_state *heard_first;
     struct worker_state *heard_last;
-    struct load total; // Of all workers that are not draining.
-    struct load keyed; // The total by which groups_ready is ordered now.
     int64_t leases_given;
     int64_t now_us; // The latest time that was told.
 };
@@ -144,13 +154,13 @@ void lease_give_back(struct scheduler *scheduler, struct lease_state *lease, int
 int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t from, int64_t to,
                    struct ranges *fresh);
 // Brings the trees of ready jobs and groups into line with the job's state.
-void job_refresh(struct scheduler *scheduler, struct job_state *job);
+void job_refresh(struct job_state *job);
 // The same for a group whose share has changed.
-void group_refresh(struct scheduler *scheduler, struct group_state *group);
-// Running need over weight, as a part of all there is of the resource of which it takes the largest part.
-double group_share(const struct scheduler *scheduler, const struct group_state *group);
+void group_refresh(struct group_state *group);
+// Running need over weight, as a part of all there is at its place of the resource of which it takes the largest part.
+double group_share(const struct group_state *group);
 // Called when the total has changed: puts the groups in order again once it has changed by more than an eighth.
-void scheduler_follow_total(struct scheduler *scheduler);
+void place_follow_total(struct place_state *place);
 
 // lease.c
 struct lease_state *lease_open(struct scheduler *scheduler, struct job_state *job,
@@ -168,10 +178,9 @@ static inline bool worker_is_idle(const struct worker_state *worker)
 }
 // The lease's time left by the job's mean; -1 when unknown or not started.
 int64_t lease_left_us(const struct lease_state *lease, int64_t now_us);
-// How many tasks like this could run at once on all workers; at least 1.
-double scheduler_slots(const struct scheduler *scheduler, const struct resources *need);
-bool worker_avoids(const struct scheduler *scheduler, const struct worker_state *worker,
-                   int64_t job, int64_t now_us);
+// How many tasks like this could run at once on all workers of the place; at least 1.
+double place_slots(const struct place_state *place, const struct resources *need);
+bool worker_avoids(const struct worker_state *worker, int64_t job, int64_t now_us);
 
 // results.c: the task at the front of each started lease was lost once more; those lost too often are appended to *failed.
 void worker_blame_fronts(struct scheduler *scheduler, struct worker_state *worker,

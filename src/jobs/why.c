@@ -9,6 +9,7 @@ enum { AHEAD_COUNTED_MAX = 1000, AMOUNT_SIZE = 48 };
 struct answer {
     const struct scheduler *scheduler;
     const struct job_state *job;
+    const struct place_words *words; // NULL: it runs here.
     struct buffer *why;
     struct buffer *change;
 };
@@ -106,7 +107,9 @@ static struct survey survey_workers(const struct answer *answer)
     struct survey survey = {.next_left_us = -1};
     size_t at = 0;
     for (const struct worker_state *worker; (worker = map_next(answer->scheduler->workers, &at));) {
-        survey_worker(answer, worker, &survey);
+        if (worker->place == answer->job->group->place) {
+            survey_worker(answer, worker, &survey);
+        }
     }
     return survey;
 }
@@ -166,16 +169,15 @@ static bool say_no_worker(const struct answer *answer, const struct survey *surv
 // Which groups and jobs come first.
 static void say_who_is_first(const struct answer *answer)
 {
-    const struct scheduler *scheduler = answer->scheduler;
     const struct job_state *job = answer->job;
-    const struct fit_node *first = fit_tree_first(&scheduler->groups_ready);
+    const struct fit_node *first = fit_tree_first(&job->group->place->groups_ready);
     const struct group_state *group = (const struct group_state *)first;
     if (group && group != job->group) {
         buffer_printf(answer->why,
                       "; group %lld comes first: it uses %.1f %% of the site, this job's group "
                       "%.1f %% (each divided by its weight)",
-                      (long long)group->id, 100 * group_share(scheduler, group),
-                      100 * group_share(scheduler, job->group));
+                      (long long)group->id, 100 * group_share(group),
+                      100 * group_share(job->group));
     }
     int64_t ahead = 0;
     const struct fit_node *node = fit_tree_first(&job->group->ready);
@@ -220,6 +222,38 @@ static void say_busy(const struct answer *answer, const struct survey *survey)
     say_who_is_first(answer);
 }
 
+// Of a job whose tasks run at another place: what is there, and what keeps the rest from getting there.
+static void say_travelling(const struct answer *answer, int64_t waiting)
+{
+    const struct job_state *job = answer->job;
+    const struct place_words *words = answer->words;
+    if (job->leased_count > 0) {
+        buffer_printf(answer->why, "%lld of its tasks %s at site %s", (long long)job->leased_count,
+                      job->leased_count == 1 ? "is" : "are", words->name);
+        if (words->since) {
+            buffer_printf(answer->why, "; it runs there since %s", words->since);
+        }
+    }
+    if (waiting > 0) {
+        buffer_append_string(answer->why, job->leased_count > 0 ? "; the rest " : "it ");
+        buffer_printf(answer->why, "waits for site %s", words->name);
+    }
+    if (words->problem) {
+        buffer_printf(answer->why, "%s%s", waiting > 0 ? ": " : "; ", words->problem);
+        buffer_append_string(answer->change, words->change);
+    } else if (waiting == 0) {
+        buffer_append_string(answer->change, "nothing needs to be done");
+    } else if (job->group->place->worker_count == 0) {
+        buffer_append_string(answer->why, ": nothing here takes jobs there at present");
+        buffer_append_string(answer->change,
+                             "the site's own link to it starts by itself; if it does not, the "
+                             "site's log says why");
+    } else {
+        buffer_append_string(answer->why, ": it is being handed over");
+        buffer_append_string(answer->change, "nothing needs to be done");
+    }
+}
+
 static void say_job(const struct answer *answer)
 {
     const struct job_state *job = answer->job;
@@ -234,6 +268,10 @@ static void say_job(const struct answer *answer)
                              "it is held until the jobs it comes after have succeeded");
         buffer_append_string(answer->change,
                              "it starts by itself then; why of those jobs says more");
+        return;
+    }
+    if (answer->words) {
+        say_travelling(answer, waiting);
         return;
     }
     if (waiting == 0) {
@@ -306,7 +344,7 @@ static void say_task(const struct answer *answer, int64_t index)
                       plural(attempts->lost), attempts->lost == 1 ? "was" : "were");
     }
     const struct piece *piece = job_find_piece(job, index);
-    if (piece) {
+    if (piece && !answer->words) {
         say_leased(answer, piece, index);
     } else {
         say_job(answer);
@@ -314,9 +352,9 @@ static void say_task(const struct answer *answer, int64_t index)
 }
 
 void scheduler_why(const struct scheduler *scheduler, int64_t job, int64_t index,
-                   struct buffer *why, struct buffer *change)
+                   const struct place_words *words, struct buffer *why, struct buffer *change)
 {
-    struct answer answer = {scheduler, map_find_int64(scheduler->jobs, job), why, change};
+    struct answer answer = {scheduler, map_find_int64(scheduler->jobs, job), words, why, change};
     if (!answer.job) {
         buffer_printf(why, "job %lld is not waiting here: it has ended, or never was here",
                       (long long)job);

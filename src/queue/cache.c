@@ -108,13 +108,19 @@ static enum status read_candidates(struct queue *queue, struct sql *sql,
 struct join {
     struct cache_plan *plan;
     int64_t job;
-    bool needs_index; // The command says {index}: the same item elsewhere is another task.
+    bool needs_index;    // The command says {index}: the same item elsewhere is another task.
+    int64_t first_index; // Of both: their families are one. The line of their task 0.
+    int64_t count;       // Tasks of the job that is looked up, and of the known one.
+    int64_t known_count;
 };
 
 static void found_item(void *context, int64_t wanted, int64_t known)
 {
     struct join *join = context;
-    if (!join->needs_index || wanted == known) {
+    wanted -= join->first_index;
+    known -= join->first_index;
+    bool are_tasks = wanted >= 0 && wanted < join->count && known >= 0 && known < join->known_count;
+    if (are_tasks && (!join->needs_index || wanted == known)) {
         add_run(join->plan, (struct cache_run){wanted, 1, join->job, known});
     }
 }
@@ -138,7 +144,8 @@ static enum status plan_candidate(struct queue *queue, const struct job_row *row
         add_run(out, (struct cache_run){0, count, candidate->job, 0});
         return OK;
     }
-    struct join join = {out, candidate->job, needs_index};
+    struct join join = {out,        candidate->job,  needs_index, row->first_index,
+                        row->count, candidate->count};
     return items_join(queue->blobs, &row->items, &candidate->items, row->items_kind == ITEMS_FILES,
                       found_item, &join, error);
 }

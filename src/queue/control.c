@@ -1,6 +1,7 @@
 // A job that is there is cancelled, tried again, or asked why it waits.
 #include "queue/prepare.h"
 
+#include "base/calendar.h"
 #include "base/memory.h"
 #include "os/clock.h"
 #include "queue/queue_sql.h"
@@ -107,6 +108,21 @@ static enum status check_retry(const struct queue *queue, const struct job_row *
     return OK;
 }
 
+// A job that ended while it was held was never made ready for where its data is.
+static enum status check_never_held(struct sql *sql, int64_t job, struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    enum status status = sql_first(sql, SQL_HOLD_OF, SQL_VALUES(sql_int64(job)), &rows, error);
+    if (status == NOT_FOUND) {
+        return OK;
+    }
+    TRY(status);
+    (void)error_set(error, CONFLICT, "job %lld ended before its data had been brought to it",
+                    (long long)job);
+    (void)error_fix(error, "submit it again");
+    return CONFLICT;
+}
+
 static enum status run_retry(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct control_op *self = (struct control_op *)op;
@@ -116,6 +132,7 @@ static enum status run_retry(struct queue_op *op, struct sql *sql, struct error 
     struct job_row row;
     TRY(read_job(sql, self->job, &rows, &row, error));
     TRY(check_retry(queue, &row, error));
+    TRY(check_never_held(sql, row.id, error));
     TRY(sql_run(sql, SQL_ARCHIVE_FAILED, SQL_VALUES(sql_int64(row.id)), NULL, error));
     TRY(sql_run(sql, SQL_DELETE_FAILED, SQL_VALUES(sql_int64(row.id)), NULL, error));
     TRY(sql_run(sql, SQL_FORGET_SECOND_LOOK, SQL_VALUES(sql_int64(row.id)), NULL, error));
@@ -198,6 +215,41 @@ static enum status explain_needs(struct sql *sql, int64_t job, struct buffer *wh
     return status;
 }
 
+// Of a job that goes elsewhere.
+static void explain_travelling(const struct queue *queue, const struct active_job *job,
+                               int64_t index, struct buffer *why, struct buffer *change)
+{
+    AUTO_BUFFER struct buffer name = {0};
+    char since[CALENDAR_TEXT_SIZE];
+    const struct place *place = job->place;
+    int64_t started_us = job->row.progress.started_us;
+    place_write_name(queue, place->fingerprint, &name);
+    buffer_append_byte(&name, '\0');
+    const struct place_words words = {
+        .name = name.bytes,
+        .since = started_us > 0 ? calendar_format(started_us, since) : NULL,
+        .problem = place->problem[0] != '\0' ? place->problem : NULL,
+        .change = place->change,
+    };
+    scheduler_why(queue->scheduler, job->row.id, index, &words, why, change);
+}
+
+static void explain_waiting(const struct queue *queue, const struct active_job *job, int64_t index,
+                            struct buffer *why, struct buffer *change)
+{
+    struct job_figures figures = {0};
+    if (job->place) {
+        explain_travelling(queue, job, index, why, change);
+        return;
+    }
+    scheduler_why(queue->scheduler, job->row.id, index, NULL, why, change);
+    (void)scheduler_figures(queue->scheduler, job->row.id, &figures);
+    if (queue->executor_problem[0] != '\0' && figures.leased == 0) {
+        buffer_printf(why, "; %s", queue->executor_problem);
+        buffer_printf(change, "; %s", queue->executor_change);
+    }
+}
+
 static enum status explain_job(struct queue *queue, struct sql *sql, const struct job_row *row,
                                int64_t index, struct buffer *why, struct buffer *change,
                                struct error *error)
@@ -210,18 +262,23 @@ static enum status explain_job(struct queue *queue, struct sql *sql, const struc
     if (job->unmet_needs > 0) {
         return explain_needs(sql, row->id, why, change, error);
     }
+    if (job->hold_reason) {
+        buffer_append_string(why, job->hold_reason);
+        buffer_append_string(change, job->hold_change);
+        return OK;
+    }
     if (job->is_looking_up) {
         buffer_append_string(why, "its tasks are being looked up in the cache");
         buffer_append_string(change, "the rest starts as soon as that is done");
         return OK;
     }
-    scheduler_why(queue->scheduler, row->id, index, why, change);
-    struct job_figures figures = {0};
-    (void)scheduler_figures(queue->scheduler, row->id, &figures);
-    if (queue->executor_problem[0] != '\0' && figures.leased == 0) {
-        buffer_printf(why, "; %s", queue->executor_problem);
-        buffer_printf(change, "; %s", queue->executor_change);
+    if (job->row.gathers) {
+        buffer_append_string(why,
+                             "the outputs of the jobs that it follows are being brought to it");
+        buffer_append_string(change, "it starts as soon as that is done");
+        return OK;
     }
+    explain_waiting(queue, job, index, why, change);
     return OK;
 }
 

@@ -2,6 +2,7 @@
 #include "queue/state.h"
 
 #include "base/calendar.h"
+#include "base/memory.h"
 #include "os/clock.h"
 #include "queue/queue_sql.h"
 
@@ -31,7 +32,21 @@ static int64_t look_at_active(const struct queue *queue, struct job_row *row)
     return figures.running;
 }
 
-static void write_job(const struct job_row *row, int64_t running, struct buffer *out)
+static void write_where(const struct queue *queue, const struct job_row *row, struct buffer *out)
+{
+    if (row->place.length == 0) {
+        buffer_append_string(out, ",\"place\":null,\"at\":null");
+        return;
+    }
+    AUTO_BUFFER struct buffer name = {0};
+    AUTO_FREE char *place = text_copy(row->place);
+    place_write_name(queue, place, &name);
+    buffer_printf(out, ",\"place\":\"%s\",\"at\":", place);
+    buffer_append_json_string(out, buffer_text(&name));
+}
+
+static void write_job(const struct queue *queue, const struct job_row *row, int64_t running,
+                      struct buffer *out)
 {
     const struct job_progress *progress = &row->progress;
     char digest[DIGEST_TEXT_SIZE];
@@ -44,6 +59,7 @@ static void write_job(const struct job_row *row, int64_t running, struct buffer 
     buffer_append_json_string(out, row->owner);
     buffer_printf(out, ",\"state\":\"%s\",\"mode\":\"%s\"", job_state_name(progress->state),
                   row->mode == SPEC_STREAM ? "stream" : "command");
+    write_where(queue, row, out);
     write_time(out, "submitted_at", row->submitted_us);
     write_time(out, "started_at", progress->started_us);
     write_time(out, "finished_at", progress->finished_us);
@@ -101,7 +117,7 @@ enum status job_write_document(struct queue *queue, struct sql *sql, int64_t job
     }
     TRY(status);
     job_row_read(rows, &row);
-    write_job(&row, look_at_active(queue, &row), out);
+    write_job(queue, &row, look_at_active(queue, &row), out);
     if (is_full) {
         buffer_append_string(out, ",\"spec\":");
         buffer_append_text(out, sql_column_text(rows, COLUMN_SPEC));
@@ -162,7 +178,7 @@ static enum status write_list(struct sql *sql, void *context, struct error *erro
         struct job_row row;
         job_row_read(rows, &row);
         buffer_append_string(self->out, count++ > 0 ? "," : "");
-        write_job(&row, look_at_active(self->queue, &row), self->out);
+        write_job(self->queue, &row, look_at_active(self->queue, &row), self->out);
         buffer_append_byte(self->out, '}');
         last = row.id;
     }
@@ -193,7 +209,8 @@ static json_t *describe_sandbox(const struct queue *queue)
     size_t at = 0;
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         json_t *sandbox = NULL;
-        if (!worker->is_lost && json_parse(text_of(worker->sandbox), &sandbox, NULL) == OK) {
+        if (!worker->is_lost && !worker->place &&
+            json_parse(text_of(worker->sandbox), &sandbox, NULL) == OK) {
             return sandbox;
         }
     }
@@ -229,7 +246,7 @@ static enum status describe(struct sql *sql, void *context, struct error *error)
     int64_t workers = 0;
     at = 0;
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        workers += !worker->is_lost;
+        workers += !worker->is_lost && !worker->place;
     }
     json_t *jobs = json_object();
     for (int i = 0; i < JOB_STATE_COUNT; i++) {

@@ -56,6 +56,9 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
         .locality = sql_column_int64(rows, 14),
         .submitted_us = sql_column_int64(rows, 15),
         .command = sql_column_text(rows, 28),
+        .first_index = sql_column_int64(rows, 29),
+        .gathers = sql_column_int64(rows, 30) != 0,
+        .place = sql_column_text(rows, 31),
     };
     read_digest(sql_column_text(rows, 5), &out->family);
     read_digest(sql_column_text(rows, 7), &out->items);
@@ -68,6 +71,8 @@ void active_job_free(struct active_job *job)
         free(job->owner);
         free(job->name);
         free(job->description);
+        free(job->hold_reason);
+        free(job->hold_change);
         ranges_done(&job->told);
         free(job);
     }
@@ -87,8 +92,10 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
                            struct text description, const struct ranges *done,
                            struct active_job **out, struct error *error)
 {
+    struct place *place = place_get(queue, row->place);
     struct job_plan plan = {
         .id = row->id,
+        .place = place_number(place),
         .group = group_of(row->owner),
         .priority = row->priority,
         .count = row->count,
@@ -108,6 +115,9 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
     job->row.owner = text_of(job->owner);
     job->row.name = text_of(job->name);
     job->row.command = TEXT_NONE;
+    job->place = place;
+    job->row.place = text_of(place ? place->fingerprint : "");
+    place_count(queue, place, 1);
     (void)map_set_int64(queue->jobs, row->id, job);
     queue->has_work = true;
     *out = job;
@@ -171,6 +181,7 @@ void queue_forget_jobs(struct queue *queue)
     }
     map_free(queue->jobs);
     queue->jobs = map_new();
+    places_forget_jobs(queue);
 }
 
 enum status queue_load(struct queue *queue, struct sql *sql, struct error *error)
@@ -188,6 +199,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
         status = load_job(queue, sql, rows, error);
     }
     TRY(status);
+    TRY(holds_load(queue, sql, error));
     TRY(queue_flush(queue, sql, error));
     queue->needs_reload = false;
     queue->tell_all = true;

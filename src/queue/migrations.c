@@ -59,6 +59,11 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "CREATE TABLE looks (job BIGINT PRIMARY KEY, state BIGINT, is_kept BIGINT NOT NULL);\n"
      "INSERT INTO looks (job, state, is_kept)"
      " SELECT DISTINCT job, CAST(NULL AS BIGINT), 0 FROM uses"},
+    {"queue", 5,
+     "ALTER TABLE jobs ADD COLUMN first_index BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE jobs ADD COLUMN gathers BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE jobs ADD COLUMN place TEXT NOT NULL DEFAULT '';\n"
+     "CREATE TABLE holds (job BIGINT PRIMARY KEY, reason TEXT NOT NULL, way_out TEXT NOT NULL)"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

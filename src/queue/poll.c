@@ -47,6 +47,7 @@ static struct worker *make_worker(struct queue *queue, const struct worker_hello
     worker->capacity =
         (struct resources){hello->cpu_millis, hello->memory_bytes, hello->disk_bytes};
     worker->process = hello->process;
+    worker->place = place_get(queue, hello->place);
     worker->heard_us = clock_real_us();
     worker->lease_first = queue->lease_last;
     worker->sandbox_kind = text_copy(json_text(json_object_get(hello->sandbox, "kind")));
@@ -76,7 +77,8 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     queue->is_touched = true;
     worker->former = worker_find_former(queue, worker);
     (void)map_set_int64(queue->workers, worker->id, worker);
-    scheduler_add_worker(queue->scheduler, worker->id, &worker->capacity, clock_steady_us());
+    scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
+                         &worker->capacity, clock_steady_us());
     self->worker = worker;
     return OK;
 }
@@ -176,6 +178,7 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     TRY(find_poller(queue, poll, &worker, error));
     worker->heard_us = clock_real_us();
     worker->gone_us = 0;
+    place_set_problem(worker->place, poll->body->problem, poll->body->problem_change);
     scheduler_touch_worker(queue->scheduler, worker->id, clock_steady_us());
     if (poll->body->has_leases) {
         worker_succeed_former(
@@ -373,6 +376,12 @@ static void write_worker(const struct queue *queue, const struct worker *worker,
                   (long long)scheduler_worker_running(queue->scheduler, worker->id),
                   (long long)worker->tasks_done, calendar_format(worker->heard_us, heard));
     buffer_append_json_string(out, text_of(worker->version));
+    buffer_append_string(out, ",\"place\":");
+    if (worker->place) {
+        buffer_append_json_string(out, text_of(worker->place->fingerprint));
+    } else {
+        buffer_append_string(out, "null");
+    }
     buffer_printf(out, ",\"sandbox\":%s}", worker->sandbox);
 }
 

@@ -310,16 +310,37 @@ static enum status parse_rest(struct poll_body *body, struct error *error)
     return OK;
 }
 
+static enum status parse_problem(struct poll_body *body, struct error *error)
+{
+    static const char *const FIELDS[] = {"text", "change", NULL};
+    json_t *problem = NULL;
+    TRY(json_field_object(body->document, "problem", JSON_OPTIONAL, &problem, error));
+    if (!problem) {
+        return OK;
+    }
+    TRY(json_check_fields(problem, FIELDS, error));
+    TRY(json_field_text(problem, "text", JSON_REQUIRED, POLL_DETAIL_MAX, &body->problem, error));
+    TRY(json_field_text(problem, "change", JSON_REQUIRED, POLL_DETAIL_MAX, &body->problem_change,
+                        error));
+    if (body->problem.length == 0 || text_has_control(body->problem) ||
+        text_has_control(body->problem_change)) {
+        return error_set(error, INVALID,
+                         "\"problem\" must have a text, without control characters");
+    }
+    return OK;
+}
+
 static enum status parse_all(struct poll_body *body, struct error *error)
 {
-    static const char *const FIELDS[] = {"wait_seconds", "leases", "results", "returned",
-                                         "setups",       "logs",   "leaving", NULL};
+    static const char *const FIELDS[] = {"wait_seconds", "leases",  "results", "returned", "setups",
+                                         "logs",         "leaving", "problem", NULL};
     double wait_seconds = 0;
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
                           &wait_seconds, error));
     TRY(json_field_bool(body->document, "leaving", JSON_OPTIONAL, &body->is_leaving, error));
     body->wait_us = (int64_t)(wait_seconds * 1e6);
+    TRY(parse_problem(body, error));
     TRY(parse_leases(body, error));
     TRY(parse_results(body, error));
     return parse_rest(body, error);
@@ -354,8 +375,9 @@ void poll_free(struct poll_body *body)
 enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                                struct error *error)
 {
-    static const char *const FIELDS[] = {"name",    "cpus",    "memory_bytes", "disk_bytes",
-                                         "version", "sandbox", "process",      NULL};
+    static const char *const FIELDS[] = {"name",       "cpus",    "memory_bytes",
+                                         "disk_bytes", "version", "sandbox",
+                                         "process",    "place",   NULL};
     double cpus = 0;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "name", JSON_REQUIRED, WORKER_NAME_MAX, &out->name, error));
@@ -367,6 +389,11 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
     TRY(json_field_text(document, "version", JSON_OPTIONAL, WORKER_NAME_MAX, &out->version, error));
     TRY(json_field_object(document, "sandbox", JSON_OPTIONAL, &out->sandbox, error));
     TRY(json_field_int64(document, "process", JSON_OPTIONAL, 1, INT32_MAX, &out->process, error));
+    TRY(json_field_text(document, "place", JSON_OPTIONAL, DIGEST_TEXT_SIZE, &out->place, error));
+    struct digest fingerprint;
+    if (out->place.length > 0 && digest_from_text(out->place, &fingerprint, NULL) != OK) {
+        return error_set(error, INVALID, "field \"place\" is not the fingerprint of a site");
+    }
     out->cpu_millis = (int64_t)(cpus * 1000 + 0.5);
     if (out->name.length == 0 || text_has_control(out->name)) {
         return error_set(error, INVALID, "field \"name\" must be text without control characters");

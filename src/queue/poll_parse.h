@@ -107,6 +107,8 @@ struct poll_body {
     json_t *document; // What the texts are borrowed from.
     int64_t wait_us;
     bool is_leaving;
+    struct text problem; // Of the worker's place; empty: none.
+    struct text problem_change;
     bool has_leases; // It says which leases it holds, if only that it holds none.
     struct poll_lease *leases;
     size_t lease_count;
@@ -134,8 +136,9 @@ struct worker_hello {
     int64_t memory_bytes;
     int64_t disk_bytes;
     struct text version;
-    json_t *sandbox; // Borrowed from the document.
-    int64_t process; // 0: not said.
+    json_t *sandbox;   // Borrowed from the document.
+    int64_t process;   // 0: not said.
+    struct text place; // Fingerprint of a site; empty: here.
 };
 
 // Reads a registration; the texts are borrowed from the document.

@@ -1,6 +1,7 @@
 #include "queue/prepare.h"
 
 #include "base/memory.h"
+#include "queue/elsewhere.h"
 #include "queue/items.h"
 #include "queue/queue_sql.h"
 
@@ -108,6 +109,9 @@ static void describe_roots(const char *name, const struct queue_dataset *dataset
 
 static void note_use(struct prepared *out, const char *id, const struct queue_look *look)
 {
+    if (out->is_elsewhere) {
+        return; // It is not this site's dataset that it uses.
+    }
     for (size_t i = 0; i < out->dataset_count; i++) {
         if (strcmp(out->datasets[i], id) == 0) {
             return;
@@ -118,26 +122,26 @@ static void note_use(struct prepared *out, const char *id, const struct queue_lo
     out->look.is_settled = out->look.is_settled && look->is_settled;
 }
 
-static enum status find_dataset(struct queue *queue, const char *id, struct prepared *out,
-                                struct queue_dataset *dataset, struct error *error)
+static enum status find_dataset(const char *id, struct prepared *out, struct queue_dataset *dataset,
+                                struct error *error)
 {
-    if (!queue->catalog) {
+    if (!out->catalog) {
         return error_set(error, NOT_FOUND, "there is no dataset %s here", id);
     }
-    TRY(queue->catalog->resolve(queue->catalog_context, id, &out->arena, dataset, error));
+    TRY(out->catalog->resolve(out->catalog_context, id, &out->arena, dataset, error));
     struct queue_look look = {0};
-    TRY(queue->catalog->check(queue->catalog_context, id, &look, error));
+    TRY(out->catalog->check(out->catalog_context, id, &look, error));
     note_use(out, dataset->id, &look);
     return OK;
 }
 
 // The digest was read before the files: a change that was accepted between the two would have the results of new content under
 // the old digest.
-static enum status check_still(struct queue *queue, const struct queue_dataset *dataset,
-                               struct prepared *out, struct error *error)
+static enum status check_still(const struct queue_dataset *dataset, struct prepared *out,
+                               struct error *error)
 {
     struct queue_dataset now = {0};
-    TRY(queue->catalog->resolve(queue->catalog_context, dataset->id, &out->arena, &now, error));
+    TRY(out->catalog->resolve(out->catalog_context, dataset->id, &out->arena, &now, error));
     if (!digest_equal(&now.digest, &dataset->digest)) {
         (void)error_set(error, CONFLICT, "dataset %.200s was changed at this very moment",
                         dataset->id);
@@ -147,21 +151,19 @@ static enum status check_still(struct queue *queue, const struct queue_dataset *
 }
 
 // One dataset that is bound into the sandbox: looked at, described, recorded, and part of the job's identity.
-static enum status add_data(struct queue *queue, const struct spec_data *bound, bool lists_files,
-                            struct prepared *out, struct digest_stream *family, struct buffer *data,
-                            struct error *error)
+static enum status add_data(const struct spec_data *bound, bool lists_files, struct prepared *out,
+                            struct digest_stream *family, struct buffer *data, struct error *error)
 {
     struct queue_dataset dataset = {0};
-    TRY(find_dataset(queue, bound->id, out, &dataset, error));
+    TRY(find_dataset(bound->id, out, &dataset, error));
     buffer_append_string(data, data->length > 0 ? "," : "");
     describe_roots(bound->name, &dataset, data);
     record_data(bound->name, dataset.id, NULL, &dataset.digest, dataset.size_bytes, &out->inputs);
     if (lists_files) {
         struct file_list list = {
             .name = bound->name, .id = dataset.id, .out = data, .inputs = &out->inputs};
-        TRY(queue->catalog->each_file(queue->catalog_context, bound->id, describe_file, &list,
-                                      error));
-        TRY(check_still(queue, &dataset, out, error));
+        TRY(out->catalog->each_file(out->catalog_context, bound->id, describe_file, &list, error));
+        TRY(check_still(&dataset, out, error));
         digest_stream_update(family, bound->name, strlen(bound->name) + 1);
         digest_stream_update(family, dataset.digest.bytes, DIGEST_SIZE);
     }
@@ -183,18 +185,18 @@ static bool is_bound(const struct job_spec *spec, const char *name)
     return false;
 }
 
-static enum status add_all_data(struct queue *queue, const struct job_spec *spec,
-                                struct prepared *out, struct digest_stream *family,
-                                struct buffer *data, struct error *error)
+static enum status add_all_data(const struct job_spec *spec, struct prepared *out,
+                                struct digest_stream *family, struct buffer *data,
+                                struct error *error)
 {
     buffer_append_byte(&out->inputs, '[');
     for (size_t i = 0; i < spec->data_count; i++) {
-        TRY(add_data(queue, &spec->data[i], true, out, family, data, error));
+        TRY(add_data(&spec->data[i], true, out, family, data, error));
     }
     // The files of an index set are looked at one by one, and are the items of the identity.
     if (spec->over && !is_bound(spec, spec->over_name)) {
         struct spec_data over = {.id = spec->over, .name = spec->over_name};
-        TRY(add_data(queue, &over, false, out, family, data, error));
+        TRY(add_data(&over, false, out, family, data, error));
     }
     for (size_t i = 0; i < spec->file_count; i++) {
         buffer_append_string(&out->inputs, out->inputs.length > 1 ? ",{" : "{");
@@ -209,6 +211,22 @@ static enum status add_all_data(struct queue *queue, const struct job_spec *spec
     return OK;
 }
 
+// Which of the lines are the job's: those from first_index on, or so many of them.
+static enum status take_part(const struct job_spec *spec, struct job_row *row, struct error *error)
+{
+    int64_t left = row->count - spec->first_index;
+    if (left <= 0 || spec->part_count > left) {
+        int64_t wanted = spec->part_count > 0 ? spec->part_count : 1;
+        (void)error_set(error, INVALID,
+                        "tasks from index %lld on are asked for, at least %lld, and the index set "
+                        "has %lld in all",
+                        (long long)spec->first_index, (long long)wanted, (long long)row->count);
+        return error_fix(error, "\"first_index\" and \"count\" together must stay within it");
+    }
+    row->count = spec->part_count > 0 ? spec->part_count : left;
+    return OK;
+}
+
 static enum status count_items(struct queue *queue, struct job_spec *spec, struct prepared *out,
                                int64_t *size, struct error *error)
 {
@@ -220,7 +238,7 @@ static enum status count_items(struct queue *queue, struct job_spec *spec, struc
     row->has_items = true;
     if (spec->index == SPEC_INDEX_OVER) {
         row->items_kind = ITEMS_FILES;
-        TRY(items_of_dataset(queue->blobs, queue->catalog, queue->catalog_context, spec->over,
+        TRY(items_of_dataset(queue->blobs, out->catalog, out->catalog_context, spec->over,
                              &row->items, &row->count, size, error));
     } else {
         row->items_kind = ITEMS_LINES;
@@ -236,6 +254,7 @@ static enum status count_items(struct queue *queue, struct job_spec *spec, struc
         return error_set(error, INVALID, "%lld items; at most %lld are allowed",
                          (long long)row->count, (long long)SPEC_COUNT_MAX);
     }
+    TRY(take_part(spec, row, error));
     spec->count = row->count;
     return OK;
 }
@@ -274,7 +293,7 @@ static enum status describe_spec(const json_t *spec, struct buffer *out, struct 
     return OK;
 }
 
-static bool says_index(const struct job_spec *spec)
+bool prepare_says_index(const struct job_spec *spec)
 {
     for (size_t i = 0; i < spec->argument_count; i++) {
         if (strstr(spec->command[i], "{index}")) {
@@ -324,13 +343,42 @@ static void finish_family(const struct job_spec *spec, struct prepared *out,
     out->row.family = digest_stream_finish(family);
 }
 
-static enum status describe_job(struct queue *queue, struct job_spec *spec, struct prepared *out,
-                                struct error *error)
+// What a worker of another place is told: the whole document, without what has been done with it here.
+static void describe_elsewhere(const json_t *document, struct text owner, struct buffer *out)
+{
+    static const char *const DONE[] = {"at", "merge", "stage", "offer", "after", "input_from"};
+    AUTO_JSON json_t *spec = json_copy((json_t *)(uintptr_t)document);
+    for (size_t i = 0; i < sizeof DONE / sizeof DONE[0]; i++) {
+        (void)json_object_del(spec, DONE[i]);
+    }
+    append_field(out, "owner", owner);
+    buffer_append_string(out, ",\"spec\":");
+    json_write(spec, false, out);
+    buffer_append_byte(out, '}');
+}
+
+static enum status describe_here(const struct job_spec *spec, const json_t *document,
+                                 struct text data, int64_t items_size, struct prepared *out,
+                                 struct error *error)
+{
+    if (spec->first_index > 0) {
+        buffer_printf(&out->description, "\"first_index\":%lld,", (long long)spec->first_index);
+    }
+    TRY(describe_spec(document, &out->description, error));
+    describe_items(spec, &out->row, items_size, &out->description);
+    buffer_append_string(&out->description, ",\"data\":[");
+    buffer_append_text(&out->description, data);
+    buffer_append_string(&out->description, "]}");
+    return OK;
+}
+
+static enum status describe_job(struct queue *queue, struct job_spec *spec, struct text owner,
+                                struct prepared *out, struct error *error)
 {
     int64_t size = 0;
     AUTO_BUFFER struct buffer data = {0};
     struct digest_stream *family = digest_stream_new();
-    enum status status = add_all_data(queue, spec, out, family, &data, error);
+    enum status status = add_all_data(spec, out, family, &data, error);
     if (status == OK) {
         status = count_items(queue, spec, out, &size, error);
     }
@@ -341,22 +389,47 @@ static enum status describe_job(struct queue *queue, struct job_spec *spec, stru
     finish_family(spec, out, family);
     AUTO_JSON json_t *document = spec_to_json(spec);
     json_write(document, false, &out->spec);
-    TRY(describe_spec(document, &out->description, error));
-    describe_items(spec, &out->row, size, &out->description);
     summarise_command(spec, &out->command);
     out->row.command = buffer_text(&out->command);
-    buffer_append_string(&out->description, ",\"data\":[");
-    buffer_append_text(&out->description, buffer_text(&data));
-    buffer_append_string(&out->description, "]}");
-    return OK;
+    if (out->row.place.length > 0) {
+        describe_elsewhere(document, owner, &out->description);
+        return OK;
+    }
+    return describe_here(spec, document, buffer_text(&data), size, out, error);
 }
 
-enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepared *out,
+static enum status choose_catalog(struct queue *queue, const struct job_spec *spec,
+                                  const struct queue_destination *to, struct prepared *out,
+                                  struct error *error)
+{
+    struct digest fingerprint;
+    if (to->place.length > 0 && digest_from_text(to->place, &fingerprint, NULL) != OK) {
+        return error_set(error, INVALID, "\"%.*s\" is not the fingerprint of a site",
+                         TEXT_ARGS(text_slice(to->place, 0, 80)));
+    }
+    out->catalog = queue->catalog;
+    out->catalog_context = queue->catalog_context;
+    out->row.place = text_of(arena_copy(&out->arena, to->place));
+    out->is_elsewhere = to->place.length > 0 || to->data_count > 0;
+    if (!out->is_elsewhere) {
+        return OK;
+    }
+    struct elsewhere *elsewhere = arena_new(&out->arena, sizeof *elsewhere);
+    *elsewhere = (struct elsewhere){to->data, to->data_count};
+    out->catalog = &ELSEWHERE_CATALOG;
+    out->catalog_context = elsewhere;
+    return spec->over ? elsewhere_check_over(elsewhere, spec->over, error) : OK;
+}
+
+enum status prepare_job(struct queue *queue, struct job_spec *spec,
+                        const struct prepare_options *options, struct prepared *out,
                         struct error *error)
 {
     *out = (struct prepared){.look.is_settled = true};
     out->row = (struct job_row){
         .name = text_of(spec->name),
+        .first_index = spec->first_index,
+        .gathers = spec->input_count > 0,
         .mode = spec->mode,
         .cache = spec->cache,
         .need = spec->need,
@@ -364,21 +437,26 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepa
         .priority = spec->priority,
         .progress = {.first_failed = -1},
     };
+    TRY(choose_catalog(queue, spec, &options->to, out, error));
     TRY(check_files(queue, spec, error));
-    TRY(describe_job(queue, spec, out, error));
-    if (spec->cache == SPEC_CACHE_USE) {
-        TRY(cache_look_up(queue, &out->row, says_index(spec), &out->look, &out->plan, error));
+    TRY(describe_job(queue, spec, options->owner, out, error));
+    if (spec->cache == SPEC_CACHE_USE && !out->row.gathers && !options->is_again) {
+        TRY(cache_look_up(queue, &out->row, prepare_says_index(spec), &out->look, &out->plan,
+                          error));
     }
     return OK;
 }
 
-static enum status read_inputs(struct queue *queue, int64_t job, json_t **out, struct error *error)
+// What the record says of the job's inputs; *is_elsewhere: they are another site's.
+static enum status read_inputs(struct queue *queue, int64_t job, json_t **out, bool *is_elsewhere,
+                               struct error *error)
 {
     struct sql *sql = NULL;
     struct sql_rows *rows = NULL;
     TRY(store_read_begin(queue->store, &sql, error));
     enum status status = sql_first(sql, SQL_JOB_INPUTS, SQL_VALUES(sql_int64(job)), &rows, error);
     if (status == OK) {
+        *is_elsewhere = sql_column_text(rows, 1).length > 0;
         status = json_parse(sql_column_text(rows, 0), out, error);
     } else if (status == NOT_FOUND) {
         status = queue_no_job(job, error);
@@ -391,10 +469,10 @@ static enum status read_inputs(struct queue *queue, int64_t job, json_t **out, s
 static enum status check_same(struct queue *queue, const char *id, struct text recorded,
                               struct error *error)
 {
-    struct prepared now = {0};
+    struct prepared now = {.catalog = queue->catalog, .catalog_context = queue->catalog_context};
     struct queue_dataset dataset = {0};
     char digest[DIGEST_TEXT_SIZE];
-    enum status status = find_dataset(queue, id, &now, &dataset, error);
+    enum status status = find_dataset(id, &now, &dataset, error);
     if (status == OK && !text_equal(text_of(digest_to_text(&dataset.digest, digest)), recorded)) {
         (void)error_set(error, CONFLICT,
                         "dataset %.200s is other data now than when the job was submitted", id);
@@ -409,7 +487,11 @@ enum status prepare_retry(struct queue *queue, int64_t job, struct error *error)
     AUTO_JSON json_t *inputs = NULL;
     size_t at = 0;
     const json_t *input = NULL;
-    TRY(read_inputs(queue, job, &inputs, error));
+    bool is_elsewhere = false;
+    TRY(read_inputs(queue, job, &inputs, &is_elsewhere, error));
+    if (is_elsewhere) {
+        return OK; // The site that has the data looks at it.
+    }
     json_array_foreach(inputs, at, input)
     {
         const char *id = json_string_value(json_object_get(input, "id"));
@@ -419,4 +501,30 @@ enum status prepare_retry(struct queue *queue, int64_t job, struct error *error)
         }
     }
     return OK;
+}
+
+// What is there to compare with at the end, and when the same is asked for again.
+static enum status insert_look(struct sql *sql, const struct prepared *prepared,
+                               struct error *error)
+{
+    if (prepared->dataset_count == 0) {
+        return OK;
+    }
+    const struct queue_look *look = &prepared->look;
+    return sql_run(sql, SQL_INSERT_LOOK,
+                   SQL_VALUES(sql_int64(prepared->row.id),
+                              look->is_settled ? sql_int64((int64_t)look->state) : sql_null()),
+                   NULL, error);
+}
+
+enum status prepared_insert_uses(struct sql *sql, const struct prepared *prepared,
+                                 struct error *error)
+{
+    for (size_t i = 0; i < prepared->dataset_count; i++) {
+        TRY(sql_run(
+            sql, SQL_INSERT_USE,
+            SQL_VALUES(sql_int64(prepared->row.id), sql_text(text_of(prepared->datasets[i]))), NULL,
+            error));
+    }
+    return insert_look(sql, prepared, error);
 }

@@ -4,8 +4,17 @@
 
 #include "queue/state.h"
 
+struct prepare_options {
+    struct queue_destination to;
+    struct text owner; // For the description of a job with a place.
+    bool is_again;     // It was submitted before: the cache has been asked.
+};
+
 struct prepared {
     struct arena arena;
+    const struct queue_catalog_ops *catalog; // Where its data is known.
+    void *catalog_context;
+    bool is_elsewhere;         // That is another site's.
     struct job_row row;        // All but id, owner and time.
     struct buffer description; // For workers; see struct active_job.
     struct buffer command;     // In one line, for lists.
@@ -18,9 +27,15 @@ struct prepared {
 };
 
 // Blocks for the disk. The statuses of queue_submit; *out is to be ended with prepared_done in every case.
-enum status prepare_job(struct queue *queue, struct job_spec *spec, struct prepared *out,
+enum status prepare_job(struct queue *queue, struct job_spec *spec,
+                        const struct prepare_options *options, struct prepared *out,
                         struct error *error);
+// Notes the datasets that the job uses; its id must be set.
+enum status prepared_insert_uses(struct sql *sql, const struct prepared *prepared,
+                                 struct error *error);
 void prepared_done(struct prepared *prepared);
+// Does the command say {index}? Then its results depend on the index too.
+bool prepare_says_index(const struct job_spec *spec);
 // Is the data of the job still what it was when the job was submitted? Blocks for the disk. CONFLICT, with the way out, when not.
 enum status prepare_retry(struct queue *queue, int64_t job, struct error *error);
 

@@ -104,9 +104,18 @@ void job_end(struct queue *queue, struct active_job *job, enum job_state state, 
     job->has_ended = true;
     scheduler_remove_job(queue->scheduler, job->row.id);
     (void)map_set_int64(queue->jobs, job->row.id, NULL);
+    place_count(queue, job->place, -1);
     workers_drop_job(queue, job);
     live_drop_job(queue, job->row.id);
     queue->has_work = true;
+}
+
+void job_fail(struct queue *queue, struct active_job *job, const char *message)
+{
+    struct job_progress *progress = &job->row.progress;
+    progress->cancelled = job->row.count - progress->succeeded - progress->failed;
+    job_end(queue, job, JOB_FAILED, message);
+    progress->exit_code = outcome_exit_code(OUTCOME_WORKER, 0);
 }
 
 void job_check_end(struct queue *queue, struct active_job *job)
@@ -140,7 +149,13 @@ enum status job_look_at_needs(struct queue *queue, struct sql *sql, struct activ
         job_end(queue, job, JOB_CANCELLED, message);
         return OK;
     }
-    scheduler_hold(queue->scheduler, job->row.id, job->unmet_needs > 0 || job->is_looking_up);
+    if (job->row.gathers && job->unmet_needs == 0 && !job->is_gathering && !job->hold_reason) {
+        job->is_gathering = true;
+        (void)ranges_add(&queue->to_gather, job->row.id, job->row.id + 1);
+    }
+    scheduler_hold(queue->scheduler, job->row.id,
+                   job->unmet_needs > 0 || job->is_looking_up || job->row.gathers ||
+                       job->hold_reason != NULL);
     queue->has_work = true;
     return OK;
 }

@@ -1,4 +1,4 @@
-#include "queue/state.h"
+#include "queue/gather.h"
 
 #include "base/memory.h"
 #include "crypto/file_digests.h"
@@ -36,6 +36,14 @@ static enum status run_op(struct sql *sql, void *context, struct error *error)
     return status;
 }
 
+static void ask_for_outputs(struct queue *queue)
+{
+    struct range job;
+    while (queue->gatherer && ranges_take(&queue->to_gather, 1, &job)) {
+        gatherer_ask(queue->gatherer, job.from);
+    }
+}
+
 static void done_op(void *context, enum status status, const struct error *error)
 {
     struct queue_op *op = context;
@@ -43,6 +51,8 @@ static void done_op(void *context, enum status status, const struct error *error
     op->done(op, status, error);
     polls_dispatch(queue);
     follow_tell(queue);
+    places_tell(queue);
+    ask_for_outputs(queue);
 }
 
 void queue_enqueue(struct queue *queue, struct queue_op *op)
@@ -114,6 +124,7 @@ static enum status begin_life(struct sql *sql, void *context, struct error *erro
     TRY(sql_first(sql, SQL_LAST_IDS, SQL_NO_VALUES, &rows, error));
     queue->lease_base = sql_column_int64(rows, 0) << LIFE_SHIFT;
     queue->lease_last = queue->lease_base;
+    queue->places_version = sql_column_int64(rows, 0) << PLACES_VERSION_SHIFT;
     queue->last_job = sql_column_int64(rows, 1);
     queue->last_worker = sql_column_int64(rows, 2);
     sql_end(TAKE(rows));
@@ -127,16 +138,22 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->blobs = options->blobs;
     queue->catalog = options->catalog;
     queue->catalog_context = options->catalog_context;
+    queue->place_ops = options->places;
+    queue->place_context = options->places_context;
     queue->scheduler_options.lease_timeout_us = options->lease_timeout_us;
     queue->gone_timeout_us =
         options->gone_timeout_us > 0 ? options->gone_timeout_us : GONE_TIMEOUT_DEFAULT_US;
     queue->jobs = map_new();
     queue->workers = map_new();
+    queue->places = map_new();
     queue->live = map_new();
     queue->programs = file_digests_new();
     enum status status = alarm_new(polls_ring, queue, &queue->alarm, error);
     if (status == OK && queue->catalog) {
         status = second_looks_new(queue, &queue->looks, error);
+    }
+    if (status == OK) {
+        status = gatherer_new(queue, &queue->gatherer, error);
     }
     if (status == OK) {
         status = store_write_wait(queue->store, begin_life, queue, error);
@@ -160,6 +177,7 @@ static enum status run_stop(struct sql *sql, void *context, struct error *error)
         return OK;
     }
     follow_stop(queue);
+    places_tell(queue);
     size_t at = 0;
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         poll_release(queue, worker);
@@ -173,6 +191,7 @@ void queue_stop(struct queue *queue)
     (void)store_write_wait(queue->store, run_stop, queue, &error);
     // No poll waits any more, so nobody sets it.
     alarm_free(TAKE(queue->alarm));
+    gatherer_free(TAKE(queue->gatherer));
     // The store's and the catalogue's last user that is not one of their own threads.
     second_looks_stop(queue->looks);
     // What `follow_stop` asked for is answered when everything asked before this has been done.
@@ -185,6 +204,7 @@ void queue_free(struct queue *queue)
         return;
     }
     queue_forget_jobs(queue);
+    places_free(queue);
     workers_free(queue);
     live_free(queue);
     follow_free(queue);
@@ -195,6 +215,8 @@ void queue_free(struct queue *queue)
     file_digests_free(queue->programs);
     alarm_free(queue->alarm);
     second_looks_free(queue->looks);
+    gatherer_free(queue->gatherer);
+    ranges_done(&queue->to_gather);
     free(queue->dirty);
     free(queue->changed);
     free(queue);

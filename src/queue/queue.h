@@ -20,6 +20,13 @@ enum {
     QUEUE_OWNER_MAX = 64,
     QUEUE_STREAM_INLINE_MAX = 16 << 10, // Bytes of output that an event carries.
     QUEUE_LIVE_MAX = 1 << 20,           // Bytes of live output kept of one running task.
+    QUEUE_WORDS_MAX = 600, // Bytes of a reason that is kept for `why`; longer ones are cut.
+};
+
+// What the program knows of places. All functions may be called on the writer's thread, and must not block.
+struct queue_place_ops {
+    // Appends the name and the URL of the site with this fingerprint; nothing where they are not known.
+    void (*describe)(void *context, const char *place, struct buffer *name, struct buffer *url);
 };
 
 struct queue_options {
@@ -29,6 +36,8 @@ struct queue_options {
     void *catalog_context;
     int64_t lease_timeout_us; // A worker that was not heard for so long is lost. 0: 30 s.
     int64_t gone_timeout_us;  // So is one that left its waiting poll so long ago. 0: 3 s.
+    const struct queue_place_ops *places; // NULL: places are shown by their fingerprints.
+    void *places_context;
 };
 
 // Reads the active jobs and goes on with them. The store must have been opened with QUEUE_MIGRATIONS.
@@ -55,8 +64,42 @@ struct queue_witness {
 
 // --- jobs
 
+// A dataset as another site knows it. What it says goes into the job's identity and records as if it were registered here, by the
+// same rules: so what is computed there is found in the cache here, and the other way round.
+struct queue_known_data {
+    const char *id;         // As the job's document names it, in `data` or `over`.
+    const char *registered; // The identifier that it was registered by there; NULL: the same.
+    struct digest digest;   // Of its content.
+    int64_t file_count;
+    int64_t size_bytes;
+    // Visits its files in order of path, as in struct queue_catalog_ops; `source`, `inode` and `modified_us` are not needed. NULL: they
+    // are not known, which does for data, and not for what the job runs over.
+    enum status (*each_file)(void *context,
+                             enum status (*visit)(void *visitor, const struct queue_file *file,
+                                                  struct error *error),
+                             void *visitor, struct error *error);
+    void *files_context;
+};
+
+// Where a job is to run.
+struct queue_destination {
+    struct text place; // Fingerprint of the site; empty: here.
+    // Its data, where that is not what this site's catalogue knows: of a job with a place, and of one that is held until its data has
+    // been brought here. All that the job names.
+    const struct queue_known_data *data;
+    size_t data_count;
+};
+
+// Why a job is not to start yet although it could, and what will change that; texts for `why`.
+struct queue_hold {
+    struct text reason; // Empty: it is not held.
+    struct text change;
+};
+
 struct queue_submission {
     struct job_spec *spec; // Taken in every case.
+    struct queue_destination to;
+    struct queue_hold hold;
     struct text owner;
     struct text idempotency_key;  // Empty: none.
     int64_t wait_us;              // Answer when the job has ended, or after so long.
@@ -97,6 +140,17 @@ void queue_retry_job(struct queue *queue, int64_t job, struct queue_witness witn
                      struct queue_answer answer);
 // `index` < 0: the job.
 void queue_why(struct queue *queue, int64_t job, int64_t index, struct queue_answer answer);
+
+// A held job starts, at the place that is given now, with the data as it is known now: blocks for the disk, as queue_submit. CONFLICT
+// when it is not held, or would compute something else than when it was submitted. The answer is the job.
+void queue_release(struct queue *queue, int64_t job, const struct queue_destination *to,
+                   struct queue_answer answer);
+// What it waits for cannot come: it fails with the message. CONFLICT when it is not held.
+void queue_fail_held(struct queue *queue, int64_t job, struct text message,
+                     struct queue_answer answer);
+// CONFLICT when it is not held; INVALID without a reason.
+void queue_set_hold_reason(struct queue *queue, int64_t job, const struct queue_hold *hold,
+                           struct queue_answer answer);
 
 // CONFLICT, naming the job, while one that has not ended uses the dataset (by the identifier it is registered by). May wait for
 // the database.
@@ -190,6 +244,11 @@ void queue_list_workers(struct queue *queue, int64_t after, int64_t limit,
 
 // Answers all polls that wait, as if there were news: who may not poll any more notices. Any thread.
 void queue_release_polls(struct queue *queue);
+
+// Where jobs that have not ended are to go: {"places": [{"place", "name", "url", "jobs"}], "version"}. With `wait_us`: at the latest
+// then, else as soon as the version is another one than `version`.
+void queue_list_places(struct queue *queue, int64_t version, int64_t wait_us,
+                       struct queue_answer answer);
 
 // A process of this machine has ended that was started as a worker of this name: if it registered, it is lost at once. Any thread.
 void queue_worker_ended(struct queue *queue, const char *name, int64_t process);

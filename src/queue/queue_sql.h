@@ -11,8 +11,10 @@ static const char SQL_LAST_IDS[] = "SELECT (SELECT COALESCE(MAX(id), 0) FROM liv
 static const char SQL_INSERT_JOB[] =
     "INSERT INTO jobs (id, owner, name, mode, cache, spec, description, family, task_count, items,"
     " items_kind, cpu_millis, memory_bytes, disk_bytes, retries, priority, inputs, locality,"
-    " submitted_us, idempotency, command) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-    " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+    " submitted_us, idempotency, command, first_index, gathers, place) VALUES ($1, $2, $3, $4, $5, "
+    "$6, "
+    "$7, $8, $9,"
+    " $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
 static const char SQL_INSERT_PROGRESS[] =
     "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
     " cached, first_failed, exit_code, message, seq, version)"
@@ -23,7 +25,7 @@ static const char SQL_UPDATE_PROGRESS[] =
     " seq = $12, version = $13 WHERE job = $1";
 static const char SQL_FIND_IDEMPOTENCY[] = "SELECT id FROM jobs WHERE idempotency = $1";
 static const char SQL_JOB_OWNER[] = "SELECT owner FROM jobs WHERE id = $1";
-static const char SQL_JOB_INPUTS[] = "SELECT inputs FROM jobs WHERE id = $1";
+static const char SQL_JOB_INPUTS[] = "SELECT inputs, place FROM jobs WHERE id = $1";
 static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
 
 // In the order in which job_row_read (load.c) reads them: JOB_COLUMN_COUNT of them.
@@ -31,7 +33,8 @@ static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
     "j.id, j.owner, j.name, j.mode, j.cache, j.family, j.task_count, j.items, j.items_kind,"       \
     " j.cpu_millis, j.memory_bytes, j.disk_bytes, j.retries, j.priority, j.locality,"              \
     " j.submitted_us, p.state, p.started_us, p.finished_us, p.succeeded, p.failed, p.cancelled,"   \
-    " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command"
+    " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command,"              \
+    " j.first_index, j.gathers, j.place"
 static const char SQL_ACTIVE_JOBS[] =
     "SELECT " JOB_COLUMNS ", j.description FROM progress p JOIN jobs j ON j.id = p.job"
     " WHERE p.state <= 1 ORDER BY p.job";
@@ -55,7 +58,25 @@ static const char SQL_LIST_JOBS_STATE_OWNER[] =
 static const char SQL_JOB_RECORD[] =
     "SELECT " JOB_COLUMNS ", j.spec, j.inputs FROM jobs j JOIN progress p ON p.job = j.id"
     " WHERE j.id = $1";
+static const char SQL_GATHER_JOB[] =
+    "SELECT " JOB_COLUMNS ", j.spec, j.description, j.inputs FROM jobs j"
+    " JOIN progress p ON p.job = j.id WHERE j.id = $1";
+static const char SQL_UPDATE_GATHERED[] =
+    "UPDATE jobs SET description = $2, family = $3, inputs = $4, gathers = 0 WHERE id = $1";
 static const char SQL_COUNT_STATES[] = "SELECT state, COUNT(*) FROM progress GROUP BY state";
+
+static const char SQL_INSERT_HOLD[] =
+    "INSERT INTO holds (job, reason, way_out) VALUES ($1, $2, $3)"
+    " ON CONFLICT (job) DO UPDATE SET reason = EXCLUDED.reason, way_out = EXCLUDED.way_out";
+static const char SQL_DELETE_HOLD[] = "DELETE FROM holds WHERE job = $1";
+static const char SQL_HOLD_OF[] = "SELECT reason FROM holds WHERE job = $1";
+static const char SQL_ACTIVE_HOLDS[] =
+    "SELECT h.job, h.reason, h.way_out FROM holds h JOIN progress p ON p.job = h.job"
+    " WHERE p.state <= 1 ORDER BY h.job";
+static const char SQL_JOB_SPEC[] = "SELECT spec FROM jobs WHERE id = $1";
+static const char SQL_UPDATE_RELEASED[] =
+    "UPDATE jobs SET description = $2, family = $3, items = $4, inputs = $5, locality = $6,"
+    " place = $7 WHERE id = $1";
 
 static const char SQL_INSERT_NEED[] =
     "INSERT INTO needs (job, needed) VALUES ($1, $2) ON CONFLICT (job, needed) DO NOTHING";
@@ -105,7 +126,7 @@ static const char SQL_INSERT_FAMILY[] =
     "INSERT INTO families (family, job) VALUES ($1, $2) ON CONFLICT (family, job) DO NOTHING";
 // Those that had no data, whose data was not touched while they ran, or not since they were submitted ($2: as it is now).
 static const char SQL_FAMILY_JOBS[] =
-    "SELECT f.job, j.items, j.items_kind, j.task_count, p.state, p.failed FROM families f"
+    "SELECT f.job, j.items, j.items_kind, j.task_count, p.state FROM families f"
     " JOIN jobs j ON j.id = f.job JOIN progress p ON p.job = f.job"
     " LEFT JOIN looks l ON l.job = f.job"
     " WHERE f.family = $1 AND (l.job IS NULL OR l.is_kept = 1 OR l.state = $2)"

@@ -202,10 +202,10 @@ static enum status read_item(struct queue *queue, const struct job_row *job, con
                              int64_t index, struct item *out, struct error *error)
 {
     if (!job->has_items) {
-        buffer_append_int64(&out->line, index);
+        buffer_append_int64(&out->line, job->first_index + index);
         return OK;
     }
-    TRY(items_read(queue->blobs, &job->items, index, &out->line, error));
+    TRY(items_read(queue->blobs, &job->items, job->first_index + index, &out->line, error));
     if (job->items_kind == ITEMS_FILES && item_file_parse(buffer_text(&out->line), &out->parts)) {
         struct text name = json_text(json_object_get(spec, "over_name"));
         buffer_printf(&out->path, "/data/%.*s/", TEXT_ARGS(name));
@@ -310,7 +310,7 @@ enum status record_write(struct queue *queue, struct sql *sql, const struct job_
     buffer_printf(out, "{\"job\":%lld,\"index\":%lld,\"state\":\"%s\"", (long long)job->id,
                   (long long)task->index, job_state_name(task->state));
     append_field(out, "owner", job->owner);
-    append_command(spec, task->index, &item, out);
+    append_command(spec, job->first_index + task->index, &item, out);
     append_inputs(job, inputs, &item, out);
     append_cache(job, task, &item, out);
     item_done(&item);

@@ -24,7 +24,9 @@ enum {
         5000000,             // A lease that its worker does not speak of for so long never arrived.
     DROP_DELAY_US = 1000000, // A waiting worker hears of ended jobs after so long at the latest.
     CACHE_PIECE = 1000,      // Tasks answered from the cache in one write.
-    JOB_MESSAGE_MAX = 600,
+    JOB_MESSAGE_MAX = QUEUE_WORDS_MAX,
+    PLACES_VERSION_SHIFT =
+        20, // Changes of the places in one life of the site; its number takes the bits above.
 };
 
 // What changes of a job with every commit: the row of `progress`.
@@ -51,8 +53,11 @@ struct job_row {
     struct text command; // In one line, for lists; an active job has it in its row only.
     enum spec_mode mode;
     enum spec_cache cache;
+    struct text place; // Fingerprint of the site where it runs; empty: here.
     struct digest family;
     int64_t count;
+    int64_t first_index; // Of task 0, in its command and in its items.
+    bool gathers;        // The outputs of the jobs in its input_from are not among its files yet.
     bool has_items;
     struct digest items;
     enum items_kind items_kind;
@@ -68,14 +73,36 @@ struct active_job {
     struct job_row row;
     char *owner;
     char *name;
+    struct place *place; // NULL: here.
+    char *hold_reason;   // Why it is held; NULL: it is not.
+    char *hold_change;
     char *description;  // JSON for workers, without the opening brace and the job's number.
     struct ranges told; // Numbers of the workers that have its description.
     int64_t unmet_needs;
     bool is_looking_up;  // Its tasks are being answered from the cache.
+    bool is_gathering;   // Its input_from is being looked at.
     bool is_contributor; // Its family knows that it has results.
     bool is_dirty;       // Its progress differs from the database.
     bool is_changed;     // Its followers have not heard of the last change.
     bool has_ended;      // No longer active; lives until its followers have heard.
+};
+
+// Where jobs run that do not run here. Kept as long as the queue.
+struct place {
+    int64_t number; // The scheduler's.
+    char *fingerprint;
+    int64_t jobs; // That have not ended.
+    char problem
+        [JOB_MESSAGE_MAX]; // What keeps jobs from getting there, as its worker says; empty: nothing.
+    char change[JOB_MESSAGE_MAX];
+};
+
+// A list of places that somebody waits for.
+struct places_wait {
+    struct places_wait *next;
+    int64_t version;
+    int64_t until_us;
+    struct queue_answer answer;
 };
 
 // A lease as the worker knows it. A number is never used twice, not even by another life of the site.
@@ -95,6 +122,7 @@ struct worker {
     char *version;
     char *sandbox; // JSON
     char *sandbox_kind;
+    struct place *place; // NULL: here.
     struct resources capacity;
     int64_t process;  // On its own machine; 0: not said.
     int64_t heard_us; // Wall clock.
@@ -144,6 +172,7 @@ struct live_task {
 };
 
 struct alarm;
+struct gatherer;
 struct file_digests;
 
 enum { QUEUE_LOAD_CPUS, QUEUE_LOAD_BUSY, QUEUE_LOAD_WAITING, QUEUE_LOAD_WORKERS, QUEUE_LOAD_COUNT };
@@ -159,6 +188,11 @@ struct queue {
     struct map *jobs;    // Active ones by id.
     struct map *workers; // By id.
     struct job_wait *waits;
+    struct map *places; // By fingerprint.
+    const struct queue_place_ops *place_ops;
+    void *place_context;
+    struct places_wait *places_waits;
+    int64_t places_version; // Another one after each change of where jobs are to go.
     struct queue_watch *watches;
     struct map *live; // Lists of struct live_task by job.
     int64_t live_count;
@@ -184,6 +218,9 @@ struct queue {
     struct alarm *alarm;                    // Its own too.
     struct second_looks *looks;             // Its own too. NULL: there is no catalogue.
     _Atomic int64_t load[QUEUE_LOAD_COUNT]; // As of the last tick, for other threads.
+    struct gatherer *gatherer;              // Its own too.
+    // Jobs that the gatherer is to be asked for once what was changed is durable: it reads the database.
+    struct ranges to_gather;
 };
 
 struct queue_op {
@@ -208,7 +245,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
 void queue_forget_jobs(struct queue *queue);
 // Adds the indices of the tasks of a job that have ended to *done.
 enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 29 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 32 }; // What else a statement reads follows these.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
@@ -225,9 +262,12 @@ enum status queue_insert_progress(struct sql *sql, const struct job_row *row, st
 void job_check_end(struct queue *queue, struct active_job *job);
 void job_end(struct queue *queue, struct active_job *job, enum job_state state,
              const char *message);
+// Ends the job as failed though none of its tasks ran to an end that says so; what was not done counts as cancelled.
+void job_fail(struct queue *queue, struct active_job *job, const char *message);
 // Writes dirty jobs, and carries ends over to the jobs that waited for them.
 enum status queue_flush(struct queue *queue, struct sql *sql, struct error *error);
-// Looks how many of the jobs that it needs have not succeeded; cancels it when one cannot any more.
+// Looks how many of the jobs that it needs have not succeeded; cancels it when one cannot any more, and has their outputs gathered when
+// all have.
 enum status job_look_at_needs(struct queue *queue, struct sql *sql, struct active_job *job,
                               struct error *error);
 const char *job_state_name(enum job_state state);
@@ -282,6 +322,32 @@ const char *outcome_name(enum poll_outcome outcome);
 // "exit status 2", or what the worker said.
 void outcome_message(enum poll_outcome outcome, int64_t code, struct text detail,
                      struct buffer *out);
+
+// --- places.c
+// The place with this fingerprint, made when it is not known yet; NULL for an empty one: here.
+struct place *place_get(struct queue *queue, struct text fingerprint);
+static inline int64_t place_number(const struct place *place)
+{
+    return place ? place->number : 0;
+}
+// One job more or less is to go there. NULL is allowed.
+void place_count(struct queue *queue, struct place *place, int64_t by);
+// What its worker says that keeps jobs from getting there; empty: nothing.
+void place_set_problem(struct place *place, struct text problem, struct text change);
+// Its name as people know it, or its fingerprint.
+void place_write_name(const struct queue *queue, const char *fingerprint, struct buffer *out);
+void places_forget_jobs(struct queue *queue);
+void places_free(struct queue *queue);
+// Answers those who wait, as far as there is something new or their time is over.
+void places_tell(struct queue *queue);
+
+// --- hold.c
+// Marks a job as held, in memory.
+void job_set_hold(struct active_job *job, struct text reason, struct text change);
+// The same for all of which the database says so.
+enum status holds_load(struct queue *queue, struct sql *sql, struct error *error);
+enum status hold_insert(struct sql *sql, int64_t job, struct text reason, struct text change,
+                        struct error *error);
 
 // --- workers.c
 struct worker *queue_find_worker(const struct queue *queue, int64_t id);

@@ -13,6 +13,8 @@ struct submit_op {
     struct prepared prepared;
     char *owner;
     char *idempotency; // Owner and key; NULL: none.
+    char *hold_reason;
+    char *hold_change;
     int64_t wait_us;
     int64_t job;
     bool is_looking_up;
@@ -28,6 +30,8 @@ static void submit_free(struct submit_op *self)
     buffer_done(&self->document);
     free(self->owner);
     free(self->idempotency);
+    free(self->hold_reason);
+    free(self->hold_change);
     free(self);
 }
 
@@ -52,51 +56,50 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
                            sql_int64(row->retries), sql_int64(row->priority),
                            sql_text(buffer_text(&prepared->inputs)), sql_int64(row->locality),
                            sql_int64(row->submitted_us), string_or_null(self->idempotency),
-                           sql_text(row->command)),
+                           sql_text(row->command), sql_int64(row->first_index),
+                           sql_int64(row->gathers), sql_text(row->place)),
                 NULL, error));
     return queue_insert_progress(sql, row, error);
 }
 
-static enum status insert_uses(struct sql *sql, const struct prepared *prepared,
+static enum status insert_need(struct sql *sql, const char *field, int64_t job, int64_t needed,
                                struct error *error)
 {
-    for (size_t i = 0; i < prepared->dataset_count; i++) {
-        TRY(sql_run(
-            sql, SQL_INSERT_USE,
-            SQL_VALUES(sql_int64(prepared->row.id), sql_text(text_of(prepared->datasets[i]))), NULL,
-            error));
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    enum status status = sql_first(sql, SQL_JOB_STATE, SQL_VALUES(sql_int64(needed)), &rows, error);
+    if (status == NOT_FOUND) {
+        return error_set(error, INVALID, "field \"%s\" names job %lld, which does not exist", field,
+                         (long long)needed);
+    }
+    TRY(status);
+    return sql_run(sql, SQL_INSERT_NEED, SQL_VALUES(sql_int64(job), sql_int64(needed)), NULL,
+                   error);
+}
+
+// What a job has left is its owner's.
+static enum status check_owner(struct sql *sql, int64_t needed, struct text owner,
+                               struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_first(sql, SQL_JOB_OWNER, SQL_VALUES(sql_int64(needed)), &rows, error));
+    if (!text_equal(sql_column_text(rows, 0), owner)) {
+        return error_set(
+            error, DENIED,
+            "field \"input_from\" names job %lld, whose outputs belong to another user",
+            (long long)needed);
     }
     return OK;
 }
 
-// What is there to compare with at the end, and when the same is asked for again.
-static enum status insert_look(struct sql *sql, const struct prepared *prepared,
-                               struct error *error)
-{
-    if (prepared->dataset_count == 0) {
-        return OK;
-    }
-    const struct queue_look *look = &prepared->look;
-    return sql_run(sql, SQL_INSERT_LOOK,
-                   SQL_VALUES(sql_int64(prepared->row.id),
-                              look->is_settled ? sql_int64((int64_t)look->state) : sql_null()),
-                   NULL, error);
-}
-
 static enum status insert_needs(struct sql *sql, const struct job_spec *spec, int64_t job,
-                                struct error *error)
+                                struct text owner, struct error *error)
 {
     for (size_t i = 0; i < spec->after_count; i++) {
-        AUTO_ROWS struct sql_rows *rows = NULL;
-        enum status status =
-            sql_first(sql, SQL_JOB_STATE, SQL_VALUES(sql_int64(spec->after[i])), &rows, error);
-        if (status == NOT_FOUND) {
-            return error_set(error, INVALID, "field \"after\" names job %lld, which does not exist",
-                             (long long)spec->after[i]);
-        }
-        TRY(status);
-        TRY(sql_run(sql, SQL_INSERT_NEED, SQL_VALUES(sql_int64(job), sql_int64(spec->after[i])),
-                    NULL, error));
+        TRY(insert_need(sql, "after", job, spec->after[i], error));
+    }
+    for (size_t i = 0; i < spec->input_count; i++) {
+        TRY(insert_need(sql, "input_from", job, spec->input_from[i], error));
+        TRY(check_owner(sql, spec->input_from[i], owner, error));
     }
     return OK;
 }
@@ -116,6 +119,19 @@ static enum status find_repeat(struct sql *sql, struct submit_op *self, struct e
     return status == NOT_FOUND ? OK : status;
 }
 
+static enum status hold(struct submit_op *self, struct sql *sql, struct active_job *job,
+                        struct error *error)
+{
+    struct text reason = text_of(self->hold_reason);
+    struct text change = text_of(self->hold_change);
+    if (reason.length == 0 || job->has_ended) {
+        return OK;
+    }
+    job_set_hold(job, reason, change);
+    TRY(hold_insert(sql, job->row.id, reason, change, error));
+    return job_look_at_needs(self->op.queue, sql, job, error);
+}
+
 static enum status insert_all(struct submit_op *self, struct sql *sql, struct error *error)
 {
     struct queue *queue = self->op.queue;
@@ -126,12 +142,12 @@ static enum status insert_all(struct submit_op *self, struct sql *sql, struct er
     row->submitted_us = clock_real_us();
     self->job = row->id;
     TRY(insert_job(sql, self, row, error));
-    TRY(insert_uses(sql, &self->prepared, error));
-    TRY(insert_look(sql, &self->prepared, error));
-    TRY(insert_needs(sql, self->spec, row->id, error));
+    TRY(prepared_insert_uses(sql, &self->prepared, error));
+    TRY(insert_needs(sql, self->spec, row->id, row->owner, error));
     TRY(queue_activate(queue, sql, row, buffer_text(&self->prepared.description), NULL, &job,
                        error));
-    if (job->has_ended || job->unmet_needs > 0) {
+    TRY(hold(self, sql, job, error));
+    if (job->has_ended || job->unmet_needs > 0 || row->gathers) {
         return OK; // What it would take from the cache may be other results by then.
     }
     TRY(cache_apply_piece(queue, sql, job, &self->prepared.plan, error));
@@ -188,10 +204,13 @@ void queue_submit(struct queue *queue, const struct queue_submission *submission
     }
     self->wait_us = submission->wait_us;
     self->witness = submission->witness;
+    self->hold_reason = text_copy(submission->hold.reason);
+    self->hold_change = text_copy(submission->hold.change);
     self->answer = answer;
     self->op.run = run_submit;
     self->op.done = done_submit;
-    enum status status = prepare_job(queue, self->spec, &self->prepared, &error);
+    const struct prepare_options options = {.to = submission->to, .owner = submission->owner};
+    enum status status = prepare_job(queue, self->spec, &options, &self->prepared, &error);
     if (status != OK) {
         queue_answer_error(answer, status, &error);
         submit_free(self);

@@ -43,8 +43,8 @@ void workers_reload(struct queue *queue)
         worker->lease_count = 0;
         worker->lease_first = queue->lease_last;
         if (!worker->is_lost) {
-            scheduler_add_worker(queue->scheduler, worker->id, &worker->capacity,
-                                 clock_steady_us());
+            scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
+                                 &worker->capacity, clock_steady_us());
             scheduler_drain_worker(queue->scheduler, worker->id, worker->is_draining);
         }
     }
@@ -264,6 +264,7 @@ static enum status lose_worker(struct queue *queue, struct sql *sql, struct work
     poll_release(queue, worker);
     worker->is_lost = true;
     worker->lease_count = 0;
+    place_set_problem(worker->place, TEXT_NONE, TEXT_NONE);
     scheduler_remove_worker(queue->scheduler, worker->id, true, clock_steady_us(), &failed);
     enum status status = fail_lost_tasks(queue, sql, worker, &failed, error);
     task_list_done(&failed);

@@ -100,7 +100,7 @@ enum status inputs_check(const struct job *job, struct error *error)
 struct sandbox_bind *inputs_binds(const struct job *job, const char *files_folder,
                                   struct arena *arena, size_t *count)
 {
-    size_t total = job->file_count;
+    size_t total = job->top_count;
     for (size_t i = 0; i < job->data_count; i++) {
         total += job->data[i].root_count;
     }
@@ -116,10 +116,10 @@ struct sandbox_bind *inputs_binds(const struct job *job, const char *files_folde
                                        data->roots[j].mount)};
         }
     }
-    for (size_t i = 0; i < job->file_count; i++) {
+    for (size_t i = 0; i < job->top_count; i++) {
         binds[at++] = (struct sandbox_bind){
-            .source = arena_format(arena, "%s/%s", files_folder, job->files[i].name),
-            .target = arena_format(arena, "/work/%s", job->files[i].name)};
+            .source = arena_format(arena, "%s/%s", files_folder, job->tops[i].name),
+            .target = arena_format(arena, "/work/%s", job->tops[i].name)};
     }
     *count = at;
     return binds;

@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "crypto/digest.h"
 
+#include <stdlib.h>
+
 enum { NAME_MAX_LENGTH = 200, PATH_MAX_LENGTH = 4096, WORD_MAX = 128 << 10, OUTPUTS_MAX = 64 };
 
 static struct text keep(struct job *job, struct text text)
@@ -21,6 +23,23 @@ static enum status field_name(const json_t *object, const char *field, struct te
                          TEXT_ARGS(*out));
     }
     return OK;
+}
+
+// A path of such names below the working folder.
+static enum status field_path(const json_t *object, const char *field, struct text *out,
+                              struct error *error)
+{
+    TRY(json_field_text(object, field, JSON_REQUIRED, PATH_MAX_LENGTH, out, error));
+    struct text rest = *out;
+    struct text part;
+    bool is_good =
+        out->length > 0 && out->bytes[out->length - 1] != '/' && !text_contains_byte(*out, '\0');
+    while (is_good && text_next_part(&rest, '/', &part)) {
+        is_good = part.length > 0 && !text_equal(part, TEXT(".")) && !text_equal(part, TEXT(".."));
+    }
+    return is_good ? OK
+                   : error_set(error, INVALID, "%s \"%.*s\" is no path below the working folder",
+                               field, TEXT_ARGS(text_slice(*out, 0, 200)));
 }
 
 static enum status parse_texts(struct job *job, const json_t *object, const char *field,
@@ -82,6 +101,33 @@ static enum status field_absolute(const json_t *document, const char *name, stru
     return OK;
 }
 
+static int compare_tops(const void *a, const void *b)
+{
+    return strcmp(((const struct job_top *)a)->name, ((const struct job_top *)b)->name);
+}
+
+static enum status find_tops(struct job *job, struct error *error)
+{
+    struct job_top *tops = arena_new(&job->arena, (job->file_count + 1) * sizeof *tops);
+    for (size_t i = 0; i < job->file_count; i++) {
+        struct text name = text_of(job->files[i].name);
+        size_t length = text_find_byte(name, 0, '/');
+        tops[i].is_folder = length < name.length;
+        tops[i].name = arena_copy(&job->arena, text_slice(name, 0, length));
+    }
+    qsort(tops, job->file_count, sizeof *tops, compare_tops);
+    for (size_t i = 0; i < job->file_count; i++) {
+        const struct job_top *last = job->top_count ? &tops[job->top_count - 1] : NULL;
+        if (!last || strcmp(last->name, tops[i].name) != 0) {
+            tops[job->top_count++] = tops[i];
+        } else if (!last->is_folder || !tops[i].is_folder) {
+            return error_set(error, INVALID, "file \"%.200s\" is there twice", last->name);
+        }
+    }
+    job->tops = tops;
+    return OK;
+}
+
 static enum status parse_files(struct job *job, const json_t *document, struct error *error)
 {
     json_t *array = NULL;
@@ -94,13 +140,13 @@ static enum status parse_files(struct job *job, const json_t *document, struct e
         struct text name;
         struct text blob;
         struct job_file *file = &job->files[job->file_count++];
-        TRY(field_name(element, "name", &name, error));
+        TRY(field_path(element, "name", &name, error));
         TRY(field_digest(element, "blob", &blob, error));
         TRY(json_field_bool(element, "executable", JSON_OPTIONAL, &file->is_executable, error));
         file->name = keep(job, name).bytes;
         file->digest = keep(job, blob).bytes;
     }
-    return OK;
+    return find_tops(job, error);
 }
 
 static enum status parse_roots(struct job *job, struct job_data *data, const json_t *document,
@@ -207,6 +253,8 @@ static enum status parse_needs(struct job *job, const json_t *document, struct e
     TRY(json_field_int64(document, "memory_bytes", JSON_OPTIONAL, 0, INT64_MAX, &job->memory_bytes,
                          error));
     TRY(json_field_int64(document, "disk_bytes", JSON_OPTIONAL, 0, INT64_MAX, &job->disk_bytes,
+                         error));
+    TRY(json_field_int64(document, "first_index", JSON_OPTIONAL, 0, INT32_MAX, &job->first_index,
                          error));
     TRY(json_field_bool(document, "network", JSON_OPTIONAL, &job->has_network, error));
     job->cpu_millis = (int64_t)(cpus * 1000);

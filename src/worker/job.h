@@ -6,13 +6,20 @@
 #include "base/json.h"
 #include "worker/runner_protocol.h"
 
-enum { JOB_FILES_MAX = 256, JOB_DATA_MAX = 64, JOB_ROOTS_MAX = 1024, JOB_DATA_FILES_MAX = 1000 };
+enum { JOB_FILES_MAX = 4096, JOB_DATA_MAX = 64, JOB_ROOTS_MAX = 1024, JOB_DATA_FILES_MAX = 1000 };
 
-// A blob that is put into the working folder of each task.
+// A blob that is put below the working folder of each task. Its name may be a path: what it begins with is then a folder of the
+// job's files, which tasks cannot write to.
 struct job_file {
     const char *name;
     const char *digest; // "sha256:..."
     bool is_executable;
+};
+
+// What the names of the files begin with: a file itself, or a folder with some of them.
+struct job_top {
+    const char *name;
+    bool is_folder;
 };
 
 // A path of this machine, bound read-only at /data/<data name>/<mount>.
@@ -52,6 +59,8 @@ struct job {
     size_t output_count;
     struct job_file *files;
     size_t file_count;
+    struct job_top *tops; // By name.
+    size_t top_count;
     struct job_data *data;
     size_t data_count;
     enum runner_items items;
@@ -59,6 +68,8 @@ struct job {
     const char *items_name;   // Of files: the dataset.
     int64_t items_size;
     int64_t items_count;
+    int64_t
+        first_index; // Task i has index first_index + i, in words of the command and in the items.
     int64_t cpu_millis;
     int64_t memory_bytes;
     int64_t disk_bytes;

@@ -106,8 +106,9 @@ void lease_feed_items(struct task_lease *lease)
         AUTO_BUFFER struct buffer lines = {0};
         struct error error;
         int64_t next = 0;
-        if (item_list_read(items, &lease->cursor, lease->items_next, lease->to, ITEM_CHUNK, &lines,
-                           &next, &error) != OK) {
+        int64_t first = lease->job->spec->first_index; // The line of task 0.
+        if (item_list_read(items, &lease->cursor, first + lease->items_next, first + lease->to,
+                           ITEM_CHUNK, &lines, &next, &error) != OK) {
             struct seat *seat = lease->seat;
             slot_send_cancel(seat->slot, lease->id);
             lease->is_unfed = true;
@@ -116,8 +117,8 @@ void lease_feed_items(struct task_lease *lease)
             return;
         }
         slot_send_items(lease->seat->slot, lease->id, buffer_text(&lines));
-        lease->items_next = next;
-        lease->chunks[(lease->chunk_first + lease->chunk_count++) % ITEM_CHUNKS_MAX] = next;
+        lease->items_next = next - first;
+        lease->chunks[(lease->chunk_first + lease->chunk_count++) % ITEM_CHUNKS_MAX] = next - first;
     }
 }
 

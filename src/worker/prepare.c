@@ -49,6 +49,14 @@ static void on_fetched(void *context, const struct transfer_end *end)
     }
 }
 
+// The folder of the file at this path.
+static enum status make_folder_of(const char *path, struct error *error)
+{
+    AUTO_FREE char *folder = memory_copy_string(path);
+    *strrchr(folder, '/') = '\0';
+    return file_make_folder(folder, error);
+}
+
 static enum status start_fetching(struct worker_job *job, struct error *error)
 {
     const struct job *spec = job->spec;
@@ -60,6 +68,7 @@ static enum status start_fetching(struct worker_job *job, struct error *error)
     TRY(file_make_folder(files, error));
     for (size_t i = 0; i < spec->file_count; i++) {
         AUTO_FREE char *path = memory_format("%s/%s", files, spec->files[i].name);
+        TRY(make_folder_of(path, error));
         job->fetching++;
         transfers_download(transfers, spec->files[i].digest, path,
                            spec->files[i].is_executable ? PROGRAM_MODE : FILE_MODE, on_fetched,
@@ -177,6 +186,7 @@ struct runner_job worker_job_for_runner(const struct worker_job *job, const stru
     struct runner_job out = {
         .is_stream = spec->is_stream,
         .items = spec->items,
+        .first_index = spec->first_index,
         .holds = (spec->output_count > 0 ? HOLD_SUCCESS | HOLD_FAILURE : 0) |
                  (has_memory || has_pids ? HOLD_FAILURE : 0),
         .walltime_us = spec->walltime_us,
@@ -205,9 +215,9 @@ struct runner_job worker_job_for_runner(const struct worker_job *job, const stru
         spec->items != ITEMS_FILES ? TEXT("")
         : is_boxed                 ? text_of(arena_format(arena, "/data/%s", spec->items_name))
                    : text_of(arena_format(arena, "%s/data/%s", job->folder, spec->items_name));
-    out.kept = arena_new(arena, (spec->file_count + 1) * sizeof *out.kept);
-    for (size_t i = 0; i < spec->file_count; i++) {
-        out.kept[out.kept_count++] = text_of(spec->files[i].name);
+    out.kept = arena_new(arena, (spec->top_count + 1) * sizeof *out.kept);
+    for (size_t i = 0; i < spec->top_count; i++) {
+        out.kept[out.kept_count++] = text_of(spec->tops[i].name);
     }
     return out;
 }

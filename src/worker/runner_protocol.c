@@ -228,6 +228,7 @@ void runner_put_job(struct buffer *buffer, const struct runner_job *job)
     runner_put_int64(buffer, job->disk_bytes);
     runner_put_int64(buffer, job->memory_rlimit);
     runner_put_int64(buffer, job->pids_rlimit);
+    runner_put_int64(buffer, job->first_index);
     runner_put_int64(buffer, job->keeps_beneath);
     runner_put_text(buffer, job->data_folder);
     put_list(buffer, job->arguments, job->argument_count);
@@ -244,6 +245,7 @@ static enum status get_job(struct text *rest, struct runner_job *job, struct err
     TRY(runner_get_int64(rest, 0, INT64_MAX, &job->disk_bytes, error));
     TRY(runner_get_int64(rest, 0, INT64_MAX, &job->memory_rlimit, error));
     TRY(runner_get_int64(rest, 0, INT64_MAX, &job->pids_rlimit, error));
+    TRY(runner_get_int64(rest, 0, INT32_MAX, &job->first_index, error));
     TRY(runner_get_int64(rest, 0, 1, &job->keeps_beneath, error));
     TRY(runner_get_text(rest, &job->data_folder, error));
     TRY(get_list(rest, &job->arguments, &job->argument_count, error));

@@ -25,7 +25,7 @@
 #include "base/buffer.h"
 
 enum {
-    RUNNER_VERSION = 1,
+    RUNNER_VERSION = 2,
     RUNNER_FRAME_MAX = 8 << 20,
     RUNNER_BATCH_MAX = 64,
     RUNNER_BATCH_US = 20000,
@@ -71,8 +71,9 @@ enum runner_hold { HOLD_SUCCESS = 1, HOLD_FAILURE = 2 };
 
 struct runner_job {
     int64_t is_stream;
-    int64_t items; // enum runner_items
-    int64_t holds; // Set of enum runner_hold.
+    int64_t items;       // enum runner_items
+    int64_t holds;       // Set of enum runner_hold.
+    int64_t first_index; // Task i has index first_index + i in words of the command.
     int64_t walltime_us;
     int64_t disk_bytes;    // 0: no limit
     int64_t memory_rlimit; // Data of one process, where there is no cgroup; 0: no limit

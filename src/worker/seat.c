@@ -48,10 +48,10 @@ static void collect(struct seat *seat, struct runner_result *result, struct aren
                     struct outputs *outputs, char detail[RUNNER_DETAIL_MAX])
 {
     const struct job *spec = seat->job->spec;
-    const char **ignored = arena_new(arena, (spec->file_count + 1) * sizeof *ignored);
+    const char **ignored = arena_new(arena, (spec->top_count + 1) * sizeof *ignored);
     struct error error;
-    for (size_t i = 0; i < spec->file_count; i++) {
-        ignored[i] = spec->files[i].name;
+    for (size_t i = 0; i < spec->top_count; i++) {
+        ignored[i] = spec->tops[i].name;
     }
     const struct outputs_wanted wanted = {spec->outputs, spec->output_count, ignored};
     if (outputs_collect(slot_work_fd(seat->slot), &wanted, arena, outputs, &error) != OK) {
@@ -181,10 +181,10 @@ static const struct slot_events events = {.on_result = on_result,
 static enum status link_files(const struct seat *seat, struct error *error)
 {
     const struct job *spec = seat->job->spec;
-    for (size_t i = 0; i < spec->file_count; i++) {
+    for (size_t i = 0; i < spec->top_count; i++) {
         AUTO_FREE char *target =
-            memory_format("%s/files/%s", seat->job->folder, spec->files[i].name);
-        if (symlinkat(target, slot_work_fd(seat->slot), spec->files[i].name) < 0) {
+            memory_format("%s/files/%s", seat->job->folder, spec->tops[i].name);
+        if (symlinkat(target, slot_work_fd(seat->slot), spec->tops[i].name) < 0) {
             return error_set(error, INTERNAL, "cannot link %s into the working folder", target);
         }
     }
@@ -199,9 +199,10 @@ static enum status start_slot(struct seat *seat, struct error *error)
     struct arena arena AUTO_ARENA = {0};
     AUTO_FREE char *files = memory_format("%s/files", job->folder);
     struct runner_job description = worker_job_for_runner(job, seat, &arena);
-    const char **touched = arena_new(&arena, (spec->file_count + 1) * sizeof *touched);
-    for (size_t i = 0; i < spec->file_count && place->bubblewrap; i++) {
-        touched[i] = spec->files[i].name;
+    const char **touched = arena_new(&arena, (spec->top_count + 1) * sizeof *touched);
+    for (size_t i = 0; i < spec->top_count && place->bubblewrap; i++) {
+        touched[i] =
+            arena_format(&arena, "%s%s", spec->tops[i].name, spec->tops[i].is_folder ? "/" : "");
     }
     struct slot_plan plan = {.number = seat->number,
                              .job = &description,

@@ -52,6 +52,20 @@ static enum status make_inner(const struct slot *slot, const char *name, mode_t 
     return OK;
 }
 
+// An empty file in the working folder, or a folder: the place of a bind.
+static enum status touch(const struct slot *slot, const char *name, struct error *error)
+{
+    bool is_folder = name[strlen(name) - 1] == '/';
+    AUTO_CLOSE int fd = is_folder
+                            ? -1
+                            : openat(slot->work_fd, name,
+                                     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (is_folder ? mkdirat(slot->work_fd, name, 0755) < 0 : fd < 0) {
+        return error_set_errno(error, errno, "cannot make %s/work/%s", slot->folder, name);
+    }
+    return OK;
+}
+
 static enum status make_folders(struct slot *slot, const struct slot_plan *plan,
                                 struct error *error)
 {
@@ -61,12 +75,7 @@ static enum status make_folders(struct slot *slot, const struct slot_plan *plan,
     TRY(make_inner(slot, "tmp", 0755, &temporary_fd, error));
     TRY(make_inner(slot, "logs", 0700, &slot->logs_fd, error));
     for (size_t i = 0; plan->touched && plan->touched[i]; i++) {
-        AUTO_CLOSE int fd = openat(slot->work_fd, plan->touched[i],
-                                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-        if (fd < 0) {
-            return error_set_errno(error, errno, "cannot make %s/work/%s", slot->folder,
-                                   plan->touched[i]);
-        }
+        TRY(touch(slot, plan->touched[i], error));
     }
     slot->complaint_fd =
         openat(slot->logs_fd, "sandbox", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

@@ -27,7 +27,7 @@ struct slot_plan {
     const struct sandbox_bind *binds; // Inputs and the job's files, beside the slot's own folders.
     size_t bind_count;
     const char *const *
-        touched; // Empty files to make in the working folder, as places for binds; NULL-terminated.
+        touched; // Empty files, and folders ("name/"), to make in the working folder as places for binds; NULL-terminated.
     bool has_network;
     struct cgroup_limits limits;
 };

@@ -47,6 +47,10 @@ JOB_REFUSALS = {
     "an absolute output": (b'{"command": ["true"], "outputs": ["/etc/passwd"]}', ["output"]),
     "a file with a path": (b'{"command": ["true"], "files": [{"name": "../x", "blob": "sha256:%s"}]}' % (b"0" * 64), ["name"]),
     "a blob's name that is none": (b'{"command": ["true"], "files": [{"name": "x", "blob": "md5:1"}]}', []),
+    "a file with a path out": (b'{"command": ["true"], "files": [{"name": "a/../../x", "blob": "sha256:%s"}]}' % (b"0" * 64), ["name"]),
+    "an index before the first": (b'{"command": ["true"], "first_index": -1}', ["first_index"]),
+    "an input from itself": (b'{"command": ["true"], "input_from": [0]}', ["input_from"]),
+    "an unknown stage": (b'{"command": ["true"], "stage": "later"}', ["stage", "auto"]),
     "an unknown mode": (b'{"command": ["true"], "mode": "batch"}', ["mode"]),
     "an unknown cache": (b'{"command": ["true"], "cache": "maybe"}', ["cache"]),
     "a variable with =": (b'{"command": ["true"], "environment": {"A=B": "c"}}', ["environment"]),
@@ -62,6 +66,13 @@ def test_a_job_that_makes_no_sense_is_refused(quiet, what):
     answer = quiet.api("POST", "/v1/jobs", body, {"Content-Type": "application/json"})
     assert_problem(answer, 400, *words)
     assert quiet.api("GET", "/v1/jobs").json["jobs"] == []
+
+
+def test_a_site_alone_runs_nothing_elsewhere(quiet):
+    assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"], "at": "ocean"}), 501, "at", "--site")
+    assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"], "merge": ["cat"]}), 501, "merge", "input_from")
+    assert quiet.api("GET", "/v1/jobs").json["jobs"] == []
+    assert quiet.api("POST", "/v1/jobs", {"command": ["true"], "stage": "never"}).code == 201
 
 
 def test_things_that_are_not_there_are_said_by_name(quiet):

@@ -47,10 +47,15 @@ static inline void site_add(struct site *site, struct job_plan plan)
     assert_int_equal(scheduler_add_job(site->scheduler, &plan, NULL, NULL), OK);
 }
 
-static inline void site_add_worker(struct site *site, int64_t id, int64_t cpus)
+static inline void site_add_worker_at(struct site *site, int64_t id, int64_t place, int64_t cpus)
 {
     const struct resources capacity = {cpus * 1000, INT64_C(1) << 40, INT64_C(1) << 40};
-    scheduler_add_worker(site->scheduler, id, &capacity, site->now_us);
+    scheduler_add_worker(site->scheduler, id, place, &capacity, site->now_us);
+}
+
+static inline void site_add_worker(struct site *site, int64_t id, int64_t cpus)
+{
+    site_add_worker_at(site, id, 0, cpus);
 }
 
 static inline size_t site_lease(struct site *site, int64_t worker)

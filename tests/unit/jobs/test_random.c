@@ -10,6 +10,7 @@ struct model {
     unsigned seed;
     bool is_done[JOBS][COUNT];
     bool is_there[JOBS];
+    int64_t places[JOBS];
     struct lease given[GIVEN_MAX]; // The latest leases, alive or not.
     size_t given_count;
 };
@@ -32,9 +33,11 @@ static void add_or_remove_job(struct model *model)
     if (!model->is_there[job]) {
         struct job_plan plan = plan_of(job, job % 2, COUNT);
         plan.retries = 2;
+        plan.place = job == 3; // Worker 3 is of that place too.
         plan.need.cpu_millis = 1000 * (1 + below(model, 3));
         site_add(&model->site, plan);
         model->is_there[job] = true;
+        model->places[job] = plan.place;
         memset(model->is_done[job], 0, sizeof model->is_done[job]);
     } else if (below(model, 10) == 0) {
         scheduler_remove_job(model->site.scheduler, job);
@@ -47,6 +50,7 @@ static void lease_some(struct model *model)
     size_t count = site_lease(&model->site, 1 + below(model, WORKERS));
     for (size_t i = 0; i < count; i++) {
         struct lease *lease = &model->site.leases[i];
+        assert_int_equal(model->places[lease->job], lease->worker == WORKERS);
         for (int64_t index = lease->from; index < lease->to; index++) {
             assert_false(model->is_done[lease->job][index]);
         }
@@ -116,7 +120,17 @@ static void change_worker(struct model *model)
         scheduler_drain_worker(scheduler, worker, below(model, 2) == 0);
         break;
     default:
-        site_add_worker(&model->site, worker, 1 + below(model, 8));
+        site_add_worker_at(&model->site, worker, worker == WORKERS, 1 + below(model, 8));
+    }
+}
+
+// Only a job that nobody runs moves.
+static void move_job(struct model *model, int64_t job)
+{
+    struct job_figures figures;
+    if (scheduler_figures(model->site.scheduler, job, &figures) && figures.leased == 0) {
+        model->places[job] = below(model, 2);
+        scheduler_move_job(model->site.scheduler, job, model->places[job]);
     }
 }
 
@@ -128,9 +142,12 @@ static void change_tasks(struct model *model)
     int64_t to = from + below(model, 8);
     int64_t job = below(model, JOBS);
     struct lease again;
-    switch (below(model, 4)) {
+    switch (below(model, 5)) {
     case 0:
         scheduler_hold(scheduler, job, below(model, 2) == 0);
+        break;
+    case 3:
+        move_job(model, job);
         break;
     case 1:
         if (lease) {

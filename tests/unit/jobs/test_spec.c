@@ -70,13 +70,64 @@ static void a_full_document_survives_the_round_trip(void **state)
         " \"outputs\": [\"*.nc\", \"plots/**\"], \"environment\": {\"A\": \"1\", \"B\": \"2\"},"
         " \"after\": [3, 4], \"cpus\": 0.5, \"memory_bytes\": 2097152, \"disk_bytes\": 0,"
         " \"walltime_seconds\": 1.5, \"retries\": 2, \"priority\": -3, \"network\": true,"
-        " \"cache\": \"refresh\"}";
+        " \"cache\": \"refresh\", \"first_index\": 7, \"count\": 5, \"input_from\": [2, 1],"
+        " \"at\": \"ocean\", \"merge\": [\"cat\", \"inputs/0/x\"], \"stage\": \"never\","
+        " \"offer\": \"o-1\"}";
     struct job_spec *spec = parse(full);
     AUTO_JSON json_t *before = NULL;
     assert_int_equal(json_parse(text_of(full), &before, NULL), OK);
     AUTO_JSON json_t *after = spec_to_json(spec);
     assert_true(json_equal(before, after));
     spec_free(spec);
+}
+
+static void files_may_lie_in_folders(void **state)
+{
+    (void)state;
+    struct job_spec *spec =
+        parse(WITH("\"files\": [{\"name\": \"a/b/c\", \"blob\": \"" DIGEST "\"},"
+                   " {\"name\": \"a-b\", \"blob\": \"" DIGEST "\"},"
+                   " {\"name\": \"a/b/d\", \"blob\": \"" DIGEST "\"}]"));
+    assert_int_equal(spec->file_count, 3);
+    assert_string_equal(spec->files[0].name, "a/b/c");
+    spec_free(spec);
+}
+
+static void a_part_of_an_index_set_has_a_first_index(void **state)
+{
+    (void)state;
+    struct job_spec *spec = parse(WITH("\"first_index\": 10"));
+    assert_int_equal(spec->first_index, 10);
+    assert_int_equal(spec->count, 1);
+    assert_int_equal(spec->part_count, 0);
+    spec_free(spec);
+    spec = parse(WITH("\"first_index\": 0, \"count\": 4, \"items\": \"" DIGEST "\""));
+    assert_int_equal(spec->index, SPEC_INDEX_ITEMS);
+    assert_int_equal(spec->part_count, 4);
+    spec_free(spec);
+    spec = parse(WITH("\"first_index\": 3, \"over\": \"a:b\""));
+    assert_int_equal(spec->index, SPEC_INDEX_OVER);
+    assert_int_equal(spec->part_count, 0);
+    spec_free(spec);
+}
+
+// The results of a part are those of its own indices.
+static void the_first_index_is_part_of_the_identity(void **state)
+{
+    (void)state;
+    AUTO_BUFFER struct buffer plain = {0};
+    AUTO_BUFFER struct buffer zero = {0};
+    AUTO_BUFFER struct buffer part = {0};
+    struct job_spec *specs[] = {parse(WITH("\"count\": 2")),
+                                parse(WITH("\"count\": 2, \"first_index\": 0, \"at\": \"x\"")),
+                                parse(WITH("\"count\": 2, \"first_index\": 2"))};
+    struct buffer *identities[] = {&plain, &zero, &part};
+    for (size_t i = 0; i < 3; i++) {
+        spec_write_identity(specs[i], identities[i]);
+        spec_free(specs[i]);
+    }
+    assert_true(text_equal(buffer_text(&plain), buffer_text(&zero)));
+    assert_false(text_equal(buffer_text(&plain), buffer_text(&part)));
 }
 
 static void names_of_data_come_from_their_ids(void **state)
@@ -110,6 +161,18 @@ static void every_wrong_plain_field_is_refused_by_its_name(void **state)
         {WITH("\"count\": 1000000001"), "\"count\" must be"},
         {WITH("\"count\": 1.5"), "\"count\" must be"},
         {WITH("\"count\": 2, \"over\": \"a:b\""), "two index sets"},
+        {WITH("\"first_index\": 1, \"items\": \"" DIGEST "\", \"over\": \"a:b\""),
+         "two index sets"},
+        {WITH("\"first_index\": -1"), "\"first_index\" must be"},
+        {WITH("\"first_index\": 999999990, \"count\": 11"), "\"first_index\" must be"},
+        {WITH("\"at\": \"\""), "\"at\" must be a site's name"},
+        {WITH("\"at\": \"a\\u0001\""), "\"at\" must be a site's name"},
+        {WITH("\"at\": 3"), "\"at\" must be"},
+        {WITH("\"stage\": \"always\""), "field \"stage\" is \"always\""},
+        {WITH("\"offer\": \"\""), "\"offer\""},
+        {WITH("\"merge\": []"), "\"merge\" is empty"},
+        {WITH("\"merge\": [\"\"]"), "\"merge\" is empty"},
+        {WITH("\"merge\": [\"x\", 1]"), "merge[1] must be a string"},
         {WITH("\"items\": \"" DIGEST "\", \"over\": \"a:b\""), "two index sets"},
         {WITH("\"items\": \"sha256:00\""), "\"items\" must be \"sha256:\""},
         {WITH("\"over\": \"\""), "identifier has 1 to"},
@@ -148,6 +211,21 @@ static void every_wrong_element_of_a_list_is_refused_by_its_place(void **state)
         {WITH("\"files\": [{\"name\": \"\", " GOOD_BLOB "}]"), "files[0].name"},
         {WITH("\"files\": [{\"name\": \"a\", " GOOD_BLOB "}, {\"name\": \"a\", " GOOD_BLOB "}]"),
          "two files"},
+        {WITH("\"files\": [{\"name\": \"/a\", " GOOD_BLOB "}]"),
+         "no path below the working folder"},
+        {WITH("\"files\": [{\"name\": \"a//b\", " GOOD_BLOB "}]"), "no path below"},
+        {WITH("\"files\": [{\"name\": \"a/\", " GOOD_BLOB "}]"), "files[0].name"},
+        {WITH("\"files\": [{\"name\": \"a/./b\", " GOOD_BLOB "}]"), "no path below"},
+        {WITH("\"files\": [{\"name\": \"a/../b\", " GOOD_BLOB "}]"), "no path below"},
+        {WITH("\"files\": [{\"name\": \"a/b/c\", " GOOD_BLOB "}, {\"name\": \"a/b-d\", " GOOD_BLOB
+              "}, {\"name\": \"a/b\", " GOOD_BLOB "}]"),
+         "\"a/b\" would be the folder of file \"a/b/c\""},
+        {WITH("\"input_from\": [1], \"files\": [{\"name\": \"inputs/x\", " GOOD_BLOB "}]"),
+         "would lie where the outputs"},
+        {WITH("\"input_from\": [1], \"files\": [{\"name\": \"inputs\", " GOOD_BLOB "}]"),
+         "would lie where the outputs"},
+        {WITH("\"input_from\": [0]"), "input_from[0]"},
+        {WITH("\"input_from\": [4, 4]"), "job 4 twice"},
         {WITH("\"outputs\": [\"/etc/*\"]"), "outputs[0]"},
         {WITH("\"outputs\": [\"a/../../b\"]"), "outputs[0]"},
         {WITH("\"outputs\": [\"a\", \"\"]"), "outputs[1]"},
@@ -217,6 +295,16 @@ static json_t *variables_of_count(int count)
     return variables;
 }
 
+static json_t *files_of_count(int count)
+{
+    json_t *files = json_array();
+    for (int i = 0; i < count; i++) {
+        AUTO_FREE char *name = memory_format("f%d", i);
+        (void)json_array_append_new(files, json_pack("{s:s, s:s}", "name", name, "blob", DIGEST));
+    }
+    return files;
+}
+
 static void every_limit_holds(void **state)
 {
     (void)state;
@@ -231,9 +319,14 @@ static void every_limit_holds(void **state)
         {"over", text_of_size(SPEC_ID_MAX + 1), "\"over\" has 2049 bytes"},
         {"outputs", repeated(json_string("a"), SPEC_OUTPUTS_MAX + 1), "array of at most 64"},
         {"outputs", repeated(text_of_size(SPEC_PATTERN_MAX + 1), 1), "outputs[0] must have 1 to"},
-        {"files", repeated(json_object(), SPEC_FILES_MAX + 1), "array of at most 256"},
+        {"files", repeated(json_object(), SPEC_FILES_MAX + 1), "array of at most 4096"},
         {"data", repeated(json_object(), SPEC_DATA_MAX + 1), "array of at most 64"},
         {"after", repeated(json_integer(1), SPEC_AFTER_MAX + 1), "array of at most 64"},
+        {"input_from", repeated(json_integer(1), SPEC_INPUTS_MAX + 1), "array of at most 64"},
+        {"at", text_of_size(SPEC_NAME_MAX + 1), "\"at\" has 201 bytes"},
+        {"offer", text_of_size(SPEC_OFFER_MAX + 1), "\"offer\" has 201 bytes"},
+        {"merge", repeated(text_of_size(SPEC_ARGUMENTS_SIZE_MAX / 2), 2), "merge is longer"},
+        {"files", files_of_count(SPEC_FILES_TOP_MAX + 1), "257 different names at the top"},
         {"environment", json_pack("{s:o}", "A", text_of_size(SPEC_ARGUMENTS_SIZE_MAX)),
          "environment is longer"},
         {"environment", variables_of_count(SPEC_ENVIRONMENT_MAX + 1), "has 257 variables"},
@@ -299,6 +392,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_alone_gets_the_defaults),
         cmocka_unit_test(a_full_document_survives_the_round_trip),
+        cmocka_unit_test(files_may_lie_in_folders),
+        cmocka_unit_test(a_part_of_an_index_set_has_a_first_index),
+        cmocka_unit_test(the_first_index_is_part_of_the_identity),
         cmocka_unit_test(names_of_data_come_from_their_ids),
         cmocka_unit_test(every_wrong_plain_field_is_refused_by_its_name),
         cmocka_unit_test(every_wrong_element_of_a_list_is_refused_by_its_place),

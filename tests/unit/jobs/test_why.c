@@ -1,17 +1,23 @@
 #include "site.h"
 
-// What is said of job 1 (or one task of it) has both parts.
-static void expect(const struct site *site, int64_t index, const char *why_part,
-                   const char *change_part)
+// What is said of job 1 (or one task of it), which is to run at the place of these words (NULL: here), has both parts.
+static void expect_at(const struct site *site, int64_t index, const struct place_words *words,
+                      const char *why_part, const char *change_part)
 {
     AUTO_BUFFER struct buffer why = {0};
     AUTO_BUFFER struct buffer change = {0};
     buffer_append_string(&why, "");
     buffer_append_string(&change, "");
-    scheduler_why(site->scheduler, 1, index, &why, &change);
+    scheduler_why(site->scheduler, 1, index, words, &why, &change);
     if (!strstr(why.bytes, why_part) || !strstr(change.bytes, change_part)) {
         fail_msg("\"%s\" / \"%s\"", why.bytes, change.bytes);
     }
+}
+
+static void expect(const struct site *site, int64_t index, const char *why_part,
+                   const char *change_part)
+{
+    expect_at(site, index, NULL, why_part, change_part);
 }
 
 static void it_says_when_there_is_no_worker(void **state)
@@ -41,10 +47,10 @@ static void it_names_what_is_too_big_with_numbers(void **state)
     site_add_worker(&site, 1, 2);
     expect(&site, -1, "needs 64 cpus; the largest worker has 2", "at most 2 cpus");
     const struct resources many_cpus = {64000, INT64_C(4) << 30, 0};
-    scheduler_add_worker(site.scheduler, 1, &many_cpus, site.now_us);
+    scheduler_add_worker(site.scheduler, 1, 0, &many_cpus, site.now_us);
     expect(&site, -1, "needs 8 GiB of memory; the largest worker has 4 GiB", "at most 4 GiB");
     const struct resources much_memory = {1000, INT64_C(16) << 30, 0};
-    scheduler_add_worker(site.scheduler, 2, &much_memory, site.now_us);
+    scheduler_add_worker(site.scheduler, 2, 0, &much_memory, site.now_us);
     expect(&site, -1, "together", "larger worker");
     site_stop(&site);
 }
@@ -104,6 +110,34 @@ static void it_says_what_a_task_comes_after(void **state)
     site_stop(&site);
 }
 
+static void it_says_what_a_job_of_another_place_waits_for(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct place_words words = {.name = "ocean"};
+    struct job_plan plan = plan_of(1, 1, 10);
+    plan.place = 1;
+    site_add(&site, plan);
+    site_add_worker(&site, 1, 8);
+    expect_at(&site, -1, &words, "it waits for site ocean: nothing here takes jobs there", "link");
+    words.problem = "it does not answer";
+    words.change = "it is asked again in 4 s";
+    expect_at(&site, 3, &words, "it waits for site ocean: it does not answer", "again in 4 s");
+    words.problem = NULL;
+    site_add_worker_at(&site, 2, 1, 1);
+    expect_at(&site, -1, &words, "waits for site ocean: it is being handed over", "nothing");
+    assert_int_equal(site_lease(&site, 2), 1);
+    words.since = "2031-05-06T07:08:09Z";
+    expect_at(&site, -1, &words,
+              "10 of its tasks are at site ocean; it runs there since 2031-05-06T07:08:09Z",
+              "nothing needs to be done");
+    words.problem = "it does not answer";
+    expect_at(&site, 3, &words, "09Z; it does not answer", "again in 4 s");
+    scheduler_return(site.scheduler, site.leases[0].id, 4, 10);
+    expect_at(&site, 3, &words, "; the rest waits for site ocean: it does not answer", "again");
+    site_stop(&site);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +146,7 @@ int main(void)
         cmocka_unit_test(it_says_who_is_busy_and_who_comes_first),
         cmocka_unit_test(it_says_where_a_task_is),
         cmocka_unit_test(it_says_what_a_task_comes_after),
+        cmocka_unit_test(it_says_what_a_job_of_another_place_waits_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

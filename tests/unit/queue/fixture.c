@@ -21,6 +21,7 @@ static void open_site(struct site *site)
                                   .blobs = site->blobs,
                                   .catalog = &FAKE_CATALOG,
                                   .catalog_context = &site->catalog,
+                                  .places = site->places,
                                   .lease_timeout_us = site->lease_timeout_us,
                                   .gone_timeout_us = site->gone_timeout_us};
     assert_int_equal(queue_open(&queue, &site->queue, NULL), OK);
@@ -131,8 +132,11 @@ static struct queue_witness witness_of(struct site *site)
 struct reply site_submit(struct site *site, const char *text, const char *key)
 {
     AUTO_JSON json_t *document = NULL;
-    struct queue_submission submission = {
-        .owner = TEXT("alice"), .idempotency_key = text_of(key), .witness = witness_of(site)};
+    struct queue_submission submission = {.to = site->to,
+                                          .hold = site->hold,
+                                          .owner = text_of(site->owner ? site->owner : "alice"),
+                                          .idempotency_key = text_of(key),
+                                          .witness = witness_of(site)};
     struct waiting waiting;
     struct queue_answer to = expect(&waiting);
     assert_int_equal(json_parse(text_of(text), &document, NULL), OK);
@@ -193,6 +197,61 @@ char *site_why(struct site *site, int64_t job)
     char *why = text_copy(json_text(json_object_get(reply.document, "why")));
     reply_done(&reply);
     return why;
+}
+
+int64_t site_place_worker(struct site *site, const char *place)
+{
+    struct waiting waiting;
+    json_t *document = json_pack("{s:s, s:i, s:I, s:I, s:s, s:i}", "name", "link", "cpus", 64,
+                                 "memory_bytes", (json_int_t)1 << 40, "disk_bytes",
+                                 (json_int_t)1 << 50, "place", place, "process", LINK_PROCESS);
+    queue_register_worker(site->queue, document, TEXT("workers"), witness_of(site),
+                          expect(&waiting));
+    struct reply reply = await(&waiting);
+    assert_int_equal(reply.status, OK);
+    int64_t worker = number_of(reply.document, "worker");
+    reply_done(&reply);
+    return worker;
+}
+
+struct reply site_release(struct site *site, int64_t job, const struct queue_destination *to)
+{
+    struct waiting waiting;
+    queue_release(site->queue, job, to, expect(&waiting));
+    return await(&waiting);
+}
+
+struct reply site_fail_held(struct site *site, int64_t job, const char *message)
+{
+    struct waiting waiting;
+    queue_fail_held(site->queue, job, text_of(message), expect(&waiting));
+    return await(&waiting);
+}
+
+struct reply site_set_reason(struct site *site, int64_t job, const char *reason, const char *change)
+{
+    struct waiting waiting;
+    const struct queue_hold hold = {text_of(reason), text_of(change)};
+    queue_set_hold_reason(site->queue, job, &hold, expect(&waiting));
+    return await(&waiting);
+}
+
+struct listing {
+    struct waiting waiting;
+};
+
+struct listing *site_places_begin(struct site *site, int64_t version, int64_t wait_us)
+{
+    struct listing *listing = NEW(struct listing);
+    queue_list_places(site->queue, version, wait_us, expect(&listing->waiting));
+    return listing;
+}
+
+struct reply site_places_end(struct listing *listing)
+{
+    struct reply reply = await(&listing->waiting);
+    free(listing);
+    return reply;
 }
 
 int64_t site_worker(struct site *site, const char *name, int cpus)

@@ -17,7 +17,11 @@ struct site {
     int64_t witnessed[8]; // The numbers of jobs and workers whose changes were witnessed, in order.
     size_t witnessed_count;
     bool refuses_to_witness;
-    int64_t lease_timeout_us; // Taken by the next start.
+    const char *owner;           // Of what is submitted; NULL: "alice".
+    struct queue_destination to; // Of what is submitted.
+    struct queue_hold hold;
+    const struct queue_place_ops *places; // Taken by the next start, as the rest.
+    int64_t lease_timeout_us;             // Taken by the next start.
     int64_t gone_timeout_us;
 };
 
@@ -35,7 +39,7 @@ struct reply {
 };
 void reply_done(struct reply *reply);
 
-// Submits the JSON document; the owner is "alice". `key`: idempotency, or NULL.
+// Submits the JSON document. `key`: idempotency, or NULL.
 struct reply site_submit(struct site *site, const char *document, const char *key);
 // The number of the job that the document makes.
 int64_t site_job(struct site *site, const char *document);
@@ -49,6 +53,16 @@ char *site_why(struct site *site, int64_t job);
 int64_t site_worker(struct site *site, const char *name, int cpus);
 // The same for one that says its process.
 int64_t site_worker_process(struct site *site, const char *name, int cpus, int process);
+// One that takes jobs to the place: named "link", with this process.
+enum { LINK_PROCESS = 4711 };
+int64_t site_place_worker(struct site *site, const char *place);
+struct reply site_release(struct site *site, int64_t job, const struct queue_destination *to);
+struct reply site_fail_held(struct site *site, int64_t job, const char *message);
+struct reply site_set_reason(struct site *site, int64_t job, const char *reason,
+                             const char *change);
+// GET /v1/places in two steps.
+struct listing *site_places_begin(struct site *site, int64_t version, int64_t wait_us);
+struct reply site_places_end(struct listing *listing);
 struct reply site_list_workers(struct site *site, int64_t after, int64_t limit);
 struct reply site_poll(struct site *site, int64_t worker, const char *body);
 // The same in two steps; the second waits for the answer and frees.

@@ -95,6 +95,33 @@ static void what_is_wrong_is_refused_by_name(void **state)
     }
 }
 
+static void a_place_has_a_problem_or_none(void **state)
+{
+    (void)state;
+    struct poll_body *body = NULL;
+    assert_int_equal(
+        poll_parse(TEXT("{\"problem\": {\"text\": \"it is down\", \"change\": \"wait\"}}"), &body,
+                   NULL),
+        OK);
+    assert_true(text_equal(body->problem, TEXT("it is down")));
+    assert_true(text_equal(body->problem_change, TEXT("wait")));
+    poll_free(body);
+    static const char *const CASES[] = {
+        "{\"problem\": \"down\"}",
+        "{\"problem\": {\"text\": \"down\"}}",
+        "{\"problem\": {\"change\": \"wait\"}}",
+        "{\"problem\": {\"text\": \"\", \"change\": \"wait\"}}",
+        "{\"problem\": {\"text\": \"a\\nb\", \"change\": \"wait\"}}",
+        "{\"problem\": {\"text\": \"a\", \"change\": \"a\\u0007\"}}",
+        "{\"problem\": {\"text\": \"a\", \"change\": \"wait\", \"more\": 1}}",
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        struct poll_body *none = NULL;
+        assert_int_equal(poll_parse(text_of(CASES[i]), &none, NULL), INVALID);
+        assert_null(none);
+    }
+}
+
 static void a_registration_needs_a_name_and_sizes(void **state)
 {
     (void)state;
@@ -105,6 +132,8 @@ static void a_registration_needs_a_name_and_sizes(void **state)
         "{\"name\": \"a\", \"cpus\": 0, \"memory_bytes\": 1, \"disk_bytes\": 1}",
         "{\"name\": \"a\", \"cpus\": 1, \"memory_bytes\": -1, \"disk_bytes\": 1}",
         "{\"name\": \"a\", \"cpus\": 1, \"memory_bytes\": 1, \"disk_bytes\": 1, \"more\": 1}",
+        "{\"name\":\"a\",\"cpus\":1,\"memory_bytes\":1,\"disk_bytes\":1,\"place\":\"ocean\"}",
+        "{\"name\": \"a\", \"cpus\": 1, \"memory_bytes\": 1, \"disk_bytes\": 1, \"place\": 1}",
     };
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         AUTO_JSON json_t *document = NULL;
@@ -119,6 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_poll_is_read),
         cmocka_unit_test(what_is_wrong_is_refused_by_name),
+        cmocka_unit_test(a_place_has_a_problem_or_none),
         cmocka_unit_test(a_registration_needs_a_name_and_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,8 +50,17 @@ static void what_would_leave_its_folder_is_refused(void **state)
         "{\"job\":1}",
         "{\"job\":1,\"command\":[]}",
         "{\"job\":1,\"command\":[1]}",
-        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"../x\",\"blob\":\"b\"}]}",
-        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"..\",\"blob\":\"b\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"../x\",\"blob\":\"" BLOB "\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"..\",\"blob\":\"" BLOB "\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"/x\",\"blob\":\"" BLOB "\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"x/../../y\",\"blob\":\"" BLOB
+        "\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"x/./y\",\"blob\":\"" BLOB "\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"x//y\",\"blob\":\"" BLOB "\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"x/\",\"blob\":\"" BLOB "\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"files\":[{\"name\":\"x/y\",\"blob\":\"" BLOB "\"},"
+        "{\"name\":\"x\",\"blob\":\"" BLOB "\"}]}",
+        "{\"job\":1,\"command\":[\"a\"],\"first_index\":-1}",
         "{\"job\":1,\"command\":[\"a\"],\"data\":[{\"name\":\"a/b\",\"roots\":[]}]}",
         "{\"job\":1,\"command\":[\"a\"],\"data\":[{\"name\":\"a\",\"roots\":[{\"path\":\"/"
         "x\",\"mount\":\"a/../../b\"}]}]}",
@@ -73,11 +82,35 @@ static void what_would_leave_its_folder_is_refused(void **state)
     }
 }
 
+static void files_in_folders_have_one_top_each(void **state)
+{
+    (void)state;
+    struct job *job = NULL;
+    struct error error = {0};
+    assert_int_equal(parse("{\"job\":1,\"command\":[\"a\"],\"first_index\":7,\"files\":["
+                           "{\"name\":\"in/1/x\",\"blob\":\"" BLOB
+                           "\"},{\"name\":\"a.py\",\"blob\":\"" BLOB "\"},"
+                           "{\"name\":\"in-2\",\"blob\":\"" BLOB
+                           "\"},{\"name\":\"in/0/x\",\"blob\":\"" BLOB "\"}]}",
+                           &job, &error),
+                     OK);
+    assert_int_equal(job->first_index, 7);
+    assert_int_equal(job->file_count, 4);
+    assert_int_equal(job->top_count, 3);
+    assert_string_equal(job->tops[0].name, "a.py");
+    assert_false(job->tops[0].is_folder);
+    assert_string_equal(job->tops[1].name, "in");
+    assert_true(job->tops[1].is_folder);
+    assert_string_equal(job->tops[2].name, "in-2");
+    job_free(job);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_job_of_the_protocol_is_understood),
         cmocka_unit_test(what_would_leave_its_folder_is_refused),
+        cmocka_unit_test(files_in_folders_have_one_top_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

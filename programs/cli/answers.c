@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/waiting.h"
 
 #include <stdio.h>
 
@@ -56,14 +57,22 @@ enum status answers_follow(struct contact *contact, const struct follow_options 
     AUTO_FREE char *path = memory_format("/v1/jobs/%lld?wait=60", (long long)options->job);
     struct progress progress;
     progress_init(&progress, label, PROGRESS_TASKS, !options->has_progress);
+    struct waiting waiting;
+    waiting_begin(&waiting, contact, options->job, &progress, options->is_json);
+    waiting.has_said_place = options->has_said_place;
     int64_t from = 0;
     int64_t total = options->task_count > 0 ? options->task_count : -1;
     enum status status = OK;
     for (bool is_last = false; status == OK && !is_last;) {
+        int64_t before = from;
         status = print_piece(contact, options->job, &from, &is_last, &progress, error);
         progress_update(&progress, from, total);
+        if (from > before) {
+            waiting_note_life(&waiting);
+        }
     }
     progress_hide(&progress);
+    waiting_end(&waiting);
     TRY(status);
     for (;;) {
         AUTO_JSON json_t *now = NULL;

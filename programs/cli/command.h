@@ -56,6 +56,7 @@ struct command {
 
 extern const struct command COMMAND_RUN;
 extern const struct command COMMAND_SUBMIT;
+extern const struct command COMMAND_PLAN;
 extern const struct command COMMAND_JOBS;
 extern const struct command COMMAND_JOB_SHOW;
 extern const struct command COMMAND_LOGS;
@@ -69,6 +70,9 @@ extern const struct command COMMAND_DATA_LIST;
 extern const struct command COMMAND_DATA_SHOW;
 extern const struct command COMMAND_DATA_VERIFY;
 extern const struct command COMMAND_DATA_REMOVE;
+extern const struct command COMMAND_DATA_REPLICATE;
+extern const struct command COMMAND_TRANSFERS;
+extern const struct command COMMAND_TRANSFERS_CANCEL;
 extern const struct command COMMAND_RESOLVE;
 extern const struct command COMMAND_SITE;
 extern const struct command COMMAND_WORKER;

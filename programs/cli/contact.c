@@ -13,6 +13,7 @@
 static const int64_t PAUSE_FIRST_US = 100000;
 static const int64_t PAUSE_MAX_US = 2000000;
 static const int64_t WAIT_STEP_US = 60000000;
+static const int64_t ASIDE_TIMEOUT_US = 5000000; // So long the main request's answer is not read.
 
 static enum status make_client(const struct contact *contact, struct http_client **out,
                                struct error *error)
@@ -147,6 +148,29 @@ static enum status say_interrupted(struct error *error)
     return error_set(error, CONFLICT, "interrupted");
 }
 
+void contact_on_idle(struct contact *contact, int64_t first_us, int64_t (*on_idle)(void *context),
+                     void *context)
+{
+    contact->on_idle = on_idle;
+    contact->idle_context = context;
+    contact->idle_at_us = clock_steady_us() + first_us;
+}
+
+// Lets the one who waits do what is due; returns how long the next wait may be.
+static int64_t pass_time(struct contact *contact, const struct http_client *client)
+{
+    // A request aside is made by the one who is called here.
+    if (!contact->on_idle || client != contact->client) {
+        return WAIT_STEP_US;
+    }
+    int64_t left_us = contact->idle_at_us - clock_steady_us();
+    if (left_us <= 0) {
+        left_us = contact->on_idle(contact->idle_context);
+        contact->idle_at_us = clock_steady_us() + left_us;
+    }
+    return left_us < WAIT_STEP_US ? left_us : WAIT_STEP_US;
+}
+
 // Sends the request once and waits for its end.
 static enum status ask_once(struct http_client *client, struct call *call, struct error *error)
 {
@@ -160,8 +184,12 @@ static enum status ask_once(struct http_client *client, struct call *call, struc
     struct pollfd fd = {.fd = contact->interrupt_fd, .events = POLLIN};
     while (!call->is_done) {
         size_t count = contact->interrupt_fd >= 0 ? 1 : 0;
-        if (http_client_wait(client, &fd, count, WAIT_STEP_US) > 0 && take_interrupt(contact) &&
-            !call->is_done) {
+        int64_t wait_us = pass_time(contact, client);
+        bool is_interrupted = contact->is_interrupted; // During a request aside.
+        if (!is_interrupted && http_client_wait(client, &fd, count, wait_us) > 0) {
+            is_interrupted = take_interrupt(contact);
+        }
+        if (is_interrupted && !call->is_done) {
             http_client_cancel(client, under_way);
             return say_interrupted(error);
         }
@@ -285,6 +313,15 @@ enum status contact_ask_aside(struct contact *contact, const struct http_ask *as
     struct call call = {.contact = contact, .ask = ask, .keep = keep};
     return contact->is_interrupted ? say_interrupted(error)
                                    : ask_once(contact->aside, &call, error);
+}
+
+enum status contact_json_aside(struct contact *contact, const char *path, json_t **out,
+                               struct error *error)
+{
+    AUTO_BUFFER struct buffer answer = {0};
+    const struct http_ask ask = {.method = "GET", .path = path, .timeout_us = ASIDE_TIMEOUT_US};
+    TRY(contact_ask_aside(contact, &ask, &answer, error));
+    return json_parse(buffer_text(&answer), out, error);
 }
 
 enum status contact_json(struct contact *contact, const char *method, const char *path,

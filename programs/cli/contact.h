@@ -18,6 +18,10 @@ struct contact {
     bool has_met;        // The site has answered once.
     bool is_away;        // It was said that the site is away.
     int64_t pause_us;    // Before the next try.
+    // Called while an answer is awaited; returns after how long it is to be called again. See contact_on_idle.
+    int64_t (*on_idle)(void *context);
+    void *idle_context;
+    int64_t idle_at_us; // When it is called next, by the steady clock.
 };
 
 // Chooses the site (--site of the common options) and makes ready; nothing is sent yet.
@@ -50,6 +54,14 @@ bool contact_is_absence(enum status status);
 
 // Waits before the next try, longer each time, having said once that the site is away. False after Ctrl-C.
 bool contact_pause(struct contact *contact);
+
+// From now on calls `on_idle` while an answer is awaited, first after `first_us`; it may use contact_ask_aside. NULL ends that.
+void contact_on_idle(struct contact *contact, int64_t first_us, int64_t (*on_idle)(void *context),
+                     void *context);
+
+// GETs a JSON document beside a request whose answer is being read; *out is a new reference.
+enum status contact_json_aside(struct contact *contact, const char *path, json_t **out,
+                               struct error *error);
 
 // A request with a JSON body (NULL: none) and a JSON answer; *out is a new reference.
 enum status contact_json(struct contact *contact, const char *method, const char *path,

@@ -105,6 +105,38 @@ void display_text(struct buffer *out, struct text text)
     }
 }
 
+static bool is_of_number(struct text text, size_t at)
+{
+    char byte = text.bytes[at];
+    bool is_digit = byte >= '0' && byte <= '9';
+    bool has_digit_next =
+        at + 1 < text.length && text.bytes[at + 1] >= '0' && text.bytes[at + 1] <= '9';
+    return is_digit || (byte == '.' && has_digit_next);
+}
+
+static size_t skip_number(struct text text, size_t at)
+{
+    while (at < text.length && is_of_number(text, at)) {
+        at++;
+    }
+    return at;
+}
+
+bool display_says_same(struct text a, struct text b)
+{
+    size_t at_a = 0;
+    size_t at_b = 0;
+    while (at_a < a.length && at_b < b.length) {
+        if (is_of_number(a, at_a) && is_of_number(b, at_b)) {
+            at_a = skip_number(a, at_a);
+            at_b = skip_number(b, at_b);
+        } else if (a.bytes[at_a++] != b.bytes[at_b++]) {
+            return false;
+        }
+    }
+    return at_a == a.length && at_b == b.length;
+}
+
 size_t display_width(struct text text)
 {
     size_t width = 0;

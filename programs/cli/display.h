@@ -18,6 +18,9 @@ void display_time(struct buffer *out, int64_t time_us, int64_t now_us);
 // The text in one line that a terminal may be given: control characters and broken UTF-8 become "?".
 void display_text(struct buffer *out, struct text text);
 
+// Do both sentences say the same, numbers aside? What waits "for 3 s" still waits "for 4.5 s".
+bool display_says_same(struct text a, struct text b);
+
 // How many columns of a terminal the text takes, one for each character of UTF-8.
 size_t display_width(struct text text);
 

@@ -5,6 +5,7 @@
 #include "cli/event_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/waiting.h"
 
 #include <stdio.h>
 
@@ -23,6 +24,7 @@ struct follower {
     int64_t task_count;    // 0 until it is known.
     int64_t failures_shown;
     struct progress progress;
+    struct waiting waiting;
     json_t *end;        // The job, once it has ended.
     bool is_stream;     // The answer is a stream of events, by its type.
     bool has_events;    // At least one came over this connection.
@@ -219,6 +221,9 @@ static enum status handle(struct follower *follower, const struct event *event, 
         json_decref(follower->end);
         follower->end = json_incref(data);
     }
+    if (!text_equal(event->name, TEXT("job"))) { // Counters alone are no life.
+        waiting_note_life(&follower->waiting);
+    }
     if (follower->options->is_json) {
         TRY(handle_json(event->name, data, error));
     } else if (text_equal(event->name, TEXT("log"))) {
@@ -307,6 +312,8 @@ enum status follow_job(struct contact *contact, const struct follow_options *opt
     AUTO_FREE char *label = memory_format("job %lld", (long long)options->job);
     event_stream_init(&follower.events);
     progress_init(&follower.progress, label, PROGRESS_TASKS, !options->has_progress);
+    waiting_begin(&follower.waiting, contact, options->job, &follower.progress, options->is_json);
+    follower.waiting.has_said_place = options->has_said_place;
     enum status status = OK;
     while (status == OK && !follower.end) {
         status = follow_once(&follower, error);
@@ -321,6 +328,7 @@ enum status follow_job(struct contact *contact, const struct follow_options *opt
         }
     }
     progress_hide(&follower.progress);
+    waiting_end(&follower.waiting);
     if (status == OK) {
         *job = TAKE(follower.end);
     }

@@ -6,9 +6,10 @@
 
 struct follow_options {
     int64_t job;
-    int64_t task_count; // Of the job; 0: not known yet.
-    bool is_json;       // Events as NDJSON on standard output instead of the tasks' output.
-    bool has_progress;  // A progress bar on standard error.
+    int64_t task_count;  // Of the job; 0: not known yet.
+    bool is_json;        // Events as NDJSON on standard output instead of the tasks' output.
+    bool has_progress;   // A progress bar on standard error.
+    bool has_said_place; // It was said at which other site it runs.
 };
 
 // Prints the output of tasks to standard output and standard error until the job has ended; *job gets it (a new reference).

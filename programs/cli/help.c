@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-enum { HELP_WIDTH = 88, OPTION_COLUMN = 30, COMMAND_COLUMN = 16 };
+enum { HELP_WIDTH = 88, OPTION_COLUMN = 30, COMMAND_COLUMN = 20 };
 
 static void append_spaces(struct buffer *out, size_t count)
 {

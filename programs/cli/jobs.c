@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/waiting.h"
 
 #include "base/hex.h"
 #include "base/memory.h"
@@ -109,16 +110,6 @@ const struct command COMMAND_JOBS = {
     .run = run_jobs,
 };
 
-// "Name:       text", for lists of properties.
-static void say(struct buffer *out, const char *name, struct text text)
-{
-    if (text.length > 0) {
-        buffer_printf(out, "%-14s", name);
-        display_text(out, text);
-        buffer_append_byte(out, '\n');
-    }
-}
-
 static void say_time(struct buffer *out, const char *name, const json_t *object, const char *field)
 {
     struct text exact = field_text(object, field);
@@ -136,7 +127,7 @@ static void say_command(struct buffer *out, const json_t *command)
         buffer_append_string(&words, i > 0 ? " " : "");
         buffer_append_text(&words, json_text(json_array_get(command, i)));
     }
-    say(out, "Command:", buffer_text(&words));
+    append_property(out, "Command:", buffer_text(&words));
 }
 
 static void show_job(const json_t *job, struct buffer *out)
@@ -144,9 +135,9 @@ static void show_job(const json_t *job, struct buffer *out)
     const json_t *tasks = json_object_get(job, "tasks");
     const json_t *code = json_object_get(job, "exit_code");
     buffer_printf(out, "%-14s%lld\n", "Job:", (long long)field_int64(job, "id"));
-    say(out, "Name:", field_text(job, "name"));
-    say(out, "State:", field_text(job, "state"));
-    say(out, "Message:", field_text(job, "message"));
+    append_property(out, "Name:", field_text(job, "name"));
+    append_property(out, "State:", field_text(job, "state"));
+    append_property(out, "Message:", field_text(job, "message"));
     say_command(out, json_object_get(json_object_get(job, "spec"), "command"));
     buffer_printf(out, "%-14s%lld succeeded, %lld failed, %lld running, %lld waiting of %lld",
                   "Tasks:", (long long)field_int64(tasks, "succeeded"),
@@ -159,11 +150,13 @@ static void show_job(const json_t *job, struct buffer *out)
     if (json_is_integer(code)) {
         buffer_printf(out, "%-14s%lld\n", "Exit status:", (long long)json_integer_value(code));
     }
-    say(out, "Owner:", field_text(job, "owner"));
+    append_property(out, "Runs at:", field_text(job, "at"));
+    append_property(out, "Place:", field_text(job, "place"));
+    append_property(out, "Owner:", field_text(job, "owner"));
     say_time(out, "Submitted:", job, "submitted_at");
     say_time(out, "Started:", job, "started_at");
     say_time(out, "Finished:", job, "finished_at");
-    say(out, "Identity:", field_text(job, "identity"));
+    append_property(out, "Identity:", field_text(job, "identity"));
 }
 
 // "17/3 on desk, 17/8 on desk"
@@ -178,7 +171,7 @@ static void say_running(struct buffer *out, const json_t *page)
                       TEXT_ARGS(field_text(task, "worker")));
     }
     buffer_append_string(&words, json_is_string(json_object_get(page, "next")) ? ", ..." : "");
-    say(out, "Running:", buffer_text(&words));
+    append_property(out, "Running:", buffer_text(&words));
 }
 
 static enum status show_running(struct contact *contact, const json_t *job, struct buffer *out,
@@ -220,14 +213,14 @@ static void show_task(const json_t *task, struct buffer *out)
     const json_t *cache = json_object_get(task, "cache");
     buffer_printf(out, "%-14s%lld/%lld\n", "Task:", (long long)field_int64(task, "job"),
                   (long long)field_int64(task, "index"));
-    say(out, "State:", field_text(task, "state"));
-    say(out, "Outcome:", field_text(task, "outcome"));
-    say(out, "Message:", field_text(task, "message"));
+    append_property(out, "State:", field_text(task, "state"));
+    append_property(out, "Outcome:", field_text(task, "outcome"));
+    append_property(out, "Message:", field_text(task, "message"));
     say_command(out, json_object_get(task, "command"));
-    say(out, "Program:", field_text(task, "executable"));
-    say(out, "Worker:", field_text(task, "worker"));
-    say(out, "Host:", field_text(task, "host"));
-    say(out, "Sandbox:", field_text(task, "sandbox"));
+    append_property(out, "Program:", field_text(task, "executable"));
+    append_property(out, "Worker:", field_text(task, "worker"));
+    append_property(out, "Host:", field_text(task, "host"));
+    append_property(out, "Sandbox:", field_text(task, "sandbox"));
     say_time(out, "Started:", task, "started_at");
     say_seconds(out, "Took:", task, "wall_seconds");
     say_seconds(out, "CPU time:", task, "cpu_seconds");
@@ -237,10 +230,10 @@ static void show_task(const json_t *task, struct buffer *out)
     for (size_t i = 0; i < json_array_size(inputs); i++) {
         const json_t *input = json_array_get(inputs, i);
         struct text path = field_text(input, "path");
-        say(out, "Input:", path.length > 0 ? path : field_text(input, "name"));
+        append_property(out, "Input:", path.length > 0 ? path : field_text(input, "name"));
     }
     for (size_t i = 0; i < json_array_size(outputs); i++) {
-        say(out, "Output:", field_text(json_array_get(outputs, i), "path"));
+        append_property(out, "Output:", field_text(json_array_get(outputs, i), "path"));
     }
     if (field_bool(cache, "hit")) {
         buffer_printf(out, "%-14sfirst run as task %lld/%lld\n",
@@ -308,6 +301,8 @@ static enum status wait_for(struct contact *contact, int64_t job, bool is_quiet,
     AUTO_FREE char *label = memory_format("job %lld", (long long)job);
     struct progress progress;
     progress_init(&progress, label, PROGRESS_TASKS, is_quiet);
+    struct waiting waiting;
+    waiting_begin(&waiting, contact, job, &progress, false);
     int64_t version = -1;
     enum status status = OK;
     while (status == OK && !*out) {
@@ -330,6 +325,7 @@ static enum status wait_for(struct contact *contact, int64_t job, bool is_quiet,
         }
     }
     progress_hide(&progress);
+    waiting_end(&waiting);
     return status;
 }
 

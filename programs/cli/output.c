@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static const double SECONDS_MAX = 1e11; // Three thousand years.
+
 bool print_text(const struct buffer *text)
 {
     return text->length == 0 ||
@@ -50,6 +52,27 @@ int64_t field_time(const json_t *object, const char *name)
     int64_t time_us = 0;
     (void)calendar_parse(field_text(object, name), &time_us);
     return time_us;
+}
+
+int64_t field_seconds_us(const json_t *object, const char *name)
+{
+    double seconds = json_number_value(json_object_get(object, name));
+    return seconds > 0 ? (int64_t)((seconds < SECONDS_MAX ? seconds : SECONDS_MAX) * 1e6) : 0;
+}
+
+void append_core_hours(struct buffer *out, const json_t *object, const char *name)
+{
+    double hours = json_number_value(json_object_get(object, name));
+    buffer_printf(out, hours > 0 && hours < 0.01 ? "%.4f" : hours < 10 ? "%.2f" : "%.1f", hours);
+}
+
+void append_property(struct buffer *out, const char *name, struct text text)
+{
+    if (text.length > 0) {
+        buffer_printf(out, "%-14s", name);
+        display_text(out, text);
+        buffer_append_byte(out, '\n');
+    }
 }
 
 void table_add_bytes(struct table *table, int64_t bytes)

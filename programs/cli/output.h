@@ -27,11 +27,18 @@ struct text field_text(const json_t *object, const char *name);
 bool field_bool(const json_t *object, const char *name);
 // A time in microseconds; 0 when it is absent.
 int64_t field_time(const json_t *object, const char *name);
+// A number of seconds in microseconds, cut to what a duration can be; 0 when it is absent or negative.
+int64_t field_seconds_us(const json_t *object, const char *name);
 
 // Adds a cell with a size, a duration, a time relative to now; "-" for a value of 0 (of the last two).
 void table_add_bytes(struct table *table, int64_t bytes);
 void table_add_duration(struct table *table, int64_t duration_us);
 void table_add_time(struct table *table, int64_t time_us, int64_t now_us);
+
+// Appends "Name:       text" to a list of properties; nothing when there is no text.
+void append_property(struct buffer *out, const char *name, struct text text);
+// Appends core-hours: "0.0003", "0.25", "12.0".
+void append_core_hours(struct buffer *out, const json_t *object, const char *name);
 
 // "JOB" or "JOB/TASK" as typed; *task is -1 without a task. INVALID otherwise.
 enum status parse_job(const char *text, int64_t *job, int64_t *task, struct error *error);

@@ -4,6 +4,7 @@
 #include "cli/follow.h"
 #include "cli/output.h"
 #include "cli/submission.h"
+#include "cli/waiting.h"
 
 #include "base/calendar.h"
 
@@ -130,6 +131,7 @@ static int follow_to_end(struct contact *contact, const struct options *options,
         .is_json = is_json,
     };
     follow.has_progress = !is_json && follow.task_count > 1;
+    follow.has_said_place = !is_json && waiting_say_place(submitted);
     enum status status = options_has(options, "stream") && !is_json
                              ? answers_follow(contact, &follow, &job, &error)
                              : follow_job(contact, &follow, &job, &error);
@@ -158,6 +160,9 @@ static int run_run(const struct command *command, const struct options *options)
     (void)command;
     struct error error;
     AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
+    if (submission_check(options, &error) != OK) {
+        return command_fail(&error, EXIT_USAGE);
+    }
     if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_LODE);
     }
@@ -197,6 +202,12 @@ static const struct command_example RUN_EXAMPLES[] = {
      "runs once for each file of a dataset and fetches what came out"},
     {"seq 100000 | lode run --stream --items - --file square.py -- python3 square.py",
      "feeds lines to a program that answers each with a line"},
+    {"lode run --at ocean --data doi:10.5065/coads -- ncdump -h "
+     "/data/coads/coads_climatology.cdf",
+     "runs it at the site ocean and brings its output here"},
+    {"lode run --data ferret:coads --data ferret:levitus --output '*.txt' --merge 'sort -m "
+     "inputs/0/mean.txt inputs/1/mean.txt' -- sh -c 'ncks -H /data/*/*.cdf > mean.txt'",
+     "runs beside each of two datasets that lie at different sites, then over both results"},
 };
 
 const struct command COMMAND_RUN = {
@@ -213,6 +224,11 @@ const struct command COMMAND_RUN = {
                    "Ctrl-C detaches: the job goes on, and lode says how to come back. A restart of "
                    "the site is "
                    "waited out.\n\n"
+                   "Where the data is not here, or --at says so, the job runs at another site that "
+                   "has it; lode "
+                   "says where, and why it waits when nothing happens for some seconds. \"lode "
+                   "plan\" shows the "
+                   "choice beforehand.\n\n"
                    "In the command {index} is the task's number, {file} the path of its file, {} "
                    "its item; {{ and }} "
                    "are braces.",
@@ -232,6 +248,9 @@ static int run_submit(const struct command *command, const struct options *optio
     struct error error;
     AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_JSON json_t *job = NULL;
+    if (submission_check(options, &error) != OK) {
+        return command_fail(&error, EXIT_USAGE);
+    }
     if (contact_open(options, &contact, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/words.h"
 #include "crypto/digest.h"
 #include "os/file.h"
 #include "os/random.h"
@@ -212,7 +213,7 @@ static void set_number(json_t *document, const char *field, double number)
 
 static void add_scalars(json_t *document, const struct options *options)
 {
-    static const char *const TEXTS[] = {"name", "over", "cache"};
+    static const char *const TEXTS[] = {"name", "over", "cache", "at", "stage"};
     for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
         const char *value = options_text(options, TEXTS[i], NULL);
         if (value) {
@@ -237,6 +238,28 @@ static void add_scalars(json_t *document, const struct options *options)
     if (options_has(options, "stream")) {
         (void)json_object_set_new(document, "mode", json_string("stream"));
     }
+}
+
+static void append_word(void *array, struct text word)
+{
+    (void)json_array_append_new(array, json_from_text(word));
+}
+
+static enum status add_merge(const struct options *options, json_t *document, struct error *error)
+{
+    const char *command = options_text(options, "merge", NULL);
+    struct error problem;
+    if (!command) {
+        return OK;
+    }
+    AUTO_JSON json_t *words = json_array();
+    if (words_split(text_of(command), append_word, words, &problem) != OK) {
+        (void)error_set(error, INVALID, "--merge: %s", problem.detail);
+        (void)error_fix(error, "%s", problem.fix);
+        return INVALID;
+    }
+    (void)json_object_set(document, "merge", words);
+    return OK;
 }
 
 // The parts that need no site.
@@ -269,7 +292,7 @@ static enum status add_lists(json_t *document, const struct options *options, st
     set_filled(document, "environment", json_incref(environment));
     set_filled(document, "after", json_incref(after));
     set_filled(document, "input_from", json_incref(input_from));
-    return OK;
+    return add_merge(options, document, error);
 }
 
 static enum status add_uploads(struct contact *contact, json_t *document,
@@ -285,13 +308,28 @@ static enum status add_uploads(struct contact *contact, json_t *document,
     return items ? add_items(contact, items, is_quiet, document, error) : OK;
 }
 
-enum status submission_make(struct contact *contact, const struct options *options, bool is_quiet,
-                            json_t **job, struct error *error)
+enum status submission_check(const struct options *options, struct error *error)
+{
+    AUTO_JSON json_t *document = json_object();
+    return add_lists(document, options, error);
+}
+
+enum status submission_document(struct contact *contact, const struct options *options,
+                                bool is_quiet, json_t **out, struct error *error)
 {
     AUTO_JSON json_t *document = json_object();
     add_scalars(document, options);
     TRY(add_lists(document, options, error));
     TRY(add_uploads(contact, document, options, is_quiet, error));
+    *out = TAKE(document);
+    return OK;
+}
+
+enum status submission_make(struct contact *contact, const struct options *options, bool is_quiet,
+                            json_t **job, struct error *error)
+{
+    AUTO_JSON json_t *document = NULL;
+    TRY(submission_document(contact, options, is_quiet, &document, error));
     unsigned char random[KEY_BYTES];
     char key[2 * KEY_BYTES + 1];
     random_fill(random, sizeof(random));

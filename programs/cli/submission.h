@@ -1,11 +1,11 @@
-// From the options of `lode run` and `lode submit` to a job of the site: the document, the blobs, the request.
+// From the options of `lode run`, `lode submit` and `lode plan` to a job of the site: the document, the blobs, the request.
 #ifndef LODE_PROGRAMS_CLI_SUBMISSION_H
 #define LODE_PROGRAMS_CLI_SUBMISSION_H
 
 #include "cli/command.h"
 #include "cli/contact.h"
 
-// The options that describe a job; both commands have them.
+// The options that describe a job; all three commands have them.
 #define SUBMISSION_OPTIONS                                                                           \
     {"data",                                                                                         \
      'd',                                                                                            \
@@ -71,11 +71,39 @@
          "start the command once per core; it reads one item a line and answers with one line "      \
          "(null: the item failed)",                                                                  \
          NULL},                                                                                      \
+        {"at",                                                                                       \
+         0,                                                                                          \
+         OPTION_TEXT,                                                                                \
+         "SITE",                                                                                     \
+         "run at this site, by its name or fingerprint (default: wherever is best)",                 \
+         NULL},                                                                                      \
+        {"merge",                                                                                    \
+         0,                                                                                          \
+         OPTION_TEXT,                                                                                \
+         "COMMAND",                                                                                  \
+         "allow to run beside each dataset where it lies, and run this over the outputs of the "     \
+         "parts, which are in inputs/0, inputs/1 ...; one argument, read into words as by a "        \
+         "shell, "                                                                                   \
+         "without its * | > $",                                                                      \
+         NULL},                                                                                      \
+        {"stage",                                                                                    \
+         0,                                                                                          \
+         OPTION_TEXT,                                                                                \
+         "HOW",                                                                                      \
+         "move data to where the job runs when that is quicker (auto, the default), or never",       \
+         "auto|never"},                                                                              \
     {                                                                                                \
         "name", 0, OPTION_TEXT, "NAME", "a name for lists of jobs", NULL                             \
     }
 
-// Uploads the files and creates the job; *job is its document (a new reference). On a patient contact the request is
+// Can the options be read at all? Needs no site.
+enum status submission_check(const struct options *options, struct error *error);
+
+// The job's document, whose local files the site has from then on (a new reference).
+enum status submission_document(struct contact *contact, const struct options *options,
+                                bool is_quiet, json_t **out, struct error *error);
+
+// The same, and creates the job; *job is its document (a new reference). On a patient contact the request is
 // repeated, under the same key, until the site has answered.
 enum status submission_make(struct contact *contact, const struct options *options, bool is_quiet,
                             json_t **job, struct error *error);

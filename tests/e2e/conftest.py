@@ -10,6 +10,7 @@ sleeps for luck: `eventually` awaits a condition and fails with what it last saw
 import json
 import os
 import pathlib
+import pty
 import shutil
 import signal
 import ssl
@@ -141,6 +142,24 @@ class Lode:
         if status is not None and done.returncode != status:
             pytest.fail(f"lode {arguments} ended with {done.returncode}, not {status}\n{stdout}\n{stderr}")
         return done
+
+    def on_terminal(self, *words):
+        """What a command writes to a terminal, and its exit status."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.home)
+            os.execve(PROGRAMS / "lode", ["lode", *words], self.environment)
+        said = b""
+        while True:
+            try:
+                piece = os.read(terminal, 65536)
+            except OSError:  # The other end is closed.
+                break
+            if not piece:
+                break
+            said += piece
+        os.close(terminal)
+        return said.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
     def json(self, *arguments, **options):
         """Runs a command with --json and returns what it printed: one value, or a list of them for lines."""

@@ -1,7 +1,5 @@
 """The command line with a real site: what a user sees when the site is killed, when Ctrl-C is typed, and on a terminal."""
 
-import os
-import pty
 import signal
 import subprocess
 
@@ -60,27 +58,9 @@ def test_ctrl_c_leaves_the_job_running_and_one_can_come_back(site, lode, tmp_pat
     assert is_whole(lode("logs", job).stdout)
 
 
-def on_terminal(lode, *words):
-    """What a command writes to a terminal, and its exit status."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(PROGRAMS / "lode", ["lode", *words], lode.environment)
-    said = b""
-    while True:
-        try:
-            piece = os.read(terminal, 65536)
-        except OSError:  # The other end is closed.
-            break
-        if not piece:
-            break
-        said += piece
-    os.close(terminal)
-    return said.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
 def test_many_tasks_show_a_bar_on_a_terminal_and_none_in_a_pipe(site, lode):
     words = ["run", "--cache", "off", "--count", "12", "--", "sleep", "0.1"]
-    said, status = on_terminal(lode, *words)
+    said, status = lode.on_terminal(*words)
     assert status == 0
     assert "\u2588" in said and " / 12" in said and "12 of 12 tasks succeeded" in said
     assert said.rstrip().split("\r")[-1].strip("\x1b[K\n ").startswith("lode: job")

@@ -77,6 +77,18 @@ static void a_terminal_gets_no_control_characters(void **state)
     assert_string_equal(out.bytes, "x?");
 }
 
+static void a_reason_that_differs_in_numbers_alone_says_the_same(void **state)
+{
+    (void)state;
+    assert_true(display_says_same(TEXT("it waits for 3 s"), TEXT("it waits for 12.5 s")));
+    assert_true(display_says_same(TEXT("task 9"), TEXT("task 10")));
+    assert_true(display_says_same(TEXT(""), TEXT("")));
+    assert_false(display_says_same(TEXT("site ocean is down"), TEXT("site ocean is up")));
+    assert_false(display_says_same(TEXT("3 tasks"), TEXT("tasks")));
+    assert_false(display_says_same(TEXT("waits."), TEXT("waits")));
+    assert_false(display_says_same(TEXT("waits"), TEXT("waits 3")));
+}
+
 static const struct table_column COLUMNS[] = {
     {"ID", true, false}, {"NAME", false, true}, {"STATE", false, false}};
 
@@ -191,6 +203,7 @@ int main(void)
         cmocka_unit_test(sizes_have_one_decimal_and_the_unit_that_fits),
         cmocka_unit_test(durations_have_two_units_at_most),
         cmocka_unit_test(times_are_relative_until_they_are_a_month_old),
+        cmocka_unit_test(a_reason_that_differs_in_numbers_alone_says_the_same),
         cmocka_unit_test(a_terminal_gets_no_control_characters),
         cmocka_unit_test(a_tables_columns_stand_below_each_other),
         cmocka_unit_test(empty_cells_at_the_end_leave_no_spaces),

@@ -24,6 +24,8 @@ static const struct command_option SITE_OPTIONS[] = {
      "of a hub: how it keeps in step with sites (default: both)", "push|poll|both"},
     {"heartbeat", 0, OPTION_DURATION, "TIME", "between two words to or from a hub (default: 60s)",
      NULL},
+    {"peer", 0, OPTION_LIST, "NAME=FINGERPRINT@URL",
+     "a site that may run jobs here and run this one's, without a hub between them", NULL},
     {"json", 0, OPTION_FLAG, NULL, "say where it listens as one JSON document", NULL},
 };
 
@@ -33,6 +35,8 @@ static const struct command_example SITE_EXAMPLES[] = {
      "serves the network, with its state in /srv/lode"},
     {"lode site --mirror --join open --address 0.0.0.0:7733 --url https://hub.example.org:7733",
      "is a hub that takes in every site that announces itself"},
+    {"lode site --peer ocean=sha256:4f5c...@https://ocean.example:7733",
+     "knows the site ocean without a hub: each may run the other's jobs"},
 };
 
 const struct command COMMAND_SITE = {

@@ -1,6 +1,7 @@
 #include "site/parts.h"
 
 #include "api/guard.h"
+#include "api/guests.h"
 #include "base/memory.h"
 #include "catalog/catalog.h"
 #include "catalog/migrations.h"
@@ -145,6 +146,21 @@ static const char *public_url(const struct site_parts *parts)
     return said ? said : is_wildcard(host_of(parts)) ? NULL : parts->url;
 }
 
+// Whom the operator named when the site started is a guest whatever the policy for others, unless he denied it since.
+static enum status check_guest(void *context, const struct fingerprint *site, struct error *error)
+{
+    const struct site_parts *parts = context;
+    const struct site_settings *settings = parts->settings;
+    struct peers *peers = parts->federation.peers;
+    struct peer peer;
+    bool is_denied = peers_find(peers, site, &peer) && peer.standing == STANDING_DENIED;
+    if (!is_denied &&
+        known_peers_find(settings->peers, settings->peer_count, text_of(site->text))) {
+        return OK;
+    }
+    return peers_check_guest(peers, site, settings->guests, error);
+}
+
 static enum status start_server(struct site_parts *parts, struct error *error)
 {
     const char *directory = parts->settings->directory;
@@ -167,6 +183,8 @@ static enum status start_server(struct site_parts *parts, struct error *error)
         .started_us = clock_real_us(),
         .openapi = OPENAPI_DOCUMENT,
     };
+    parts->guests = guests_new(check_guest, parts);
+    parts->api.guests = parts->guests;
     const struct http_route *routes = NULL;
     size_t route_count = 0;
     api_routes_new(&parts->api, &routes, &route_count);
@@ -300,5 +318,6 @@ void parts_stop(struct site_parts *parts)
     // The last, as until then the writer's thread may have answered requests whose clients had left.
     http_server_free(parts->server);
     api_routes_free(&parts->api);
+    guests_free(parts->guests);
     free(parts->site_file);
 }

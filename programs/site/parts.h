@@ -25,6 +25,7 @@ struct site_parts {
     struct resolver *resolver;
     struct catalog *catalog;
     struct queue *queue;
+    struct guests *guests;
     struct api api;
     struct http_server *server;
     struct executor *executor;

@@ -2,7 +2,7 @@
 
 #include "base/hex.h"
 #include "base/memory.h"
-#include "cli/event_stream.h"
+#include "http/event_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 

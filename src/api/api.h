@@ -22,7 +22,7 @@ enum {
     API_PAGE_DEFAULT = 100,
     API_PAGE_MAX = 1000,
     API_WAIT_SECONDS_MAX = 60,
-    API_KEY_MAX = 100, // Bytes of an Idempotency-Key.
+    API_KEY_MAX = 200, // Bytes of an Idempotency-Key.
     API_JSON_MAX = 1 << 20,
 };
 

@@ -139,7 +139,9 @@ struct queue_position {
     int64_t seq;
     int64_t output;
     int64_t error_output;
-    int64_t version; // Of the last `job` event.
+    int64_t version;    // Of the last `job` event.
+    bool wants_results; // As `setup`, `result` and `piece` instead of `task`.
+    bool has_setups;    // They were told.
 };
 // What queue_read_events found out.
 struct queue_events {

@@ -2,9 +2,9 @@
 
 #include "base/hex.h"
 #include "base/memory.h"
-#include "http/event_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "http/event_stream.h"
 
 #include <stdio.h>
 

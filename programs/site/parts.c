@@ -24,6 +24,7 @@
 enum {
     MIGRATIONS_MAX = 64,
     WORKER_GRACE_US = 8000000,
+    LINK_GRACE_US = 2000000,
     SERVER_GRACE_US = 3000000,
 };
 
@@ -271,10 +272,62 @@ static enum status start_executor(struct site_parts *parts, struct error *error)
     return EXECUTOR_LOCAL.start(&options, &parts->executor, error);
 }
 
+static void report_link(void *context, const char *problem, const char *change)
+{
+    (void)context;
+    if (*problem) {
+        log_line(LOG_LEVEL_WARNING, "event=no_link problem=\"%s\" change=\"%s\"", problem, change);
+    }
+}
+
+static void report_link_ended(void *context, int64_t process)
+{
+    struct site_parts *parts = context;
+    queue_worker_ended(parts->queue, NULL, process);
+}
+
+enum status parts_need_link(struct site_parts *parts, struct error *error)
+{
+    const char *directory = parts->settings->directory;
+    AUTO_FREE char *folder = memory_format("%s/link", directory);
+    AUTO_FREE char *token = memory_format("%s/worker.token", directory);
+    AUTO_FREE char *key = memory_format("%s/key.pem", directory);
+    AUTO_FREE char *certificate = memory_format("%s/certificate.pem", directory);
+    const struct executor_options options = {
+        .program = parts->settings->program,
+        .directory = folder,
+        .site_file = parts->site_file,
+        .token_file = token,
+        .key_path = key,
+        .certificate_path = certificate,
+        .report = report_link,
+        .ended = report_link_ended,
+        .context = parts,
+    };
+    (void)pthread_mutex_lock(&parts->link_mutex);
+    enum status status = OK;
+    if (!parts->link && !parts->is_stopping) {
+        status = file_make_folder(folder, error);
+        status = status == OK ? EXECUTOR_LINK.start(&options, &parts->link, error) : status;
+    }
+    (void)pthread_mutex_unlock(&parts->link_mutex);
+    return status;
+}
+
+static void stop_link(struct site_parts *parts)
+{
+    (void)pthread_mutex_lock(&parts->link_mutex);
+    parts->is_stopping = true;
+    struct executor *link = TAKE(parts->link);
+    (void)pthread_mutex_unlock(&parts->link_mutex);
+    EXECUTOR_LINK.stop(link, LINK_GRACE_US);
+}
+
 enum status parts_start(struct site_parts *parts, const struct site_settings *settings,
                         struct error *error)
 {
     parts->settings = settings;
+    (void)pthread_mutex_init(&parts->link_mutex, NULL);
     parts->site_file = memory_format("%s/site.json", settings->directory);
     TRY(file_make_folder(settings->directory, error));
     TRY(open_state(parts, error));
@@ -282,11 +335,15 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
     atomic_store(&parts->resolve_adapter.url, public_url(parts));
     TRY(write_site_file(parts, error));
     TRY(federation_start(&parts->federation, public_url(parts), error));
+    if (settings->peer_count > 0 || peers_count(parts->federation.peers) > 0) {
+        TRY(parts_need_link(parts, error));
+    }
     return start_executor(parts, error);
 }
 
 void parts_stop(struct site_parts *parts)
 {
+    stop_link(parts);
     EXECUTOR_LOCAL.stop(parts->executor, WORKER_GRACE_US);
     if (parts->queue) {
         queue_stop(parts->queue);
@@ -319,5 +376,6 @@ void parts_stop(struct site_parts *parts)
     http_server_free(parts->server);
     api_routes_free(&parts->api);
     guests_free(parts->guests);
+    (void)pthread_mutex_destroy(&parts->link_mutex);
     free(parts->site_file);
 }

@@ -193,7 +193,8 @@ void queue_list_workers(struct queue *queue, int64_t after, int64_t limit,
 // Answers all polls that wait, as if there were news: who may not poll any more notices. Any thread.
 void queue_release_polls(struct queue *queue);
 
-// A process of this machine has ended that was started as a worker of this name: if it registered, it is lost at once. Any thread.
+// A process of this machine has ended that was started as a worker of this name: if it registered, it is lost at once. `name` NULL: the link to
+// other sites, which is a worker for each of them. Any thread.
 void queue_worker_ended(struct queue *queue, const char *name, int64_t process);
 
 // What keeps the site's own executor from having workers, for `why`; empty when nothing does. Any thread.

@@ -8,6 +8,20 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+enum { USER_NAME_MAX = 40 };
+
+// The owner's name as another site takes it (Lode-User): names here may have other characters, and more.
+static char *name_elsewhere(const char *owner)
+{
+    char *name = memory_format("%.*s", USER_NAME_MAX, owner);
+    for (char *at = name; *at; at++) {
+        bool is_plain = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
+                        (*at >= '0' && *at <= '9') || *at == '.' || *at == '_' || *at == '-';
+        *at = is_plain ? *at : '_';
+    }
+    return name;
+}
+
 struct submission *submission_new(struct place *place, const struct placed_job *job, int64_t from,
                                   int64_t to)
 {
@@ -20,7 +34,7 @@ struct submission *submission_new(struct place *place, const struct placed_job *
     submission->from = from;
     submission->to = to;
     submission->number = intent_number(place->link);
-    submission->owner = memory_copy_string(job->owner);
+    submission->owner = name_elsewhere(job->owner);
     submission->key = memory_format("link %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
                                     place->link->home_key, job->id, from, to, submission->number);
     submission->body = buffer_take_string(&body);

@@ -271,6 +271,9 @@ enum status wire_read_setup(struct text data, struct arena *arena, struct wire_s
 {
     AUTO_JSON json_t *value = NULL;
     TRY(json_parse(data, &value, error));
+    if (!json_is_object(value)) {
+        return error_set(error, INVALID, "a setup is no object");
+    }
     TRY(keep_field(value, "executable", WIRE_PATH_MAX, arena, &out->executable, error));
     TRY(keep_field(value, "executable_digest", DIGEST_TEXT_SIZE, arena, &out->executable_digest,
                    error));
@@ -304,7 +307,8 @@ enum status wire_read_end(struct text data, struct arena *arena, struct wire_end
     AUTO_JSON json_t *value = NULL;
     struct text message = TEXT_NONE;
     TRY(json_parse(data, &value, error));
-    TRY(keep_field(value, "state", 32, arena, &out->state, error));
+    TRY(json_field_text(value, "state", JSON_REQUIRED, 32, &out->state, error));
+    out->state = keep(arena, out->state);
     message = json_text(json_object_get(value, "message"));
     out->message = keep(arena, short_detail(message));
     return OK;

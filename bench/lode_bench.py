@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Lode against the floor of the machine or a peer, measured in turn in the same run.
 
-    lode_bench.py [NAME ...] [--json]      names: tasks stream latency submit transfer hub resolve
+    lode_bench.py [NAME ...] [--json]      names: tasks stream latency submit transfer hub resolve federation
 
 Each line is a median and a ratio to what was measured beside it; `--json` prints one object a line.
 """
@@ -157,8 +157,28 @@ def measure_hub(rounds=3, sites=10, datasets=40_000, replicas=5):
                up_to_date_commits=last["hub_up_to_date"]["commits"])
 
 
+def measure_federation(rounds=ROUNDS, each=20):
+    """One small job that runs at another site, from submission to its end here, against one that runs here, in turn."""
+    travelled, local = [], []
+    with site() as home, site() as there:
+        for here, other, name in ((home, there, "there"), (there, home, "home")):
+            here.start_again("--peer", f"{name}={other.where['fingerprint']}@{other.where['url']}")
+        for _ in range(5):  # The link has its connections, and each site its sandboxes ready.
+            home.run_job(command=["true"], cache="off", at="there")
+            home.run_job(command=["true"], cache="off")
+        for _ in range(rounds * each):
+            travelled.append(1000 * timed(lambda: home.run_job(command=["true"], cache="off", at="there"))[0])
+            local.append(1000 * timed(lambda: home.run_job(command=["true"], cache="off"))[0])
+    beyond = sorted(far - near for far, near in zip(travelled, local))
+    yield line("federation", "median_ms", statistics.median(travelled), "local_ms", statistics.median(local),
+               [far / near for far, near in zip(travelled, local)], floor="the same job at the site where it is submitted",
+               beyond_local_ms=round(statistics.median(beyond), 3), beyond_local_p90_ms=round(beyond[len(beyond) * 9 // 10], 3),
+               target_beyond_ms=15)
+
+
 BENCHMARKS = {"tasks": measure_tasks, "stream": measure_stream, "latency": measure_latency, "submit": measure_submit,
-              "transfer": transfer.measure_transfer, "hub": measure_hub, "resolve": resolve.measure_resolve}
+              "transfer": transfer.measure_transfer, "hub": measure_hub, "resolve": resolve.measure_resolve,
+              "federation": measure_federation}
 
 
 def show(result):

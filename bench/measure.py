@@ -29,15 +29,25 @@ class Site:
         self.environment = dict(os.environ, HOME=str(self.folder), XDG_DATA_HOME=str(self.folder / "data"),
                                 XDG_CONFIG_HOME=str(self.folder / "config"), NO_COLOR="1")
         self.log = open(self.folder / "log", "wb")
+        self.workers = workers
+        self.options = options
+        self._start("127.0.0.1:0")
+
+    def _start(self, address, *options):
         self.process = subprocess.Popen(
-            [LODE, "site", "--directory", self.directory, "--address", "127.0.0.1:0", "--workers", str(workers), *options],
+            [LODE, "site", "--directory", self.directory, "--address", address, "--workers", str(self.workers), *self.options, *options],
             stdout=self.log, stderr=self.log, env=self.environment)
         self.where = self._await_start()
         self.token = (self.directory / "admin.token").read_text().strip()
         self.port = int(self.where["url"].rsplit(":", 1)[1])
         self.connection = self.connect()
-        if workers:
+        if self.workers:
             self.await_that(lambda: self.get("/v1/workers")["workers"])
+
+    def start_again(self, *options):
+        """The same site at the same address, with these options more."""
+        self._end()
+        self._start(f"127.0.0.1:{self.port}", *options)
 
     def _await_start(self):
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -106,7 +116,7 @@ class Site:
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
         return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
-    def stop(self):
+    def _end(self):
         self.connection.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -114,6 +124,9 @@ class Site:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
                 self.process.kill()
+
+    def stop(self):
+        self._end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

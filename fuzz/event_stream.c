@@ -1,5 +1,5 @@
 // Server-sent events in pieces of two sizes give the same events as at once.
-#include "cli/event_stream.h"
+#include "http/event_stream.h"
 
 #include <assert.h>
 #include <stdint.h>

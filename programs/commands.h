@@ -10,4 +10,7 @@ int command_site(const struct command *command, const struct options *options);
 // `lode worker`: runs tasks for a site until SIGTERM. Returns the exit status.
 int command_worker(const struct command *command, const struct options *given);
 
+// `lode link`: takes jobs to other sites until SIGTERM. Returns the exit status.
+int command_link(const struct command *command, const struct options *given);
+
 #endif

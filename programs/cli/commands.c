@@ -37,6 +37,7 @@ const struct command *const COMMANDS[] = {
     &COMMAND_RESOLVE,
     &COMMAND_SITE,
     &COMMAND_WORKER,
+    &COMMAND_LINK,
     &COMMAND_LOGIN,
     &COMMAND_STATUS,
     &COMMAND_WORKERS,

@@ -2,10 +2,10 @@
 
 #include "base/hex.h"
 #include "base/memory.h"
-#include "cli/event_stream.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/waiting.h"
+#include "http/event_stream.h"
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-// `lode site` and `lode worker` in the table of commands: their options, examples and words of help.
+// `lode site`, `lode worker` and `lode link` in the table of commands: their options, examples and words of help.
 #include "cli/command.h"
 
 #include "commands.h"
@@ -24,6 +24,8 @@ static const struct command_option SITE_OPTIONS[] = {
      "of a hub: how it keeps in step with sites (default: both)", "push|poll|both"},
     {"heartbeat", 0, OPTION_DURATION, "TIME", "between two words to or from a hub (default: 60s)",
      NULL},
+    {"peer", 0, OPTION_LIST, "NAME=FINGERPRINT@URL",
+     "a site that may run jobs here and run this one's, without a hub between them", NULL},
     {"json", 0, OPTION_FLAG, NULL, "say where it listens as one JSON document", NULL},
 };
 
@@ -33,6 +35,8 @@ static const struct command_example SITE_EXAMPLES[] = {
      "serves the network, with its state in /srv/lode"},
     {"lode site --mirror --join open --address 0.0.0.0:7733 --url https://hub.example.org:7733",
      "is a hub that takes in every site that announces itself"},
+    {"lode site --peer ocean=sha256:4f5c...@https://ocean.example:7733",
+     "knows the site ocean without a hub: each may run the other's jobs"},
 };
 
 const struct command COMMAND_SITE = {
@@ -85,4 +89,33 @@ const struct command COMMAND_WORKER = {
     .examples = EXAMPLES(WORKER_EXAMPLES),
     .is_offline = true,
     .run = command_worker,
+};
+
+static const struct command_option LINK_OPTIONS[] = {
+    {"site-file", 0, OPTION_TEXT, "FILE", "read URL and fingerprint of the own site here", NULL},
+    {"token-file", 0, OPTION_TEXT, "FILE", "the token of role worker", NULL},
+    {"directory", 0, OPTION_TEXT, "DIR", "keep what is under way here", NULL},
+    {"key", 0, OPTION_TEXT, "FILE", "the site's key, shown to other sites", NULL},
+    {"certificate", 0, OPTION_TEXT, "FILE", "the site's certificate", NULL},
+    {"grace", 0, OPTION_DURATION, "TIME", "how long the site may be away before the link ends",
+     NULL},
+};
+
+static const struct command_example LINK_EXAMPLES[] = {
+    {"lode link --site-file site.json --token-file worker.token --directory link --key key.pem "
+     "--certificate certificate.pem",
+     "serves the site whose folder this is, as the site does by itself"},
+};
+
+const struct command COMMAND_LINK = {
+    .name = "link",
+    .usage = "",
+    .purpose = "takes a site's jobs to other sites and brings their results home",
+    .description = "A site starts it by itself when jobs are to run elsewhere. SIGTERM ends it: "
+                   "what runs elsewhere runs on, and the next one takes it up again.",
+    .group = GROUP_SITE,
+    .options = OPTION_TABLE(LINK_OPTIONS),
+    .examples = EXAMPLES(LINK_EXAMPLES),
+    .is_offline = true,
+    .run = command_link,
 };

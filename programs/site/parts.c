@@ -1,6 +1,7 @@
 #include "site/parts.h"
 
 #include "api/guard.h"
+#include "api/guests.h"
 #include "base/memory.h"
 #include "catalog/catalog.h"
 #include "catalog/migrations.h"
@@ -23,6 +24,7 @@
 enum {
     MIGRATIONS_MAX = 64,
     WORKER_GRACE_US = 8000000,
+    LINK_GRACE_US = 2000000,
     SERVER_GRACE_US = 3000000,
 };
 
@@ -145,6 +147,21 @@ static const char *public_url(const struct site_parts *parts)
     return said ? said : is_wildcard(host_of(parts)) ? NULL : parts->url;
 }
 
+// Whom the operator named when the site started is a guest whatever the policy for others, unless he denied it since.
+static enum status check_guest(void *context, const struct fingerprint *site, struct error *error)
+{
+    const struct site_parts *parts = context;
+    const struct site_settings *settings = parts->settings;
+    struct peers *peers = parts->federation.peers;
+    struct peer peer;
+    bool is_denied = peers_find(peers, site, &peer) && peer.standing == STANDING_DENIED;
+    if (!is_denied &&
+        known_peers_find(settings->peers, settings->peer_count, text_of(site->text))) {
+        return OK;
+    }
+    return peers_check_guest(peers, site, settings->guests, error);
+}
+
 static enum status start_server(struct site_parts *parts, struct error *error)
 {
     const char *directory = parts->settings->directory;
@@ -167,6 +184,8 @@ static enum status start_server(struct site_parts *parts, struct error *error)
         .started_us = clock_real_us(),
         .openapi = OPENAPI_DOCUMENT,
     };
+    parts->guests = guests_new(check_guest, parts);
+    parts->api.guests = parts->guests;
     const struct http_route *routes = NULL;
     size_t route_count = 0;
     api_routes_new(&parts->api, &routes, &route_count);
@@ -253,10 +272,62 @@ static enum status start_executor(struct site_parts *parts, struct error *error)
     return EXECUTOR_LOCAL.start(&options, &parts->executor, error);
 }
 
+static void report_link(void *context, const char *problem, const char *change)
+{
+    (void)context;
+    if (*problem) {
+        log_line(LOG_LEVEL_WARNING, "event=no_link problem=\"%s\" change=\"%s\"", problem, change);
+    }
+}
+
+static void report_link_ended(void *context, int64_t process)
+{
+    struct site_parts *parts = context;
+    queue_worker_ended(parts->queue, NULL, process);
+}
+
+enum status parts_need_link(struct site_parts *parts, struct error *error)
+{
+    const char *directory = parts->settings->directory;
+    AUTO_FREE char *folder = memory_format("%s/link", directory);
+    AUTO_FREE char *token = memory_format("%s/worker.token", directory);
+    AUTO_FREE char *key = memory_format("%s/key.pem", directory);
+    AUTO_FREE char *certificate = memory_format("%s/certificate.pem", directory);
+    const struct executor_options options = {
+        .program = parts->settings->program,
+        .directory = folder,
+        .site_file = parts->site_file,
+        .token_file = token,
+        .key_path = key,
+        .certificate_path = certificate,
+        .report = report_link,
+        .ended = report_link_ended,
+        .context = parts,
+    };
+    (void)pthread_mutex_lock(&parts->link_mutex);
+    enum status status = OK;
+    if (!parts->link && !parts->is_stopping) {
+        status = file_make_folder(folder, error);
+        status = status == OK ? EXECUTOR_LINK.start(&options, &parts->link, error) : status;
+    }
+    (void)pthread_mutex_unlock(&parts->link_mutex);
+    return status;
+}
+
+static void stop_link(struct site_parts *parts)
+{
+    (void)pthread_mutex_lock(&parts->link_mutex);
+    parts->is_stopping = true;
+    struct executor *link = TAKE(parts->link);
+    (void)pthread_mutex_unlock(&parts->link_mutex);
+    EXECUTOR_LINK.stop(link, LINK_GRACE_US);
+}
+
 enum status parts_start(struct site_parts *parts, const struct site_settings *settings,
                         struct error *error)
 {
     parts->settings = settings;
+    (void)pthread_mutex_init(&parts->link_mutex, NULL);
     parts->site_file = memory_format("%s/site.json", settings->directory);
     TRY(file_make_folder(settings->directory, error));
     TRY(open_state(parts, error));
@@ -264,11 +335,15 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
     atomic_store(&parts->resolve_adapter.url, public_url(parts));
     TRY(write_site_file(parts, error));
     TRY(federation_start(&parts->federation, public_url(parts), error));
+    if (settings->peer_count > 0 || peers_count(parts->federation.peers) > 0) {
+        TRY(parts_need_link(parts, error));
+    }
     return start_executor(parts, error);
 }
 
 void parts_stop(struct site_parts *parts)
 {
+    stop_link(parts);
     EXECUTOR_LOCAL.stop(parts->executor, WORKER_GRACE_US);
     if (parts->queue) {
         queue_stop(parts->queue);
@@ -300,5 +375,7 @@ void parts_stop(struct site_parts *parts)
     // The last, as until then the writer's thread may have answered requests whose clients had left.
     http_server_free(parts->server);
     api_routes_free(&parts->api);
+    guests_free(parts->guests);
+    (void)pthread_mutex_destroy(&parts->link_mutex);
     free(parts->site_file);
 }

@@ -10,6 +10,8 @@
 #include "site/resolve_adapter.h"
 #include "site/settings.h"
 
+#include <pthread.h>
+
 enum { SITE_URL_SIZE = 300 };
 
 struct site_parts {
@@ -25,15 +27,22 @@ struct site_parts {
     struct resolver *resolver;
     struct catalog *catalog;
     struct queue *queue;
+    struct guests *guests;
     struct api api;
     struct http_server *server;
     struct executor *executor;
+    pthread_mutex_t link_mutex; // Guards the two that follow.
+    struct executor *link;      // NULL until jobs may be to run elsewhere.
+    bool is_stopping;
 };
 
 // Starts everything: key, database, log, peers, tokens, catalogue, queue, server, site.json, calls to hubs, worker. On failure what had been started is left to
 // parts_stop, which takes a half-started site too. `parts` is zeroed before and must stay where it is.
 enum status parts_start(struct site_parts *parts, const struct site_settings *settings,
                         struct error *error);
+
+// There is another site to run jobs at: starts the link, unless it runs. Any thread.
+enum status parts_need_link(struct site_parts *parts, struct error *error);
 
 // What site.json says: {"url", "fingerprint", "name", "pid"} and a line end.
 void parts_describe(const struct site_parts *parts, struct buffer *out);

@@ -108,6 +108,7 @@ enum status settings_read(const struct options *options, struct site_settings *o
     }
     TRY(read_name(options, out, error));
     TRY(read_federation(options, out, error));
+    TRY(known_peers_read(options, &out->peers, &out->peer_count, error));
     const struct passwd *user = getpwuid(getuid());
     out->user =
         user ? memory_copy_string(user->pw_name) : memory_format("uid-%lld", (long long)getuid());
@@ -127,4 +128,5 @@ void settings_done(struct site_settings *settings)
     free(settings->name);
     free(settings->user);
     free(settings->program);
+    free(settings->peers);
 }

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "cli/options.h"
+#include "site/known_peers.h"
 
 enum { SITE_NAME_MAX = 64, SITE_WORKERS_MAX = 4096 };
 
@@ -23,6 +24,8 @@ struct site_settings {
     int64_t heartbeat_us;
     bool is_mirror; // It is a hub.
     bool is_json;   // What it prints is JSON.
+    struct known_peer *peers; // Given by --peer.
+    size_t peer_count;
 };
 
 // Fills *out (zeroed before) from the options; settings_done frees it in every case.

@@ -16,12 +16,13 @@ struct catalog;
 struct queue;
 struct peers;
 struct resolver;
+struct guests;
 
 enum {
     API_PAGE_DEFAULT = 100,
     API_PAGE_MAX = 1000,
     API_WAIT_SECONDS_MAX = 60,
-    API_KEY_MAX = 100, // Bytes of an Idempotency-Key.
+    API_KEY_MAX = 200, // Bytes of an Idempotency-Key.
     API_JSON_MAX = 1 << 20,
 };
 
@@ -42,6 +43,7 @@ struct api {
     int64_t started_us;  // Wall clock.
     struct text openapi; // The document of GET /v1/openapi.json; empty when it is not installed.
     struct api_table *table; // The routes (routes.c).
+    struct guests *guests;   // Which other sites may have jobs run here.
 };
 
 // One request that the guard let through. Lives in the request's arena until it is answered.
@@ -49,7 +51,7 @@ struct api_call {
     struct api *api;
     struct http_request *request;
     struct principal principal; // Its texts live as long as the call.
-    const struct token *token;  // What the caller showed; NULL: nothing.
+    const struct token *token;  // What the caller showed; NULL: nothing, or the key of a site.
     struct policy_object
         object;         // What the route's action is done to. Its texts live as long as the call.
     const char *reason; // By which right the policy let it through; a static string.
@@ -65,6 +67,7 @@ enum api_place {
 // What the action is done to, for the guard to find its owner.
 enum api_object {
     API_OBJECT_NONE,
+    API_OBJECT_OWN_JOBS, // A list, which the handler narrows for who may see only his own jobs.
     API_OBJECT_JOB, // The first path parameter is the number of a job. The route must be API_ON_POOL.
 };
 

@@ -65,17 +65,27 @@ static json_t *json_of_progress(const struct dataset *dataset)
                      (json_int_t)progress->bytes_total);
 }
 
-static json_t *json_of_problem(const struct dataset *dataset, struct arena *arena)
+// Paths of the site's machine are for who works at the site: not for the users of other ones.
+static bool may_see_paths(const struct api_call *call)
 {
+    return call->principal.role != ROLE_PEER;
+}
+
+static json_t *json_of_problem(const struct api_call *call, const struct dataset *dataset)
+{
+    struct arena *arena = call->request->arena;
     if (dataset->problem[0] == '\0') {
         return json_null();
+    }
+    if (!may_see_paths(call)) {
+        return json_string("something is wrong with it: the site's users see what");
     }
     return json_of_string(dataset->fix[0] == '\0'
                               ? dataset->problem
                               : arena_format(arena, "%s: %s", dataset->problem, dataset->fix));
 }
 
-static json_t *json_of_dataset(const struct dataset *dataset, struct arena *arena)
+static json_t *json_of_dataset(const struct api_call *call, const struct dataset *dataset)
 {
     json_t *item = json_object();
     (void)json_object_set_new(item, "id", json_of_string(dataset->id));
@@ -83,14 +93,14 @@ static json_t *json_of_dataset(const struct dataset *dataset, struct arena *aren
     (void)json_object_set_new(item, "title", json_of_string(dataset->title));
     (void)json_object_set_new(item, "owner", json_of_string(dataset->owner));
     (void)json_object_set_new(item, "state", json_string(dataset_state_name(dataset->state)));
-    (void)json_object_set_new(item, "problem", json_of_problem(dataset, arena));
+    (void)json_object_set_new(item, "problem", json_of_problem(call, dataset));
     (void)json_object_set_new(item, "file_count", json_integer(dataset->file_count));
     (void)json_object_set_new(item, "size_bytes", json_integer(dataset->size_bytes));
     (void)json_object_set_new(item, "digest",
                               json_of_digest(dataset->has_digest, &dataset->digest));
     (void)json_object_set_new(item, "registered_at", json_of_time(dataset->registered_us));
     (void)json_object_set_new(item, "progress", json_of_progress(dataset));
-    if (dataset->roots) {
+    if (dataset->roots && may_see_paths(call)) {
         (void)json_object_set_new(item, "roots", dataset_roots_json(dataset));
     }
     return item;
@@ -128,7 +138,7 @@ static void reply_dataset(struct api_call *call, struct text id, int code)
     if (answer_failure(call, status, &error)) {
         return;
     }
-    api_reply_value(call, code, json_of_dataset(&dataset, arena));
+    api_reply_value(call, code, json_of_dataset(call, &dataset));
 }
 
 static enum status read_texts(const json_t *body, const char *name, enum json_need need,
@@ -217,7 +227,7 @@ static void get_datasets(struct api_call *call)
     json_t *items = json_array();
     size_t shown = count > (size_t)limit ? (size_t)limit : count;
     for (size_t i = 0; i < shown; i++) {
-        (void)json_array_append_new(items, json_of_dataset(&datasets[i], arena));
+        (void)json_array_append_new(items, json_of_dataset(call, &datasets[i]));
     }
     const char *next = count > shown ? datasets[shown - 1].id : NULL;
     api_reply_value(call, 200, json_of_page("datasets", items, next));
@@ -248,7 +258,7 @@ static void get_dataset(struct api_call *call)
         catalog_watch(catalog, ticket, clock_steady_us() + wait_us, answer_waiter, call);
         return;
     }
-    api_reply_value(call, 200, json_of_dataset(&dataset, arena));
+    api_reply_value(call, 200, json_of_dataset(call, &dataset));
 }
 
 static json_t *json_of_file(const struct dataset_file *file)

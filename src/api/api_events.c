@@ -76,6 +76,19 @@ static void end(struct follow *follow)
     http_stream_end(follow->call->request->exchange);
 }
 
+// `?results=true`: for another site, which takes over what tasks came to.
+static enum status read_results_wish(const struct api_call *call, bool *out, struct error *error)
+{
+    struct text value = TEXT_NONE;
+    if (!http_query(call->request, "results", &value)) {
+        return OK;
+    }
+    *out = text_equal(value, TEXT("true"));
+    return *out || text_equal(value, TEXT("false"))
+               ? OK
+               : error_set(error, INVALID, "the parameter results is neither true nor false");
+}
+
 static void get_events(struct api_call *call)
 {
     struct error error = {0};
@@ -90,6 +103,9 @@ static void get_events(struct api_call *call)
         status = error_set(&error, INVALID, "Last-Event-ID \"%.60s\" is not an id of this stream",
                            arena_copy(call->request->arena, last));
     }
+    if (status == OK) {
+        status = read_results_wish(call, &self->at.wants_results, &error);
+    }
     if (answer_failure(call, status, &error)) {
         return;
     }
@@ -100,12 +116,15 @@ static void get_events(struct api_call *call)
     follow_start(&self->follow);
 }
 
+static const char *const QUERY[] = {"results", NULL};
+
 const struct api_route API_EVENT_ROUTES[] = {
     {.method = "GET",
      .pattern = "/v1/jobs/{job}/events",
      .action = ACTION_JOB_CONTENT,
      .object = API_OBJECT_JOB,
      .place = API_ON_POOL,
-     .handle = get_events},
+     .handle = get_events,
+     .query = QUERY},
     {.method = NULL},
 };

@@ -48,6 +48,12 @@ static enum status read_filter(struct api_call *call, struct queue_job_filter *o
 {
     (void)http_query(call->request, "state", &out->state);
     (void)http_query(call->request, "owner", &out->owner);
+    if (api_may(call, ACTION_JOB_LIST, TEXT_NONE, NULL) != OK) {
+        if (out->owner.length > 0) { // Its own, or a refusal.
+            TRY(api_may(call, ACTION_JOB_LIST, out->owner, error));
+        }
+        out->owner = call->principal.name;
+    }
     TRY(api_query_limit(call, &out->limit, error));
     return api_query_int64(call, "cursor", 1, INT64_MAX, &out->before, error);
 }
@@ -142,6 +148,7 @@ const struct api_route API_JOB_ROUTES[] = {
     {.method = "GET",
      .pattern = "/v1/jobs",
      .action = ACTION_JOB_LIST,
+     .object = API_OBJECT_OWN_JOBS,
      .place = API_ON_POOL,
      .handle = list_jobs,
      .query = LIST},

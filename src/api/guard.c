@@ -1,9 +1,17 @@
-// Authentication by bearer token, authorisation by the policy's one table, and nothing that a handler could forget.
+// Authentication by bearer token or by the key of another site, authorisation by the policy's one table, and nothing that a handler could forget.
 #include "api/guard.h"
 
 #include "api/api.h"
+#include "api/guests.h"
 #include "os/clock.h"
 #include "queue/queue.h"
+
+#include <stdio.h>
+
+enum {
+    PEER_USER_MAX = 40,
+    PEER_DIGITS_SHOWN = 16, // Of a site's fingerprint, in the name of a principal.
+};
 
 static void refuse_credentials(struct http_request *request, const char *detail, const char *fix)
 {
@@ -21,6 +29,42 @@ static void refuse_credentials(struct http_request *request, const char *detail,
     http_reply(request->exchange, &response);
 }
 
+static bool is_user_name(struct text name)
+{
+    if (name.length == 0 || name.length > PEER_USER_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < name.length; i++) {
+        char byte = name.bytes[i];
+        if (!(byte >= 'a' && byte <= 'z') && !(byte >= 'A' && byte <= 'Z') &&
+            !(byte >= '0' && byte <= '9') && byte != '.' && byte != '_' && byte != '-') {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Another site, which showed its key when it connected, speaks for one of its users: `alice@0123456789abcdef`.
+static bool authenticate_peer(struct api_call *call)
+{
+    struct http_request *request = call->request;
+    struct text user = http_header(request, "Lode-User");
+    user = user.length > 0 ? user : TEXT("site");
+    if (!is_user_name(user)) {
+        struct error error = {0};
+        (void)error_set(&error, INVALID, "the field Lode-User is not the name of a user");
+        (void)error_fix(&error, "use 1 to %d letters, digits, dots, underscores and hyphens",
+                        PEER_USER_MAX);
+        api_reply_error(call, &error);
+        return false;
+    }
+    struct text digits = text_of(request->peer_key + strlen("sha256:"));
+    char *name =
+        arena_format(request->arena, "%.*s@%.*s", TEXT_ARGS(user), PEER_DIGITS_SHOWN, digits.bytes);
+    call->principal = (struct principal){.name = text_of(name), .role = ROLE_PEER};
+    return true;
+}
+
 // Fills in who asks. False when the request was answered: there is a credential and it is no good.
 static bool authenticate(struct api_call *call)
 {
@@ -28,7 +72,7 @@ static bool authenticate(struct api_call *call)
     struct text header = http_header(request, "Authorization");
     call->principal = (struct principal){.role = ROLE_NOBODY};
     if (header.length == 0) {
-        return true;
+        return !request->peer_key || authenticate_peer(call);
     }
     static const size_t scheme_length = sizeof "Bearer " - 1;
     if (!text_equal_no_case(text_slice(header, 0, scheme_length), TEXT("Bearer "))) {
@@ -46,6 +90,43 @@ static bool authenticate(struct api_call *call)
     }
     call->token = token;
     call->principal = token_principal(token);
+    return true;
+}
+
+static void look_up_guest(void *context)
+{
+    struct api_call *call = context;
+    struct fingerprint site = {0};
+    (void)snprintf(site.text, sizeof site.text, "%s", call->request->peer_key);
+    (void)guests_check(call->api->guests, &site, clock_steady_us(), NULL);
+    struct error error = {0};
+    (void)error_set(&error, UNAVAILABLE, "whether this site takes yours as a guest was not known");
+    (void)error_fix(&error, "try again: it is now");
+    api_reply_error(call, &error);
+}
+
+// Is the peer a guest of this site? False when the request was, or will be, answered. What runs on a loop cannot wait for the
+// policy, which may ask hubs: there a site that was not heard of lately is told to ask again.
+static bool admit_guest(struct api_call *call)
+{
+    struct fingerprint site = {0};
+    struct error error = {0};
+    enum status status = OK;
+    int64_t now_us = clock_steady_us();
+    bool may_block = call->route->place == API_ON_POOL && !call->route->sink;
+    (void)snprintf(site.text, sizeof site.text, "%s", call->request->peer_key);
+    if (may_block) {
+        status = guests_check(call->api->guests, &site, now_us, &error);
+    } else if (!guests_recall(call->api->guests, &site, now_us, &status, &error)) {
+        http_server_offload(call->api->server, look_up_guest, call);
+        return false;
+    }
+    if (status != OK) {
+        error.status = status;
+        api_reply_error(call, &error);
+        return false;
+    }
+    call->principal.is_guest = true;
     return true;
 }
 
@@ -84,6 +165,10 @@ static enum status find_object(const struct api_call *call, struct policy_object
                                struct error *error)
 {
     if (call->route->object == API_OBJECT_NONE) {
+        return OK;
+    }
+    if (call->route->object == API_OBJECT_OWN_JOBS) {
+        object->owner = call->principal.name;
         return OK;
     }
     int64_t job = 0;
@@ -145,6 +230,9 @@ static bool admit(struct api_call *call)
 {
     // The first thing, as who is nobody must not learn which objects there are.
     if (!identify(call)) {
+        return false;
+    }
+    if (call->principal.role == ROLE_PEER && !call->route->is_public && !admit_guest(call)) {
         return false;
     }
     struct error error = {0};

@@ -28,11 +28,30 @@ void api_problem(int code, const char *detail, const char *fix, struct buffer *b
     *content_type = "application/problem+json";
 }
 
+// The text with its absolute paths left out: those of the site's machine are not for the users of other sites.
+static const char *without_paths(struct arena *arena, const char *text)
+{
+    AUTO_BUFFER struct buffer out = {0};
+    for (const char *at = text; *at; at++) {
+        bool begins_word = at == text || strchr(" \"'(", at[-1]) != NULL;
+        if (*at != '/' || !begins_word) {
+            buffer_append_byte(&out, *at);
+            continue;
+        }
+        buffer_append_string(&out, "(a path)");
+        at += strcspn(at, " \"'():;,") - 1;
+    }
+    return arena_copy(arena, buffer_text(&out));
+}
+
 void api_reply_error(struct api_call *call, const struct error *error)
 {
     AUTO_BUFFER struct buffer body = {0};
     int code = status_to_http(error->status);
-    write_problem(code, status_name(error->status), error->detail, error->fix, &body);
+    struct arena *arena = call->request->arena;
+    bool is_peer = call->principal.role == ROLE_PEER;
+    write_problem(code, status_name(error->status),
+                  is_peer ? without_paths(arena, error->detail) : error->detail, error->fix, &body);
     struct http_response response = {
         .code = code, .content_type = "application/problem+json", .body = buffer_text(&body)};
     http_reply(call->request->exchange, &response);

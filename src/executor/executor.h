@@ -21,6 +21,8 @@ struct executor_options {
     const char *name;       // What its workers call themselves.
     int64_t cpus;           // To offer.
     const char *sandbox;    // "bubblewrap" or "none".
+    const char *key_path;   // The site's own (PEM): it shows it to others. Of the link alone.
+    const char *certificate_path;
     // Told, on a thread of the executor, what keeps it from having workers, in words (`change`: what would help); both are ""
     // once it has some. NULL: not told.
     void (*report)(void *context, const char *problem, const char *change);
@@ -41,5 +43,9 @@ struct executor_ops {
 // One worker process for all cores of this machine, started again when it dies. A worker that outlived an earlier life of the
 // site serves on, is watched over like one of its own and ends with the site; no second one is started beside it.
 extern const struct executor_ops EXECUTOR_LOCAL;
+
+// One process that takes the jobs that are to run at other sites there. Of the options it needs no name, cpus and sandbox. It too may
+// outlive a life of the site.
+extern const struct executor_ops EXECUTOR_LINK;
 
 #endif

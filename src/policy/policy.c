@@ -7,24 +7,26 @@ enum rule { NO, YES, OWN };
 static const struct {
     const char *name;
     const char *words;           // "NAME may not ...".
-    enum rule rules[ROLE_COUNT]; // nobody, user, worker, admin, task.
+    enum rule rules[ROLE_COUNT]; // nobody, user, worker, admin, task, peer.
 } ACTIONS[ACTION_COUNT] = {
-    [ACTION_SITE_READ] = {"site.read", "see the site's state", {NO, YES, YES, YES, NO}},
-    [ACTION_SITE_CHANGE] = {"site.change", "change the site", {NO, NO, NO, YES, NO}},
-    [ACTION_DATA_READ] = {"data.read", "read data", {NO, YES, NO, YES, NO}},
-    [ACTION_DATA_CHANGE] = {"data.change", "register or change data", {NO, NO, NO, YES, NO}},
-    [ACTION_JOB_SUBMIT] = {"job.submit", "submit jobs", {NO, YES, NO, YES, NO}},
-    [ACTION_JOB_LIST] = {"job.list", "list jobs", {NO, YES, NO, YES, OWN}},
+    [ACTION_SITE_READ] = {"site.read", "see the site's state", {NO, YES, YES, YES, NO, NO}},
+    [ACTION_SITE_CHANGE] = {"site.change", "change the site", {NO, NO, NO, YES, NO, NO}},
+    [ACTION_DATA_READ] = {"data.read", "read data", {NO, YES, NO, YES, NO, YES}},
+    [ACTION_DATA_CHANGE] = {"data.change", "register or change data", {NO, NO, NO, YES, NO, NO}},
+    [ACTION_JOB_SUBMIT] = {"job.submit", "submit jobs", {NO, YES, NO, YES, NO, YES}},
+    [ACTION_JOB_LIST] = {"job.list", "list jobs", {NO, YES, NO, YES, OWN, OWN}},
     [ACTION_JOB_CONTENT] = {"job.content",
                             "read what this job has written",
-                            {NO, OWN, NO, YES, OWN}},
-    [ACTION_JOB_CHANGE] = {"job.change", "change this job", {NO, OWN, NO, YES, NO}},
-    [ACTION_BLOB_READ] = {"blob.read", "fetch files", {NO, YES, YES, YES, YES}},
-    [ACTION_BLOB_WRITE] = {"blob.write", "send files", {NO, YES, YES, YES, YES}},
-    [ACTION_WORKER_POLL] = {"worker.poll", "take tasks as a worker", {NO, NO, YES, YES, NO}},
-    [ACTION_TOKEN_OWN] = {"token.own", "see or revoke this token", {NO, OWN, NO, YES, NO}},
-    [ACTION_TOKEN_CHANGE] = {"token.change", "make, list or revoke tokens", {NO, NO, NO, YES, NO}},
-    [ACTION_AUDIT_READ] = {"audit.read", "read the audit log", {NO, NO, NO, YES, NO}},
+                            {NO, OWN, NO, YES, OWN, OWN}},
+    [ACTION_JOB_CHANGE] = {"job.change", "change this job", {NO, OWN, NO, YES, NO, OWN}},
+    [ACTION_BLOB_READ] = {"blob.read", "fetch files", {NO, YES, YES, YES, YES, YES}},
+    [ACTION_BLOB_WRITE] = {"blob.write", "send files", {NO, YES, YES, YES, YES, YES}},
+    [ACTION_WORKER_POLL] = {"worker.poll", "take tasks as a worker", {NO, NO, YES, YES, NO, NO}},
+    [ACTION_TOKEN_OWN] = {"token.own", "see or revoke this token", {NO, OWN, NO, YES, NO, NO}},
+    [ACTION_TOKEN_CHANGE] = {"token.change",
+                             "make, list or revoke tokens",
+                             {NO, NO, NO, YES, NO, NO}},
+    [ACTION_AUDIT_READ] = {"audit.read", "read the audit log", {NO, NO, NO, YES, NO, NO}},
 };
 
 static const struct {
@@ -43,6 +45,9 @@ static const struct {
     [ROLE_TASK] = {"task", "a task may do this for its own job",
                    "a task's token is for its own job's files and record only",
                    "this belongs to another job than the task's own"},
+    [ROLE_PEER] = {"peer", "the site's guests may do this",
+                   "another site may run jobs and read data here, nothing else",
+                   "this belongs to another site or user"},
 };
 
 const char *role_name(enum role role)
@@ -91,6 +96,9 @@ struct policy_answer policy_decide(const struct principal *principal, enum actio
 {
     enum role role = principal->role;
     assert((unsigned)action < ACTION_COUNT && (unsigned)role < ROLE_COUNT);
+    if (role == ROLE_PEER && !principal->is_guest) {
+        return (struct policy_answer){false, "this site does not serve it as a guest"};
+    }
     switch (ACTIONS[action].rules[role]) {
     case YES:
         return (struct policy_answer){true, ROLES[role].allowed};

@@ -1,22 +1,23 @@
 // May this principal do that? A pure function, and the one place where it is decided.
 //
-//                   nobody   user    worker   admin   task
-//   site.read        -        yes     yes      yes     -       status, figures, list of workers
-//   site.change      -        -       -        yes     -       drain, stop, settings
-//   data.read        -        yes     -        yes     -       list, show, resolve
-//   data.change      -        -       -        yes     -       register, verify, remove: it exposes files of the site
-//   job.submit       -        yes     -        yes     -
-//   job.list         -        yes     -        yes     own     list, record, why
-//   job.content      -        own     -        yes     own     logs and outputs
-//   job.change       -        own     -        yes     -       cancel, retry
-//   blob.read        -        yes     yes      yes     yes     whoever knows the digest knew the bytes or was given it
-//   blob.write       -        yes     yes      yes     yes
-//   worker.poll      -        -       yes      yes     -       lease, report
-//   token.own        -        own     -        yes     -       list and revoke one's own tokens
-//   token.change     -        -       -        yes     -       make tokens; those of others
-//   audit.read       -        -       -        yes     -
+//                   nobody   user    worker   admin   task    peer
+//   site.read        -        yes     yes      yes     -       -       status, figures, list of workers
+//   site.change      -        -       -        yes     -       -       drain, stop, settings
+//   data.read        -        yes     -        yes     -       yes     list, show, resolve
+//   data.change      -        -       -        yes     -       -       register, verify, remove: it exposes files of the site
+//   job.submit       -        yes     -        yes     -       yes
+//   job.list         -        yes     -        yes     own     own     list, record, why
+//   job.content      -        own     -        yes     own     own     logs and outputs
+//   job.change       -        own     -        yes     -       own     cancel, retry
+//   blob.read        -        yes     yes      yes     yes     yes     whoever knows the digest knew the bytes or was given it
+//   blob.write       -        yes     yes      yes     yes     yes
+//   worker.poll      -        -       yes      yes     -       -       lease, report
+//   token.own        -        own     -        yes     -       -       list and revoke one's own tokens
+//   token.change     -        -       -        yes     -       -       make tokens; those of others
+//   audit.read       -        -       -        yes     -       -
 //
-// "own": for a user, an object that it owns; for a task, its own job. A site on a single machine gives its user an admin token.
+// "own": for a user or peer, an object that it owns; for a task, its own job. A peer is another site that speaks for one of its
+// users; all of its column holds only while this site takes it as a guest. A site on a single machine gives its user an admin token.
 #ifndef LODE_POLICY_POLICY_H
 #define LODE_POLICY_POLICY_H
 
@@ -28,8 +29,9 @@ enum role {
     ROLE_WORKER,
     ROLE_ADMIN,
     ROLE_TASK, // What runs inside a task, with that task's token.
+    ROLE_PEER, // Another site, by its client certificate, for one of its users.
 };
-enum { ROLE_COUNT = ROLE_TASK + 1 };
+enum { ROLE_COUNT = ROLE_PEER + 1 };
 
 // "user"; a static string.
 const char *role_name(enum role role);
@@ -65,6 +67,7 @@ struct principal {
     struct text name;
     enum role role;
     struct text job; // The job of a task's token; empty for others.
+    bool is_guest;   // Of a peer: this site's policy admits it as a guest.
 };
 
 // What it is about; empty texts where that makes no sense.

@@ -1,4 +1,5 @@
 // The server-sent events of a job, read from where a follower is.
+#include "queue/handover.h"
 #include "queue/record.h"
 
 #include "base/hex.h"
@@ -71,6 +72,10 @@ static enum status write_tasks(struct queue *queue, struct sql *sql, int64_t job
     enum status status = OK;
     int64_t count = 0;
     AUTO_ROWS struct sql_rows *rows = NULL;
+    if (at->wants_results) {
+        const struct handover_limits limits = {EVENTS_A_READ, EVENTS_SIZE_MAX};
+        return handover_write(sql, job, &limits, at, out, is_more, error);
+    }
     TRY(sql_query(sql, SQL_TASKS_AFTER_SEQ,
                   SQL_VALUES(sql_int64(job), sql_int64(at->seq), sql_int64(EVENTS_A_READ)), &rows,
                   error));

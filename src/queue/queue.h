@@ -193,7 +193,9 @@ struct queue_position {
     int64_t seq;
     int64_t output;
     int64_t error_output;
-    int64_t version; // Of the last `job` event.
+    int64_t version;    // Of the last `job` event.
+    bool wants_results; // As `setup`, `result` and `piece` instead of `task`.
+    bool has_setups;    // They were told.
 };
 // What queue_read_events found out.
 struct queue_events {
@@ -250,7 +252,8 @@ void queue_release_polls(struct queue *queue);
 void queue_list_places(struct queue *queue, int64_t version, int64_t wait_us,
                        struct queue_answer answer);
 
-// A process of this machine has ended that was started as a worker of this name: if it registered, it is lost at once. Any thread.
+// A process of this machine has ended that was started as a worker of this name: if it registered, it is lost at once. `name` NULL: the link to
+// other sites, which is a worker for each of them. Any thread.
 void queue_worker_ended(struct queue *queue, const char *name, int64_t process);
 
 // What keeps the site's own executor from having workers, for `why`; empty when nothing does. Any thread.

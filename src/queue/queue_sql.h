@@ -167,6 +167,10 @@ static const char SQL_CHUNK_OF[] =
     "SELECT first_idx, end_idx, answers, answers_size, answers_first, worker, started_us, wall_us,"
     " cpu_us, peak_bytes, stderr, stderr_size, stderr_digest, cached_job FROM chunks"
     " WHERE job = $1 AND first_idx <= $2 AND end_idx > $2 ORDER BY first_idx DESC LIMIT 1";
+static const char SQL_CHUNKS_AFTER_SEQ[] =
+    "SELECT first_idx, end_idx, answers, answers_size, answers_first, worker, started_us, wall_us,"
+    " cpu_us, peak_bytes, stderr, stderr_size, stderr_digest, cached_job, seq FROM chunks"
+    " WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3";
 static const char SQL_TASK_ATTEMPTS[] =
     "SELECT a.attempt, w.name, a.outcome, a.code, a.message, a.ended_us FROM attempts a"
     " LEFT JOIN workers w ON w.id = a.worker WHERE a.job = $1 AND a.idx = $2 ORDER BY a.attempt";

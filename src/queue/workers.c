@@ -348,13 +348,19 @@ struct ended_op {
     int64_t process;
 };
 
+// The link is many workers, each named after its place.
+static bool is_named(const struct worker *worker, const char *name)
+{
+    return name ? strcmp(worker->name, name) == 0
+                : text_equal(text_of(worker->sandbox_kind), TEXT("site"));
+}
+
 static enum status run_ended(struct queue_op *op, struct sql *sql, struct error *error)
 {
     const struct ended_op *self = (const struct ended_op *)op;
     size_t at = 0;
     for (struct worker *worker; (worker = map_next(op->queue->workers, &at)) != NULL;) {
-        if (!worker->is_lost && worker->process == self->process &&
-            strcmp(worker->name, self->name) == 0) {
+        if (!worker->is_lost && worker->process == self->process && is_named(worker, self->name)) {
             TRY(lose_worker(op->queue, sql, worker, error));
         }
     }

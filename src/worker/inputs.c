@@ -33,32 +33,36 @@ static enum status open_input(const struct job_data *data, const struct job_data
     const char *below = NULL;
     const struct job_root *root = find_root(data, file->source, &below);
     if (!root) {
-        return error_set(error, INVALID, "input file %.200s is in none of the folders of %s",
-                         file->source, data->name);
+        return error_set(error, INVALID, "input file %s/%.200s is in none of its folders",
+                         data->name, file->path);
     }
     if (below[0] == '\0') {
         *fd = open(root->path, O_PATH | O_CLOEXEC);
-        return *fd < 0 ? error_set_errno(error, errno, "input file %.200s", file->source) : OK;
+        return *fd < 0
+                   ? error_set_errno(error, errno, "input file %s/%.200s", data->name, file->path)
+                   : OK;
     }
     AUTO_CLOSE int folder_fd = open(root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (folder_fd < 0) {
-        return error_set_errno(error, errno, "input folder %.200s", root->path);
+        return error_set_errno(error, errno, "a folder of input %s", data->name);
     }
     return file_open_beneath(folder_fd, below, O_PATH, 0, fd, error);
 }
 
+// Names the file as its dataset does: who runs the task may be a guest, who is not told of paths of this machine.
 static enum status check_file(const struct job_data *data, const struct job_data_file *file,
                               struct error *error)
 {
     AUTO_CLOSE int fd = -1;
     enum status status = open_input(data, file, &fd, error);
     if (status == NOT_FOUND) {
-        return error_set(error, INVALID, "input file %.200s is missing", file->source);
+        return error_set(error, INVALID, "input file %s/%.200s is missing", data->name, file->path);
     }
     if (status == DENIED) {
-        return error_set(error, INVALID,
-                         "input file %.200s cannot be read, or leads out of its registered folder",
-                         file->source);
+        return error_set(
+            error, INVALID,
+            "input file %s/%.200s cannot be read, or leads out of its registered folder",
+            data->name, file->path);
     }
     struct stat info;
     if (status != OK || fstat(fd, &info) < 0) {
@@ -67,16 +71,18 @@ static enum status check_file(const struct job_data *data, const struct job_data
     int64_t modified_us = (int64_t)info.st_mtim.tv_sec * 1000000 + info.st_mtim.tv_nsec / 1000;
     if (info.st_size != file->size) {
         return error_set(error, INVALID,
-                         "input file %.200s has %lld bytes, was registered with %lld", file->source,
-                         (long long)info.st_size, (long long)file->size);
+                         "input file %s/%.200s has %lld bytes, was registered with %lld",
+                         data->name, file->path, (long long)info.st_size, (long long)file->size);
     }
     if (modified_us != file->modified_us) {
-        return error_set(error, INVALID, "input file %.200s was modified after it was registered",
-                         file->source);
+        return error_set(error, INVALID,
+                         "input file %s/%.200s was modified after it was registered", data->name,
+                         file->path);
     }
     if (file->inode != 0 && (int64_t)info.st_ino != file->inode) {
         return error_set(error, INVALID,
-                         "input file %.200s is another file than the registered one", file->source);
+                         "input file %s/%.200s is another file than the registered one", data->name,
+                         file->path);
     }
     return OK;
 }
@@ -86,7 +92,8 @@ enum status inputs_check(const struct job *job, struct error *error)
     for (size_t i = 0; i < job->data_count; i++) {
         for (size_t j = 0; j < job->data[i].root_count; j++) {
             if (access(job->data[i].roots[j].path, R_OK) < 0) {
-                (void)error_set_errno(error, errno, "input %.200s", job->data[i].roots[j].path);
+                (void)error_set_errno(error, errno, "a file or folder of input %s",
+                                      job->data[i].name);
                 return INVALID;
             }
         }

@@ -188,13 +188,16 @@ static enum status parse_data_files(struct job *job, struct job_data *data, cons
     json_array_foreach(array, at, element)
     {
         struct text source;
+        struct text path = TEXT("(unnamed)");
         struct job_data_file *file = &data->files[data->file_count++];
         TRY(field_absolute(element, "source", &source, error));
+        TRY(json_field_text(element, "path", JSON_OPTIONAL, PATH_MAX_LENGTH, &path, error));
         TRY(json_field_int64(element, "size", JSON_REQUIRED, 0, INT64_MAX, &file->size, error));
         TRY(json_field_int64(element, "modified_us", JSON_REQUIRED, INT64_MIN, INT64_MAX,
                              &file->modified_us, error));
         TRY(json_field_int64(element, "inode", JSON_OPTIONAL, 0, INT64_MAX, &file->inode, error));
         file->source = keep(job, source).bytes;
+        file->path = keep(job, path).bytes;
     }
     return OK;
 }

@@ -31,6 +31,7 @@ struct job_root {
 
 // A file as it was when it was registered.
 struct job_data_file {
+    const char *path;   // Below its dataset.
     const char *source; // Absolute path.
     int64_t size;
     int64_t modified_us;

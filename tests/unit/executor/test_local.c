@@ -120,6 +120,37 @@ static void the_process_that_ended_is_named(void **state)
     assert_int_equal(fixture->heard.process, process);
 }
 
+static void the_link_is_given_the_sites_key(void **state)
+{
+    struct fixture *fixture = *state;
+    AUTO_FREE char *program = memory_format("%s/lode", fixture->folder);
+    AUTO_FREE char *text =
+        memory_format("#!/bin/sh\necho \"$@\" >%s/arguments\nexit 1\n", fixture->folder);
+    AUTO_FREE char *path = memory_format("%s/arguments", fixture->folder);
+    AUTO_BUFFER struct buffer arguments = {0};
+    assert_int_equal(file_write_atomic(program, text_of(text), 0700, NULL), OK);
+    const struct executor_options options = {
+        .program = program,
+        .directory = fixture->folder,
+        .site_file = "site.json",
+        .token_file = "worker.token",
+        .key_path = "key.pem",
+        .certificate_path = "certificate.pem",
+        .report = hear,
+        .ended = hear_of_end,
+        .context = &fixture->heard,
+    };
+    assert_int_equal(EXECUTOR_LINK.start(&options, &fixture->executor, NULL), OK);
+    assert_non_null(strstr(await_report(fixture, 1), "the link to other sites ended soon"));
+    EXECUTOR_LINK.stop(TAKE(fixture->executor), 1000000);
+    AUTO_FREE char *wanted = memory_format(
+        "link --site-file site.json --token-file worker.token --directory %s --key key.pem "
+        "--certificate certificate.pem\n",
+        fixture->folder);
+    assert_int_equal(file_read(path, 1000, &arguments, NULL), OK);
+    assert_string_equal(arguments.bytes, wanted);
+}
+
 static void a_machine_that_makes_no_sandbox_is_said(void **state)
 {
     struct fixture *fixture = *state;
@@ -152,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(a_problem_that_has_passed_is_taken_back),
         IN_A_FOLDER(the_process_that_ended_is_named),
+        IN_A_FOLDER(the_link_is_given_the_sites_key),
         IN_A_FOLDER(a_machine_that_makes_no_sandbox_is_said),
         IN_A_FOLDER(a_worker_that_does_not_end_is_killed),
         IN_A_FOLDER(a_program_that_cannot_be_run_is_told_at_once),

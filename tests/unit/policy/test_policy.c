@@ -2,24 +2,25 @@
 
 #include "policy/policy.h"
 
-// The table of policy.h, as one reads it there: '-' no, 'y' yes, 'o' own; nobody, user, worker, admin, task.
+// The table of policy.h, as one reads it there: '-' no, 'y' yes, 'o' own; nobody, user, worker, admin, task, peer.
 static const struct {
     enum action action;
     const char *name;
     const char *cells;
 } TABLE[] = {
-    {ACTION_SITE_READ, "site.read", "-yyy-"},       {ACTION_SITE_CHANGE, "site.change", "---y-"},
-    {ACTION_DATA_READ, "data.read", "-y-y-"},       {ACTION_DATA_CHANGE, "data.change", "---y-"},
-    {ACTION_JOB_SUBMIT, "job.submit", "-y-y-"},     {ACTION_JOB_LIST, "job.list", "-y-yo"},
-    {ACTION_JOB_CONTENT, "job.content", "-o-yo"},   {ACTION_JOB_CHANGE, "job.change", "-o-y-"},
-    {ACTION_BLOB_READ, "blob.read", "-yyyy"},       {ACTION_BLOB_WRITE, "blob.write", "-yyyy"},
-    {ACTION_WORKER_POLL, "worker.poll", "--yy-"},   {ACTION_TOKEN_OWN, "token.own", "-o-y-"},
-    {ACTION_TOKEN_CHANGE, "token.change", "---y-"}, {ACTION_AUDIT_READ, "audit.read", "---y-"},
+    {ACTION_SITE_READ, "site.read", "-yyy--"},       {ACTION_SITE_CHANGE, "site.change", "---y--"},
+    {ACTION_DATA_READ, "data.read", "-y-y-y"},       {ACTION_DATA_CHANGE, "data.change", "---y--"},
+    {ACTION_JOB_SUBMIT, "job.submit", "-y-y-y"},     {ACTION_JOB_LIST, "job.list", "-y-yoo"},
+    {ACTION_JOB_CONTENT, "job.content", "-o-yoo"},   {ACTION_JOB_CHANGE, "job.change", "-o-y-o"},
+    {ACTION_BLOB_READ, "blob.read", "-yyyyy"},       {ACTION_BLOB_WRITE, "blob.write", "-yyyyy"},
+    {ACTION_WORKER_POLL, "worker.poll", "--yy--"},   {ACTION_TOKEN_OWN, "token.own", "-o-y--"},
+    {ACTION_TOKEN_CHANGE, "token.change", "---y--"}, {ACTION_AUDIT_READ, "audit.read", "---y--"},
 };
 
 static void check(enum role role, enum action action, bool is_own, bool expected)
 {
-    struct principal principal = {TEXT("ada"), role, role == ROLE_TASK ? TEXT("j1") : TEXT_NONE};
+    struct principal principal = {TEXT("ada"), role, role == ROLE_TASK ? TEXT("j1") : TEXT_NONE,
+                                  role == ROLE_PEER};
     struct policy_object own = {TEXT("ada"), TEXT("j1")};
     struct policy_object foreign = {TEXT("eve"), TEXT("j2")};
     struct policy_answer answer = policy_decide(&principal, action, is_own ? &own : &foreign);
@@ -47,8 +48,8 @@ static void each_cell_of_the_table_decides_as_written(void **state)
 static void an_object_without_owner_is_nobodys_own(void **state)
 {
     (void)state;
-    struct principal nameless = {TEXT_NONE, ROLE_USER, TEXT_NONE};
-    struct principal jobless = {TEXT("ada"), ROLE_TASK, TEXT_NONE};
+    struct principal nameless = {TEXT_NONE, ROLE_USER, TEXT_NONE, false};
+    struct principal jobless = {TEXT("ada"), ROLE_TASK, TEXT_NONE, false};
     struct policy_object object = {TEXT_NONE, TEXT_NONE};
     assert_false(policy_decide(&nameless, ACTION_JOB_CHANGE, &object).allowed);
     assert_false(policy_decide(&jobless, ACTION_JOB_CONTENT, &object).allowed);
@@ -57,9 +58,21 @@ static void an_object_without_owner_is_nobodys_own(void **state)
 static void a_task_does_not_gain_by_its_owners_name(void **state)
 {
     (void)state;
-    struct principal task = {TEXT("ada"), ROLE_TASK, TEXT("j1")};
+    struct principal task = {TEXT("ada"), ROLE_TASK, TEXT("j1"), false};
     struct policy_object object = {TEXT("ada"), TEXT("j2")};
     assert_false(policy_decide(&task, ACTION_JOB_CONTENT, &object).allowed);
+}
+
+static void a_peer_that_is_no_guest_may_do_nothing(void **state)
+{
+    (void)state;
+    struct principal peer = {TEXT("ada@0123456789abcdef"), ROLE_PEER, TEXT_NONE, false};
+    struct policy_object own = {peer.name, TEXT("j1")};
+    for (int i = 0; i < ACTION_COUNT; i++) {
+        struct policy_answer answer = policy_decide(&peer, (enum action)i, &own);
+        assert_false(answer.allowed);
+        assert_string_equal(answer.reason, "this site does not serve it as a guest");
+    }
 }
 
 static void roles_are_read_as_they_are_written(void **state)
@@ -91,6 +104,7 @@ int main(void)
         cmocka_unit_test(each_cell_of_the_table_decides_as_written),
         cmocka_unit_test(an_object_without_owner_is_nobodys_own),
         cmocka_unit_test(a_task_does_not_gain_by_its_owners_name),
+        cmocka_unit_test(a_peer_that_is_no_guest_may_do_nothing),
         cmocka_unit_test(roles_are_read_as_they_are_written),
         cmocka_unit_test(each_action_has_words_that_follow_may),
     };

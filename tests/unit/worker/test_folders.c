@@ -93,7 +93,8 @@ static void inputs_must_be_as_they_were_registered(void **state)
     struct stat info;
     assert_int_equal(stat(path, &info), 0);
     struct job_root root = {.path = root_path, .mount = "", .is_folder = true};
-    const struct job_data_file good = {.source = path,
+    const struct job_data_file good = {.path = "a.nc",
+                                       .source = path,
                                        .size = 7,
                                        .modified_us = (int64_t)info.st_mtim.tv_sec * 1000000 +
                                                       info.st_mtim.tv_nsec / 1000,
@@ -127,7 +128,7 @@ static void an_input_that_leads_out_of_its_root_is_refused(void **state)
     AUTO_FREE char *root_path = memory_format("%s/data", folder);
     AUTO_FREE char *path = memory_format("%s/data/out", folder);
     struct job_root root = {.path = root_path, .mount = "", .is_folder = true};
-    struct job_data_file file = {.source = path};
+    struct job_data_file file = {.path = "a.nc", .source = path};
     struct job_data data = {0};
     struct job job = one_file(&data, &root, &file);
     struct error error;

@@ -1,6 +1,6 @@
 // Server-sent events (WHATWG HTML, section 9.2.6), read from bytes in any pieces.
-#ifndef LODE_PROGRAMS_CLI_EVENT_STREAM_H
-#define LODE_PROGRAMS_CLI_EVENT_STREAM_H
+#ifndef LODE_HTTP_EVENT_STREAM_H
+#define LODE_HTTP_EVENT_STREAM_H
 
 #include "base/buffer.h"
 

@@ -1,4 +1,4 @@
-#include "cli/event_stream.h"
+#include "http/event_stream.h"
 
 void event_stream_init(struct event_stream *stream)
 {

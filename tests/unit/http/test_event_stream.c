@@ -1,6 +1,6 @@
 #include "../cmocka_all.h"
 
-#include "cli/event_stream.h"
+#include "http/event_stream.h"
 
 struct seen {
     struct buffer text;

@@ -313,9 +313,14 @@ static int run_deny(const struct command *command, const struct options *options
     return set_standing(options, "denied");
 }
 
-static const char NAMING[] = "SITE is its name, fingerprint, or the first 8 digits of that or "
-                             "more. Compare the fingerprint with what its "
-                             "operator says: a name can be claimed by anybody.";
+#define NAMING                                                                                     \
+    "SITE is its name, fingerprint, or the first 8 digits of that or "                             \
+    "more. Compare the fingerprint with what its "                                                 \
+    "operator says: a name can be claimed by anybody."
+
+static const char DENYING[] = NAMING;
+static const char ACCEPTING[] =
+    "A member's users may run jobs here, and at the sites that have added this hub.\n\n" NAMING;
 
 static const struct command_example ACCEPT_EXAMPLES[] = {
     {"lode sites accept ocean", "takes the site ocean in as a member of this hub"},
@@ -324,8 +329,8 @@ static const struct command_example ACCEPT_EXAMPLES[] = {
 const struct command COMMAND_SITES_ACCEPT = {
     .name = "sites accept",
     .usage = "SITE",
-    .purpose = "takes a site in: its users may run jobs here, and at sites that trust this hub",
-    .description = NAMING,
+    .purpose = "takes a site in as a member",
+    .description = ACCEPTING,
     .group = GROUP_FEDERATION,
     .examples = EXAMPLES(ACCEPT_EXAMPLES),
     .operands_min = 1,
@@ -341,7 +346,7 @@ const struct command COMMAND_SITES_DENY = {
     .name = "sites deny",
     .usage = "SITE",
     .purpose = "refuses a site everything",
-    .description = NAMING,
+    .description = DENYING,
     .group = GROUP_FEDERATION,
     .examples = EXAMPLES(DENY_EXAMPLES),
     .operands_min = 1,

@@ -98,13 +98,13 @@ void peers_own_heartbeat(struct peers *peers, struct buffer *out);
 // The log has grown: push soon. Any thread.
 void peers_log_changed(struct peers *peers);
 // The mirror has brought this site's log forward: other hubs are told. Any thread.
-void peers_mirror_advanced(struct peers *peers, const struct fingerprint *site);
+void peers_mirror_advanced(struct peers *peers, const struct fingerprint *fingerprint);
 // A transfer of so many bytes from a site took so long. Any thread.
-void peers_measured(struct peers *peers, const struct fingerprint *site, int64_t bytes,
+void peers_measured(struct peers *peers, const struct fingerprint *fingerprint, int64_t bytes,
                     int64_t duration_us);
 
 // --- looking (any thread, memory only)
-bool peers_find(struct peers *peers, const struct fingerprint *site, struct peer *out);
+bool peers_find(struct peers *peers, const struct fingerprint *fingerprint, struct peer *out);
 // By name, fingerprint, a beginning of one (at least 8 digits), or url. NOT_FOUND; CONFLICT when it fits several, naming them.
 enum status peers_find_named(struct peers *peers, struct text name, struct peer *out,
                              struct error *error);
@@ -130,10 +130,10 @@ struct peers_hub_request {
 // kept, and tried again. *out is set in both cases.
 enum status peers_add_hub(struct peers *peers, const struct peers_hub_request *request,
                           struct peer *out, struct error *error);
-enum status peers_remove_hub(struct peers *peers, const struct fingerprint *site,
+enum status peers_remove_hub(struct peers *peers, const struct fingerprint *fingerprint,
                              const struct peers_witness *witness, struct error *error);
 // Of a site that is not known yet too.
-enum status peers_set_standing(struct peers *peers, const struct fingerprint *site,
+enum status peers_set_standing(struct peers *peers, const struct fingerprint *fingerprint,
                                enum peer_standing standing, const struct peers_witness *witness,
                                struct error *error);
 
@@ -161,7 +161,7 @@ enum status peers_heard_heartbeat(struct peers *peers, const char *caller, const
                                   struct buffer *out, struct error *error);
 // Blocks for the commit. *position is what this site has of the log, whatever the status.
 enum status peers_heard_batches(struct peers *peers, const char *caller,
-                                const struct fingerprint *site, struct text batches,
+                                const struct fingerprint *fingerprint, struct text batches,
                                 struct ledger_position *position, struct error *error);
 // A hub polls our log behind this position: one that is beyond what we have means that we were restored, of which we then ask our hubs.
 void peers_heard_poll(struct peers *peers, int64_t epoch, int64_t after);
@@ -169,8 +169,8 @@ void peers_heard_poll(struct peers *peers, int64_t epoch, int64_t after);
 enum status peers_read_log(struct peers *peers, const struct fingerprint *site, int64_t epoch,
                            int64_t after, struct buffer *out, struct error *error);
 // GET /sites/{site}. Memory only. NOT_FOUND.
-enum status peers_describe(struct peers *peers, const struct fingerprint *site, struct buffer *out,
-                           struct error *error);
+enum status peers_describe(struct peers *peers, const struct fingerprint *fingerprint,
+                           struct buffer *out, struct error *error);
 // GET /changes: appends what changed behind `cursor`; *is_something is false when nothing did (then wait with peers_watch). Memory only. UNSUPPORTED where nothing is mirrored.
 enum status peers_read_changes(struct peers *peers, struct text cursor, struct buffer *out,
                                bool *is_something, struct error *error);

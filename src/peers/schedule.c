@@ -62,8 +62,7 @@ static void add(struct schedule *schedule, struct task *task, int64_t due_us)
 {
     if (schedule->count == schedule->capacity) {
         schedule->capacity = schedule->capacity > 0 ? schedule->capacity * 2 : CAPACITY_FIRST;
-        schedule->items =
-            memory_resize(schedule->items, schedule->capacity, sizeof *schedule->items);
+        schedule->items = memory_resize(schedule->items, schedule->capacity, sizeof(struct task *));
     }
     task->due_us = due_us;
     schedule->count++;

@@ -60,11 +60,11 @@ static void insert_by_name(struct peers *peers, struct site *site)
 {
     if (peers->count == peers->capacity) {
         peers->capacity = peers->capacity > 0 ? peers->capacity * 2 : CAPACITY_FIRST;
-        peers->by_name = memory_resize(peers->by_name, peers->capacity, sizeof *peers->by_name);
+        peers->by_name = memory_resize(peers->by_name, peers->capacity, sizeof(struct site *));
     }
     size_t at = find_place(peers, site);
     memmove(peers->by_name + at + 1, peers->by_name + at,
-            (peers->count - at) * sizeof *peers->by_name);
+            (peers->count - at) * sizeof(struct site *));
     peers->by_name[at] = site;
     peers->count++;
 }
@@ -74,7 +74,7 @@ static void remove_by_name(struct peers *peers, const struct site *site)
     size_t at = find_place(peers, site);
     peers->count--;
     memmove(peers->by_name + at, peers->by_name + at + 1,
-            (peers->count - at) * sizeof *peers->by_name);
+            (peers->count - at) * sizeof(struct site *));
 }
 
 struct site *sites_add(struct peers *peers, const struct fingerprint *fingerprint)
@@ -126,9 +126,9 @@ static void set_number(struct peers *peers, struct site *site, uint32_t number)
         while (count <= number) {
             count *= 2;
         }
-        peers->by_number = memory_resize(peers->by_number, count, sizeof *peers->by_number);
+        peers->by_number = memory_resize(peers->by_number, count, sizeof(struct site *));
         memset(peers->by_number + peers->number_count, 0,
-               (count - peers->number_count) * sizeof *peers->by_number);
+               (count - peers->number_count) * sizeof(struct site *));
         peers->number_count = count;
     }
     site->number = number;

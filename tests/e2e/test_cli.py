@@ -84,8 +84,11 @@ def test_completion_scripts_are_right_for_their_shells(lode):
     script = lode("completion", "bash").stdout
     asked = script + '\nCOMP_WORDS=(lode run --mem); COMP_CWORD=2; _lode; echo "${COMPREPLY[*]}"\n'
     asked += 'COMP_WORDS=(lode data ""); COMP_CWORD=2; _lode; echo "${COMPREPLY[*]}"\n'
+    # A word that is a command and the first of others too.
+    asked += 'COMP_WORDS=(lode sites ""); COMP_CWORD=2; _lode; echo "${COMPREPLY[*]}"\n'
+    asked += 'COMP_WORDS=(lode sites --j); COMP_CWORD=2; _lode; echo "${COMPREPLY[*]}"\n'
     done = subprocess.run(["/bin/bash"], input=asked, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["--memory", "add list show verify replicate remove"]
+    assert done.stdout.splitlines() == ["--memory", "add list show verify replicate remove", "accept deny", "--json"]
     assert "complete -c lode" in lode("completion", "fish").stdout
     assert lode("completion", "zsh").stdout.startswith("#compdef lode\n")
 

@@ -61,6 +61,41 @@ static void report_catalog(void *context, const struct error *error)
     log_line(LOG_LEVEL_WARNING, "event=survey_delayed problem=\"%s\"", error->detail);
 }
 
+static enum status find_site(void *context, struct text at, struct fingerprint *out,
+                             struct error *error)
+{
+    const struct site_parts *parts = context;
+    const struct site_settings *settings = parts->settings;
+    if (text_equal(at, text_of(settings->name)) ||
+        text_equal(at, text_of(parts->fingerprint.text))) {
+        *out = parts->fingerprint;
+        return OK;
+    }
+    const struct known_peer *peer = known_peers_find(settings->peers, settings->peer_count, at);
+    if (!peer) {
+        (void)error_set(error, NOT_FOUND, "no site \"%.*s\" is known here", TEXT_ARGS(at));
+        (void)error_fix(error, "name one that is, or start this site with --peer");
+        return NOT_FOUND;
+    }
+    *out = peer->site;
+    return OK;
+}
+
+static void describe_place(void *context, const char *place, struct buffer *name,
+                           struct buffer *url)
+{
+    const struct site_parts *parts = context;
+    const struct site_settings *settings = parts->settings;
+    const struct known_peer *peer =
+        known_peers_find(settings->peers, settings->peer_count, text_of(place));
+    if (peer) {
+        buffer_append_string(name, peer->name);
+        buffer_append_string(url, peer->url);
+    }
+}
+
+static const struct queue_place_ops PLACE_OPS = {.describe = describe_place};
+
 // The catalogue is there before the queue, which is asked only by requests.
 static enum status check_unused(void *context, const char *id, struct error *error)
 {
@@ -110,6 +145,8 @@ static enum status open_state(struct site_parts *parts, struct error *error)
         .blobs = parts->blobs,
         .catalog = &CATALOG_ADAPTER,
         .catalog_context = parts->catalog,
+        .places = &PLACE_OPS,
+        .places_context = parts,
     };
     TRY(queue_open(&queue, &parts->queue, error));
     atomic_store(&parts->federation.queue, parts->queue);
@@ -186,6 +223,10 @@ static enum status start_server(struct site_parts *parts, struct error *error)
     };
     parts->guests = guests_new(check_guest, parts);
     parts->api.guests = parts->guests;
+    if (parts->settings->peer_count > 0) {
+        parts->api.find_site = find_site;
+        parts->api.find_site_context = parts;
+    }
     const struct http_route *routes = NULL;
     size_t route_count = 0;
     api_routes_new(&parts->api, &routes, &route_count);

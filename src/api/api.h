@@ -6,6 +6,7 @@
 #define LODE_API_API_H
 
 #include "base/json.h"
+#include "crypto/key.h"
 #include "http/server.h"
 #include "identity/tokens.h"
 #include "policy/policy.h"
@@ -44,6 +45,10 @@ struct api {
     struct text openapi; // The document of GET /v1/openapi.json; empty when it is not installed.
     struct api_table *table; // The routes (routes.c).
     struct guests *guests;   // Which other sites may have jobs run here.
+    // The site that a job's `at` names (by name or fingerprint), for jobs that are to run there. NULL: this site runs none elsewhere.
+    enum status (*find_site)(void *context, struct text at, struct fingerprint *out,
+                             struct error *error);
+    void *find_site_context;
 };
 
 // One request that the guard let through. Lives in the request's arena until it is answered.

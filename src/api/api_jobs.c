@@ -4,17 +4,34 @@
 #include "base/memory.h"
 
 // What only a site that knows others can do.
-static enum status check_travel(const struct job_spec *spec, struct error *error)
+static enum status refuse_travel(const struct job_spec *spec, struct error *error)
 {
+    enum status status = error_set(
+        error, UNSUPPORTED, "field \"%s\" asks for other sites, and this site runs no jobs there",
+        spec->merge ? "merge" : "at");
+    (void)error_fix(error, spec->merge
+                               ? "leave it out, and merge with a job of its own: input_from"
+                               : "leave it out, or submit the job at that site: lode --site");
+    return status;
+}
+
+// Where the job is to run, from its `at`. A guest's job runs here or not at all.
+static enum status find_destination(struct api_call *call, const struct job_spec *spec,
+                                    struct queue_destination *out, struct error *error)
+{
+    const struct api *api = call->api;
     if (!spec->at && !spec->merge) {
         return OK;
     }
-    enum status status = error_set(
-        error, UNSUPPORTED, "field \"%s\" asks for other sites, and this site runs no jobs there",
-        spec->at ? "at" : "merge");
-    (void)error_fix(error, spec->at ? "leave it out, or submit the job at that site: lode --site"
-                                    : "leave it out, and merge with a job of its own: input_from");
-    return status;
+    if (spec->merge || !api->find_site || call->principal.role == ROLE_PEER) {
+        return refuse_travel(spec, error);
+    }
+    struct fingerprint site;
+    TRY(api->find_site(api->find_site_context, text_of(spec->at), &site, error));
+    if (strcmp(site.text, api->fingerprint) != 0) {
+        out->place = text_of(arena_copy(call->request->arena, text_of(site.text)));
+    }
+    return OK;
 }
 
 static enum status read_submission(struct api_call *call, struct queue_submission *out,
@@ -27,7 +44,7 @@ static enum status read_submission(struct api_call *call, struct queue_submissio
     TRY(api_idempotency_key(call, &out->idempotency_key, error));
     TRY(api_body(call, &document, error));
     TRY(spec_parse(document, &out->spec, error));
-    enum status status = check_travel(out->spec, error);
+    enum status status = find_destination(call, out->spec, &out->to, error);
     if (status != OK) {
         spec_free(TAKE(out->spec));
     }

@@ -57,7 +57,7 @@ struct http_answer {
 
 struct http_ask {
     const struct http_peer *peer; // Copied. NULL: the server of the client's options.
-    const char *user; // Lode-User: for which of its users a site asks; NULL: not said.
+    const char *user;             // Lode-User: for which of its users a site asks; NULL: not said.
     const char *method;
     const char *path;         // "/v1/jobs?state=done", already encoded.
     const char *content_type; // Of the body; NULL: application/json when there is a body.

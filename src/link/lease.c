@@ -64,8 +64,8 @@ struct carried *lease_find(struct place *place, int64_t id)
 struct carried *lease_of(struct place *place, int64_t job, int64_t index)
 {
     struct carried *lease = place->leases;
-    while (lease && (lease->job->id != job || index < lease->from || index >= lease->to ||
-                     ranges_contains(&lease->told, index))) {
+    while (lease && (lease->is_unsettled || lease->job->id != job || index < lease->from ||
+                     index >= lease->to || ranges_contains(&lease->told, index))) {
         lease = lease->next;
     }
     return lease;
@@ -112,6 +112,37 @@ static int64_t part_end(struct place *place, const struct placed_job *job, int64
     return end;
 }
 
+static void find_submissions(struct place *place, struct carried *lease)
+{
+    lease->is_unsettled = false;
+    for (int64_t at = lease->from; at < lease->to;) {
+        struct submission *submission = NULL;
+        int64_t end = part_end(place, lease->job, at, lease->to, &submission);
+        if (submission) {
+            submission->orphan_us = 0;
+            if (submission->has_seen) {
+                // What was passed over, as nobody wanted it, is wanted now.
+                submission_follow_anew(submission);
+            }
+        } else {
+            (void)submission_new(place, lease->job, at, end);
+        }
+        at = end;
+    }
+}
+
+// Is a result of these tasks in the report that is under way? A lease that overtakes its acknowledgement may want another run of a
+// task that has failed, or the same result once more: that is known when the report has arrived, or has not.
+static bool is_under_way(const struct place *place, const struct carried *lease)
+{
+    for (const struct parcel *parcel = place->sent.first; parcel; parcel = parcel->next) {
+        if (parcel->job == lease->job && parcel->from < lease->to && parcel->to > lease->from) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void lease_take(struct place *place, int64_t id, struct placed_job *job, int64_t from, int64_t to)
 {
     if (lease_find(place, id)) {
@@ -121,19 +152,18 @@ void lease_take(struct place *place, int64_t id, struct placed_job *job, int64_t
     *lease = (struct carried){.next = place->leases, .id = id, .job = job, .from = from, .to = to};
     place->leases = lease;
     job->is_dropped = false;
-    for (int64_t at = from; at < to;) {
-        struct submission *submission = NULL;
-        int64_t end = part_end(place, job, at, to, &submission);
-        if (submission) {
-            submission->orphan_us = 0;
-            if (submission->has_seen) {
-                submission_follow_anew(
-                    submission); // What was passed over, as nobody wanted it, is wanted now.
-            }
-        } else {
-            (void)submission_new(place, job, at, end);
+    lease->is_unsettled = is_under_way(place, lease);
+    if (!lease->is_unsettled) {
+        find_submissions(place, lease);
+    }
+}
+
+void leases_settle(struct place *place)
+{
+    for (struct carried *lease = place->leases; lease; lease = lease->next) {
+        if (lease->is_unsettled) {
+            find_submissions(place, lease);
         }
-        at = end;
     }
 }
 
@@ -146,7 +176,7 @@ static struct carried *first_untold(struct place *place, const struct submission
     for (struct carried *lease = place->leases; lease; lease = lease->next) {
         int64_t begin = lease->from > from ? lease->from : from;
         int64_t end = lease->to < submission->to ? lease->to : submission->to;
-        if (lease->job->id == submission->home_job && begin < end &&
+        if (!lease->is_unsettled && lease->job->id == submission->home_job && begin < end &&
             ranges_first_gap(&lease->told, begin, end, &gap) && (!found || gap.from < out->from)) {
             found = lease;
             *out = gap;

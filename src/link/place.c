@@ -313,6 +313,7 @@ static void on_reported(void *context, const struct http_answer *answer)
     } else {
         parcels_unsend(place);
     }
+    leases_settle(place);
     place->logs_sent = 0;
     place->is_problem_told = place->is_problem_told && (has_arrived || !place->is_problem_sent);
     place->is_problem_sent = false;

@@ -57,6 +57,8 @@ struct carried {
     struct placed_job *job;
     int64_t from;
     int64_t to;
+    bool
+        is_unsettled; // Which submissions it needs is decided when the report under way has arrived or failed.
     struct ranges told;     // Indices with a result on its way, or reported.
     struct ranges reported; // Those that home has acknowledged.
 };
@@ -214,6 +216,7 @@ void place_forget_worker(struct place *place);
 
 // lease.c
 void lease_take(struct place *place, int64_t id, struct placed_job *job, int64_t from, int64_t to);
+void leases_settle(struct place *place); // No report is under way any more.
 void lease_drop(struct place *place, int64_t id);
 struct carried *lease_find(struct place *place, int64_t id);
 struct carried *lease_of(struct place *place, int64_t job, int64_t index);

@@ -245,14 +245,16 @@ void wire_write_piece(const struct wire_piece *piece, int64_t first,
                       const struct wire_blob *answers, struct buffer *out)
 {
     char text[DIGEST_TEXT_SIZE];
+    int64_t from = first + piece->from;
+    int64_t to = first + piece->to;
     buffer_printf(out,
                   "{\"from\":%lld,\"to\":%lld,\"answers\":\"%s\",\"answers_size\":%lld,"
                   "\"started_us\":%lld,\"wall_us\":%lld,\"cpu_us\":%lld,\"peak_bytes\":%lld,"
                   "\"stderr\":",
-                  (long long)(first + piece->from), (long long)(first + piece->to),
-                  digest_to_text(&answers->digest, text), (long long)answers->size,
-                  (long long)piece->numbers[0], (long long)piece->numbers[1],
-                  (long long)piece->numbers[2], (long long)piece->numbers[3]);
+                  (long long)from, (long long)to, digest_to_text(&answers->digest, text),
+                  (long long)answers->size, (long long)piece->numbers[0],
+                  (long long)piece->numbers[1], (long long)piece->numbers[2],
+                  (long long)piece->numbers[3]);
     write_stream(&piece->errors, out);
     buffer_append_byte(out, '}');
 }

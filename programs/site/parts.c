@@ -3,6 +3,7 @@
 #include "api/guard.h"
 #include "api/guests.h"
 #include "base/memory.h"
+#include "broker/broker.h"
 #include "catalog/catalog.h"
 #include "catalog/migrations.h"
 #include "identity/migrations.h"
@@ -18,6 +19,7 @@
 #include "site/service.h"
 #include "store/blobs.h"
 #include "store/store.h"
+#include "transfer/transfer.h"
 
 #include <stdio.h>
 
@@ -40,6 +42,8 @@ static enum status open_store(struct site_parts *parts, struct error *error)
         {LEDGER_MIGRATIONS, LEDGER_MIGRATION_COUNT},
         {PEERS_MIGRATIONS, PEERS_MIGRATION_COUNT},
         {RESOLVE_MIGRATIONS, RESOLVE_MIGRATION_COUNT},
+        {TRANSFER_MIGRATIONS, TRANSFER_MIGRATION_COUNT},
+        {BROKER_MIGRATIONS, BROKER_MIGRATION_COUNT},
     };
     struct store_migration all[MIGRATIONS_MAX];
     size_t count = 0;
@@ -60,41 +64,6 @@ static void report_catalog(void *context, const struct error *error)
     (void)context;
     log_line(LOG_LEVEL_WARNING, "event=survey_delayed problem=\"%s\"", error->detail);
 }
-
-static enum status find_site(void *context, struct text at, struct fingerprint *out,
-                             struct error *error)
-{
-    const struct site_parts *parts = context;
-    const struct site_settings *settings = parts->settings;
-    if (text_equal(at, text_of(settings->name)) ||
-        text_equal(at, text_of(parts->fingerprint.text))) {
-        *out = parts->fingerprint;
-        return OK;
-    }
-    const struct known_peer *peer = known_peers_find(settings->peers, settings->peer_count, at);
-    if (!peer) {
-        (void)error_set(error, NOT_FOUND, "no site \"%.*s\" is known here", TEXT_ARGS(at));
-        (void)error_fix(error, "name one that is, or start this site with --peer");
-        return NOT_FOUND;
-    }
-    *out = peer->site;
-    return OK;
-}
-
-static void describe_place(void *context, const char *place, struct buffer *name,
-                           struct buffer *url)
-{
-    const struct site_parts *parts = context;
-    const struct site_settings *settings = parts->settings;
-    const struct known_peer *peer =
-        known_peers_find(settings->peers, settings->peer_count, text_of(place));
-    if (peer) {
-        buffer_append_string(name, peer->name);
-        buffer_append_string(url, peer->url);
-    }
-}
-
-static const struct queue_place_ops PLACE_OPS = {.describe = describe_place};
 
 // The catalogue is there before the queue, which is asked only by requests.
 static enum status check_unused(void *context, const char *id, struct error *error)
@@ -126,6 +95,81 @@ static enum status open_resolver(struct site_parts *parts, struct error *error)
     return resolver_open(&options, &parts->resolver, error);
 }
 
+// Name and address of the site behind a place. On the writer's thread.
+static void describe_place(void *context, const char *place, struct buffer *name,
+                           struct buffer *url)
+{
+    const struct site_parts *parts = context;
+    const struct site_settings *settings = parts->settings;
+    const struct known_peer *known =
+        known_peers_find(settings->peers, settings->peer_count, text_of(place));
+    struct fingerprint site;
+    struct peer peer;
+    (void)snprintf(site.text, sizeof site.text, "%s", place);
+    if (known) {
+        buffer_append_string(name, known->name);
+        buffer_append_string(url, known->url);
+    } else if (peers_find(parts->federation.peers, &site, &peer)) {
+        buffer_append_string(name, peer.name);
+        buffer_append_string(url, peer.url);
+    }
+}
+
+// A site that was named when this one started.
+static bool find_known(void *context, struct text name, struct peer *out)
+{
+    const struct site_parts *parts = context;
+    const struct site_settings *settings = parts->settings;
+    const struct known_peer *known = known_peers_find(settings->peers, settings->peer_count, name);
+    if (!known) {
+        return false;
+    }
+    *out = (struct peer){.site = known->site, .rtt_us = -1, .heard_seconds = -1};
+    (void)snprintf(out->name, sizeof out->name, "%s", known->name);
+    (void)snprintf(out->url, sizeof out->url, "%s", known->url);
+    return true;
+}
+
+// A job is to travel: what carries it is started, if it is not there yet.
+static void need_link(void *context)
+{
+    struct error error;
+    if (parts_need_link(context, &error) != OK) {
+        log_line(LOG_LEVEL_WARNING, "event=no_link problem=\"%s\"", error.detail);
+    }
+}
+
+static const struct queue_place_ops PLACES = {.describe = describe_place};
+
+static enum status open_broker(struct site_parts *parts, struct error *error)
+{
+    const struct site_settings *settings = parts->settings;
+    parts->transfer_adapter = (struct transfer_adapter){.catalog = parts->catalog,
+                                                        .peers = parts->federation.peers,
+                                                        .resolver = parts->resolver,
+                                                        .fingerprint = parts->fingerprint.text};
+    const struct transfers_options transfers = {.store = parts->store,
+                                                .directory = settings->directory,
+                                                .ops = &TRANSFER_ADAPTER,
+                                                .context = &parts->transfer_adapter};
+    TRY(transfers_open(&transfers, &parts->transfers, error));
+    const struct broker_options broker = {
+        .store = parts->store,
+        .queue = parts->queue,
+        .catalog = parts->catalog,
+        .resolver = parts->resolver,
+        .peers = parts->federation.peers,
+        .transfers = parts->transfers,
+        .directory = settings->directory,
+        .fingerprint = parts->fingerprint.text,
+        .name = settings->name,
+        .find_known = find_known,
+        .placed = need_link,
+        .context = parts,
+    };
+    return broker_open(&broker, &parts->broker, error);
+}
+
 static enum status open_state(struct site_parts *parts, struct error *error)
 {
     TRY(open_store(parts, error));
@@ -145,12 +189,12 @@ static enum status open_state(struct site_parts *parts, struct error *error)
         .blobs = parts->blobs,
         .catalog = &CATALOG_ADAPTER,
         .catalog_context = parts->catalog,
-        .places = &PLACE_OPS,
+        .places = &PLACES,
         .places_context = parts,
     };
     TRY(queue_open(&queue, &parts->queue, error));
     atomic_store(&parts->federation.queue, parts->queue);
-    return OK;
+    return open_broker(parts, error);
 }
 
 static struct text host_of(const struct site_parts *parts)
@@ -214,6 +258,8 @@ static enum status start_server(struct site_parts *parts, struct error *error)
         .queue = parts->queue,
         .peers = parts->federation.peers,
         .resolver = parts->resolver,
+        .transfers = parts->transfers,
+        .broker = parts->broker,
         .name = parts->settings->name,
         .fingerprint = parts->fingerprint.text,
         .url = parts->url,
@@ -223,10 +269,6 @@ static enum status start_server(struct site_parts *parts, struct error *error)
     };
     parts->guests = guests_new(check_guest, parts);
     parts->api.guests = parts->guests;
-    if (parts->settings->peer_count > 0) {
-        parts->api.find_site = find_site;
-        parts->api.find_site_context = parts;
-    }
     const struct http_route *routes = NULL;
     size_t route_count = 0;
     api_routes_new(&parts->api, &routes, &route_count);
@@ -392,6 +434,9 @@ void parts_stop(struct site_parts *parts)
     if (parts->catalog) {
         catalog_wake_all(parts->catalog);
     }
+    if (parts->transfers) {
+        transfers_wake_all(parts->transfers);
+    }
     if (parts->federation.peers) {
         peers_wake_all(parts->federation.peers);
     }
@@ -399,6 +444,8 @@ void parts_stop(struct site_parts *parts)
         (void)unlink(parts->site_file);
         http_server_stop(parts->server, SERVER_GRACE_US);
     }
+    broker_close(parts->broker);
+    transfers_close(parts->transfers);
     catalog_close(parts->catalog);
     federation_stop(&parts->federation);
     store_close(parts->store);

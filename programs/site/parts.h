@@ -9,6 +9,7 @@
 #include "site/federation.h"
 #include "site/resolve_adapter.h"
 #include "site/settings.h"
+#include "site/transfer_adapter.h"
 
 #include <pthread.h>
 
@@ -26,6 +27,9 @@ struct site_parts {
     struct resolve_adapter resolve_adapter;
     struct resolver *resolver;
     struct catalog *catalog;
+    struct transfer_adapter transfer_adapter;
+    struct transfers *transfers;
+    struct broker *broker;
     struct queue *queue;
     struct guests *guests;
     struct api api;

@@ -15,6 +15,8 @@ struct store;
 struct blobs;
 struct catalog;
 struct queue;
+struct transfers;
+struct broker;
 struct peers;
 struct resolver;
 struct guests;
@@ -36,6 +38,8 @@ struct api {
     struct queue *queue;
     struct peers *peers;
     struct resolver *resolver;
+    struct transfers *transfers;
+    struct broker *broker;
     struct http_server *server; // Set right after it started; handlers use it to leave the loop.
     const char *name;
     const char *fingerprint;
@@ -45,10 +49,6 @@ struct api {
     struct text openapi; // The document of GET /v1/openapi.json; empty when it is not installed.
     struct api_table *table; // The routes (routes.c).
     struct guests *guests;   // Which other sites may have jobs run here.
-    // The site that a job's `at` names (by name or fingerprint), for jobs that are to run there. NULL: this site runs none elsewhere.
-    enum status (*find_site)(void *context, struct text at, struct fingerprint *out,
-                             struct error *error);
-    void *find_site_context;
 };
 
 // One request that the guard let through. Lives in the request's arena until it is answered.
@@ -104,6 +104,8 @@ extern const struct api_route API_EVENT_ROUTES[];
 extern const struct api_route API_WORKER_ROUTES[];
 extern const struct api_route API_FEDERATION_ROUTES[];
 extern const struct api_route API_HUB_ROUTES[];
+extern const struct api_route API_PLAN_ROUTES[];
+extern const struct api_route API_TRANSFER_ROUTES[];
 
 // Joins the tables into api->table; *routes is what the server is started with and belongs to the api.
 void api_routes_new(struct api *api, const struct http_route **routes, size_t *count);

@@ -202,11 +202,12 @@ static void get_changes(struct api_call *call)
 static void get_known_site(struct api_call *call)
 {
     struct error error = {0};
-    struct fingerprint site = {0};
+    struct peer peer;
     AUTO_BUFFER struct buffer body = {0};
-    enum status status = site_parameter(call, &site, &error);
+    enum status status =
+        peers_find_named(call->api->peers, call->request->parameters[0], &peer, &error);
     if (status == OK) {
-        status = peers_describe(call->api->peers, &site, &body, &error);
+        status = peers_describe(call->api->peers, &peer.site, &body, &error);
     }
     if (!answer_failure(call, status, &error)) {
         api_reply_json(call, 200, buffer_text(&body));

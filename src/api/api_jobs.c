@@ -2,36 +2,22 @@
 #include "api/answer.h"
 #include "api/audit.h"
 #include "base/memory.h"
+#include "broker/broker.h"
 
-// What only a site that knows others can do.
-static enum status refuse_travel(const struct job_spec *spec, struct error *error)
+// Another site brings a job to run it here, and under the offer that it was made, if it names one.
+static enum status check_guest_job(const struct api_call *call, const struct job_spec *spec,
+                                   struct error *error)
 {
-    enum status status = error_set(
-        error, UNSUPPORTED, "field \"%s\" asks for other sites, and this site runs no jobs there",
-        spec->merge ? "merge" : "at");
-    (void)error_fix(error, spec->merge
-                               ? "leave it out, and merge with a job of its own: input_from"
-                               : "leave it out, or submit the job at that site: lode --site");
-    return status;
-}
-
-// Where the job is to run, from its `at`. A guest's job runs here or not at all.
-static enum status find_destination(struct api_call *call, const struct job_spec *spec,
-                                    struct queue_destination *out, struct error *error)
-{
-    const struct api *api = call->api;
-    if (!spec->at && !spec->merge) {
-        return OK;
+    if (spec->at || spec->merge) {
+        (void)error_set(error, INVALID,
+                        "field \"%s\" asks for other sites on behalf of another one",
+                        spec->at ? "at" : "merge");
+        return error_fix(error,
+                         "the site of its user plans a job and sends each part where it runs");
     }
-    if (spec->merge || !api->find_site || call->principal.role == ROLE_PEER) {
-        return refuse_travel(spec, error);
-    }
-    struct fingerprint site;
-    TRY(api->find_site(api->find_site_context, text_of(spec->at), &site, error));
-    if (strcmp(site.text, api->fingerprint) != 0) {
-        out->place = text_of(arena_copy(call->request->arena, text_of(site.text)));
-    }
-    return OK;
+    return spec->offer
+               ? broker_check_offer(call->api->broker, call->request->peer_key, spec->offer, error)
+               : OK;
 }
 
 static enum status read_submission(struct api_call *call, struct queue_submission *out,
@@ -44,7 +30,8 @@ static enum status read_submission(struct api_call *call, struct queue_submissio
     TRY(api_idempotency_key(call, &out->idempotency_key, error));
     TRY(api_body(call, &document, error));
     TRY(spec_parse(document, &out->spec, error));
-    enum status status = find_destination(call, out->spec, &out->to, error);
+    enum status status =
+        call->principal.role == ROLE_PEER ? check_guest_job(call, out->spec, error) : OK;
     if (status != OK) {
         spec_free(TAKE(out->spec));
     }
@@ -55,8 +42,13 @@ static void post_job(struct api_call *call)
 {
     struct error error = {0};
     struct queue_submission submission = {0};
-    if (!answer_failure(call, read_submission(call, &submission, &error), &error)) {
-        queue_submit(call->api->queue, &submission, answer_created(call));
+    if (answer_failure(call, read_submission(call, &submission, &error), &error)) {
+        return;
+    }
+    if (call->principal.role == ROLE_PEER) {
+        queue_submit(call->api->queue, &submission, answer_created(call)); // It goes no further.
+    } else {
+        broker_submit(call->api->broker, &submission, answer_created(call));
     }
 }
 

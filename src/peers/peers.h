@@ -108,6 +108,13 @@ bool peers_find(struct peers *peers, const struct fingerprint *fingerprint, stru
 // By name, fingerprint, a beginning of one (at least 8 digits), or url. NOT_FOUND; CONFLICT when it fits several, naming them.
 enum status peers_find_named(struct peers *peers, struct text name, struct peer *out,
                              struct error *error);
+// As peers_find_named, and when it is not known here, or not where it is: our hubs are asked, and what they have of its own signed statement is kept. Blocks
+// for up to 3 s.
+enum status peers_introduce(struct peers *peers, struct text name, struct peer *out,
+                            struct error *error);
+// A site that somebody says is at this URL: it is asked for its statement itself, unless it is known. Blocks for up to 3 s.
+enum status peers_meet(struct peers *peers, const struct fingerprint *site, const char *url,
+                       struct peer *out, struct error *error);
 // By its number in the index; for resolution, which is hot: calls `visit` under a lock that nobody holds long, with all but the position of our copy.
 bool peers_visit_number(struct peers *peers, uint32_t number,
                         void (*visit)(void *context, const struct peer *peer), void *context);

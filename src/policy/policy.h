@@ -5,6 +5,7 @@
 //   site.change      -        -       -        yes     -       -       drain, stop, settings
 //   data.read        -        yes     -        yes     -       yes     list, show, resolve
 //   data.change      -        -       -        yes     -       -       register, verify, remove: it exposes files of the site
+//   transfer.order   -        yes     -        yes     -       yes     have a replica brought here, end that
 //   job.submit       -        yes     -        yes     -       yes
 //   job.list         -        yes     -        yes     own     own     list, record, why
 //   job.content      -        own     -        yes     own     own     logs and outputs
@@ -43,6 +44,7 @@ enum action {
     ACTION_SITE_CHANGE,
     ACTION_DATA_READ,
     ACTION_DATA_CHANGE,
+    ACTION_TRANSFER_ORDER,
     ACTION_JOB_SUBMIT,
     ACTION_JOB_LIST,
     ACTION_JOB_CONTENT,

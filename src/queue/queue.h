@@ -268,6 +268,17 @@ struct queue_load_figures {
 };
 struct queue_load_figures queue_load_figures(struct queue *queue);
 
+// When a job with such a need would start on this site's own workers.
+struct queue_estimate {
+    int64_t worker_count;
+    int64_t slots;      // Such tasks that run at once when nothing else does.
+    int64_t free_slots; // Now.
+    double start_seconds;
+};
+// Waits for the writer's thread.
+enum status queue_estimate(struct queue *queue, const struct resources *need,
+                           struct queue_estimate *out, struct error *error);
+
 // Sets what GET /v1/status says of jobs, tasks, workers and the sandbox. May wait for the database.
 enum status queue_describe(struct queue *queue, json_t *status, struct error *error);
 

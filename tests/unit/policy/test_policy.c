@@ -8,13 +8,21 @@ static const struct {
     const char *name;
     const char *cells;
 } TABLE[] = {
-    {ACTION_SITE_READ, "site.read", "-yyy--"},       {ACTION_SITE_CHANGE, "site.change", "---y--"},
-    {ACTION_DATA_READ, "data.read", "-y-y-y"},       {ACTION_DATA_CHANGE, "data.change", "---y--"},
-    {ACTION_JOB_SUBMIT, "job.submit", "-y-y-y"},     {ACTION_JOB_LIST, "job.list", "-y-yoo"},
-    {ACTION_JOB_CONTENT, "job.content", "-o-yoo"},   {ACTION_JOB_CHANGE, "job.change", "-o-y-o"},
-    {ACTION_BLOB_READ, "blob.read", "-yyyyy"},       {ACTION_BLOB_WRITE, "blob.write", "-yyyyy"},
-    {ACTION_WORKER_POLL, "worker.poll", "--yy--"},   {ACTION_TOKEN_OWN, "token.own", "-o-y--"},
-    {ACTION_TOKEN_CHANGE, "token.change", "---y--"}, {ACTION_AUDIT_READ, "audit.read", "---y--"},
+    {ACTION_SITE_READ, "site.read", "-yyy--"},
+    {ACTION_SITE_CHANGE, "site.change", "---y--"},
+    {ACTION_DATA_READ, "data.read", "-y-y-y"},
+    {ACTION_DATA_CHANGE, "data.change", "---y--"},
+    {ACTION_TRANSFER_ORDER, "transfer.order", "-y-y-y"},
+    {ACTION_JOB_SUBMIT, "job.submit", "-y-y-y"},
+    {ACTION_JOB_LIST, "job.list", "-y-yoo"},
+    {ACTION_JOB_CONTENT, "job.content", "-o-yoo"},
+    {ACTION_JOB_CHANGE, "job.change", "-o-y-o"},
+    {ACTION_BLOB_READ, "blob.read", "-yyyyy"},
+    {ACTION_BLOB_WRITE, "blob.write", "-yyyyy"},
+    {ACTION_WORKER_POLL, "worker.poll", "--yy--"},
+    {ACTION_TOKEN_OWN, "token.own", "-o-y--"},
+    {ACTION_TOKEN_CHANGE, "token.change", "---y--"},
+    {ACTION_AUDIT_READ, "audit.read", "---y--"},
 };
 
 static void check(enum role role, enum action action, bool is_own, bool expected)

@@ -1,0 +1,60 @@
+// Where jobs would run: plans for users, offers for other sites.
+#include "api/answer.h"
+#include "broker/broker.h"
+
+enum { PLAN_BODY_MAX = SPEC_BODY_MAX };
+
+static enum status make_plan(struct api_call *call, struct buffer *out, struct error *error)
+{
+    static const char *const FIELDS[] = {"job", NULL};
+    AUTO_JSON json_t *body = NULL;
+    json_t *document = NULL;
+    struct job_spec *spec = NULL;
+    TRY(api_body(call, &body, error));
+    TRY(json_check_fields(body, FIELDS, error));
+    TRY(json_field_object(body, "job", JSON_REQUIRED, &document, error));
+    TRY(spec_parse(document, &spec, error));
+    enum status status = broker_plan(call->api->broker, spec, call->principal.name, out, error);
+    spec_free(spec);
+    return status;
+}
+
+static void post_plan(struct api_call *call)
+{
+    struct error error = {0};
+    AUTO_BUFFER struct buffer out = {0};
+    if (!answer_failure(call, make_plan(call, &out, &error), &error)) {
+        api_reply_json(call, 200, buffer_text(&out));
+    }
+}
+
+static void post_offer(struct api_call *call)
+{
+    struct error error = {0};
+    AUTO_BUFFER struct buffer out = {0};
+    AUTO_JSON json_t *body = NULL;
+    enum status status = api_body(call, &body, &error);
+    if (status == OK) {
+        status = broker_offer(call->api->broker, call->request->peer_key, body, &out, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        api_reply_json(call, 200, buffer_text(&out));
+    }
+}
+
+const struct api_route API_PLAN_ROUTES[] = {
+    {.method = "POST",
+     .pattern = "/v1/plans",
+     .action = ACTION_JOB_SUBMIT,
+     .place = API_ON_POOL,
+     .handle = post_plan,
+     .body_max = PLAN_BODY_MAX},
+    {.method = "POST",
+     .pattern = "/v1/federation/offers",
+     .action = ACTION_JOB_SUBMIT,
+     .needs_peer = true,
+     .place = API_ON_POOL,
+     .handle = post_offer,
+     .body_max = API_JSON_MAX},
+    {.method = NULL},
+};

@@ -1,0 +1,9 @@
+#include "broker/broker.h"
+
+// Jobs that are held until data is at the site where they run ('' is this one). The rows of a job go when it is let go or has failed.
+const struct store_migration BROKER_MIGRATIONS[] = {
+    {"broker", 1,
+     "CREATE TABLE broker_staging (job BIGINT NOT NULL, dataset BLOB_TYPE NOT NULL,"
+     " site TEXT NOT NULL, owner TEXT NOT NULL, PRIMARY KEY (job, dataset))"},
+};
+const size_t BROKER_MIGRATION_COUNT = sizeof BROKER_MIGRATIONS / sizeof BROKER_MIGRATIONS[0];

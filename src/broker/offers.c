@@ -1,0 +1,249 @@
+// Offers: what this site would do for another one, promised for some minutes. They live in memory: a site that restarts keeps no promise, and says so.
+#include "broker/state.h"
+
+#include "base/calendar.h"
+#include "base/hex.h"
+#include "base/memory.h"
+#include "catalog/catalog.h"
+#include "catalog/identifier.h"
+#include "os/clock.h"
+#include "os/random.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum {
+    OFFER_BYTES = 16,
+    OFFER_TEXT_SIZE = 2 * OFFER_BYTES + 1,
+    OFFER_DATA_MAX = SPEC_DATA_MAX + 1,
+};
+#define SECONDS_MAX 1e9
+
+struct offer {
+    char id[OFFER_TEXT_SIZE];
+    struct fingerprint to;
+    int64_t expires_us; // Steady.
+};
+
+struct offers {
+    pthread_mutex_t mutex; // Guards what follows.
+    struct offer items[BROKER_OFFERS_MAX];
+    size_t next; // The one that is overwritten next.
+};
+
+struct offers *offers_new(void)
+{
+    struct offers *offers = NEW(struct offers);
+    (void)pthread_mutex_init(&offers->mutex, NULL);
+    return offers;
+}
+
+void offers_free(struct offers *offers)
+{
+    if (offers) {
+        (void)pthread_mutex_destroy(&offers->mutex);
+        free(offers);
+    }
+}
+
+static void remember(struct offers *offers, const struct fingerprint *to, char out[OFFER_TEXT_SIZE])
+{
+    unsigned char random[OFFER_BYTES];
+    random_fill(random, sizeof random);
+    hex_encode(random, sizeof random, out);
+    struct offer offer = {
+        .to = *to, .expires_us = clock_steady_us() + INT64_C(1000000) * BROKER_OFFER_SECONDS};
+    memcpy(offer.id, out, OFFER_TEXT_SIZE);
+    (void)pthread_mutex_lock(&offers->mutex);
+    offers->items[offers->next] = offer;
+    offers->next = (offers->next + 1) % BROKER_OFFERS_MAX;
+    (void)pthread_mutex_unlock(&offers->mutex);
+}
+
+enum status broker_check_offer(struct broker *broker, const char *caller, const char *offer,
+                               struct error *error)
+{
+    struct offers *offers = broker->offers;
+    bool is_good = false;
+    (void)pthread_mutex_lock(&offers->mutex);
+    for (size_t i = 0; i < BROKER_OFFERS_MAX && !is_good; i++) {
+        const struct offer *each = &offers->items[i];
+        is_good = strcmp(each->id, offer) == 0 && strcmp(each->to.text, caller) == 0 &&
+                  each->expires_us > clock_steady_us();
+    }
+    (void)pthread_mutex_unlock(&offers->mutex);
+    if (is_good) {
+        return OK;
+    }
+    (void)error_set(error, CONFLICT, "the offer %.64s does not stand (any more)", offer);
+    return error_fix(error, "ask for a new one with POST /v1/federation/offers");
+}
+
+// What is asked for.
+struct wish {
+    const char *data[OFFER_DATA_MAX];
+    size_t data_count;
+    int64_t count;
+    struct resources need;
+    double walltime_seconds;
+    double task_seconds; // What one task is expected to take.
+    bool may_stage;
+};
+
+static enum status read_data(const json_t *request, struct arena *arena, struct wish *out,
+                             struct error *error)
+{
+    json_t *data = NULL;
+    struct text over = TEXT_NONE;
+    TRY(json_field_array(request, "data", JSON_OPTIONAL, SPEC_DATA_MAX, &data, error));
+    TRY(json_field_text(request, "over", JSON_OPTIONAL, SPEC_ID_MAX, &over, error));
+    for (size_t i = 0; i < json_array_size(data); i++) {
+        struct text id = json_text(json_array_get(data, i));
+        if (id.length == 0 || id.length > SPEC_ID_MAX) {
+            return error_set(error, INVALID, "field \"data\" must hold identifiers");
+        }
+        out->data[out->data_count++] = arena_copy(arena, id);
+    }
+    if (over.bytes) {
+        out->data[out->data_count++] = arena_copy(arena, over);
+    }
+    return OK;
+}
+
+static enum status read_wish(const json_t *request, struct arena *arena, struct wish *out,
+                             struct error *error)
+{
+    static const char *const FIELDS[] = {"data",  "over",         "count",
+                                         "cpus",  "memory_bytes", "disk_bytes",
+                                         "stage", "task_seconds", "walltime_seconds",
+                                         NULL};
+    double cpus = 1;
+    *out = (struct wish){.count = 1, .task_seconds = 1, .walltime_seconds = 86400};
+    TRY(json_check_fields(request, FIELDS, error));
+    TRY(read_data(request, arena, out, error));
+    TRY(json_field_int64(request, "count", JSON_OPTIONAL, 0, SPEC_COUNT_MAX, &out->count, error));
+    TRY(json_field_double(request, "cpus", JSON_OPTIONAL, 0.001, SPEC_CPUS_MAX, &cpus, error));
+    TRY(json_field_int64(request, "memory_bytes", JSON_OPTIONAL, 0, SPEC_RESOURCE_BYTES_MAX,
+                         &out->need.memory_bytes, error));
+    TRY(json_field_int64(request, "disk_bytes", JSON_OPTIONAL, 0, SPEC_RESOURCE_BYTES_MAX,
+                         &out->need.disk_bytes, error));
+    TRY(json_field_double(request, "walltime_seconds", JSON_OPTIONAL, 0, SECONDS_MAX,
+                          &out->walltime_seconds, error));
+    TRY(json_field_double(request, "task_seconds", JSON_OPTIONAL, 0, SECONDS_MAX,
+                          &out->task_seconds, error));
+    TRY(json_field_bool(request, "stage", JSON_OPTIONAL, &out->may_stage, error));
+    out->need.cpu_millis = (int64_t)(cpus * 1000);
+    return OK;
+}
+
+// What would have to be brought here first.
+struct missing {
+    int64_t bytes;
+    double seconds;
+};
+
+// From where it would come, and how fast that has been; the best location says.
+static enum status add_missing(struct broker *broker, const char *id, struct arena *arena,
+                               struct missing *out, struct error *error)
+{
+    struct identifier identifier;
+    AUTO_BUFFER struct buffer document = {0};
+    struct location *locations = NULL;
+    size_t count = 0;
+    struct peer peer = {0};
+    struct error problem;
+    TRY(identifier_parse(text_of(id), &identifier, error));
+    struct text name = identifier_text(&identifier);
+    TRY(resolver_ask(broker->resolver, name, RESOLVE_ASKS, &document, error));
+    TRY(resolve_read_answer(buffer_text(&document), name, arena, &locations, &count, &problem,
+                            error));
+    if (count == 0) {
+        return error_set(error, NOT_FOUND, "no site has %.200s", id);
+    }
+    bool is_measured =
+        peers_find(broker->peers, &locations[0].site, &peer) && peer.bytes_per_second > 0;
+    out->bytes += locations[0].size_bytes;
+    out->seconds += (double)locations[0].size_bytes /
+                    (is_measured ? (double)peer.bytes_per_second : (double)PLAN_RATE_DEFAULT);
+    return OK;
+}
+
+// NOT_FOUND where data is not here and is not to be brought.
+static enum status find_missing(struct broker *broker, const struct wish *wish, struct arena *arena,
+                                struct missing *out, struct error *error)
+{
+    for (size_t i = 0; i < wish->data_count; i++) {
+        struct dataset dataset;
+        enum status status = catalog_resolve_for_job(broker->catalog, text_of(wish->data[i]), arena,
+                                                     &dataset, error);
+        if (status != OK && wish->may_stage) {
+            status = add_missing(broker, wish->data[i], arena, out, error);
+        }
+        TRY(status);
+    }
+    return OK;
+}
+
+// How the whole job would go here: with that many slots, tasks of that length.
+static double run_seconds(const struct queue_estimate *estimate, int64_t count, double task_seconds)
+{
+    double slots = estimate->slots > 0 ? (double)estimate->slots : 1;
+    return ceil((double)(count > 0 ? count : 1) / slots) * task_seconds;
+}
+
+static double core_hours(const struct resources *need, int64_t count, double task_seconds)
+{
+    return (double)(count > 0 ? count : 1) * (double)need->cpu_millis / 1000 * task_seconds / 3600;
+}
+
+static enum status check_fits(const struct queue_estimate *estimate, struct error *error)
+{
+    if (estimate->slots > 0) {
+        return OK;
+    }
+    return error_set(error, CONFLICT, "%s",
+                     estimate->worker_count == 0 ? "it has no workers now"
+                                                 : "no worker there is large enough for the job");
+}
+
+enum status broker_offer(struct broker *broker, const char *caller, const json_t *request,
+                         struct buffer *out, struct error *error)
+{
+    AUTO_ARENA struct arena arena = {0};
+    struct wish wish;
+    struct queue_estimate estimate;
+    struct fingerprint to = {{0}};
+    char id[OFFER_TEXT_SIZE];
+    char expires[CALENDAR_TEXT_SIZE];
+    struct missing missing = {0};
+    TRY(read_wish(request, &arena, &wish, error));
+    TRY(find_missing(broker, &wish, &arena, &missing, error));
+    TRY(queue_estimate(broker->queue, &wish.need, &estimate, error));
+    TRY(check_fits(&estimate, error));
+    (void)snprintf(to.text, sizeof to.text, "%s", caller);
+    remember(broker->offers, &to, id);
+    (void)calendar_format(clock_real_us() + INT64_C(1000000) * BROKER_OFFER_SECONDS, expires);
+    buffer_printf(out,
+                  "{\"offer\":\"%s\",\"site\":\"%s\",\"expires_at\":\"%s\",\"start_seconds\":%.3f,"
+                  "\"run_seconds\":%.3f,\"slots\":%lld,\"stage_bytes\":%lld,\"stage_seconds\":%.3f,"
+                  "\"price\":{\"core_hours\":%.6f,\"bytes\":%lld}}\n",
+                  id, broker->self.text, expires, estimate.start_seconds,
+                  run_seconds(&estimate, wish.count, wish.task_seconds), (long long)estimate.slots,
+                  (long long)missing.bytes, missing.seconds,
+                  core_hours(&wish.need, wish.count, wish.task_seconds), (long long)missing.bytes);
+    return OK;
+}
+
+enum status offer_home(struct broker *broker, const struct job_spec *spec, double task_seconds,
+                       struct plan_site *out, struct arena *arena, struct error *error)
+{
+    struct queue_estimate estimate;
+    struct error refusal = {0};
+    TRY(queue_estimate(broker->queue, &spec->need, &estimate, error));
+    out->has_offer = check_fits(&estimate, &refusal) == OK;
+    out->refusal = out->has_offer ? NULL : arena_copy(arena, text_of(refusal.detail));
+    out->start_seconds = estimate.start_seconds;
+    out->run_seconds = run_seconds(&estimate, spec->count, task_seconds);
+    out->core_hours = core_hours(&spec->need, spec->count, task_seconds);
+    return OK;
+}

@@ -1,0 +1,256 @@
+// A job is submitted where its plan says: here, at another site, in parts, or held until data has moved.
+#include "broker/state.h"
+
+#include "base/memory.h"
+#include "catalog/catalog.h"
+
+// --- submitting and waiting for the answer
+
+// Submits and waits until the queue has taken it; *job is its number.
+static enum status submit_and_wait(struct broker *broker, const struct queue_submission *submission,
+                                   int64_t *job, struct error *error)
+{
+    struct awaited awaited = AWAITED_NEW;
+    AUTO_BUFFER struct buffer answer = {0};
+    AUTO_JSON json_t *document = NULL;
+    queue_submit(broker->queue, submission, awaited_answer(&awaited));
+    TRY(awaited_get(&awaited, &answer, error));
+    TRY(json_parse(buffer_text(&answer), &document, error));
+    *job = json_integer_value(json_object_get(document, "id"));
+    return OK;
+}
+
+// --- what is known of data that is elsewhere
+
+// Fills in the data that the job names (`is_wanted` NULL: all); its files are listed by the site `at`, where it runs over them.
+static void fill_known(struct broker *broker, const struct survey *survey, const bool *is_wanted,
+                       const struct peer *at, struct known_list *out)
+{
+    for (size_t i = 0; i < survey->data_count; i++) {
+        if (!is_wanted || is_wanted[i]) {
+            known_add(out, broker, &survey->known[i], at);
+        }
+    }
+}
+
+static void tell_placed(const struct broker *broker)
+{
+    if (broker->placed) {
+        broker->placed(broker->context);
+    }
+}
+
+// --- in parts
+
+// The job's document without what is for the broker, and with only this data.
+static json_t *part_document(const struct survey *survey, const struct job_spec *spec,
+                             const struct plan_part *part)
+{
+    json_t *document = spec_to_json(spec);
+    json_t *data = json_array();
+    for (size_t i = 0; i < survey->data_count; i++) {
+        if (part->has_data[i]) {
+            (void)json_array_append_new(data, json_pack("{s:s, s:s}", "id", survey->known[i].id,
+                                                        "name", survey->known[i].name));
+        }
+    }
+    (void)json_object_set_new(document, "data", data);
+    (void)json_object_del(document, "merge");
+    (void)json_object_del(document, "at");
+    (void)json_object_del(document, "stage");
+    return document;
+}
+
+static json_t *merge_document(const struct job_spec *spec, const int64_t *parts, size_t count)
+{
+    static const char *const DROPPED[] = {"merge", "at",    "stage",       "data",
+                                          "count", "after", "first_index", "input_from"};
+    json_t *document = spec_to_json(spec);
+    json_t *command = json_array();
+    json_t *inputs = json_array();
+    for (size_t i = 0; i < sizeof DROPPED / sizeof DROPPED[0]; i++) {
+        (void)json_object_del(document, DROPPED[i]);
+    }
+    for (size_t i = 0; i < spec->merge_count; i++) {
+        (void)json_array_append_new(command, json_from_text(text_of(spec->merge[i])));
+    }
+    for (size_t i = 0; i < count; i++) {
+        (void)json_array_append_new(inputs, json_integer(parts[i]));
+    }
+    (void)json_object_set_new(document, "command", command);
+    (void)json_object_set_new(document, "input_from", inputs);
+    return document;
+}
+
+static enum status submit_part(struct broker *broker, const struct queue_submission *submission,
+                               const struct survey *survey, size_t at, const char *user,
+                               int64_t *job, struct error *error)
+{
+    const struct plan_part *part = &survey->plan.options[0].parts[at];
+    AUTO_JSON json_t *document = part_document(survey, submission->spec, part);
+    AUTO_FREE char *key =
+        submission->idempotency_key.length == 0
+            ? NULL
+            : memory_format("%.*s part %zu", TEXT_ARGS(submission->idempotency_key), at);
+    struct known_list known = {.user = user};
+    struct queue_submission placed = *submission;
+    placed.spec = NULL;
+    placed.wait_us = 0;
+    placed.idempotency_key = text_of(key);
+    if (part->site != 0) {
+        const struct peer *peer = &survey->peers[part->site];
+        fill_known(broker, survey, part->has_data, peer, &known);
+        placed.to = known_destination(&known, peer->site.text);
+        tell_placed(broker);
+    }
+    TRY(spec_parse(document, &placed.spec, error));
+    return submit_and_wait(broker, &placed, job, error);
+}
+
+static enum status check_split(const struct job_spec *spec, struct error *error)
+{
+    if (spec->index != SPEC_INDEX_COUNT) {
+        return error_set(error, UNSUPPORTED,
+                         "a job over the files of a dataset or over items cannot be split by where "
+                         "its data lies");
+    }
+    if (spec->output_count == 0) {
+        (void)error_set(error, INVALID, "nothing of the parts could be merged");
+        return error_fix(error, "name what each part leaves with --output GLOB");
+    }
+    return OK;
+}
+
+static void submit_split(struct broker *broker, const struct queue_submission *submission,
+                         const struct survey *survey, struct queue_answer answer)
+{
+    const struct plan_option *option = &survey->plan.options[0];
+    int64_t parts[PLAN_DATA_MAX];
+    struct error error = {0};
+    AUTO_FREE char *user = text_copy(submission->owner);
+    struct queue_submission merge = *submission;
+    merge.spec = NULL;
+    enum status status = check_split(submission->spec, &error);
+    for (size_t i = 0; status == OK && i < option->part_count; i++) {
+        status = submit_part(broker, submission, survey, i, user, &parts[i], &error);
+    }
+    if (status == OK) {
+        AUTO_JSON json_t *document = merge_document(submission->spec, parts, option->part_count);
+        status = spec_parse(document, &merge.spec, &error);
+    }
+    spec_free(submission->spec);
+    if (status != OK) {
+        answer.done(answer.context, status, &error, TEXT_NONE);
+        return;
+    }
+    queue_submit(broker->queue, &merge, answer);
+}
+
+// --- after data has moved
+
+static void submit_moved(struct broker *broker, const struct queue_submission *submission,
+                         const struct survey *survey, struct queue_answer answer)
+{
+    const struct plan_option *option = &survey->plan.options[0];
+    const char *needs[PLAN_DATA_MAX];
+    const struct peer *to = option->site == 0 ? NULL : &survey->peers[option->site];
+    const struct peer *from = &survey->peers[option->moves[0].from];
+    struct queue_submission held = *submission;
+    struct error error = {0};
+    int64_t job = 0;
+    AUTO_FREE char *owner = text_copy(submission->owner);
+    struct known_list known = {.user = owner};
+    for (size_t i = 0; i < survey->data_count; i++) {
+        needs[i] = survey->known[i].id;
+    }
+    fill_known(broker, survey, NULL, from, &known);
+    held.hold = (struct queue_hold){text_of(option->reason), TEXT("data is being moved")};
+    held.wait_us = 0;
+    held.to = known_destination(&known, to ? to->site.text : "");
+    if (to) {
+        tell_placed(broker);
+    }
+    enum status status = submit_and_wait(broker, &held, &job, &error);
+    if (status == OK) {
+        const struct staging_job staged = {job, owner, to ? &to->site : NULL};
+        status = staging_add(broker->staging, &staged, needs, survey->data_count, &error);
+    }
+    if (status != OK) {
+        answer.done(answer.context, status, &error, TEXT_NONE);
+        return;
+    }
+    const struct queue_view view = {.wait_us = submission->wait_us, .after_version = -1};
+    queue_show_job(broker->queue, job, &view, answer);
+}
+
+// --- at one place
+
+static void submit_at(struct broker *broker, const struct queue_submission *submission,
+                      const struct survey *survey, struct queue_answer answer)
+{
+    const struct peer *peer = &survey->peers[survey->plan.options[0].site];
+    struct queue_submission placed = *submission;
+    AUTO_FREE char *owner = text_copy(submission->owner);
+    struct known_list known = {.user = owner};
+    fill_known(broker, survey, NULL, peer, &known);
+    placed.to = known_destination(&known, peer->site.text);
+    tell_placed(broker);
+    queue_submit(broker->queue, &placed, answer);
+}
+
+static void submit_planned(struct broker *broker, const struct queue_submission *submission,
+                           const struct survey *survey, struct queue_answer answer)
+{
+    switch (survey->plan.options[0].kind) {
+    case PLAN_LOCAL:
+        queue_submit(broker->queue, submission, answer);
+        break;
+    case PLAN_AT:
+        submit_at(broker, submission, survey, answer);
+        break;
+    case PLAN_SPLIT:
+        submit_split(broker, submission, survey, answer);
+        break;
+    case PLAN_MOVE:
+        submit_moved(broker, submission, survey, answer);
+        break;
+    }
+}
+
+static bool is_here(struct broker *broker, const char *id)
+{
+    AUTO_ARENA struct arena arena = {0};
+    struct dataset dataset;
+    // Here but not usable: the queue says what is wrong with it.
+    return catalog_find(broker->catalog, text_of(id), &arena, &dataset, NULL) == OK;
+}
+
+static bool is_straight(struct broker *broker, const struct job_spec *spec)
+{
+    bool is_all_here = !spec->at && !spec->merge;
+    for (size_t i = 0; is_all_here && i < spec->data_count; i++) {
+        is_all_here = is_here(broker, spec->data[i].id);
+    }
+    return is_all_here && (!spec->over || is_here(broker, spec->over));
+}
+
+void broker_submit(struct broker *broker, const struct queue_submission *submission,
+                   struct queue_answer answer)
+{
+    if (is_straight(broker, submission->spec)) {
+        queue_submit(broker->queue, submission, answer);
+        return;
+    }
+    struct error error = {0};
+    struct survey *survey = NEW(struct survey);
+    AUTO_FREE char *user = text_copy(submission->owner);
+    enum status status = survey_make(broker, submission->spec, user, survey, &error);
+    if (status == OK) {
+        submit_planned(broker, submission, survey, answer);
+    } else {
+        spec_free(submission->spec);
+        answer.done(answer.context, status, &error, TEXT_NONE);
+    }
+    survey_done(survey);
+    free(survey);
+}

@@ -1,0 +1,413 @@
+// Jobs that are held until data is where they run: one thread orders the transfers, here or at the other site, and follows them.
+//
+// Ordering the same dataset again gives the same transfer, so nothing but the need itself has to be remembered.
+#include "broker/state.h"
+
+#include "base/memory.h"
+#include "broker/broker_sql.h"
+#include "catalog/catalog.h"
+#include "os/clock.h"
+#include "os/thread.h"
+#include "transfer/transfer.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum {
+    LOOK_US = 300000,
+    REASON_MAX = 1200,
+};
+
+struct need {
+    struct need *next;
+    int64_t job;
+    char *dataset;
+    char *site; // A fingerprint; "": here.
+    char *owner;
+    bool is_done;
+    bool has_failed;
+    char reason[REASON_MAX];
+};
+
+struct staging {
+    struct broker *broker;
+    pthread_t thread;
+    pthread_mutex_t
+        mutex; // Guards what follows. The members of a need that change are the thread's own.
+    pthread_cond_t changed;
+    struct need *added; // Not yet taken over by the thread.
+    bool is_stopping;
+    struct need *needs; // The thread's own, from here on.
+};
+
+static void free_needs(struct need *need)
+{
+    while (need) {
+        struct need *next = need->next;
+        free(need->dataset);
+        free(need->site);
+        free(need->owner);
+        free(need);
+        need = next;
+    }
+}
+
+// --- how far it is
+
+// {"state", "bytes_done", "bytes_total", "problem", "source"} of a transfer, judged.
+static void judge(struct need *need, const json_t *transfer, const char *where)
+{
+    const char *state = json_string_value(json_object_get(transfer, "state"));
+    const char *problem = json_string_value(json_object_get(transfer, "problem"));
+    const char *source = json_string_value(json_object_get(transfer, "source"));
+    int64_t done = json_integer_value(json_object_get(transfer, "bytes_done"));
+    int64_t total = json_integer_value(json_object_get(transfer, "bytes_total"));
+    need->is_done = state && strcmp(state, "done") == 0;
+    need->has_failed = state && (strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0);
+    (void)snprintf(need->reason, sizeof need->reason,
+                   "%.200s is being brought to %s%s%.60s: %s, %lld of %lld bytes%s%.400s",
+                   need->dataset, where, source && source[0] ? " from " : "", source ? source : "",
+                   state ? state : "unknown", (long long)done, (long long)total,
+                   problem && problem[0] ? "; " : "", problem ? problem : "");
+}
+
+static void note_problem(struct need *need, const struct error *error)
+{
+    (void)snprintf(need->reason, sizeof need->reason, "%.200s cannot be ordered: %s%s%s",
+                   need->dataset, error->detail, error->fix[0] ? "; " : "", error->fix);
+}
+
+static void look_here(struct staging *staging, struct need *need)
+{
+    AUTO_BUFFER struct buffer document = {0};
+    AUTO_JSON json_t *transfer = NULL;
+    struct error error = {0};
+    const struct transfer_request request = {.id = text_of(need->dataset),
+                                             .owner = text_of(need->owner)};
+    enum status status = transfers_order(staging->broker->transfers, &request, &document, &error);
+    if (status == OK) {
+        status = json_parse(buffer_text(&document), &transfer, &error);
+    }
+    if (status == OK) {
+        judge(need, transfer, "this site");
+    } else {
+        note_problem(need, &error);
+    }
+}
+
+static void look_there(struct staging *staging, struct need *need)
+{
+    struct fingerprint site = {{0}};
+    struct peer peer = {0};
+    AUTO_BUFFER struct buffer body = {0};
+    AUTO_BUFFER struct buffer answer = {0};
+    AUTO_JSON json_t *transfer = NULL;
+    struct error error = {0};
+    (void)snprintf(site.text, sizeof site.text, "%s", need->site);
+    (void)peers_find(staging->broker->peers, &site, &peer);
+    buffer_append_string(&body, "{\"id\":");
+    buffer_append_json_string(&body, text_of(need->dataset));
+    buffer_append_byte(&body, '}');
+    enum status status = broker_call(staging->broker, &site, need->owner, "POST", "/v1/transfers",
+                                     buffer_text(&body), &answer, &error);
+    if (status == OK) {
+        status = json_parse(buffer_text(&answer), &transfer, &error);
+    }
+    if (status == OK) {
+        judge(need, transfer, peer.name);
+    } else {
+        note_problem(need, &error);
+        // What the site refuses, it refuses again; what it does not answer, it may answer later.
+        need->has_failed = status == DENIED || status == NOT_FOUND || status == INVALID;
+    }
+}
+
+// --- what becomes of the jobs
+
+struct forgetting {
+    int64_t job;
+};
+
+static enum status run_forget(struct sql *sql, void *context, struct error *error)
+{
+    const struct forgetting *forgetting = context;
+    return sql_run(sql, SQL_STAGING_DELETE, SQL_VALUES(sql_int64(forgetting->job)), NULL, error);
+}
+
+// Takes the needs of the job off the list.
+static void drop_job(struct staging *staging, int64_t job)
+{
+    struct need *dropped = NULL;
+    for (struct need **at = &staging->needs; *at;) {
+        struct need *need = *at;
+        if (need->job == job) {
+            *at = need->next;
+            need->next = dropped;
+            dropped = need;
+        } else {
+            at = &need->next;
+        }
+    }
+    free_needs(dropped);
+}
+
+// Lets the job go to where its data is now.
+static enum status release(struct staging *staging, int64_t job, struct error *error)
+{
+    struct broker *broker = staging->broker;
+    struct survey *survey = NEW(struct survey);
+    struct known_list *known = NEW(struct known_list);
+    struct awaited awaited = AWAITED_NEW;
+    struct peer at = {0};
+    const char *place = "";
+    enum status status = OK;
+    survey->site_count = 1;
+    for (const struct need *need = staging->needs; need && status == OK; need = need->next) {
+        if (need->job == job && need->site[0] && survey->data_count < PLAN_DATA_MAX) {
+            size_t i = survey->data_count++;
+            place = need->site;
+            (void)snprintf(at.site.text, sizeof at.site.text, "%s", need->site);
+            known->user = need->owner;
+            survey->known[i].id = need->dataset;
+            status = survey_find(broker, survey, i, error);
+            known_add(known, broker, &survey->known[i], &at);
+        }
+    }
+    if (status == OK) {
+        struct queue_destination to = known_destination(known, place);
+        queue_release(broker->queue, job, &to, awaited_answer(&awaited));
+        status = awaited_get(&awaited, NULL, error);
+    }
+    survey_done(survey);
+    free(survey);
+    free(known);
+    return status;
+}
+
+static enum status fail(struct staging *staging, int64_t job, const char *message,
+                        struct error *error)
+{
+    struct awaited awaited = AWAITED_NEW;
+    queue_fail_held(staging->broker->queue, job, text_of(message), awaited_answer(&awaited));
+    return awaited_get(&awaited, NULL, error);
+}
+
+// The job is let go (`failure` NULL) or fails. The rows go after that: if this site dies in between, it is all looked at again.
+static void settle(struct staging *staging, int64_t job, const char *failure)
+{
+    struct error error = {0};
+    struct forgetting forgetting = {job};
+    enum status status =
+        failure ? fail(staging, job, failure, &error) : release(staging, job, &error);
+    // NOT_FOUND, CONFLICT: it was cancelled, or let go before.
+    bool is_settled = status == OK || status == NOT_FOUND || status == CONFLICT;
+    if (is_settled &&
+        store_write_wait(staging->broker->store, run_forget, &forgetting, &error) == OK) {
+        drop_job(staging, job);
+    }
+}
+
+// False when the job does not wait any more.
+static bool tell_reason(struct staging *staging, int64_t job, const char *reason)
+{
+    struct error error;
+    struct awaited awaited = AWAITED_NEW;
+    const struct queue_hold hold = {
+        text_of(reason), TEXT("it starts by itself once the data is there; lode transfers shows "
+                              "how far that is")};
+    queue_set_hold_reason(staging->broker->queue, job, &hold, awaited_answer(&awaited));
+    enum status status = awaited_get(&awaited, NULL, &error);
+    return status != NOT_FOUND && status != CONFLICT;
+}
+
+// Looks at all needs of one job.
+static void look_at_job(struct staging *staging, int64_t job)
+{
+    bool is_ready = true;
+    const char *reason = NULL;
+    const char *failure = NULL;
+    for (struct need *need = staging->needs; need; need = need->next) {
+        if (need->job != job) {
+            continue;
+        }
+        if (!need->is_done) {
+            (need->site[0] ? look_there : look_here)(staging, need);
+        }
+        is_ready = is_ready && need->is_done;
+        failure = need->has_failed && !failure ? need->reason : failure;
+        reason = need->is_done ? reason : need->reason;
+    }
+    if (failure || is_ready) {
+        AUTO_FREE char *message = memory_copy_string(failure);
+        settle(staging, job, message);
+    } else if (!tell_reason(staging, job, reason)) {
+        settle(staging, job, NULL); // It was cancelled.
+    }
+}
+
+static void look_at_all(struct staging *staging)
+{
+    int64_t last = 0;
+    for (;;) {
+        int64_t job = INT64_MAX;
+        for (const struct need *need = staging->needs; need; need = need->next) {
+            job = need->job > last && need->job < job ? need->job : job;
+        }
+        if (job == INT64_MAX) {
+            return;
+        }
+        look_at_job(staging, job);
+        last = job;
+    }
+}
+
+static void take_added(struct staging *staging)
+{
+    struct need **end = &staging->needs;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = TAKE(staging->added);
+}
+
+static void wait_for_work(struct staging *staging)
+{
+    if (!staging->needs) {
+        (void)pthread_cond_wait(&staging->changed, &staging->mutex);
+        return;
+    }
+    int64_t until_us = clock_steady_us() + LOOK_US;
+    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
+    (void)pthread_cond_timedwait(&staging->changed, &staging->mutex, &until);
+}
+
+static void *run(void *context)
+{
+    struct staging *staging = context;
+    (void)pthread_mutex_lock(&staging->mutex);
+    while (!staging->is_stopping) {
+        take_added(staging);
+        (void)pthread_mutex_unlock(&staging->mutex);
+        look_at_all(staging);
+        (void)pthread_mutex_lock(&staging->mutex);
+        if (!staging->is_stopping && !staging->added) {
+            wait_for_work(staging);
+        }
+    }
+    (void)pthread_mutex_unlock(&staging->mutex);
+    return NULL;
+}
+
+// --- from outside
+
+static struct need *new_need(int64_t job, struct text dataset, struct text site, struct text owner)
+{
+    struct need *need = NEW(struct need);
+    need->job = job;
+    need->dataset = text_copy(dataset);
+    need->site = text_copy(site);
+    need->owner = text_copy(owner);
+    return need;
+}
+
+static enum status load(struct staging *staging, struct error *error)
+{
+    struct sql *sql = NULL;
+    struct sql_rows *rows = NULL;
+    TRY(store_read_begin(staging->broker->store, &sql, error));
+    enum status status = sql_query(sql, SQL_STAGING_ALL, SQL_NO_VALUES, &rows, error);
+    while (status == OK && sql_next(rows, &status, error)) {
+        struct need *need = new_need(sql_column_int64(rows, 0), sql_column_text(rows, 1),
+                                     sql_column_text(rows, 2), sql_column_text(rows, 3));
+        need->next = staging->added;
+        staging->added = need;
+    }
+    sql_end(rows);
+    store_read_end(staging->broker->store, sql);
+    return status;
+}
+
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(condition, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+}
+
+enum status staging_new(struct broker *broker, struct staging **out, struct error *error)
+{
+    struct staging *staging = NEW(struct staging);
+    staging->broker = broker;
+    (void)pthread_mutex_init(&staging->mutex, NULL);
+    init_condition(&staging->changed);
+    enum status status = load(staging, error);
+    if (status == OK) {
+        status = thread_start(&staging->thread, "staging", run, staging, error);
+    }
+    if (status != OK) {
+        free_needs(staging->added);
+        (void)pthread_cond_destroy(&staging->changed);
+        (void)pthread_mutex_destroy(&staging->mutex);
+        free(staging);
+        return status;
+    }
+    *out = staging;
+    return OK;
+}
+
+void staging_free(struct staging *staging)
+{
+    if (!staging) {
+        return;
+    }
+    (void)pthread_mutex_lock(&staging->mutex);
+    staging->is_stopping = true;
+    (void)pthread_cond_signal(&staging->changed);
+    (void)pthread_mutex_unlock(&staging->mutex);
+    (void)pthread_join(staging->thread, NULL);
+    free_needs(staging->added);
+    free_needs(staging->needs);
+    (void)pthread_cond_destroy(&staging->changed);
+    (void)pthread_mutex_destroy(&staging->mutex);
+    free(staging);
+}
+
+struct addition {
+    const struct staging_job *job;
+    const char *const *datasets;
+    size_t count;
+};
+
+static enum status run_add(struct sql *sql, void *context, struct error *error)
+{
+    const struct addition *addition = context;
+    const struct staging_job *job = addition->job;
+    for (size_t i = 0; i < addition->count; i++) {
+        const char *dataset = addition->datasets[i];
+        TRY(sql_run(sql, SQL_STAGING_INSERT,
+                    SQL_VALUES(sql_int64(job->job), sql_blob(dataset, strlen(dataset)),
+                               sql_text(text_of(job->to ? job->to->text : "")),
+                               sql_text(text_of(job->owner))),
+                    NULL, error));
+    }
+    return OK;
+}
+
+enum status staging_add(struct staging *staging, const struct staging_job *job,
+                        const char *const *datasets, size_t count, struct error *error)
+{
+    struct addition addition = {job, datasets, count};
+    TRY(store_write_wait(staging->broker->store, run_add, &addition, error));
+    (void)pthread_mutex_lock(&staging->mutex);
+    for (size_t i = 0; i < count; i++) {
+        struct need *need = new_need(job->job, text_of(datasets[i]),
+                                     text_of(job->to ? job->to->text : ""), text_of(job->owner));
+        need->next = staging->added;
+        staging->added = need;
+    }
+    (void)pthread_cond_signal(&staging->changed);
+    (void)pthread_mutex_unlock(&staging->mutex);
+    return OK;
+}

@@ -1,0 +1,121 @@
+"""Jobs and data between real sites: planned, run where the data lies, split and merged, moved, copied."""
+
+import json
+
+import pytest
+from conftest import eventually
+
+
+@pytest.fixture
+def three(federation):
+    """A hub, two sites with workers and data (t:sea at ocean, t:soil at land), and home, which has neither; all are members."""
+    hub = federation.hub("hub", "--join", "open")
+    ocean = federation.site("ocean", workers=1)
+    land = federation.site("land", workers=1)
+    home = federation.site("home")
+    for member in (ocean, land, home):
+        member.add_hub(hub)
+    ocean.add_data("t:sea", text="salt\n" * 100)
+    land.add_data("t:soil", text="clay\n")
+    for name in ("t:sea", "t:soil"):
+        eventually(lambda: home("resolve", name, "--anew", status=None).returncode == 0, about=f"{name} can be found")
+    return {"hub": hub, "ocean": ocean, "land": land, "home": home}
+
+
+def job_of(member, result):
+    return json.loads(member("job", "show", str(json.loads(result.stdout)["id"]), "--json").stdout)
+
+
+def test_a_job_runs_where_its_data_is(three):
+    home = three["home"]
+    result = home("run", "--data", "t:sea=sea", "--", "sh", "-c", "head -n 1 /data/sea/*")
+    assert result.stdout == "salt\n"
+    assert "runs at ocean" in result.stderr
+    # The same again is answered at home, whoever has the data.
+    again = home("run", "--data", "t:sea=sea", "--", "sh", "-c", "head -n 1 /data/sea/*")
+    assert again.stdout == "salt\n" and "from the cache" in again.stderr
+
+
+def test_the_exit_status_and_errors_come_home(three):
+    home = three["home"]
+    result = home("run", "--data", "t:sea", "--", "sh", "-c", "echo no >&2; exit 7", status=None)
+    assert result.returncode == 7 and "no\n" in result.stderr
+
+
+def test_a_plan_shows_numbers_and_runs_nothing(three):
+    home = three["home"]
+    plan = json.loads(home("plan", "--json", "--data", "t:sea", "--", "true").stdout)
+    assert plan["chosen"] == "at" and plan["alternatives"][0]["site"] == "ocean"
+    offers = {site["name"]: site for site in plan["candidates"]}
+    assert offers["ocean"]["has_offer"] and offers["ocean"]["price"]["core_hours"] > 0
+    assert not offers["home"]["has_offer"] and "no workers" in offers["home"]["refusal"]
+    shown = home("plan", "--data", "t:sea", "--", "true").stdout
+    assert "ocean" in shown
+    assert json.loads(home("jobs", "--json").stdout)["jobs"] == []
+
+
+def test_data_at_two_sites_is_split_and_merged(federation, three):
+    home = federation.site("mill", workers=1)
+    home.add_hub(three["hub"])
+    result = home(
+        "run", "--data", "t:sea=sea", "--data", "t:soil=soil", "--output", "lines", "--merge", "sh -c 'cat inputs/*/lines | sort'",
+        "--", "sh", "-c", "cat /data/*/* | uniq > lines"
+    )
+    assert result.stdout == "clay\nsalt\n"
+    jobs = {job["place"]: job for job in json.loads(home("jobs", "--json").stdout)["jobs"]}
+    assert {three["ocean"].fingerprint, three["land"].fingerprint} <= set(jobs)
+
+
+def test_without_a_merge_the_smaller_part_is_moved(three):
+    home, ocean = three["home"], three["ocean"]
+    plan = json.loads(home("plan", "--json", "--data", "t:sea", "--data", "t:soil", "--", "true").stdout)
+    assert plan["chosen"] == "move"
+    assert [step["data"] for step in plan["alternatives"][0]["steps"] if step["do"] == "move"] == ["t:soil"]
+    result = home("run", "--data", "t:sea=sea", "--data", "t:soil=soil", "--", "sh", "-c", "cat /data/*/* | uniq")
+    assert sorted(result.stdout.split()) == ["clay", "salt"]
+    assert ocean.sites() is not None
+    replicas = json.loads(home("resolve", "t:soil", "--anew", "--json").stdout)["locations"]
+    eventually(
+        lambda: len(json.loads(home("resolve", "t:soil", "--anew", "--json").stdout)["locations"]) == 2,
+        about="the second replica",
+    )
+    assert replicas
+
+
+def test_a_replica_is_ordered_verified_and_registered(three):
+    home, land = three["home"], three["land"]
+    result = home("data", "replicate", "t:sea", "--to", "land")
+    assert result.returncode == 0
+    shown = json.loads(land("data", "show", "t:sea", "--json").stdout)
+    assert shown["state"] == "available"
+    eventually(
+        lambda: len(json.loads(home("resolve", "t:sea", "--anew", "--json").stdout)["locations"]) == 2,
+        about="the second replica",
+    )
+
+
+def test_a_site_can_be_named_without_any_data(three):
+    home = three["home"]
+    result = home("run", "--at", "land", "--", "echo", "here")
+    assert result.stdout == "here\n" and "runs at land" in result.stderr
+
+
+def test_an_unknown_dataset_is_refused_in_time(three):
+    result = three["home"]("run", "--data", "t:nowhere", "--", "true", status=None)
+    assert result.returncode != 0 and "t:nowhere" in result.stderr
+
+
+def test_a_site_that_takes_no_guests_says_so(federation, three):
+    desert = federation.site("desert", "--guests", "none", workers=1)
+    desert.add_hub(three["hub"])
+    desert.add_data("t:sand")
+    home = three["home"]
+    eventually(lambda: home("resolve", "t:sand", "--anew", status=None).returncode == 0, about="t:sand can be found")
+    result = home("run", "--stage", "never", "--data", "t:sand", "--", "true", status=None)
+    assert result.returncode != 0 and "takes no jobs from other sites" in result.stderr
+
+
+def test_over_the_files_of_data_elsewhere(three):
+    home = three["home"]
+    result = home("run", "--over", "t:sea", "--", "wc", "-l", "{file}")
+    assert "100" in result.stdout

@@ -66,13 +66,16 @@ void known_add(struct known_list *list, struct broker *broker, const struct surv
                const struct peer *at)
 {
     struct known_files *files = &list->files[list->count];
-    *files = (struct known_files){.broker = broker, .at = *at, .id = known->id, .user = list->user};
+    *files = (struct known_files){.broker = broker, .id = known->id, .user = list->user};
+    if (at) {
+        files->at = *at;
+    }
     list->data[list->count++] = (struct queue_known_data){
         .id = known->id,
         .digest = known->digest,
         .file_count = known->file_count,
         .size_bytes = known->size_bytes,
-        .each_file = each_file,
+        .each_file = at ? each_file : NULL,
         .files_context = files,
     };
 }

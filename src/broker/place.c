@@ -22,13 +22,25 @@ static enum status submit_and_wait(struct broker *broker, const struct queue_sub
 
 // --- what is known of data that is elsewhere
 
-// Fills in the data that the job names (`is_wanted` NULL: all); its files are listed by the site `at`, where it runs over them.
+// A site that has the data; NULL: none but this one.
+static const struct peer *holder_of(const struct survey *survey, size_t data)
+{
+    for (size_t s = 1; s < survey->site_count; s++) {
+        if (survey->data[data].is_at[s]) {
+            return &survey->peers[s];
+        }
+    }
+    return NULL;
+}
+
+// Fills in the data that the job names (`is_wanted` NULL: all).
 static void fill_known(struct broker *broker, const struct survey *survey, const bool *is_wanted,
-                       const struct peer *at, struct known_list *out)
+                       const struct job_spec *spec, struct known_list *out)
 {
     for (size_t i = 0; i < survey->data_count; i++) {
         if (!is_wanted || is_wanted[i]) {
-            known_add(out, broker, &survey->known[i], at);
+            bool is_index = spec->over && strcmp(spec->over, survey->known[i].id) == 0;
+            known_add(out, broker, &survey->known[i], is_index ? holder_of(survey, i) : NULL);
         }
     }
 }
@@ -99,7 +111,7 @@ static enum status submit_part(struct broker *broker, const struct queue_submiss
     placed.idempotency_key = text_of(key);
     if (part->site != 0) {
         const struct peer *peer = &survey->peers[part->site];
-        fill_known(broker, survey, part->has_data, peer, &known);
+        fill_known(broker, survey, part->has_data, submission->spec, &known);
         placed.to = known_destination(&known, peer->site.text);
         tell_placed(broker);
     }
@@ -154,7 +166,6 @@ static void submit_moved(struct broker *broker, const struct queue_submission *s
     const struct plan_option *option = &survey->plan.options[0];
     const char *needs[PLAN_DATA_MAX];
     const struct peer *to = option->site == 0 ? NULL : &survey->peers[option->site];
-    const struct peer *from = &survey->peers[option->moves[0].from];
     struct queue_submission held = *submission;
     struct error error = {0};
     int64_t job = 0;
@@ -163,7 +174,7 @@ static void submit_moved(struct broker *broker, const struct queue_submission *s
     for (size_t i = 0; i < survey->data_count; i++) {
         needs[i] = survey->known[i].id;
     }
-    fill_known(broker, survey, NULL, from, &known);
+    fill_known(broker, survey, NULL, submission->spec, &known);
     held.hold = (struct queue_hold){text_of(option->reason), TEXT("data is being moved")};
     held.wait_us = 0;
     held.to = known_destination(&known, to ? to->site.text : "");
@@ -192,7 +203,7 @@ static void submit_at(struct broker *broker, const struct queue_submission *subm
     struct queue_submission placed = *submission;
     AUTO_FREE char *owner = text_copy(submission->owner);
     struct known_list known = {.user = owner};
-    fill_known(broker, survey, NULL, peer, &known);
+    fill_known(broker, survey, NULL, submission->spec, &known);
     placed.to = known_destination(&known, peer->site.text);
     tell_placed(broker);
     queue_submit(broker->queue, &placed, answer);

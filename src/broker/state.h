@@ -123,7 +123,8 @@ struct known_list {
     struct known_files files[PLAN_DATA_MAX];
     size_t count;
 };
-// The texts of `known` and the user's name are borrowed; the list must stay where it is.
+// The texts of `known` and the user's name are borrowed; the list must stay where it is. `at`: a site that lists its files,
+// which is needed only of what a job runs over; NULL: nobody.
 void known_add(struct known_list *list, struct broker *broker, const struct survey_data *known,
                const struct peer *at);
 struct queue_destination known_destination(const struct known_list *list, const char *place);

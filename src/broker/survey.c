@@ -139,7 +139,10 @@ static enum status note_data(struct survey *survey, const char *id, const char *
     if (survey->data_count == PLAN_DATA_MAX) {
         return error_set(error, QUOTA, "a job can name at most %d datasets", PLAN_DATA_MAX);
     }
-    survey->known[survey->data_count] = (struct survey_data){.id = id, .name = name};
+    // Copies, as the spec is the queue's once the job is submitted.
+    survey->known[survey->data_count] =
+        (struct survey_data){.id = arena_copy(&survey->arena, text_of(id)),
+                             .name = arena_copy(&survey->arena, text_of(name))};
     survey->data_count++;
     return OK;
 }

@@ -10,6 +10,9 @@ static void log_changed(void *context)
 {
     struct federation *federation = context;
     peers_log_changed(federation->peers);
+    if (federation->self_copy) {
+        self_copy_wake(federation->self_copy);
+    }
 }
 
 static void log_advanced(void *context, const struct fingerprint *site)
@@ -45,6 +48,11 @@ static void report_mirror(void *context, const struct error *error)
     report(context, "index_failed", error);
 }
 
+static void report_self_copy(void *context, const struct error *error)
+{
+    report(context, "own_log_not_indexed", error);
+}
+
 static enum status open_mirror(struct federation *federation, struct store *store,
                                struct error *error)
 {
@@ -58,6 +66,22 @@ static enum status open_mirror(struct federation *federation, struct store *stor
                                            .report = report_mirror,
                                            .context = federation};
     return mirror_open(&options, &federation->mirror, error);
+}
+
+// What the hub itself says is in its index too, so that one look-up finds it.
+static enum status start_self_copy(struct federation *federation, struct error *error)
+{
+    if (!federation->mirror) {
+        return OK;
+    }
+    TRY(mirror_site_number(federation->mirror, signing_key_fingerprint(federation->key),
+                           &federation->own_number, error));
+    const struct self_copy_options options = {.ledger = federation->ledger,
+                                              .mirror = federation->mirror,
+                                              .key = federation->key,
+                                              .report = report_self_copy,
+                                              .context = federation};
+    return self_copy_start(&options, &federation->self_copy, error);
 }
 
 static enum status open_peers(struct federation *federation, struct store *store,
@@ -91,7 +115,8 @@ enum status federation_open(struct federation *federation, const struct site_set
     TRY(ledger_open(&options, &federation->ledger, error));
     federation->publisher = ledger_publisher(federation->ledger);
     TRY(open_mirror(federation, store, error));
-    return open_peers(federation, store, error);
+    TRY(open_peers(federation, store, error));
+    return start_self_copy(federation, error);
 }
 
 enum status federation_start(struct federation *federation, const char *url, struct error *error)
@@ -109,6 +134,7 @@ enum status federation_check_guest(void *context, const struct fingerprint *site
 void federation_stop(struct federation *federation)
 {
     peers_stop(federation->peers);
+    self_copy_stop(federation->self_copy);
     mirror_close(TAKE(federation->mirror));
     ledger_close(TAKE(federation->ledger));
 }
@@ -116,5 +142,6 @@ void federation_stop(struct federation *federation)
 void federation_close(struct federation *federation)
 {
     peers_close(federation->peers);
+    self_copy_free(federation->self_copy);
     signing_key_free(federation->key);
 }

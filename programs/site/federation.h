@@ -6,6 +6,7 @@
 #include "crypto/signature.h"
 #include "ledger/ledger.h"
 #include "ledger/mirror.h"
+#include "ledger/self_copy.h"
 #include "peers/peers.h"
 #include "site/settings.h"
 
@@ -17,7 +18,9 @@ struct federation {
     const struct site_settings *settings;
     struct signing_key *key;
     struct ledger *ledger;
-    struct mirror *mirror; // NULL: the site is no hub.
+    struct mirror *mirror;       // NULL: the site is no hub.
+    struct self_copy *self_copy; // The own log in the mirror; NULL: no hub.
+    uint32_t own_number;         // In the mirror's index; 0: no hub.
     struct peers *peers;
     struct catalog_publisher publisher;
     _Atomic(struct queue *) queue; // For the load of heartbeats, once it is open.

@@ -35,13 +35,6 @@ static void visit_peer(void *context, const struct peer *peer)
     visit->visit(visit->visitor, &site);
 }
 
-static bool visit_number(void *context, uint32_t number, visit_fn *visit, void *visitor)
-{
-    const struct resolve_adapter *adapter = context;
-    struct visit visited = {visit, visitor};
-    return peers_visit_number(adapter->federation->peers, number, visit_peer, &visited);
-}
-
 static void visit_self(const struct resolve_adapter *adapter, visit_fn *visit, void *visitor)
 {
     struct peers_load load = {0};
@@ -59,6 +52,17 @@ static void visit_self(const struct resolve_adapter *adapter, visit_fn *visit, v
         .is_self = true,
     };
     visit(visitor, &site);
+}
+
+static bool visit_number(void *context, uint32_t number, visit_fn *visit, void *visitor)
+{
+    const struct resolve_adapter *adapter = context;
+    struct visit visited = {visit, visitor};
+    if (number == adapter->federation->own_number) {
+        visit_self(adapter, visit, visitor);
+        return true;
+    }
+    return peers_visit_number(adapter->federation->peers, number, visit_peer, &visited);
 }
 
 static bool visit_fingerprint(void *context, const struct fingerprint *fingerprint, visit_fn *visit,
@@ -121,6 +125,13 @@ static bool has_own(void *context)
     return ledger_position(adapter->federation->ledger).serial > 0;
 }
 
+static bool index_has_own(void *context)
+{
+    const struct resolve_adapter *adapter = context;
+    const struct self_copy *copy = adapter->federation->self_copy;
+    return copy && self_copy_is_current(copy);
+}
+
 static enum status own_entry(void *context, struct text name, struct buffer *out,
                              struct error *error)
 {
@@ -136,5 +147,6 @@ const struct resolve_ops RESOLVE_ADAPTER = {
     .visit_fingerprint = visit_fingerprint,
     .hubs = list_hubs,
     .has_own = has_own,
+    .index_has_own = index_has_own,
     .own_entry = own_entry,
 };

@@ -7,6 +7,7 @@
 #include "os/clock.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum {
     RENEWED_AT_ONCE = 200, // Entries signed anew in one write, so that others are not kept waiting.
@@ -20,7 +21,8 @@ struct ledger {
     bool is_announcing; // A write that tells of new entries is under way.
     struct ledger_position announced;
 
-    pthread_mutex_t mutex; // Guards what follows.
+    atomic_int announcements; // Under way.
+    pthread_mutex_t mutex;    // Guards what follows.
     struct ledger_position position;
 };
 
@@ -80,14 +82,15 @@ static void done_announcement(void *context, enum status status, const struct er
 {
     (void)error;
     struct ledger *ledger = context;
-    if (status != OK) {
-        return;
+    bool is_changed = false;
+    if (status == OK) {
+        (void)pthread_mutex_lock(&ledger->mutex);
+        is_changed = ledger->position.epoch != ledger->announced.epoch ||
+                     ledger->position.serial != ledger->announced.serial;
+        ledger->position = ledger->announced;
+        (void)pthread_mutex_unlock(&ledger->mutex);
     }
-    (void)pthread_mutex_lock(&ledger->mutex);
-    bool is_changed = ledger->position.epoch != ledger->announced.epoch ||
-                      ledger->position.serial != ledger->announced.serial;
-    ledger->position = ledger->announced;
-    (void)pthread_mutex_unlock(&ledger->mutex);
+    atomic_fetch_sub(&ledger->announcements, 1);
     if (is_changed && ledger->options.changed) {
         ledger->options.changed(ledger->options.context);
     }
@@ -98,6 +101,7 @@ static void announce(struct ledger *ledger)
 {
     if (!ledger->is_announcing) {
         ledger->is_announcing = true;
+        atomic_fetch_add(&ledger->announcements, 1);
         store_write(ledger->options.store, write_announcement, done_announcement, ledger);
     }
 }
@@ -108,6 +112,11 @@ struct ledger_position ledger_position(struct ledger *ledger)
     struct ledger_position position = ledger->position;
     (void)pthread_mutex_unlock(&ledger->mutex);
     return position;
+}
+
+bool ledger_is_growing(const struct ledger *ledger)
+{
+    return atomic_load(&ledger->announcements) > 0;
 }
 
 // --- appending

@@ -61,6 +61,9 @@ enum status ledger_append_removal(struct ledger *ledger, struct sql *sql, struct
 // As of the last commit that `changed` told of: what was just appended may come a moment later. Any thread.
 struct ledger_position ledger_position(struct ledger *ledger);
 
+// May there be entries, committed or about to be, that ledger_position does not tell of yet? Any thread.
+bool ledger_is_growing(const struct ledger *ledger);
+
 // Were all datasets of the site entered once (those of a site that is older than its log)? Within a write, or with a reading connection.
 enum status ledger_is_complete(struct sql *sql, bool *out, struct error *error);
 enum status ledger_set_complete(struct sql *sql, struct error *error);

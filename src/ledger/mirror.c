@@ -51,6 +51,17 @@ struct ledger_position mirror_position(struct mirror *mirror, const struct finge
     return found ? mirror_site_position(&mirror->table, found) : (struct ledger_position){0};
 }
 
+bool mirror_has_indexed(struct mirror *mirror, const struct fingerprint *site,
+                        const struct ledger_position *position)
+{
+    const struct mirror_site *found = mirror_table_find(&mirror->table, site);
+    if (!found) {
+        return false;
+    }
+    struct mirror_place place = mirror_site_indexed(&mirror->table, found);
+    return place.epoch == position->epoch && place.serial >= position->serial;
+}
+
 enum status mirror_site_number(struct mirror *mirror, const struct fingerprint *site, uint32_t *out,
                                struct error *error)
 {

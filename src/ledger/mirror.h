@@ -29,6 +29,10 @@ void mirror_close(struct mirror *mirror);
 // How far the copy of the site's log is; epoch 0 when there is none. Any thread.
 struct ledger_position mirror_position(struct mirror *mirror, const struct fingerprint *site);
 
+// Has the index what the site's log has up to this position? Memory only; any thread.
+bool mirror_has_indexed(struct mirror *mirror, const struct fingerprint *site,
+                        const struct ledger_position *position);
+
 // Takes batches (NDJSON) of the log of the site whose key this is. Blocks for the commit; any thread but the writer's; different sites side by side. *out (may be NULL) gets the
 // position afterwards, in every case. Batches or parts that are here already are skipped. CONFLICT when there is a gap (ask or push from *out on);
 // CORRUPT, naming site, epoch and serial, for everything that is a lie or damage: see "What a receiver refuses". Batches before the bad one stay taken.

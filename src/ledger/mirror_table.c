@@ -113,6 +113,14 @@ struct ledger_position mirror_site_position(struct mirror_table *table,
     return position;
 }
 
+struct mirror_place mirror_site_indexed(struct mirror_table *table, const struct mirror_site *site)
+{
+    (void)pthread_mutex_lock(&table->mutex);
+    struct mirror_place place = site->indexed;
+    (void)pthread_mutex_unlock(&table->mutex);
+    return place;
+}
+
 void mirror_site_set_position(struct mirror_table *table, struct mirror_site *site,
                               const struct ledger_position *position)
 {

@@ -49,6 +49,7 @@ void mirror_site_release(struct mirror_table *table, struct mirror_site *site);
 // For whoever has not claimed it.
 struct ledger_position mirror_site_position(struct mirror_table *table,
                                             const struct mirror_site *site);
+struct mirror_place mirror_site_indexed(struct mirror_table *table, const struct mirror_site *site);
 // For whoever has.
 void mirror_site_set_position(struct mirror_table *table, struct mirror_site *site,
                               const struct ledger_position *position);

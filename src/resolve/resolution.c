@@ -79,9 +79,9 @@ static struct resolution_rank judge(struct text rest, const struct resolve_site 
     return (struct resolution_rank){
         .availability = judge_availability(state, tier),
         .liveness = (uint32_t)site->liveness_rank,
-        .distance_class = site->is_self ? 0
-                          : is_measured ? 1
-                                        : 2,
+        .distance_class = site->is_self ? DISTANCE_SELF
+                          : is_measured ? DISTANCE_MEASURED
+                                        : DISTANCE_UNKNOWN,
         .rtt_us = is_measured ? site->rtt_us : NUMBER_UNKNOWN,
         .load_permille = site->load_permille >= 0 ? site->load_permille : NUMBER_UNKNOWN,
     };
@@ -191,6 +191,16 @@ void resolution_add(struct resolution *resolution, struct text entry,
         resolution->locations[at] = resolution->locations[at - 1];
     }
     resolution->locations[at] = location;
+}
+
+bool resolution_has_own(const struct resolution *resolution)
+{
+    for (size_t i = 0; i < resolution->count; i++) {
+        if (resolution->locations[i].rank.distance_class == DISTANCE_SELF) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void resolution_write(struct resolution *resolution, const struct resolution_origin *origin,

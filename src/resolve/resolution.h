@@ -7,11 +7,13 @@
 
 #include "resolve/resolve.h"
 
+enum { DISTANCE_SELF, DISTANCE_MEASURED, DISTANCE_UNKNOWN };
+
 // What decides about the order of locations, most significant first; the smaller, the better.
 struct resolution_rank {
     uint32_t availability; // Available and online is 0.
     uint32_t liveness;
-    uint32_t distance_class; // 0: this site itself, 1: measured, 2: not measured.
+    uint32_t distance_class; // DISTANCE_SELF ...
     int64_t rtt_us;
     int64_t load_permille;
 };
@@ -39,6 +41,9 @@ void resolution_done(struct resolution *resolution);
 // Adds where the site has it. A site that is there already, and what is beyond RESOLVE_LOCATIONS_MAX, is left out.
 void resolution_add(struct resolution *resolution, struct text entry,
                     const struct resolve_site *site);
+
+// Is one of its locations this site itself?
+bool resolution_has_own(const struct resolution *resolution);
 
 struct resolution_origin {
     const char *source; // "index" ...

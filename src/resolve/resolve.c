@@ -85,19 +85,26 @@ static void add_index(const struct resolver *resolver, struct text name,
     (void)mirror_find(resolver->options.mirror, name, RESOLVE_LOCATIONS_MAX, visit_entry, &visited);
 }
 
-bool resolver_answer_fast(struct resolver *resolver, struct text name, struct buffer *out)
+// Where the locations are from when no hub was asked.
+static const char *local_source(const struct resolution *resolution)
+{
+    return resolution->count > 1 || !resolution_has_own(resolution) ? "index" : "own";
+}
+
+bool resolver_answer_fast(struct resolver *resolver, struct text name, bool only_others,
+                          struct buffer *out)
 {
     const struct resolver_options *options = &resolver->options;
-    if (!options->mirror || options->ops->has_own(options->context)) {
+    if (!options->mirror || !options->ops->index_has_own(options->context)) {
         return false;
     }
     AUTO_RESOLUTION struct resolution resolution;
     resolution_init(&resolution);
     add_index(resolver, name, &resolution);
-    if (resolution.count == 0) {
+    if (resolution.count == 0 || (only_others && resolution_has_own(&resolution))) {
         return false;
     }
-    const struct resolution_origin origin = {.source = "index"};
+    const struct resolution_origin origin = {.source = local_source(&resolution)};
     resolution_write(&resolution, &origin, out);
     return true;
 }
@@ -485,13 +492,12 @@ static enum status answer(struct question *question, struct buffer *out, struct 
 {
     struct resolver *resolver = question->resolver;
     TRY(add_own(question, error));
-    size_t own = question->resolution.count;
     if (resolver->options.mirror) {
         add_index(resolver, question->name, &question->resolution);
     }
     bool has_some = question->resolution.count > 0;
     if (has_some && (resolver->options.mirror || question->reach == RESOLVE_HERE)) {
-        write_answer(question, question->resolution.count > own ? "index" : "own", NULL, 0, out);
+        write_answer(question, local_source(&question->resolution), NULL, 0, out);
         return OK;
     }
     if (question->reach == RESOLVE_HERE) {

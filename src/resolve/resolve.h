@@ -54,8 +54,10 @@ struct resolve_ops {
                               void *visitor);
     // Hubs to ask, best first; returns how many.
     size_t (*hubs)(void *context, struct resolve_hub *out, size_t max);
-    // May own_entry find anything? From memory alone; hot. Without it an answer of the index would leave our own replica out.
+    // May own_entry find anything? From memory alone.
     bool (*has_own)(void *context);
+    // Does the index have everything that own_entry would find? From memory alone; hot. Else an answer of the index would leave our own replica out.
+    bool (*index_has_own)(void *context);
     // The own site's entry about the dataset of this name (id or alias), canonical; NOT_FOUND. May block for the database.
     enum status (*own_entry)(void *context, struct text name, struct buffer *out,
                              struct error *error);
@@ -73,8 +75,10 @@ enum status resolver_open(const struct resolver_options *options, struct resolve
 void resolver_close(struct resolver *resolver); // NULL is allowed.
 
 // Only from memory and the index, without blocking on network or store, for the loop of the server: true when *out got the whole answer
-// (a JSON document). False: use resolver_ask on the pool; *out is unchanged then. `name` is in normal form.
-bool resolver_answer_fast(struct resolver *resolver, struct text name, struct buffer *out);
+// (a JSON document). False: use resolver_ask on the pool; *out is unchanged then. `name` is in normal form. `only_others`: an answer with a
+// replica of our own is left to the pool.
+bool resolver_answer_fast(struct resolver *resolver, struct text name, bool only_others,
+                          struct buffer *out);
 
 // How far a question may go.
 enum resolve_reach {

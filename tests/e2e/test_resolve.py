@@ -79,6 +79,23 @@ def test_every_replica_is_found_by_every_alias_from_anywhere(waves):
     assert ask(ocean, query="?forward=false").json["source"] == "own"
 
 
+def test_what_a_hub_has_itself_is_in_its_index_too(waves):
+    hub, _, _ = waves
+    hub.user.folder.joinpath("more").mkdir()
+    hub("data", "add", "t:more", hub.user.folder / "more", "--title", "More")
+    assert ask(hub, "t:more").json["source"] == "own"
+    add_waves(hub)
+    answer = await_names(hub, ["hub", "ocean"])
+    assert answer["source"] == "index" and answer["locations"][0]["name"] == "hub"
+    (roots,) = [location["roots"] for location in ask(hub, token=True).json["locations"] if "roots" in location]
+    assert [root["path"] for root in roots] == [str(hub.user.folder / f"waves-{hub.name}")]
+    # A name that another site alone gives it leads to the hub's own replica, which nothing but the index can tell.
+    hub("data", "remove", DOI)
+    folder = hub.user.folder / f"waves-{hub.name}"
+    hub("data", "add", DOI, folder, "--title", "Waves")
+    await_names(hub, ["hub", "ocean"], "t:waves")
+
+
 def test_the_command_shows_the_ranking_and_who_signed(waves):
     hub, ocean, ice = waves
     shown = ice("resolve", ALIAS).stdout.splitlines()

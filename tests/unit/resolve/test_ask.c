@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HUBS = 2, BUSY_MACHINE_US = 30000000 };
+enum { HUBS = 2, OWN_NUMBER = 2, BUSY_MACHINE_US = 30000000 };
 
 // A site that asks: what its parts say, and its hubs.
 struct world {
@@ -20,6 +20,7 @@ struct world {
     struct signer ocean; // A site that has data.
     struct signer ice;   // Another one.
     struct buffer own;   // The own entry; empty: none.
+    bool own_is_indexed; // Does index_has_own say so?
     bool knows_ocean;
     struct fake_hub hubs[HUBS];
     size_t hub_count;
@@ -30,18 +31,29 @@ struct world {
 struct mirror {
     struct fingerprint site;
     struct buffer entry;
+    const struct buffer *own; // Ours, under OWN_NUMBER; NULL or empty: none.
 };
 
 size_t mirror_find(struct mirror *mirror, struct text name, size_t max,
                    void (*visit)(void *context, const struct mirror_entry *entry), void *context)
 {
-    if (max == 0 || mirror->entry.length == 0 || !text_equal(name, TEXT("doi:10.1/a"))) {
+    size_t count = 0;
+    if (max < 2 || !text_equal(name, TEXT("doi:10.1/a"))) {
         return 0;
     }
-    const struct mirror_entry entry = {
-        .site = &mirror->site, .site_number = 1, .entry = buffer_text(&mirror->entry)};
-    visit(context, &entry);
-    return 1;
+    if (mirror->entry.length > 0) {
+        const struct mirror_entry entry = {
+            .site = &mirror->site, .site_number = 1, .entry = buffer_text(&mirror->entry)};
+        visit(context, &entry);
+        count++;
+    }
+    if (mirror->own && mirror->own->length > 0) {
+        const struct mirror_entry entry = {.site_number = OWN_NUMBER,
+                                           .entry = buffer_text(mirror->own)};
+        visit(context, &entry);
+        count++;
+    }
+    return count;
 }
 
 static bool visit_number(void *context, uint32_t number,
@@ -49,11 +61,13 @@ static bool visit_number(void *context, uint32_t number,
                          void *visitor)
 {
     const struct world *world = context;
-    const struct resolve_site site = site_of(&world->ocean, "ocean");
-    if (number == 1) {
-        visit(visitor, &site);
+    struct resolve_site site = site_of(&world->ocean, "ocean");
+    if (number == OWN_NUMBER) {
+        site = site_of(&world->self, "self");
+        site.is_self = true;
     }
-    return number == 1;
+    visit(visitor, &site);
+    return true;
 }
 
 static bool visit_fingerprint(void *context, const struct fingerprint *fingerprint,
@@ -91,6 +105,12 @@ static bool has_own(void *context)
     return world->own.length > 0;
 }
 
+static bool index_has_own(void *context)
+{
+    const struct world *world = context;
+    return world->own.length == 0 || world->own_is_indexed;
+}
+
 static enum status own_entry(void *context, struct text name, struct buffer *out,
                              struct error *error)
 {
@@ -107,6 +127,7 @@ static const struct resolve_ops OPS = {
     .visit_fingerprint = visit_fingerprint,
     .hubs = list_hubs,
     .has_own = has_own,
+    .index_has_own = index_has_own,
     .own_entry = own_entry,
 };
 
@@ -485,24 +506,54 @@ static void a_hub_answers_from_its_index_without_blocking(void **state)
 {
     struct world *world = *state;
     AUTO_BUFFER struct buffer out = {0};
-    assert_false(resolver_answer_fast(world->resolver, TEXT("doi:10.1/a"), &out));
+    assert_false(resolver_answer_fast(world->resolver, TEXT("doi:10.1/a"), false, &out));
     close_resolver(world);
     world->mirror = NEW(struct mirror);
     world->mirror->site = world->ocean.site;
     write_entry(&world->ocean, &(struct entry_fields){0}, &world->mirror->entry);
     open_resolver(world);
-    assert_true(resolver_answer_fast(world->resolver, TEXT("doi:10.1/a"), &out));
+    assert_true(resolver_answer_fast(world->resolver, TEXT("doi:10.1/a"), false, &out));
     assert_non_null(strstr(out.bytes, "\"source\":\"index\""));
     size_t length = out.length;
-    assert_false(resolver_answer_fast(world->resolver, TEXT("doi:10.1/none"), &out));
+    assert_false(resolver_answer_fast(world->resolver, TEXT("doi:10.1/none"), false, &out));
     assert_int_equal(out.length, length);
-    // With data of its own the answer is more than the index knows.
+    // While its own data is not in the index, the answer is more than that knows.
     write_entry(&world->self, &(struct entry_fields){0}, &world->own);
-    assert_false(resolver_answer_fast(world->resolver, TEXT("doi:10.1/a"), &out));
+    assert_false(resolver_answer_fast(world->resolver, TEXT("doi:10.1/a"), false, &out));
     AUTO_JSON json_t *both = resolved(world, "doi:10.1/a", RESOLVE_ASKS);
     assert_string_equal(member(both, "source"), "index");
     assert_int_equal(json_array_size(json_object_get(both, "locations")), 2);
     assert_int_equal(fake_hub_asked(&world->hubs[0]), 0);
+}
+
+static void a_hub_answers_from_its_index_about_its_own_data_too(void **state)
+{
+    struct world *world = *state;
+    AUTO_BUFFER struct buffer out = {0};
+    close_resolver(world);
+    world->mirror = NEW(struct mirror);
+    world->mirror->site = world->ocean.site;
+    world->mirror->own = &world->own;
+    world->own_is_indexed = true;
+    write_entry(&world->self, &(struct entry_fields){0}, &world->own);
+    open_resolver(world);
+    assert_true(resolver_answer_fast(world->resolver, TEXT("doi:10.1/a"), false, &out));
+    assert_non_null(strstr(out.bytes, "\"source\":\"own\""));
+    buffer_clear(&out);
+    write_entry(&world->ocean, &(struct entry_fields){0}, &world->mirror->entry);
+    assert_true(resolver_answer_fast(world->resolver, TEXT("doi:10.1/a"), false, &out));
+    AUTO_JSON json_t *fast = NULL;
+    assert_int_equal(json_parse(buffer_text(&out), &fast, NULL), OK);
+    assert_string_equal(member(fast, "source"), "index");
+    assert_int_equal(json_array_size(json_object_get(fast, "locations")), 2);
+    assert_string_equal(member(location_at(fast, 0), "name"), "self");
+    // What the catalogue says and what the index says of it is one location, and the same on the pool.
+    AUTO_JSON json_t *slow = resolved(world, "doi:10.1/a", RESOLVE_ASKS);
+    assert_true(json_equal(fast, slow));
+    // Who may be told more about our own files is answered on the pool.
+    assert_false(resolver_answer_fast(world->resolver, TEXT("doi:10.1/a"), true, &out));
+    buffer_clear(&world->own);
+    assert_true(resolver_answer_fast(world->resolver, TEXT("doi:10.1/a"), true, &out));
 }
 
 static void the_hubs_are_told(void **state)
@@ -544,6 +595,7 @@ int main(void)
         TEST(when_all_lie_and_nothing_is_known_that_is_the_answer),
         TEST(what_holds_of_a_partly_false_answer_is_the_last_resort),
         TEST(a_hub_answers_from_its_index_without_blocking),
+        TEST(a_hub_answers_from_its_index_about_its_own_data_too),
         TEST(the_hubs_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

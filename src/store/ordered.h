@@ -20,10 +20,11 @@
 #include "base/buffer.h"
 
 enum {
-    ORDERED_KEY_MAX = 4096,               // Bytes of a key.
-    ORDERED_VALUE_MAX = 1 << 20,          // Bytes of a value.
-    ORDERED_BATCH_BYTES_MAX = 8 << 20,    // Keys and values of a batch.
-    ORDERED_CACHE_BYTES = 16 << 20,       // Of what was read.
+    ORDERED_KEY_MAX = 4096,            // Bytes of a key.
+    ORDERED_VALUE_MAX = 1 << 20,       // Bytes of a value.
+    ORDERED_BATCH_BYTES_MAX = 8 << 20, // Keys and values of a batch.
+    ORDERED_CACHE_BYTES =
+        64 << 20, // Of what was read: the indexes of 10 GB of files, and as much again.
     ORDERED_WRITE_BUFFER_BYTES = 8 << 20, // What is gathered before it becomes a file.
     ORDERED_WRITE_BUFFERS = 3,            // One that fills while others are being written.
     ORDERED_OPEN_FILES_MAX = 512,

@@ -3,7 +3,7 @@
 //     resolve_load PORT CONNECTIONS SECONDS RATE IDS SEED THREADS
 //
 // Each connection asks for the address of a random one of IDS datasets, every second time by its alias, and for the next one when the answer is there.
-// RATE 0: at once. Else requests are due at fixed times, whether or not earlier ones were answered, and their latency counts from when they were due.
+// It ends after SECONDS, or at SIGTERM. RATE 0: at once. Else requests are due at fixed times, whether or not earlier ones were answered, and their latency counts from when they were due.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -66,6 +67,14 @@ struct load {
     uint32_t *samples_us;
     size_t sample_count;
 };
+
+static volatile sig_atomic_t is_ended;
+
+static void end(int signal_number)
+{
+    (void)signal_number;
+    is_ended = 1;
+}
 
 static void fail(const char *what)
 {
@@ -278,7 +287,7 @@ static void *run(void *context)
     struct load *load = context;
     struct epoll_event events[EVENTS_MAX];
     begin(load);
-    while (now_ns() < load->until_ns) {
+    while (now_ns() < load->until_ns && !is_ended) {
         int count = epoll_wait(load->epoll_fd, events, EVENTS_MAX, 100);
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr) {
@@ -352,6 +361,7 @@ int main(int argc, char **argv)
         };
         prepare(&loads[i]);
     }
+    (void)signal(SIGTERM, end);
     int64_t from_ns = now_ns() + 10000000;
     for (int i = 0; i < threads; i++) {
         loads[i].from_ns = from_ns;
@@ -363,6 +373,6 @@ int main(int argc, char **argv)
     for (int i = 0; i < threads; i++) {
         (void)pthread_join(loads[i].thread, NULL);
     }
-    report(loads, threads, seconds);
+    report(loads, threads, (double)(now_ns() - from_ns) / 1e9);
     return 0;
 }

@@ -348,7 +348,8 @@ static void report(struct play *play)
 {
     double seconds = (double)(clock_steady_us() - play->began_us) / 1e6;
     qsort(play->ends_us, play->done, sizeof *play->ends_us, compare);
-    double median = play->done > 0 ? (double)play->ends_us[play->done / 2] / 1e6 : 0;
+    size_t middle = play->done / 2;
+    double median = play->done > 0 ? (double)play->ends_us[middle] / 1e6 : 0;
     (void)printf("{\"done\": %zu, \"seconds\": %.2f, \"median_seconds\": %.2f, \"tried_again\": "
                  "%zu, \"polls\": %zu, \"polls_per_second\": %.1f, \"connections\": %zu, "
                  "\"open_most\": %zu}\n",
@@ -448,7 +449,8 @@ int main(int argc, char **argv)
         (void)fputs("usage: peers_load HUB_PORT SITES ENTRIES\n", stderr);
         return 2;
     }
-    struct play play = {.hub_port = atoi(argv[1]), .count = strtoul(argv[2], NULL, 10)};
+    struct play play = {.hub_port = (int)strtol(argv[1], NULL, 10),
+                        .count = strtoul(argv[2], NULL, 10)};
     (void)getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);

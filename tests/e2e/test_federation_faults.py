@@ -3,6 +3,7 @@
 Which test holds which fault:
 """
 
+import concurrent.futures
 import json
 import pathlib
 import shutil
@@ -252,3 +253,140 @@ def test_clocks_an_hour_off_hinder_nothing(federation):
             await_names(asked, f"t:{site.name}", site.name)
             assert resolve(asked, f"t:{site.name}")[site.name]["liveness"] == "up"
     assert "ocean" in ice("resolve", "t:ocean").stdout
+
+
+# Jobs that travel.
+
+
+@pytest.fixture
+def pair(apart):
+    """`home`, where the user is, and `there`, where jobs run; each knows the other by its operator's word."""
+    return know_each_other(apart.site("home", "--sandbox", "none"), apart.site("there", "--sandbox", "none", workers=2))
+
+
+def know_each_other(home, there):
+    for site, other in ((home, there), (there, home)):
+        site.stop()
+        site.options += ["--peer", f"{other.name}={other.fingerprint}@{other.url}"]
+    return home.start(), there.start()
+
+
+def submit(home, script, **fields):
+    answer = home.api("POST", "/v1/jobs", {"at": "there", "command": ["sh", "-c", script], **fields})
+    assert answer.code == 201, answer
+    return answer.json["id"]
+
+
+def await_success(home, job):
+    """Waits for the job's end; returns what its tasks wrote."""
+
+    def is_over():
+        shown = home.api("GET", f"/v1/jobs/{job}").json
+        return shown if shown["state"] in ("succeeded", "failed", "cancelled") else None
+
+    shown = eventually(is_over, WAIT_SECONDS, f"the end of job {job}")
+    assert shown["state"] == "succeeded", (shown, home.api("GET", f"/v1/jobs/{job}/why").json)
+    return [home.api("GET", f"/v1/jobs/{job}/tasks/{index}/stdout").body.decode() for index in range(shown["tasks"]["succeeded"])]
+
+
+def await_why(home, job, *words):
+    """Waits until the reason why the job is not done has all these words."""
+
+    def has_reason():
+        why = home.api("GET", f"/v1/jobs/{job}/why").json["why"]
+        return why if all(word in why for word in words) else None
+
+    return eventually(has_reason, WAIT_SECONDS, f"{words} in why")
+
+
+def jobs_of(site):
+    return site.api("GET", "/v1/jobs").json["jobs"]
+
+
+def lines(path):
+    return sorted(path.read_text().splitlines()) if path.exists() else []
+
+
+@pytest.mark.parametrize("ways", ["both ways", "to there", "from there"])
+def test_a_partition_in_the_middle_of_a_job_loses_nothing_and_runs_nothing_twice(pair, apart, ways):
+    home, there = pair
+    gate, runs = apart.folder / "gate", apart.folder / "runs"
+    job = submit(home, f"echo {{index}} >> {runs}; test {{index}} = 0 || while [ ! -e {gate} ]; do sleep 0.05; done; echo {{index}}", count=3)
+    eventually(lambda: home.api("GET", f"/v1/jobs/{job}").json["tasks"]["succeeded"] == 1 and len(lines(runs)) == 3, about="the first result")
+    if ways != "from there":
+        apart.network.cut_one_way(home.node, there.node)
+    if ways != "to there":
+        apart.network.cut_one_way(there.node, home.node)
+    gate.touch()
+    eventually(lambda: jobs_of(there)[0]["state"] == "succeeded", about="the end there, where nobody hears of the partition")
+    apart.network.heal()
+    assert await_success(home, job) == ["0\n", "1\n", "2\n"]
+    assert lines(runs) == ["0", "1", "2"] and len(jobs_of(there)) == 1
+
+
+def test_a_submission_whose_answer_is_lost_is_one_job_there(pair, apart):
+    """The request arrives on an open connection, the answer does not: home has to ask again, with the same key."""
+    home, there = pair
+    runs = apart.folder / "runs"
+    await_success(home, submit(home, "true"))
+    apart.network.cut_one_way(there.node, home.node)
+    job = submit(home, f"echo run >> {runs}; echo done")
+    eventually(lambda: lines(runs), about="the run there")
+    await_why(home, job, "there", "does not answer")
+    apart.network.heal()
+    assert await_success(home, job) == ["done\n"]
+    assert lines(runs) == ["run"] and len(jobs_of(there)) == 2
+
+
+def test_two_submissions_with_one_key_are_one_job_there(pair, apart):
+    home, there = pair
+    runs = apart.folder / "runs"
+    job = {"at": "there", "command": ["sh", "-c", f"echo run >> {runs}"]}
+
+    def post(_):
+        return home.api("POST", "/v1/jobs", job, headers={"Idempotency-Key": "once"}).json["id"]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        numbers = set(pool.map(post, range(8)))
+    assert len(numbers) == 1
+    await_success(home, numbers.pop())
+    assert lines(runs) == ["run"] and len(jobs_of(there)) == 1
+
+
+def test_a_site_with_another_key_gets_no_job_and_why_says_so(pair):
+    home, there = pair
+    there.stop()
+    for name in ("key.pem", "certificate.pem"):
+        (there.directory / name).rename(there.directory / f"{name}.old")
+    there.start()
+    job = submit(home, "echo done")
+    await_why(home, job, "there", "key")
+    assert jobs_of(there) == []
+    there.stop()
+    for name in ("key.pem", "certificate.pem"):
+        (there.directory / f"{name}.old").rename(there.directory / name)
+    there.start()
+    assert await_success(home, job) == ["done\n"]
+
+
+def test_a_home_restored_from_an_old_backup_gets_no_results_of_jobs_it_forgot(pair, apart):
+    """Numbers of jobs are given a second time then; the other site still has those of before."""
+    home, there = pair
+    take_backup(home, apart.folder / "backup")
+    before = submit(home, "echo forgotten")
+    assert await_success(home, before) == ["forgotten\n"]
+    restore(home, apart.folder / "backup")
+    again = submit(home, "echo new")
+    assert again == before
+    assert await_success(home, again) == ["new\n"]
+
+
+@pytest.mark.skipif(not LIBFAKETIME, reason="libfaketime is not installed: ./dev setup check")
+def test_jobs_travel_between_clocks_that_are_hours_apart(federation):
+    home = federation.site("home", "--sandbox", "none", environment=clock("-1h"))
+    there = federation.site("there", "--sandbox", "none", workers=1, environment=clock("+1h"))
+    for site, other, offset in ((home, there, "-1h"), (there, home, "+1h")):
+        site.stop()
+        site.options += ["--peer", f"{other.name}={other.fingerprint}@{other.url}"]
+        site.start(clock(offset))
+    assert await_success(home, submit(home, "echo done")) == ["done\n"]

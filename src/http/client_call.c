@@ -8,6 +8,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -17,6 +20,7 @@ enum {
     PROBLEM_SIZE_MAX = 1 << 20,
     HEAD_SIZE_MAX =
         256 << 10, // Of an answer's head, and of those of informational ones before it, together.
+    UNACKNOWLEDGED_MS_MAX = 10000, // As long as a connection may take to come about.
 };
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
@@ -155,6 +159,17 @@ static CURLcode use_key(CURL *easy, void *context, void *key)
     return tls_client_key_use(key, context) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
+// A way that takes nothing for so long is cut. The connection ends then, rather than with the call's own time, which may be long because the answer is; and a new one
+// is tried, since the system would send on the old one ever more rarely, and find out late that the way is open again.
+static int limit_silence(void *context, curl_socket_t fd, curlsocktype purpose)
+{
+    const unsigned limit_ms = UNACKNOWLEDGED_MS_MAX;
+    (void)context;
+    (void)purpose;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof limit_ms);
+    return CURL_SOCKOPT_OK;
+}
+
 static void set_connection(const struct call_settings *settings, CURL *easy, const char *pin)
 {
     const struct curl_library *curl = settings->curl;
@@ -166,6 +181,7 @@ static void set_connection(const struct call_settings *settings, CURL *easy, con
     SET(NOSIGNAL, 1L);
     SET(TCP_NODELAY, 1L);
     SET(TCP_KEEPALIVE, 1L);
+    SET(SOCKOPTFUNCTION, limit_silence);
     SET(USERAGENT, "lode/" LODE_VERSION);
     SET(CONNECTTIMEOUT_MS, (long)((connect_us + 999) / 1000));
     SET(SHARE, settings->sessions);

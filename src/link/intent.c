@@ -18,8 +18,7 @@ static char *intent_path(const struct link *link, int64_t number, const char *su
     return memory_format("%s/%" PRId64 "%s", link->intents, number, suffix);
 }
 
-// Numbers are reserved many at a time, so that taking one costs no disk, and never given twice: the key of a submission that is long
-// forgotten here is still known at its place.
+// Numbers are reserved many at a time, so that taking one costs no disk, and never given twice.
 static enum status reserve_numbers(struct link *link, struct error *error)
 {
     AUTO_FREE char *path = memory_format("%s/numbers", link->options->directory);

@@ -97,6 +97,7 @@ class Lode:
 
     def __init__(self, folder, home):
         self.folder = folder
+        self.prefix = []  # What stands before the program: how to get to its machine.
         self.home = pathlib.Path(home)
         self.home.mkdir(parents=True, exist_ok=True)
         self.environment = {
@@ -121,7 +122,7 @@ class Lode:
         settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         settings.update(options)
         return subprocess.Popen(
-            [str(PROGRAMS / program), *map(str, arguments)],
+            [*self.prefix, str(PROGRAMS / program), *map(str, arguments)],
             env={**self.environment, **(environment or {})},
             cwd=settings.pop("cwd", self.home),
             **settings,
@@ -390,36 +391,42 @@ class Member(Site):
 class Federation:
     """Named sites with heartbeats of a second: federation.site("ocean"), federation.hub("hub", "--join", "open")."""
 
+    member_class = Member
+
     def __init__(self, folder):
         self.folder = folder
         self.members = []
 
-    def site(self, name, *options, workers=0, heartbeat=1):
-        member = Member(self, name, ["--workers", str(workers), "--heartbeat", str(heartbeat), *options])
+    def site(self, name, *options, workers=0, heartbeat=1, environment=None):
+        member = self.member_class(self, name, ["--workers", str(workers), "--heartbeat", str(heartbeat), *options])
         self.members.append(member)
-        return member.start()
+        return member.start(environment)
 
     def hub(self, name, *options, **settings):
         return self.site(name, "--mirror", *options, **settings)
 
 
+    def stop(self):
+        """Stops all members."""
+        for member in self.members:
+            if member.process and member.process.poll() is None:
+                member.process.terminate()
+        for member in self.members:
+            if member.process:
+                try:
+                    member.process.wait(STOP_SECONDS_MAX)
+                except subprocess.TimeoutExpired:
+                    member.process.kill()
+                    member.process.wait()
+
+
 @pytest.fixture
 def federation(request, folder):
     """Starts sites and hubs of a federation; all are stopped at the end."""
-    request.node.sites = []
     federation = Federation(folder)
-    federation.members = request.node.sites
+    request.node.sites = federation.members
     yield federation
-    for member in federation.members:
-        if member.process and member.process.poll() is None:
-            member.process.terminate()
-    for member in federation.members:
-        if member.process:
-            try:
-                member.process.wait(STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                member.process.kill()
-                member.process.wait()
+    federation.stop()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ struct plan_site {
     double start_seconds; // From its offer.
     double core_hours;    // The price of the whole job.
     double run_seconds;   // Estimated for the whole job there.
-    double stage_bytes;   // What it would have to fetch first, and how long that takes, by its offer.
+    double stage_bytes; // What it would have to fetch first, and how long that takes, by its offer.
     double stage_seconds;
 };
 struct plan_data {

@@ -108,6 +108,16 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leases": []}, worker=worker)
     call("post", "/v1/workers", 201, {"name": "link", "cpus": 1, "memory_bytes": 1, "disk_bytes": 1, "place": "sha256:" + "a" * 64})
     call("get", "/v1/places", 200, query="?wait=0&version=0")
+
+    plan = call("post", "/v1/plans", 200, {"job": {"command": ["true"], "data": [{"id": "t:api", "name": "d"}]}}).json
+    assert plan["chosen"] == "local" and plan["candidates"][0]["data"] == ["t:api"]
+    here = call("post", "/v1/transfers", 202, {"id": "t:api"}).json
+    assert here["state"] == "done"
+    call("get", "/v1/transfers/{transfer}", 200, query="?wait=0&version=0", transfer=here["id"])
+    hopeless = call("post", "/v1/transfers", 202, {"id": "t:nowhere"}).json["id"]
+    assert call("get", "/v1/transfers", 200, query="?limit=1").json["next"] == str(hopeless)
+    call("delete", "/v1/transfers/{transfer}", 204, transfer=hopeless)
+    eventually(lambda: call("get", "/v1/transfers/{transfer}", 200, query="?wait=5", transfer=hopeless).json["state"] == "cancelled")
     call("delete", "/v1/datasets/{id}", 204, id=dataset)
 
     described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods if not is_between_sites(path)}
@@ -115,7 +125,7 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
 
 
 def test_the_calls_between_sites_answer_as_described(federation):
-    hub = federation.hub("hub", "--join", "open")
+    hub = federation.hub("hub", "--join", "open", workers=1)
     ocean = federation.site("ocean")
     ocean.add_data("t:api")
     call = Caller(ocean.api)
@@ -132,6 +142,10 @@ def test_the_calls_between_sites_answer_as_described(federation):
     assert copy.splitlines(keepends=True)[1:] == batches[1:]  # Behind the head, which is signed anew for each who asks.
     assert len(as_ocean("get", "/v1/federation/changes", 200, query="?cursor=x&wait=1").body.splitlines()) == 2
     as_ocean("get", "/v1/federation/sites/{site}", 200, site=ocean.fingerprint)
+    as_ocean("get", "/v1/federation/sites/{site}", 200, site="ocean")
+    eventually(lambda: hub.api("GET", "/v1/workers").json["workers"])
+    offer = as_ocean("post", "/v1/federation/offers", 200, {"data": [], "count": 3, "cpus": 0.5, "task_seconds": 2, "stage": False}).json
+    assert offer["site"] == hub.fingerprint and offer["run_seconds"] >= 2
     call("post", "/v1/hubs", 201, {"url": hub.url, "fingerprint": hub.fingerprint, "mode": "push"})
     assert len(call("get", "/v1/hubs", 200).json["hubs"]) == 1
     eventually(lambda: call("get", "/v1/sites", 200).json["sites"][0]["state"] == "up")
@@ -142,11 +156,32 @@ def test_the_calls_between_sites_answer_as_described(federation):
     assert described == call.called
 
 
+def test_plans_and_transfers_across_sites_answer_as_described(federation):
+    hub = federation.hub("hub", "--join", "open")
+    ocean = federation.site("ocean")
+    land = federation.site("land", workers=1)
+    ocean.add_data("t:api")
+    ocean.add_hub(hub)
+    land.add_hub(hub)
+    call = Caller(ocean.api)
+    eventually(lambda: land("resolve", "t:api", "--anew", status=None).returncode == 0)
+    eventually(lambda: land.api("GET", "/v1/workers").json["workers"])
+    plan = call("post", "/v1/plans", 200, {"job": {"command": ["true"], "at": "land", "stage": "never"}}).json
+    assert plan["chosen"] == "at" and [site["has_offer"] for site in plan["candidates"]] == [False, True]
+    ordered = call("post", "/v1/transfers", 202, {"id": "t:api", "to": "land", "from": "ocean"}).json
+    assert ordered["site"] == land.fingerprint
+    there = {"query": f"?wait=5&site={land.fingerprint}", "transfer": ordered["id"]}
+    eventually(lambda: call("get", "/v1/transfers/{transfer}", 200, **there).json["state"] == "done")
+    ended = ocean.api("DELETE", f"/v1/transfers/{ordered['id']}?site=land")
+    assert ended.code == 409 and "has ended" in ended.json["detail"]
+
+
 def test_no_path_is_served_by_methods_that_are_not_described(make_site):
     site = make_site(options=["--workers", "0"])
     for path, methods in DOCUMENT["paths"].items():
         for method in {"get", "put", "post", "delete", "patch"} - set(methods):
             url = path.replace("{job}", "1").replace("{index}", "0").replace("{worker}", "1").replace("{id}", "a%3Ab")
+            url = url.replace("{transfer}", "1")
             url = url.replace("{digest}", "sha256:" + "0" * 64).replace("{token}", "1").replace("{path}", "x").replace("{site}", "sha256:" + "0" * 64)
             answer = site.api(method.upper(), url, b"" if method != "get" else None)
             assert answer.code == 405, (method, url, answer)

@@ -39,10 +39,9 @@ struct submission *submission_new(struct place *place, const struct placed_job *
     // A home that was restored from an old backup gives numbers a second time; the place still has what was made of the first ones.
     uint64_t token = 0;
     random_fill(&token, sizeof token);
-    submission->key = memory_format("link %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
-                                    " %016" PRIx64,
-                                    place->link->home_key, job->id, from, to, submission->number,
-                                    token);
+    submission->key =
+        memory_format("link %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %016" PRIx64,
+                      place->link->home_key, job->id, from, to, submission->number, token);
     submission->body = buffer_take_string(&body);
     event_stream_init(&submission->events);
     submission->next = place->submissions;

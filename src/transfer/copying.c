@@ -24,6 +24,19 @@ enum status copying_wait(struct copying *copying, struct error *error)
     return OK;
 }
 
+void copying_blame_source(const struct copying *copying, int code, struct error *error)
+{
+    struct error said = {0};
+    if (!error) {
+        return;
+    }
+    (void)error_set(&said, error->status, "site %s: %.400s", copying->source->name, error->detail);
+    if (code > 0 && error->fix[0]) {
+        (void)error_fix(&said, "%.400s", error->fix); // Without an answer the client's advice is about the own site.
+    }
+    *error = said;
+}
+
 static enum status open_client(struct copying *copying, struct error *error)
 {
     const char *directory = copying->transfers->directory;

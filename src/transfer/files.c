@@ -73,6 +73,7 @@ static void on_done(void *context, const struct http_answer *answer)
     if (call->status == OK && answer->status != OK) {
         call->status = answer->status;
         call->error = answer->error;
+        copying_blame_source(call->copying, answer->code, &call->error);
     }
 }
 

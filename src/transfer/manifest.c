@@ -69,7 +69,11 @@ static enum status add_page(struct listing *listing, char **cursor, struct error
                                  .path = path.bytes,
                                  .timeout_us = PAGE_TIMEOUT_US,
                                  .answer_size_max = PAGE_SIZE_MAX};
-    TRY(http_client_ask(listing->copying->client, &ask, &body, &answer, error));
+    enum status status = http_client_ask(listing->copying->client, &ask, &body, &answer, error);
+    if (status != OK) {
+        copying_blame_source(listing->copying, answer.code, error);
+        return status;
+    }
     TRY(json_parse(answer.body, &page, error));
     TRY(json_field_array(page, "files", JSON_REQUIRED, PAGE_FILES, &files, error));
     TRY(json_field_text(page, "next", JSON_OPTIONAL, MANIFEST_LINE_MAX, &next, error));

@@ -90,6 +90,8 @@ static inline bool copying_is_over(const struct copying *copying)
 
 // Moves the client's calls on for a moment. TIMEOUT when nothing has come for too long, CONFLICT when it is over.
 enum status copying_wait(struct copying *copying, struct error *error);
+// The source did not do what it was asked for: the error says which site that was. `code` is that of its answer, 0 without one.
+void copying_blame_source(const struct copying *copying, int code, struct error *error);
 
 // manifest.c: the list of files, `<sha256 hex> <size> <path>\n` by path, whose digest is the dataset's.
 enum { MANIFEST_LINE_MAX = 64 + 1 + 20 + 1 + 4096 + 1 };

@@ -27,10 +27,18 @@ CLONE_NEWNET = 0x40000000
 SETUP_SECONDS_MAX = 60
 
 
-def ip(*words):
-    done = subprocess.run(["ip", *map(str, words)], capture_output=True, text=True, timeout=SETUP_SECONDS_MAX)
+def run(*words):
+    done = subprocess.run(words, capture_output=True, text=True, timeout=SETUP_SECONDS_MAX)
     if done.returncode != 0:
-        raise OSError(f"ip {' '.join(map(str, words))}: {done.stderr.strip()}")
+        raise OSError(f"{' '.join(words)}: {done.stderr.strip()}")
+
+
+def ip(*words):
+    run("ip", *words)
+
+
+def tc(*words):
+    run("tc", *words)
 
 
 def remove_abandoned():
@@ -115,6 +123,13 @@ class Network:
     def cut(self, one, other):
         self.cut_one_way(one, other)
         self.cut_one_way(other, one)
+
+    def slow(self, sender, rate="40mbit"):
+        """What a machine sends takes its time, so that a test can be in the middle of it."""
+        tc("-n", sender.namespace, "qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", rate, "burst", "256kb", "latency", "200ms")
+
+    def quicken(self, sender):
+        tc("-n", sender.namespace, "qdisc", "del", "dev", "eth0", "root")
 
     def heal(self):
         """Every way is open again. Nobody is told."""

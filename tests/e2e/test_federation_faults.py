@@ -1,10 +1,29 @@
 """Faults of a federation, with real processes on machines of their own (networks.py): partitions, old backups, wrong clocks, deaths at bad moments.
 
-Which test holds which fault:
+Which tests hold which fault (here, unless a file is named):
+
+| fault | tests |
+| --- | --- |
+| partition between site and hub | test_a_partition_between_sites_and_hub...; test_any_one_hub_that_can_be_reached_is_enough |
+| partition between hubs | test_a_partition_between_hubs... |
+| one-way partition | test_a_one_way_partition...; between hubs: the same as above; under a job: test_a_partition_in_the_middle_of_a_job..., test_a_submission_whose_answer_is_lost... |
+| a hub restored from an old backup | test_a_hub_restored...; test_federation_peers: test_a_hub_restored_from_an_old_backup..., test_a_hub_that_lost_everything_but_its_key... |
+| a site restored from an old backup | test_a_site_restored_while...; test_a_home_restored...; test_federation_peers: two tests of restored sites; test_link: test_a_job_that_the_other_site_has_lost... |
+| a site's key changed | test_a_site_with_another_key...; test_federation_peers: test_another_key_of_a_hub..., test_another_key_under_the_name_of_a_member... |
+| a log rewritten | test_federation_peers: test_a_rewritten_log...; replayed or altered entries: test_resolve |
+| clocks an hour off | test_clocks_an_hour_off..., test_jobs_travel_between_clocks...; test_federation_peers: test_a_clock_that_is_an_hour_off... |
+| all hubs dead; any one is enough | test_resolve: test_with_all_hubs_dead..., test_any_one_hub_alive... |
+| a site killed in the middle of a remote job | test_travel: test_a_kill_loses_nothing... (home, link, there, all); test_link: test_a_kill_in_the_middle... |
+| killed between accept and start | test_link: test_a_kill_between_accept_and_start..., test_a_link_that_is_killed_before_it_submits... |
+| killed during replication | test_a_replica_under_way... (source, target, the way between) |
+| one idempotency key twice | test_two_submissions_with_one_key...; test_a_submission_whose_answer_is_lost... |
+| slow, garbage, endless peers | test_federation_peers: test_a_hub_that_answers_badly...; test_resolve: test_a_hub_without_manners...; test_link: those of `strange` |
+| reasons in `why` | test_a_submission_whose_answer_is_lost..., test_a_site_with_another_key...; test_travel: test_why_says...; test_link: test_a_site_that_takes_no_guests... |
 """
 
 import concurrent.futures
 import json
+import os
 import pathlib
 import shutil
 
@@ -353,20 +372,25 @@ def test_two_submissions_with_one_key_are_one_job_there(pair, apart):
     assert lines(runs) == ["run"] and len(jobs_of(there)) == 1
 
 
-def test_a_site_with_another_key_gets_no_job_and_why_says_so(pair):
+def test_a_site_with_another_key_gets_no_job_and_why_says_so(pair, apart):
     home, there = pair
-    there.stop()
+    gate, runs = apart.folder / "gate", apart.folder / "runs"
+    job = submit(home, f"echo run >> {runs}; while [ ! -e {gate} ]; do sleep 0.05; done; echo done")
+    eventually(lambda: lines(runs), about="the run there")
+    there.kill()
     for name in ("key.pem", "certificate.pem"):
         (there.directory / name).rename(there.directory / f"{name}.old")
     there.start()
-    job = submit(home, "echo done")
     await_why(home, job, "there", "key")
-    assert jobs_of(there) == []
-    there.stop()
+    refused = home.api("POST", "/v1/jobs", {"at": "there", "command": ["true"]})
+    assert refused.code == 409 and "there: the server's key is not the one that is known for it" in refused.json["detail"]
+    there.kill()
     for name in ("key.pem", "certificate.pem"):
         (there.directory / f"{name}.old").rename(there.directory / name)
     there.start()
+    gate.touch()
     assert await_success(home, job) == ["done\n"]
+    assert lines(runs) == ["run"] and len(jobs_of(there)) == 1
 
 
 def test_a_home_restored_from_an_old_backup_gets_no_results_of_jobs_it_forgot(pair, apart):
@@ -390,3 +414,45 @@ def test_jobs_travel_between_clocks_that_are_hours_apart(federation):
         site.options += ["--peer", f"{other.name}={other.fingerprint}@{other.url}"]
         site.start(clock(offset))
     assert await_success(home, submit(home, "echo done")) == ["done\n"]
+
+
+# Replicas.
+
+
+@pytest.mark.parametrize("victim", ["source", "target", "way"])
+def test_a_replica_under_way_survives_what_happens_to_either_end(apart, victim):
+    hub = apart.hub("hub", "--join", "open")
+    ocean = apart.site("ocean")
+    land = apart.site("land")
+    content = os.urandom(10 << 20).hex()
+    ocean.add_data("t:large", text=content)
+    for site in (ocean, land):
+        site.add_hub(hub)
+    await_names(land, "t:large", "ocean")
+    apart.network.slow(ocean.node)
+    order = land.api("POST", "/v1/transfers", {"id": "t:large", "to": None, "from": None})
+    assert order.code == 202, order
+
+    def transfer():
+        return land.api("GET", f"/v1/transfers/{order.json['id']}").json
+
+    eventually(lambda: 0 < transfer()["bytes_done"] < len(content), about="the first bytes")
+    if victim == "source":
+        ocean.kill()
+        assert "ocean" in eventually(lambda: transfer()["problem"], about="the reason why it does not go on")
+        ocean.start()
+    elif victim == "target":
+        land.kill()
+        assert not json.loads(ocean("resolve", "t:large", "--anew", "--json").stdout)["locations"][1:]
+        land.start()
+    else:
+        apart.network.cut(ocean.node, land.node)
+        seen = []
+        eventually(lambda: seen.append(transfer()["bytes_done"]) or (len(seen) > 100 and seen[-100] == seen[-1]), about="the silence")
+        apart.network.heal()
+    apart.network.quicken(ocean.node)
+    ended = eventually(lambda: (lambda now: now if now["state"] in ("done", "failed") else None)(transfer()), WAIT_SECONDS, "the end of the copy")
+    assert ended["state"] == "done" and ended["bytes_done"] == len(content), ended
+    await_names(hub, "t:large", "ocean", "land")
+    (root,) = land.api("GET", path_of("t:large", "?forward=false")).json["locations"][0]["roots"]
+    assert (pathlib.Path(root["path"]) / "file.txt").read_text() == content

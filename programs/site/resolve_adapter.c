@@ -79,6 +79,11 @@ static bool visit_fingerprint(void *context, const struct fingerprint *fingerpri
     if (!peers_find(federation->peers, fingerprint, &peer)) {
         return false;
     }
+    // A site that has only called here is known by its fingerprint alone: it has shown no key that could verify anything.
+    struct fingerprint said = public_key_fingerprint(&peer.key);
+    if (strcmp(said.text, fingerprint->text) != 0) {
+        return false;
+    }
     visit_peer(&visited, &peer);
     return true;
 }

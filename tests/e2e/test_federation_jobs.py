@@ -94,6 +94,13 @@ def test_a_replica_is_ordered_verified_and_registered(three):
     )
 
 
+def test_the_site_that_has_the_data_orders_its_replica(three):
+    # land knows ocean only as its caller, until it has asked a hub who that is.
+    result = three["ocean"]("data", "replicate", "t:sea", "--to", "land")
+    assert result.returncode == 0
+    assert json.loads(three["land"]("data", "show", "t:sea", "--json").stdout)["state"] == "available"
+
+
 def test_a_site_can_be_named_without_any_data(three):
     home = three["home"]
     result = home("run", "--at", "land", "--", "echo", "here")

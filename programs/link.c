@@ -1,9 +1,11 @@
 // lode link: takes the jobs of a site that are to run elsewhere there, until SIGTERM.
 #include "commands.h"
 
+#include "base/json.h"
 #include "link/link.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 enum { GRACE_SECONDS = 600 };
 
@@ -27,6 +29,17 @@ static enum status read_options(const struct options *given, struct link_options
     return OK;
 }
 
+static void say_json(const struct link_options *options)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    AUTO_JSON json_t *link = json_pack(
+        "{s:o, s:o, s:I}", "site_file", json_from_text(text_of(options->site_file)), "directory",
+        json_from_text(text_of(options->directory)), "pid", (json_int_t)getpid());
+    json_write(link, false, &text);
+    (void)printf("%s\n", text.bytes);
+    (void)fflush(stdout);
+}
+
 int command_link(const struct command *command, const struct options *given)
 {
     (void)command;
@@ -34,6 +47,9 @@ int command_link(const struct command *command, const struct options *given)
     struct link_options options;
     if (read_options(given, &options, &error) != OK) {
         return command_fail(&error, EXIT_USAGE);
+    }
+    if (options_has(given, "json")) {
+        say_json(&options);
     }
     enum status status = link_run(&options, &error);
     if (status == CONFLICT) {

@@ -99,6 +99,7 @@ static const struct command_option LINK_OPTIONS[] = {
     {"certificate", 0, OPTION_TEXT, "FILE", "the site's certificate", NULL},
     {"grace", 0, OPTION_DURATION, "TIME", "how long the site may be away before the link ends",
      NULL},
+    {"json", 0, OPTION_FLAG, NULL, "say whose link this is as one JSON document", NULL},
 };
 
 static const struct command_example LINK_EXAMPLES[] = {

@@ -224,6 +224,21 @@ static void show_transfer(struct api_call *call)
     }
 }
 
+// Who ordered it may end it, and administrators.
+static enum status check_owner(const struct api_call *call, int64_t number, struct error *error)
+{
+    AUTO_BUFFER struct buffer document = {0};
+    AUTO_JSON json_t *transfer = NULL;
+    TRY(transfers_show(call->api->transfers, number, &document, error));
+    TRY(json_parse(buffer_text(&document), &transfer, error));
+    struct text owner = json_text(json_object_get(transfer, "owner"));
+    if (call->principal.role == ROLE_ADMIN || text_equal(owner, call->principal.name)) {
+        return OK;
+    }
+    return error_set(error, DENIED, "transfer %lld was ordered by somebody else",
+                     (long long)number);
+}
+
 static void delete_transfer(struct api_call *call)
 {
     struct error error = {0};
@@ -238,7 +253,8 @@ static void delete_transfer(struct api_call *call)
             arena_format(call->request->arena, "/v1/transfers/%lld", (long long)number);
         status = call_site(call, &site, "DELETE", path, TEXT_NONE, &out, &error);
     } else if (status == OK) {
-        status = transfers_cancel(call->api->transfers, number, &error);
+        status = check_owner(call, number, &error);
+        status = status == OK ? transfers_cancel(call->api->transfers, number, &error) : status;
     }
     if (!answer_failure(call, status, &error)) {
         api_reply_nothing(call);

@@ -6,18 +6,23 @@
 
 // --- submitting and waiting for the answer
 
+static enum status read_job(struct text answer, int64_t *job, struct error *error)
+{
+    AUTO_JSON json_t *document = NULL;
+    TRY(json_parse(answer, &document, error));
+    *job = json_integer_value(json_object_get(document, "id"));
+    return OK;
+}
+
 // Submits and waits until the queue has taken it; *job is its number.
 static enum status submit_and_wait(struct broker *broker, const struct queue_submission *submission,
                                    int64_t *job, struct error *error)
 {
     struct awaited awaited = AWAITED_NEW;
     AUTO_BUFFER struct buffer answer = {0};
-    AUTO_JSON json_t *document = NULL;
     queue_submit(broker->queue, submission, awaited_answer(&awaited));
     TRY(awaited_get(&awaited, &answer, error));
-    TRY(json_parse(buffer_text(&answer), &document, error));
-    *job = json_integer_value(json_object_get(document, "id"));
-    return OK;
+    return read_job(buffer_text(&answer), job, error);
 }
 
 // --- what is known of data that is elsewhere
@@ -54,6 +59,12 @@ static void tell_placed(const struct broker *broker)
 
 // --- in parts
 
+// Is it what the job runs over, rather than one of its data?
+static bool is_over(const struct survey *survey, const struct job_spec *spec, size_t data)
+{
+    return spec->over && data == survey->data_count - 1;
+}
+
 // The job's document without what is for the broker, and with only this data.
 static json_t *part_document(const struct survey *survey, const struct job_spec *spec,
                              const struct plan_part *part)
@@ -61,7 +72,7 @@ static json_t *part_document(const struct survey *survey, const struct job_spec 
     json_t *document = spec_to_json(spec);
     json_t *data = json_array();
     for (size_t i = 0; i < survey->data_count; i++) {
-        if (part->has_data[i]) {
+        if (part->has_data[i] && !is_over(survey, spec, i)) {
             (void)json_array_append_new(data, json_pack("{s:s, s:s}", "id", survey->known[i].id,
                                                         "name", survey->known[i].name));
         }
@@ -94,16 +105,21 @@ static json_t *merge_document(const struct job_spec *spec, const int64_t *parts,
     return document;
 }
 
+// Derived from the submission's, so that repeating that finds the part again; NULL without one.
+static char *part_key(const struct queue_submission *submission, size_t at)
+{
+    return submission->idempotency_key.length == 0
+               ? NULL
+               : memory_format("%.*s part %zu", TEXT_ARGS(submission->idempotency_key), at);
+}
+
 static enum status submit_part(struct broker *broker, const struct queue_submission *submission,
                                const struct survey *survey, size_t at, const char *user,
                                int64_t *job, struct error *error)
 {
     const struct plan_part *part = &survey->plan.options[0].parts[at];
     AUTO_JSON json_t *document = part_document(survey, submission->spec, part);
-    AUTO_FREE char *key =
-        submission->idempotency_key.length == 0
-            ? NULL
-            : memory_format("%.*s part %zu", TEXT_ARGS(submission->idempotency_key), at);
+    AUTO_FREE char *key = part_key(submission, at);
     struct known_list known = {.user = user};
     struct queue_submission placed = *submission;
     placed.spec = NULL;
@@ -119,9 +135,10 @@ static enum status submit_part(struct broker *broker, const struct queue_submiss
     return submit_and_wait(broker, &placed, job, error);
 }
 
-static enum status check_split(const struct job_spec *spec, struct error *error)
+static enum status check_merge(const struct job_spec *spec, enum plan_kind kind,
+                               struct error *error)
 {
-    if (spec->index != SPEC_INDEX_COUNT) {
+    if (spec->index != SPEC_INDEX_COUNT && kind == PLAN_SPLIT) {
         return error_set(error, UNSUPPORTED,
                          "a job over the files of a dataset or over items cannot be split by where "
                          "its data lies");
@@ -133,42 +150,15 @@ static enum status check_split(const struct job_spec *spec, struct error *error)
     return OK;
 }
 
-static void submit_split(struct broker *broker, const struct queue_submission *submission,
-                         const struct survey *survey, struct queue_answer answer)
-{
-    const struct plan_option *option = &survey->plan.options[0];
-    int64_t parts[PLAN_DATA_MAX];
-    struct error error = {0};
-    AUTO_FREE char *user = text_copy(submission->owner);
-    struct queue_submission merge = *submission;
-    merge.spec = NULL;
-    enum status status = check_split(submission->spec, &error);
-    for (size_t i = 0; status == OK && i < option->part_count; i++) {
-        status = submit_part(broker, submission, survey, i, user, &parts[i], &error);
-    }
-    if (status == OK) {
-        AUTO_JSON json_t *document = merge_document(submission->spec, parts, option->part_count);
-        status = spec_parse(document, &merge.spec, &error);
-    }
-    spec_free(submission->spec);
-    if (status != OK) {
-        answer.done(answer.context, status, &error, TEXT_NONE);
-        return;
-    }
-    queue_submit(broker->queue, &merge, answer);
-}
-
 // --- after data has moved
 
-static void submit_moved(struct broker *broker, const struct queue_submission *submission,
-                         const struct survey *survey, struct queue_answer answer)
+static enum status submit_moved(struct broker *broker, const struct queue_submission *submission,
+                                const struct survey *survey, int64_t *job, struct error *error)
 {
     const struct plan_option *option = &survey->plan.options[0];
     const char *needs[PLAN_DATA_MAX];
     const struct peer *to = option->site == 0 ? NULL : &survey->peers[option->site];
     struct queue_submission held = *submission;
-    struct error error = {0};
-    int64_t job = 0;
     AUTO_FREE char *owner = text_copy(submission->owner);
     struct known_list known = {.user = owner};
     for (size_t i = 0; i < survey->data_count; i++) {
@@ -181,17 +171,9 @@ static void submit_moved(struct broker *broker, const struct queue_submission *s
     if (to) {
         tell_placed(broker);
     }
-    enum status status = submit_and_wait(broker, &held, &job, &error);
-    if (status == OK) {
-        const struct staging_job staged = {job, owner, to ? &to->site : NULL};
-        status = staging_add(broker->staging, &staged, needs, survey->data_count, &error);
-    }
-    if (status != OK) {
-        answer.done(answer.context, status, &error, TEXT_NONE);
-        return;
-    }
-    const struct queue_view view = {.wait_us = submission->wait_us, .after_version = -1};
-    queue_show_job(broker->queue, job, &view, answer);
+    TRY(submit_and_wait(broker, &held, job, error));
+    const struct staging_job staged = {*job, owner, to ? &to->site : NULL};
+    return staging_add(broker->staging, &staged, needs, survey->data_count, error);
 }
 
 // --- at one place
@@ -209,9 +191,108 @@ static void submit_at(struct broker *broker, const struct queue_submission *subm
     queue_submit(broker->queue, &placed, answer);
 }
 
+// --- parts, and what merges them
+
+// The only part of a job that its plan does not split.
+static enum status submit_whole(struct broker *broker, const struct queue_submission *submission,
+                                const struct survey *survey, int64_t *job, struct error *error)
+{
+    struct plan_part all = {0};
+    for (size_t i = 0; i < survey->data_count; i++) {
+        all.has_data[i] = true;
+    }
+    AUTO_JSON json_t *document = part_document(survey, submission->spec, &all);
+    AUTO_FREE char *key = part_key(submission, 0);
+    struct queue_submission part = *submission;
+    part.spec = NULL;
+    part.wait_us = 0;
+    part.idempotency_key = text_of(key);
+    TRY(spec_parse(document, &part.spec, error));
+    if (survey->plan.options[0].kind == PLAN_MOVE) {
+        return submit_moved(broker, &part, survey, job, error);
+    }
+    if (survey->plan.options[0].kind == PLAN_LOCAL) {
+        return submit_and_wait(broker, &part, job, error);
+    }
+    struct awaited awaited = AWAITED_NEW;
+    AUTO_BUFFER struct buffer answer = {0};
+    submit_at(broker, &part, survey, awaited_answer(&awaited));
+    TRY(awaited_get(&awaited, &answer, error));
+    return read_job(buffer_text(&answer), job, error);
+}
+
+static enum status submit_parts(struct broker *broker, const struct queue_submission *submission,
+                                const struct survey *survey, int64_t *parts, size_t *count,
+                                struct error *error)
+{
+    const struct plan_option *option = &survey->plan.options[0];
+    AUTO_FREE char *user = text_copy(submission->owner);
+    TRY(check_merge(submission->spec, option->kind, error));
+    if (option->kind != PLAN_SPLIT) {
+        *count = 1;
+        return submit_whole(broker, submission, survey, &parts[0], error);
+    }
+    for (*count = 0; *count < option->part_count; (*count)++) {
+        TRY(submit_part(broker, submission, survey, *count, user, &parts[*count], error));
+    }
+    return OK;
+}
+
+// At home when it has workers, else where (the largest part of) the data is.
+static size_t merge_site(const struct survey *survey)
+{
+    return survey->sites[0].has_offer ? 0 : (size_t)survey->plan.options[0].site;
+}
+
+static void submit_merged(struct broker *broker, const struct queue_submission *submission,
+                          const struct survey *survey, struct queue_answer answer)
+{
+    int64_t parts[PLAN_DATA_MAX];
+    size_t count = 0;
+    size_t site = merge_site(survey);
+    struct error error = {0};
+    struct queue_submission merge = *submission;
+    merge.spec = NULL;
+    enum status status = submit_parts(broker, submission, survey, parts, &count, &error);
+    if (status == OK) {
+        AUTO_JSON json_t *document = merge_document(submission->spec, parts, count);
+        status = spec_parse(document, &merge.spec, &error);
+    }
+    spec_free(submission->spec);
+    if (status != OK) {
+        answer.done(answer.context, status, &error, TEXT_NONE);
+        return;
+    }
+    if (site != 0) {
+        merge.to.place = text_of(survey->sites[site].fingerprint);
+        tell_placed(broker);
+    }
+    queue_submit(broker->queue, &merge, answer);
+}
+
+// --- as planned
+
+static void submit_held(struct broker *broker, const struct queue_submission *submission,
+                        const struct survey *survey, struct queue_answer answer)
+{
+    struct error error = {0};
+    int64_t job = 0;
+    enum status status = submit_moved(broker, submission, survey, &job, &error);
+    if (status != OK) {
+        answer.done(answer.context, status, &error, TEXT_NONE);
+        return;
+    }
+    const struct queue_view view = {.wait_us = submission->wait_us, .after_version = -1};
+    queue_show_job(broker->queue, job, &view, answer);
+}
+
 static void submit_planned(struct broker *broker, const struct queue_submission *submission,
                            const struct survey *survey, struct queue_answer answer)
 {
+    if (submission->spec->merge) {
+        submit_merged(broker, submission, survey, answer);
+        return;
+    }
     switch (survey->plan.options[0].kind) {
     case PLAN_LOCAL:
         queue_submit(broker->queue, submission, answer);
@@ -219,11 +300,11 @@ static void submit_planned(struct broker *broker, const struct queue_submission 
     case PLAN_AT:
         submit_at(broker, submission, survey, answer);
         break;
-    case PLAN_SPLIT:
-        submit_split(broker, submission, survey, answer);
-        break;
     case PLAN_MOVE:
-        submit_moved(broker, submission, survey, answer);
+        submit_held(broker, submission, survey, answer);
+        break;
+    case PLAN_SPLIT: // Only with a command that merges.
+        submit_merged(broker, submission, survey, answer);
         break;
     }
 }

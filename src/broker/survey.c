@@ -323,6 +323,9 @@ enum status survey_make(struct broker *broker, const struct job_spec *spec, cons
     TRY(find_wanted(broker, spec, survey, error));
     TRY(offer_home(broker, spec, task_seconds(survey, spec), &survey->sites[0], &survey->arena,
                    error));
+    if (survey->request.wanted_site == 0) {
+        survey->sites[0].has_offer = true; // It waits for a worker here, as any job does.
+    }
     TRY(ask_for_offers(broker, spec, user, survey, error));
     struct plan_request *request = &survey->request;
     request->sites = survey->sites;

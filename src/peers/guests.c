@@ -81,9 +81,12 @@ static struct standing look_up(struct peers *peers, const struct fingerprint *fi
     const struct site *site = sites_find(peers, fingerprint);
     if (site) {
         out.standing = site->standing;
-        out.is_vouched = site->vouched_us > 0;
-        out.is_fresh = out.is_vouched ? now_us - site->vouched_us < PEERS_VOUCHED_US
-                                      : site->asked_us > 0 && now_us - site->asked_us < UNHEEDED_US;
+        // Who says which sites are members is one: our hub.
+        out.is_vouched = site->vouched_us > 0 || site_is_our_hub(site);
+        out.is_fresh = site_is_our_hub(site) ? true
+                       : out.is_vouched
+                           ? now_us - site->vouched_us < PEERS_VOUCHED_US
+                           : site->asked_us > 0 && now_us - site->asked_us < UNHEEDED_US;
     }
     (void)snprintf(out.label, sizeof out.label, "%s%s(%.23s)", site ? site->name : "",
                    site && site->name[0] ? " " : "", fingerprint->text);

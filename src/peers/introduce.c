@@ -111,6 +111,12 @@ enum status peers_introduce(struct peers *peers, struct text name, struct peer *
     AUTO_BUFFER struct buffer path = {0};
     struct http_client *client = NULL;
     struct introduction introduction = {.peers = peers};
+    struct fingerprint wanted;
+    struct digest digest;
+    if (digest_from_text(name, &digest, NULL) == OK) { // Nobody else is meant.
+        (void)digest_to_text(&digest, wanted.text);
+        introduction.wanted = &wanted;
+    }
     size_t count = peers_list_hubs(peers, hubs, PEERS_HUBS_MAX);
     if (count == 0) {
         return known == OK ? OK : NOT_FOUND;

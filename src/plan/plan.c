@@ -150,7 +150,19 @@ static void price_split(struct planning *planning, struct plan_option *option)
     }
 }
 
-// Each part where its data lies, merged at home.
+static const struct plan_part *largest_part(const struct plan_request *request,
+                                            const struct plan_option *option)
+{
+    const struct plan_part *largest = &option->parts[0];
+    for (size_t p = 1; p < option->part_count; p++) {
+        if (share_of(request, &option->parts[p]) > share_of(request, largest)) {
+            largest = &option->parts[p];
+        }
+    }
+    return largest;
+}
+
+// Each part where its data lies, merged at home, or, where nothing runs there, at the site of the largest part.
 static void consider_split(struct planning *planning)
 {
     const struct plan_request *request = planning->request;
@@ -169,7 +181,8 @@ static void consider_split(struct planning *planning)
     if (option.part_count < 2) {
         return; // One site has it all: no split.
     }
-    option.site = option.site < 0 ? option.parts[0].site : option.site;
+    bool is_home_able = planning->home >= 0 && request->sites[planning->home].has_offer;
+    option.site = is_home_able ? planning->home : largest_part(request, &option)->site;
     struct plan_option *added = add_option(planning, PLAN_SPLIT, option.site);
     *added = option;
     price_split(planning, added);

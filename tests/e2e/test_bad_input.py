@@ -69,8 +69,8 @@ def test_a_job_that_makes_no_sense_is_refused(quiet, what):
 
 
 def test_a_site_alone_runs_nothing_elsewhere(quiet):
-    assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"], "at": "ocean"}), 501, "at", "--site")
-    assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"], "merge": ["cat"]}), 501, "merge", "input_from")
+    assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"], "at": "ocean"}), 404, "ocean")
+    assert_problem(quiet.api("POST", "/v1/jobs", {"command": ["true"], "merge": ["cat"]}), 409, "no workers")
     assert quiet.api("GET", "/v1/jobs").json["jobs"] == []
     assert quiet.api("POST", "/v1/jobs", {"command": ["true"], "stage": "never"}).code == 201
 

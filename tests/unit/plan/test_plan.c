@@ -131,6 +131,16 @@ static void with_a_merge_command_each_part_runs_where_it_lies(void **state)
     assert_true(best->seconds > 9 && best->seconds < 9.2);
 }
 
+static void a_home_without_workers_has_the_parts_merged_at_the_largest(void **state)
+{
+    struct world *world = *state;
+    world->request.may_split = true;
+    world->sites[HOME].has_offer = false;
+    assert_int_equal(plan_world(world), OK);
+    assert_int_equal(world->plan.options[0].kind, PLAN_SPLIT);
+    assert_int_equal(world->plan.options[0].site, OCEAN);
+}
+
 static void large_results_of_the_parts_speak_for_moving(void **state)
 {
     struct world *world = *state;
@@ -202,6 +212,7 @@ int main(void)
         IN_A_WORLD(the_smaller_part_is_moved),
         IN_A_WORLD(a_measured_link_changes_what_is_moved),
         IN_A_WORLD(with_a_merge_command_each_part_runs_where_it_lies),
+        IN_A_WORLD(a_home_without_workers_has_the_parts_merged_at_the_largest),
         IN_A_WORLD(large_results_of_the_parts_speak_for_moving),
         IN_A_WORLD(data_at_one_site_is_not_split),
         IN_A_WORLD(the_wanted_site_is_the_only_one_considered),

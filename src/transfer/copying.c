@@ -32,7 +32,8 @@ void copying_blame_source(const struct copying *copying, int code, struct error 
     }
     (void)error_set(&said, error->status, "site %s: %.400s", copying->source->name, error->detail);
     if (code > 0 && error->fix[0]) {
-        (void)error_fix(&said, "%.400s", error->fix); // Without an answer the client's advice is about the own site.
+        (void)error_fix(&said, "%.400s",
+                        error->fix); // Without an answer the client's advice is about the own site.
     }
     *error = said;
 }

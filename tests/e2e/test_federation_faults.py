@@ -287,7 +287,15 @@ def know_each_other(home, there):
     for site, other in ((home, there), (there, home)):
         site.stop()
         site.options += ["--peer", f"{other.name}={other.fingerprint}@{other.url}"]
-    return home.start(), there.start()
+    home.start()
+    there.start()
+    await_workers(there)
+    return home, there
+
+
+def await_workers(site):
+    """A site makes no offers before its workers are there."""
+    eventually(lambda: site.api("GET", "/v1/workers").json["workers"], about=f"the workers of {site.name}")
 
 
 def submit(home, script, **fields):
@@ -413,6 +421,7 @@ def test_jobs_travel_between_clocks_that_are_hours_apart(federation):
         site.stop()
         site.options += ["--peer", f"{other.name}={other.fingerprint}@{other.url}"]
         site.start(clock(offset))
+    await_workers(there)
     assert await_success(home, submit(home, "echo done")) == ["done\n"]
 
 

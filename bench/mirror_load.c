@@ -47,7 +47,7 @@ struct load {
     atomic_llong taken;               // Entries.
     int64_t began_us;
     double began_cpu_seconds;
-    enum { WRITE, CHAIN, TAKE } phase;
+    enum phase { WRITE, CHAIN, TAKE } phase;
 };
 
 static void fail(const char *what, const struct error *error)
@@ -318,7 +318,7 @@ static void say(const struct load *load, const char *name, int64_t entries, int6
     (void)fflush(stdout);
 }
 
-static void run_threads(struct load *load, int phase)
+static void run_threads(struct load *load, enum phase phase)
 {
     pthread_t threads[THREADS_MAX];
     struct error error = {0};

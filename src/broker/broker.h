@@ -47,8 +47,8 @@ void broker_close(struct broker *broker); // NULL is allowed.
 
 // --- for other sites
 
-// Answers POST /v1/federation/offers of the site `caller` (a fingerprint). NOT_FOUND, naming the data that is not here; CONFLICT when no worker is large
-// enough, saying what there is.
+// Answers POST /v1/federation/offers of the site `caller` (a fingerprint). NOT_FOUND, naming the data that is not here; UNAVAILABLE while there are no workers; CONFLICT when none is
+// large enough.
 enum status broker_offer(struct broker *broker, const char *caller, const json_t *request,
                          struct buffer *out, struct error *error);
 

@@ -196,14 +196,16 @@ static double core_hours(const struct resources *need, int64_t count, double tas
     return (double)(count > 0 ? count : 1) * (double)need->cpu_millis / 1000 * task_seconds / 3600;
 }
 
+// UNAVAILABLE while there are no workers, which may change any moment; CONFLICT when those that there are are too small.
 static enum status check_fits(const struct queue_estimate *estimate, struct error *error)
 {
     if (estimate->slots > 0) {
         return OK;
     }
-    return error_set(error, CONFLICT, "%s",
-                     estimate->worker_count == 0 ? "it has no workers now"
-                                                 : "no worker there is large enough for the job");
+    if (estimate->worker_count == 0) {
+        return error_set(error, UNAVAILABLE, "it has no workers now");
+    }
+    return error_set(error, CONFLICT, "no worker there is large enough for the job");
 }
 
 enum status broker_offer(struct broker *broker, const char *caller, const json_t *request,

@@ -91,7 +91,7 @@ static void what_no_worker_can_run_is_not_offered(void **state)
     struct offering *offering = *state;
     json_t *document = NULL;
     struct error error = {0};
-    assert_int_equal(offer(offering, HOME, "{}", &document, &error), CONFLICT);
+    assert_int_equal(offer(offering, HOME, "{}", &document, &error), UNAVAILABLE);
     assert_non_null(strstr(error.detail, "no workers"));
     (void)site_worker(offering->site, "desk", CPUS);
     assert_int_equal(offer(offering, HOME, "{\"cpus\":5}", &document, &error), CONFLICT);

@@ -100,7 +100,7 @@ static enum status find_elsewhere(struct broker *broker, struct survey *survey, 
     size_t count = 0;
     TRY(identifier_parse(text_of(survey->known[at].id), &identifier, error));
     struct text name = identifier_text(&identifier);
-    TRY(resolver_ask(broker->resolver, name, RESOLVE_ASKS, &document, error));
+    TRY(resolver_ask(broker->resolver, name, RESOLVE_ASKS_ANEW, &document, error));
     TRY(resolve_read_answer(buffer_text(&document), name, &survey->arena, &locations, &count,
                             &problem, error));
     add_locations(broker, survey, at, locations, count);

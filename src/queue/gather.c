@@ -345,17 +345,27 @@ enum status gatherer_new(struct queue *queue, struct gatherer **out, struct erro
     return OK;
 }
 
-void gatherer_free(struct gatherer *gatherer)
+void gatherer_stop(struct gatherer *gatherer)
 {
     if (!gatherer) {
         return;
     }
     (void)pthread_mutex_lock(&gatherer->mutex);
+    bool is_first = !gatherer->is_ending;
     gatherer->is_ending = true;
     (void)pthread_cond_signal(&gatherer->changed);
     (void)pthread_mutex_unlock(&gatherer->mutex);
-    (void)pthread_join(gatherer->thread, NULL);
-    destroy(gatherer);
+    if (is_first) {
+        (void)pthread_join(gatherer->thread, NULL);
+    }
+}
+
+void gatherer_free(struct gatherer *gatherer)
+{
+    if (gatherer) {
+        gatherer_stop(gatherer);
+        destroy(gatherer);
+    }
 }
 
 void gatherer_ask(struct gatherer *gatherer, int64_t job)

@@ -191,7 +191,7 @@ void queue_stop(struct queue *queue)
     (void)store_write_wait(queue->store, run_stop, queue, &error);
     // No poll waits any more, so nobody sets it.
     alarm_free(TAKE(queue->alarm));
-    gatherer_free(TAKE(queue->gatherer));
+    gatherer_stop(queue->gatherer);
     // The store's and the catalogue's last user that is not one of their own threads.
     second_looks_stop(queue->looks);
     // What `follow_stop` asked for is answered when everything asked before this has been done.

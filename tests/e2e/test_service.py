@@ -112,7 +112,7 @@ def test_submitting_a_million_tasks_is_one_row(make_site):
     before = resident_kib()
     began = time.monotonic()
     job = site.api("POST", "/v1/jobs", {"command": ["true"], "count": 1000000}).json
-    assert time.monotonic() - began < 20  # A measure of shape, not of speed: see bench/.
+    assert time.monotonic() - began < 5  # A measure of shape, not of speed: see bench/.
     assert job["tasks"]["total"] == 1000000
     assert resident_kib() - before < 1024
     site.api("POST", f"/v1/jobs/{job['id']}/cancel")

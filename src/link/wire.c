@@ -64,6 +64,21 @@ static struct text keep(struct arena *arena, struct text text)
     return (struct text){arena_copy(arena, text), text.length};
 }
 
+enum status wire_read_job(const json_t *document, struct wire_job *out, struct error *error)
+{
+    struct wire_job read = {.disk_bytes = INT64_MAX};
+    struct text mode = TEXT_NONE;
+    TRY(json_field_int64(document, "job", JSON_REQUIRED, 1, INT64_MAX, &read.id, error));
+    TRY(json_field_text(document, "owner", JSON_REQUIRED, WIRE_OWNER_MAX, &read.owner, error));
+    TRY(json_field_object(document, "spec", JSON_REQUIRED, &read.spec, error));
+    TRY(json_field_text(read.spec, "mode", JSON_OPTIONAL, WIRE_MODE_MAX, &mode, error));
+    TRY(json_field_int64(read.spec, "disk_bytes", JSON_OPTIONAL, 0, INT64_MAX, &read.disk_bytes,
+                         error));
+    read.is_stream = text_equal(mode, TEXT("stream"));
+    *out = read;
+    return OK;
+}
+
 static enum status read_blob(const json_t *digest, const json_t *size, struct wire_blob *out,
                              struct error *error)
 {

@@ -14,6 +14,8 @@ enum {
     WIRE_NAME_MAX = 64,
     WIRE_URL_MAX = 300,
     WIRE_LEASES_MAX = 10000,
+    WIRE_OWNER_MAX = 200,
+    WIRE_MODE_MAX = 16,
     WIRE_OUTCOME_MAX = 7,
     WIRE_OUTCOME_INPUT = 5,
     WIRE_OUTCOME_WORKER = 6,
@@ -36,6 +38,16 @@ struct wire_place {
 // *out lives in the arena.
 enum status wire_read_places(struct text text, struct arena *arena, struct wire_place **out,
                              size_t *count, int64_t *version, struct error *error);
+
+// A job that home tells of: its number there, for whom it is, and its document, which is borrowed.
+struct wire_job {
+    int64_t id;
+    struct text owner;
+    json_t *spec;
+    bool is_stream;
+    int64_t disk_bytes; // INT64_MAX when it names no bound.
+};
+enum status wire_read_job(const json_t *document, struct wire_job *out, struct error *error);
 
 // A blob that a result names.
 struct wire_blob {

@@ -2,6 +2,7 @@
 #include "worker/state.h"
 
 #include "base/memory.h"
+#include "jobs/poll_answer.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/log.h"
@@ -14,7 +15,6 @@ enum {
     SITE_FILE_MAX = 64 << 10,
     TOKEN_MAX = 4096,
     URL_MAX = 2000,
-    WAIT_DEFAULT_SECONDS = 20,
     CODE_UNAUTHORIZED = 401,
     REFUSALS_MAX =
         4, // Of reports, one after another: then worker and site are taken to be of different versions.
@@ -155,21 +155,17 @@ void poll_disconnect(struct worker *worker)
 static void on_registered(void *context, const struct http_answer *answer)
 {
     struct worker *worker = context;
-    AUTO_JSON json_t *document = NULL;
+    struct registration registration;
     struct error error = {0};
-    int64_t id = 0;
     worker->registering = NULL;
-    worker->wait_seconds = WAIT_DEFAULT_SECONDS;
-    if (answer->status != OK || json_parse(answer->body, &document, &error) != OK ||
-        json_field_int64(document, "worker", JSON_REQUIRED, 1, INT64_MAX, &id, &error) != OK ||
-        json_field_int64(document, "wait_seconds", JSON_OPTIONAL, 0, 3600, &worker->wait_seconds,
-                         &error) != OK) {
+    if (answer->status != OK || registration_read(answer->body, &registration, &error) != OK) {
         go_away(worker, answer);
         return;
     }
     be_back(worker);
-    worker->id = id;
-    log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, id);
+    worker->id = registration.worker;
+    worker->wait_seconds = registration.wait_seconds;
+    log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, worker->id);
 }
 
 static void write_enforcement(const struct worker *worker, struct buffer *out)
@@ -217,62 +213,39 @@ static void start_registering(struct worker *worker)
     worker->registering = http_client_start(worker->client, &ask, on_registered);
 }
 
-static enum status take_leases(struct worker *worker, const json_t *leases, struct error *error)
+static void take_leases(struct worker *worker, const struct poll_answer *answer)
 {
-    size_t at = 0;
-    json_t *lease = NULL;
-    json_array_foreach(leases, at, lease)
-    {
-        int64_t numbers[4] = {0};
-        for (size_t i = 0; i < 4; i++) {
-            numbers[i] = json_integer_value(json_array_get(lease, i));
-        }
-        struct worker_job *job = worker_job_find(worker, numbers[1]);
-        if (numbers[0] <= 0 || numbers[2] < 0 || numbers[3] <= numbers[2]) {
-            return error_set(error, INVALID, "the site gave a lease of [%" PRId64 ", %" PRId64 ")",
-                             numbers[2], numbers[3]);
-        }
+    for (size_t i = 0; i < answer->lease_count; i++) {
+        const struct leased *leased = &answer->leases[i];
+        struct worker_job *job = worker_job_find(worker, leased->job);
         if (!job) {
             // An answer that told of the job was lost: registering again makes the site tell everything again.
             forget_registration(worker);
-            return OK;
+            return;
         }
         job->is_dropped = false;
-        lease_add(worker, numbers[0], job, numbers[2], numbers[3]);
+        lease_add(worker, leased->lease, job, leased->from, leased->to);
     }
-    return OK;
 }
 
 static enum status take_answer(struct worker *worker, struct text body, struct error *error)
 {
-    AUTO_JSON json_t *document = NULL;
-    json_t *leases = NULL;
-    json_t *jobs = NULL;
-    json_t *cancel = NULL;
-    json_t *drops = NULL;
-    json_t *element = NULL;
-    size_t at = 0;
-    TRY(json_parse(body, &document, error));
-    TRY(json_field_array(document, "jobs", JSON_OPTIONAL, LEASES_MAX, &jobs, error));
-    TRY(json_field_array(document, "leases", JSON_OPTIONAL, LEASES_MAX, &leases, error));
-    TRY(json_field_array(document, "cancel", JSON_OPTIONAL, 1 << 20, &cancel, error));
-    TRY(json_field_array(document, "drop_jobs", JSON_OPTIONAL, 1 << 20, &drops, error));
-    TRY(json_field_bool(document, "drain", JSON_OPTIONAL, &worker->is_draining, error));
-    json_array_foreach(drops, at, element)
-    {
-        struct worker_job *job = worker_job_find(worker, json_integer_value(element));
+    AUTO_ARENA struct arena arena = {0};
+    AUTO_POLL_ANSWER struct poll_answer answer = {0};
+    TRY(poll_answer_read(body, &arena, &answer, error));
+    worker->is_draining = answer.is_draining;
+    for (size_t i = 0; i < answer.dropped_count; i++) {
+        struct worker_job *job = worker_job_find(worker, answer.dropped[i]);
         if (job) {
             worker_job_drop(job);
         }
     }
-    json_array_foreach(jobs, at, element)
-    {
-        TRY(worker_job_add(worker, element, error));
+    for (size_t i = 0; i < json_array_size(answer.jobs); i++) {
+        TRY(worker_job_add(worker, json_array_get(answer.jobs, i), error));
     }
-    TRY(take_leases(worker, leases, error));
-    json_array_foreach(cancel, at, element)
-    {
-        lease_cancel(worker, json_integer_value(element));
+    take_leases(worker, &answer);
+    for (size_t i = 0; i < answer.cancelled_count; i++) {
+        lease_cancel(worker, answer.cancelled[i]);
     }
     return OK;
 }

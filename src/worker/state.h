@@ -24,7 +24,6 @@
 enum {
     SEATS_MAX = 1024,
     SEAT_LEASES_MAX = 2,   // One that runs and, for streamed programs, one ahead.
-    LEASES_MAX = 10000,    // Of one worker.
     ITEM_CHUNK = 64 << 10, // Bytes of items sent at once.
     ITEM_CHUNKS_MAX = RUNNER_ITEMS_AHEAD / ITEM_CHUNK,
     GATHER_BYTES = 1 << 20, // Answers in one blob, about.

@@ -241,9 +241,29 @@ static void logs_and_ends_and_setups_are_checked(void **state)
     assert_int_not_equal(wire_read_setup(TEXT("{\"host\":7}"), &arena, &setup, NULL), OK);
 }
 
+static void a_job_of_home_is_read(void **state)
+{
+    (void)state;
+    AUTO_JSON json_t *document = NULL;
+    AUTO_JSON json_t *wrong = NULL;
+    struct wire_job job;
+    struct error error = {0};
+    const char *text = "{\"job\":5,\"owner\":\"ada\",\"spec\":{\"mode\":\"stream\"}}";
+    assert_int_equal(json_parse(text_of(text), &document, NULL), OK);
+    assert_int_equal(wire_read_job(document, &job, NULL), OK);
+    assert_int_equal(job.id, 5);
+    assert_true(text_equal(job.owner, TEXT("ada")));
+    assert_true(job.is_stream);
+    assert_int_equal(job.disk_bytes, INT64_MAX);
+    assert_int_equal(json_parse(TEXT("{\"job\":5,\"owner\":\"ada\"}"), &wrong, NULL), OK);
+    assert_int_equal(wire_read_job(wrong, &job, &error), INVALID);
+    assert_non_null(strstr(error.detail, "\"spec\""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_job_of_home_is_read),
         cmocka_unit_test(a_result_is_written_anew_as_it_was_read),
         cmocka_unit_test(a_short_result_has_nulls),
         cmocka_unit_test(what_is_no_result_is_refused),

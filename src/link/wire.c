@@ -9,7 +9,9 @@ static bool copy_text(struct text text, char *out, size_t size)
     if (text.length >= size || text_has_control(text) || !text_is_utf8(text)) {
         return false;
     }
-    memcpy(out, text.bytes, text.length);
+    if (text.length > 0) { // One that was left out has no bytes at all.
+        memcpy(out, text.bytes, text.length);
+    }
     out[text.length] = '\0';
     return true;
 }

@@ -113,7 +113,7 @@ void api_routes_free(struct api *api);
 // The route that the server found, with what the API knows of it.
 const struct api_route *api_route_of(const struct api *api, const struct http_request *request);
 
-// For http_server_options.problem.
+// For http_server_options.problem. Without a fix of its own a refusal has the usual one of its code: each says what to do.
 void api_problem(int code, const char *detail, const char *fix, struct buffer *body,
                  const char **content_type);
 

@@ -20,9 +20,9 @@ def assert_problem(answer, code, *words):
     assert answer.code == code, answer
     assert answer.headers["Content-Type"].startswith("application/problem+json"), answer.headers
     problem = answer.json
-    assert problem["status"] == code and problem["title"] and problem["type"] and problem["detail"], problem
+    assert problem["status"] == code and problem["title"] and problem["type"] and problem["detail"] and problem["fix"], problem
     for word in words:
-        assert word in problem["detail"] + problem.get("fix", ""), problem
+        assert word in problem["detail"] + problem["fix"], problem
 
 
 JOB_REFUSALS = {

@@ -475,6 +475,13 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
     settle(connection);
 }
 
+// Is the rest of a body wanted, by one who can still be told that it did not come?
+static bool is_body_awaited(const struct connection *connection)
+{
+    return connection->phase == PHASE_BODY && connection->exchange &&
+           !connection->exchange->is_handed_over && !connection->parser.is_stopped;
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *context)
 {
     static const struct refusal TOO_SLOW = {408, "the request did not arrive in time",
@@ -501,6 +508,9 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     } else if (is_late_head) {
         connection->scan = (struct head_scan){0};
         refuse(connection, &TOO_SLOW);
+    } else if (is_body_awaited(connection)) {
+        struct refusal refusal = TOO_SLOW;
+        stop_body(connection, &refusal);
     } else {
         connection->phase = PHASE_GONE;
     }

@@ -32,6 +32,29 @@ static void say_jobs(struct buffer *out, const json_t *jobs)
     buffer_append_byte(out, '\n');
 }
 
+// On the local network. Sites of older versions say nothing of it.
+static void say_announcement(struct buffer *out, const json_t *announcement)
+{
+    struct text state = field_text(announcement, "state");
+    struct text problem = field_text(announcement, "problem");
+    struct text change = field_text(announcement, "change");
+    if (state.length == 0) {
+        return;
+    }
+    buffer_printf(out, "%-14s", "Announced:");
+    if (problem.length == 0) {
+        display_text(out, text_equal(state, TEXT("announced")) ? TEXT("yes")
+                          : text_equal(state, TEXT("off"))     ? TEXT("no")
+                                                               : state);
+    } else {
+        buffer_append_string(out, "no, ");
+        display_text(out, problem);
+        buffer_append_string(out, change.length > 0 ? "; " : "");
+        display_text(out, change);
+    }
+    buffer_append_byte(out, '\n');
+}
+
 static void show_status(const struct contact *contact, const json_t *status, struct buffer *out)
 {
     const json_t *sandbox = json_object_get(status, "sandbox");
@@ -49,6 +72,7 @@ static void show_status(const struct contact *contact, const json_t *status, str
                       (long long)field_int64(tasks, "waiting"));
     }
     buffer_printf(out, "%-14s%lld\n", "Workers:", (long long)field_int64(status, "workers"));
+    say_announcement(out, json_object_get(status, "announcement"));
     buffer_append_string(out, "Sandbox:      ");
     display_text(out, field_text(sandbox, "kind"));
     buffer_append_byte(out, '\n');

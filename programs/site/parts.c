@@ -269,6 +269,8 @@ static enum status start_server(struct site_parts *parts, struct error *error)
     };
     parts->guests = guests_new(check_guest, parts);
     parts->api.guests = parts->guests;
+    parts->api.describe_announcement = announce_describe;
+    parts->api.announcement = &parts->announcement;
     const struct http_route *routes = NULL;
     size_t route_count = 0;
     api_routes_new(&parts->api, &routes, &route_count);
@@ -417,6 +419,7 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
     TRY(start_server(parts, error));
     atomic_store(&parts->resolve_adapter.url, public_url(parts));
     TRY(write_site_file(parts, error));
+    announce_start(&parts->announcement, settings, parts->fingerprint.text, parts->server);
     TRY(federation_start(&parts->federation, public_url(parts), error));
     if (settings->peer_count > 0 || peers_count(parts->federation.peers) > 0) {
         TRY(parts_need_link(parts, error));
@@ -426,6 +429,7 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
 
 void parts_stop(struct site_parts *parts)
 {
+    announce_stop(&parts->announcement);
     stop_link(parts);
     EXECUTOR_LOCAL.stop(parts->executor, WORKER_GRACE_US);
     if (parts->queue) {
@@ -462,6 +466,7 @@ void parts_stop(struct site_parts *parts)
     }
     // The last, as until then the writer's thread may have answered requests whose clients had left.
     http_server_free(parts->server);
+    announce_done(&parts->announcement);
     api_routes_free(&parts->api);
     guests_free(parts->guests);
     (void)pthread_mutex_destroy(&parts->link_mutex);

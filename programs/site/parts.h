@@ -6,6 +6,7 @@
 #include "catalog/catalog.h"
 #include "crypto/key.h"
 #include "executor/executor.h"
+#include "site/announce.h"
 #include "site/federation.h"
 #include "site/resolve_adapter.h"
 #include "site/settings.h"
@@ -34,6 +35,7 @@ struct site_parts {
     struct guests *guests;
     struct api api;
     struct http_server *server;
+    struct site_announcement announcement;
     struct executor *executor;
     pthread_mutex_t link_mutex; // Guards the two that follow.
     struct executor *link;      // NULL until jobs may be to run elsewhere.

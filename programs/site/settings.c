@@ -108,6 +108,11 @@ enum status settings_read(const struct options *options, struct site_settings *o
     }
     TRY(read_name(options, out, error));
     TRY(read_federation(options, out, error));
+    out->is_announced = options_has(options, "announce");
+    out->is_silent = options_has(options, "no-announce");
+    if (out->is_announced && out->is_silent) {
+        return error_set(error, INVALID, "--announce and --no-announce contradict each other");
+    }
     TRY(known_peers_read(options, &out->peers, &out->peer_count, error));
     const struct passwd *user = getpwuid(getuid());
     out->user =

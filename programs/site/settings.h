@@ -22,6 +22,8 @@ struct site_settings {
     const char *guests;   // Whose jobs it takes: "none", "accepted", "members".
     const char *hub_mode; // How a hub keeps in step with sites: "push", "poll", "both".
     int64_t heartbeat_us;
+    bool is_announced;        // --announce: on the local network, wherever it listens.
+    bool is_silent;           // --no-announce.
     bool is_mirror;           // It is a hub.
     bool is_json;             // What it prints is JSON.
     struct known_peer *peers; // Given by --peer.

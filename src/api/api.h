@@ -49,6 +49,9 @@ struct api {
     struct text openapi; // The document of GET /v1/openapi.json; empty when it is not installed.
     struct api_table *table; // The routes (routes.c).
     struct guests *guests;   // Which other sites may have jobs run here.
+    // What /v1/status says of the announcement on the local network, a new reference; `announcement` is its context.
+    json_t *(*describe_announcement)(void *announcement);
+    void *announcement;
 };
 
 // One request that the guard let through. Lives in the request's arena until it is answered.

@@ -49,6 +49,10 @@ static void get_status(struct api_call *call)
         (json_int_t)((clock_real_us() - api->started_us) / 1000000), "directory",
         json_from_text(text_of(api->directory)), "memory_bytes", (json_int_t)resident_bytes(),
         "store", "commits", (json_int_t)figures.commits, "writes", (json_int_t)figures.writes);
+    if (api->describe_announcement) {
+        (void)json_object_set_new(status, "announcement",
+                                  api->describe_announcement(api->announcement));
+    }
     struct error error = {0};
     enum status read = queue_describe(api->queue, status, &error);
     if (read != OK) {

@@ -340,6 +340,19 @@ int http_server_port(const struct http_server *server)
     return server->port;
 }
 
+size_t http_server_addresses(const struct http_server *server, struct sockaddr_storage *out,
+                             size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < server->listener_count && count < max; i++) {
+        socklen_t length = sizeof out[count];
+        if (getsockname(server->listeners[i].fd, (struct sockaddr *)&out[count], &length) == 0) {
+            count++;
+        }
+    }
+    return count;
+}
+
 static void post(struct loop *loop, void (*deliver)(struct loop *loop, struct mail *mail))
 {
     struct mail *mail = NEW(struct mail);

@@ -11,6 +11,8 @@
 #include "base/status.h"
 #include "base/text.h"
 
+#include <sys/socket.h>
+
 struct http_server;
 struct http_route;
 struct http_exchange; // One request on its way to its answer; valid until it has been answered.
@@ -131,6 +133,10 @@ enum status http_server_start(const struct http_server_options *options, struct 
 
 // The port that it listens on.
 int http_server_port(const struct http_server *server);
+
+// Fills `out` with the addresses that its sockets are bound to, at most `max`; returns how many.
+size_t http_server_addresses(const struct http_server *server, struct sockaddr_storage *out,
+                             size_t max);
 
 // Stops taking connections and requests, lets answers under way finish for up to `grace_us`, closes all connections and ends
 // all threads. Exchanges that are unanswered then may still be answered, which has no effect, until http_server_free.

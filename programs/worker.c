@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "os/file.h"
+#include "worker/choose.h"
 #include "worker/worker.h"
 
 #include <stdio.h>
@@ -15,8 +16,6 @@ enum { EXIT_NO_SANDBOX = 3, GRACE_SECONDS = 600, HOST_MAX = 256 };
 static enum status read_options(const struct options *given, struct worker_options *options,
                                 struct error *error)
 {
-    options->site = options_text(given, "site", NULL);
-    options->fingerprint = options_text(given, "pin", NULL);
     options->site_file = options_text(given, "site-file", NULL);
     options->token_file = options_text(given, "token-file", NULL);
     options->directory = options_text(given, "directory", NULL);
@@ -32,11 +31,23 @@ static enum status read_options(const struct options *given, struct worker_optio
     if (!options->directory || !options->token_file) {
         return error_set(error, INVALID, "lode worker: --directory and --token-file are needed");
     }
-    if (!options->site_file && !(options->site && options->fingerprint)) {
-        return error_set(error, INVALID,
-                         "lode worker: --site-file, or --site with --pin, is needed");
-    }
     return OK;
+}
+
+// Unless a file says where the site is.
+static enum status choose_site(const struct options *given, struct worker_site *chosen,
+                               struct worker_options *options, struct error *error)
+{
+    if (options->site_file) {
+        return OK;
+    }
+    TRY(worker_site_choose(given, chosen, error));
+    options->site = chosen->url;
+    options->fingerprint =
+        chosen->key.text[0] ? chosen->key.text : options_text(given, "pin", NULL);
+    return options->fingerprint
+               ? OK
+               : error_set(error, INVALID, "lode worker: --site URL needs --pin FINGERPRINT");
 }
 
 // lode-runner beside this program, in a build folder or installed.
@@ -87,6 +98,7 @@ int command_worker(const struct command *command, const struct options *given)
     (void)command;
     struct error error = {0};
     struct sysinfo machine = {0};
+    struct worker_site chosen = {0};
     char host[HOST_MAX] = "worker";
     (void)sysinfo(&machine);
     (void)gethostname(host, sizeof host - 1);
@@ -108,7 +120,8 @@ int command_worker(const struct command *command, const struct options *given)
         return fail(&error);
     }
     AUTO_FREE char *directory = NULL;
-    if (file_make_folder(options.directory, &error) != OK) {
+    if (choose_site(given, &chosen, &options, &error) != OK ||
+        file_make_folder(options.directory, &error) != OK) {
         return fail(&error);
     }
     directory = realpath(options.directory, NULL);

@@ -77,6 +77,7 @@ extern const struct command COMMAND_RESOLVE;
 extern const struct command COMMAND_SITE;
 extern const struct command COMMAND_WORKER;
 extern const struct command COMMAND_LINK;
+extern const struct command COMMAND_DISCOVER;
 extern const struct command COMMAND_LOGIN;
 extern const struct command COMMAND_STATUS;
 extern const struct command COMMAND_WORKERS;

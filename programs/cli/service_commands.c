@@ -57,7 +57,10 @@ const struct command COMMAND_SITE = {
 };
 
 static const struct command_option WORKER_OPTIONS[] = {
-    {"site", 0, OPTION_TEXT, "URL", "take tasks from this site", NULL},
+    {"site", 0, OPTION_TEXT, "URL|NAME",
+     "take tasks from this site: at an address, or of this name on the local network (default: the "
+     "one that is there)",
+     NULL},
     {"pin", 0, OPTION_TEXT, "FINGERPRINT", "the site's key must have this fingerprint", NULL},
     {"site-file", 0, OPTION_TEXT, "FILE", "read URL and fingerprint from this site.json", NULL},
     {"token-file", 0, OPTION_TEXT, "FILE", "the token of role worker", NULL},
@@ -74,6 +77,10 @@ static const struct command_option WORKER_OPTIONS[] = {
 };
 
 static const struct command_example WORKER_EXAMPLES[] = {
+    {"lode worker --token-file worker.token --directory /scratch/lode",
+     "runs tasks of the site that announces itself on the local network"},
+    {"lode worker --site desk --token-file worker.token --directory /scratch/lode",
+     "the same, of several sites that of the name desk"},
     {"lode worker --site https://desk:7733 --pin sha256:... --token-file worker.token --directory "
      "/scratch/lode",
      "runs tasks of the site desk on this machine"},

@@ -10,7 +10,7 @@ enum {
 };
 
 // What is enough on a network at rest, two questions and their answers; and on one that loses much.
-#define BROWSE_WAIT_US INT64_C(3000000)
+#define BROWSE_WAIT_US INT64_C(2000000)
 #define BROWSE_PATIENCE_US INT64_C(12000000)
 
 // What somebody announces: nothing of it is proven.

@@ -7,6 +7,9 @@
 
 #define SONAME "libavahi-core.so.7"
 
+// What others can make it keep and send: records of an interface, and packets in a second.
+enum { CACHE_ENTRIES_MAX = 1024, RATE_INTERVAL_US = 1000000, RATE_PACKETS_MAX = 1000 };
+
 // Written once, under pthread_once, before anyone reads it.
 static struct avahi_library library;
 static bool is_loaded;
@@ -66,6 +69,10 @@ enum status avahi_server_open(const struct avahi_library *avahi, AvahiSimplePoll
     config.publish_workstation = 0;
     config.publish_domain = 0;
     config.add_service_cookie = 0;
+    config.enable_wide_area = 0;
+    config.n_cache_entries_max = CACHE_ENTRIES_MAX;
+    config.ratelimit_interval = RATE_INTERVAL_US;
+    config.ratelimit_burst = RATE_PACKETS_MAX;
     AvahiServer *server =
         avahi->server_new(avahi->simple_poll_get(poll), &config, callback, context, &failure);
     avahi->server_config_free(&config);

@@ -98,15 +98,21 @@ static enum status ask_which(const struct discovery *found, const struct discove
 }
 
 // Nobody who is wanted can be taken.
-static enum status explain_none(const struct discovery *found, const char *name,
+static enum status explain_none(const struct discovery *found, const char *name, const char *pin,
                                 const struct error *refused, struct error *error)
 {
     if (refused->status != OK) {
-        *error = *refused;
+        (void)error_set(error, refused->status, "%s", refused->detail);
+        (void)error_fix(error, "%s", refused->fix);
         return refused->status;
     }
-    if (!name) {
+    if (!name && !pin) {
         return discovery_nobody(found, error);
+    }
+    if (!name) {
+        (void)error_set(error, NOT_FOUND, "no site with the key %s announces itself here", pin);
+        (void)error_fix(error, "\"lode discover\" lists those that do");
+        return NOT_FOUND;
     }
     (void)error_set(error, NOT_FOUND, "no site named \"%.80s\" announces itself on this network",
                     name);
@@ -140,11 +146,13 @@ static enum status choose_announced(const char *name, const char *pin, struct wo
     AUTO_FREE struct discovery *found = NEW(struct discovery);
     struct error refused = {0};
     const struct discovered_site *taken = NULL;
+    char checked[PIN_SIZE];
+    TRY(pin ? fingerprint_to_pin(pin, checked, error) : OK);
     TRY(site_choice_folder(&folder, error));
     TRY(discovery_make(folder, BROWSE_WAIT_US, BROWSE_PATIENCE_US, found, error));
     sort_out(found, name, pin, &refused);
     if (found->count == 0) {
-        return explain_none(found, name, &refused, error);
+        return explain_none(found, name, pin, &refused, error);
     }
     taken = &found->sites[0];
     if (found->count > 1) {

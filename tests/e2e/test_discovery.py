@@ -139,6 +139,9 @@ def test_of_several_sites_one_is_named_or_asked_for(office):
     assert "--site NAME" in refused.stderr
     refused = machine(*machine.words(loft, "--site", "attic"), status=1)
     assert 'no site named "attic"' in refused.stderr and "lode discover" in refused.stderr
+    refused = machine(*machine.words(loft, "--pin", OTHER_KEY), status=1)
+    assert f"no site with the key {OTHER_KEY}" in refused.stderr
+    assert "sha256:" in machine(*machine.words(loft, "--pin", "sha256:1"), status=2).stderr
     for options in (("--site", "loft"), ("--pin", loft.fingerprint)):
         process = office.worker(machine, loft, *options)
         eventually(lambda: set(workers(loft)) == {"one"}, about="the worker")
@@ -268,6 +271,8 @@ def test_a_site_on_loopback_is_announced_there_when_told(office):
     assert [site["name"] for site in found] == ["told"]
     assert found[0]["url"].startswith("https://127.0.0.1:")
     assert office.machine("two").discover("--wait", "2s", status=1) == {}
+    assert "contradict" in machine("site", "--announce", "--no-announce", status=2).stderr
+    assert "10m" in machine("discover", "--wait", "11m", status=2).stderr
     machine.user("login", "--directory", silent)
     assert machine.user.json("status")["announcement"] == {"state": "off"}
 

@@ -68,7 +68,7 @@ def test_a_hub_says_how_it_keeps_in_step(federation):
     refused = ocean.add_hub(hub, "--mode", "push", status=1).stderr
     assert "by poll only" in refused and "--mode poll" in refused
     assert ocean.hubs() == {}
-    far = federation.site("far", "--address", "0.0.0.0:0")
+    far = federation.site("far", "--address", "0.0.0.0:0", "--no-announce")
     refused = far.add_hub(hub, "--mode", "poll", status=1).stderr
     assert "no URL" in refused and "--url" in refused
 

@@ -136,7 +136,10 @@ static enum status take(const char *folder, const struct discovered_site *site,
     if (known_sites_find(folder, &site->address, &known, error) == OK) {
         return OK;
     }
-    return known_sites_add(folder, &site->address, &out->key, clock_real_us(), error);
+    enum status status = known_sites_add(folder, &site->address, &out->key, clock_real_us(), error);
+    // Another worker of this user may have met it meanwhile.
+    return status == CONFLICT ? known_sites_check(folder, &site->address, &out->key, error)
+                              : status;
 }
 
 static enum status choose_announced(const char *name, const char *pin, struct worker_site *out,

@@ -306,6 +306,7 @@ static enum status run_apply(struct queue_op *op, struct sql *sql, struct error 
     TRY(cache_apply_piece(queue, sql, job, &self->plan, error));
     if (self->plan.run_count == 0 && !job->has_ended) {
         job->is_looking_up = false;
+        TRY(twins_join(queue, sql, job, error));
         return job_look_at_needs(queue, sql, job, error);
     }
     return OK;

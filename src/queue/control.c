@@ -147,12 +147,16 @@ static enum status run_retry(struct queue_op *op, struct sql *sql, struct error 
     row.progress.message[0] = '\0';
     undo_drops(queue, row.id);
     if (status == OK) {
+        status = sql_run(sql, SQL_DELETE_TWIN, SQL_VALUES(sql_int64(row.id)), NULL, error);
+    }
+    if (status == OK) {
         status = queue_activate(queue, sql, &row, sql_column_text(rows, COLUMN_DESCRIPTION), &done,
                                 &job, error);
     }
     ranges_done(&done);
     TRY(status);
     job_touch(queue, job);
+    TRY(twins_join(queue, sql, job, error));
     TRY(queue_flush(queue, sql, error));
     TRY(queue_witness_change(&self->witness, sql, self->job, error));
     return job_write_document(queue, sql, self->job, true, &self->document, error);
@@ -250,6 +254,29 @@ static void explain_waiting(const struct queue *queue, const struct active_job *
     }
 }
 
+// Why another owner's job has not ended yet is not said.
+static void explain_twin(const struct queue *queue, const struct active_job *job,
+                         struct buffer *why, struct buffer *change)
+{
+    const struct active_job *twin = queue_find_job(queue, job->twin);
+    if (!twin) {
+        buffer_printf(why, "the results of job %lld, which computed the same, are being looked up",
+                      (long long)job->twin);
+        buffer_append_string(change, "what is not among them starts as soon as that is done");
+        return;
+    }
+    bool is_own = text_equal(twin->row.owner, job->row.owner);
+    buffer_printf(why, "it waits for job %lld%s, which computes the same", (long long)job->twin,
+                  is_own ? "" : " of another user");
+    buffer_append_string(change, "it goes on by itself with the results of that one when that one "
+                                 "ends; submitted with --cache off it would compute anyway");
+    if (is_own && !twin->is_looking_up) {
+        AUTO_BUFFER struct buffer unsaid = {0};
+        buffer_printf(why, "; job %lld: ", (long long)job->twin);
+        explain_waiting(queue, twin, -1, why, &unsaid);
+    }
+}
+
 static enum status explain_job(struct queue *queue, struct sql *sql, const struct job_row *row,
                                int64_t index, struct buffer *why, struct buffer *change,
                                struct error *error)
@@ -265,6 +292,10 @@ static enum status explain_job(struct queue *queue, struct sql *sql, const struc
     if (job->hold_reason) {
         buffer_append_string(why, job->hold_reason);
         buffer_append_string(change, job->hold_change);
+        return OK;
+    }
+    if (job->twin > 0) {
+        explain_twin(queue, job, why, change);
         return OK;
     }
     if (job->is_looking_up) {

@@ -164,8 +164,10 @@ static void take_prepared(struct queue *queue, struct active_job *job,
     struct place *place = place_get(queue, prepared->row.place);
     free(job->description);
     job->description = text_copy(buffer_text(&prepared->description));
+    twins_remove(queue, job);
     job->row.family = prepared->row.family;
     job->row.items = prepared->row.items;
+    twins_add(queue, job);
     job->row.locality = prepared->row.locality;
     place_count(queue, job->place, -1);
     place_count(queue, place, 1);
@@ -199,6 +201,7 @@ static enum status run_release(struct queue_op *op, struct sql *sql, struct erro
     take_prepared(op->queue, job, prepared);
     job_touch(op->queue, job);
     TRY(job_look_at_needs(op->queue, sql, job, error));
+    TRY(twins_join(op->queue, sql, job, error));
     return answer_job(self, sql, error);
 }
 

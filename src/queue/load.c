@@ -74,6 +74,7 @@ void active_job_free(struct active_job *job)
         free(job->hold_reason);
         free(job->hold_change);
         ranges_done(&job->told);
+        ranges_done(&job->followers);
         free(job);
     }
 }
@@ -119,6 +120,7 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
     job->row.place = text_of(place ? place->fingerprint : "");
     place_count(queue, place, 1);
     (void)map_set_int64(queue->jobs, row->id, job);
+    twins_add(queue, job);
     queue->has_work = true;
     *out = job;
     return job_look_at_needs(queue, sql, job, error);
@@ -181,6 +183,8 @@ void queue_forget_jobs(struct queue *queue)
     }
     map_free(queue->jobs);
     queue->jobs = map_new();
+    map_free(queue->families);
+    queue->families = map_new();
     places_forget_jobs(queue);
 }
 
@@ -200,6 +204,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
     }
     TRY(status);
     TRY(holds_load(queue, sql, error));
+    TRY(twins_load(queue, sql, error));
     TRY(queue_flush(queue, sql, error));
     queue->needs_reload = false;
     queue->tell_all = true;

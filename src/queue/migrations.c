@@ -64,6 +64,8 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "ALTER TABLE jobs ADD COLUMN gathers BIGINT NOT NULL DEFAULT 0;\n"
      "ALTER TABLE jobs ADD COLUMN place TEXT NOT NULL DEFAULT '';\n"
      "CREATE TABLE holds (job BIGINT PRIMARY KEY, reason TEXT NOT NULL, way_out TEXT NOT NULL)"},
+    // Jobs that wait for another one, which computes the same.
+    {"queue", 6, "CREATE TABLE twins (job BIGINT PRIMARY KEY, twin BIGINT NOT NULL)"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

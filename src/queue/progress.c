@@ -104,6 +104,7 @@ void job_end(struct queue *queue, struct active_job *job, enum job_state state, 
     job->has_ended = true;
     scheduler_remove_job(queue->scheduler, job->row.id);
     (void)map_set_int64(queue->jobs, job->row.id, NULL);
+    twins_remove(queue, job);
     place_count(queue, job->place, -1);
     workers_drop_job(queue, job);
     live_drop_job(queue, job->row.id);
@@ -155,7 +156,7 @@ enum status job_look_at_needs(struct queue *queue, struct sql *sql, struct activ
     }
     scheduler_hold(queue->scheduler, job->row.id,
                    job->unmet_needs > 0 || job->is_looking_up || job->row.gathers ||
-                       job->hold_reason != NULL);
+                       job->hold_reason != NULL || job->twin > 0);
     queue->has_work = true;
     return OK;
 }

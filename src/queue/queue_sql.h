@@ -73,6 +73,17 @@ static const char SQL_HOLD_OF[] = "SELECT reason FROM holds WHERE job = $1";
 static const char SQL_ACTIVE_HOLDS[] =
     "SELECT h.job, h.reason, h.way_out FROM holds h JOIN progress p ON p.job = h.job"
     " WHERE p.state <= 1 ORDER BY h.job";
+static const char SQL_INSERT_TWIN[] = "INSERT INTO twins (job, twin) VALUES ($1, $2) ON CONFLICT "
+                                      "(job) DO UPDATE SET twin = EXCLUDED.twin";
+static const char SQL_DELETE_TWIN[] = "DELETE FROM twins WHERE job = $1";
+static const char SQL_ACTIVE_TWINS[] =
+    "SELECT t.job, t.twin FROM twins t JOIN progress p ON p.job = t.job WHERE p.state <= 1"
+    " ORDER BY t.job";
+// How many of the two jobs have data, and whether it was the same, untouched, when they were submitted.
+static const char SQL_TWIN_LOOKS[] =
+    "SELECT (SELECT COUNT(*) FROM looks WHERE job = $1 OR job = $2),"
+    " (SELECT COUNT(*) FROM looks a JOIN looks b ON b.state = a.state WHERE a.job = $1"
+    " AND b.job = $2)";
 static const char SQL_JOB_SPEC[] = "SELECT spec FROM jobs WHERE id = $1";
 static const char SQL_UPDATE_RELEASED[] =
     "UPDATE jobs SET description = $2, family = $3, items = $4, inputs = $5, locality = $6,"

@@ -79,6 +79,11 @@ struct active_job {
     char *description;  // JSON for workers, without the opening brace and the job's number.
     struct ranges told; // Numbers of the workers that have its description.
     int64_t unmet_needs;
+    int64_t twin; // The job whose results it waits for, as that one computes the same; 0: none.
+    bool is_twin_over;               // That one has ended: its results are being looked for.
+    struct ranges followers;         // Numbers of the jobs whose twin it is.
+    struct active_job *family_older; // In the list of its family; see queue.families.
+    struct active_job *family_newer;
     bool is_looking_up;  // Its tasks are being answered from the cache.
     bool is_gathering;   // Its input_from is being looked at.
     bool is_contributor; // Its family knows that it has results.
@@ -187,6 +192,8 @@ struct queue {
     struct scheduler *scheduler;
     struct map *jobs;    // Active ones by id.
     struct map *workers; // By id.
+    struct map *
+        families; // The last one of the active jobs of a family that wait for no twin, by its digest.
     struct job_wait *waits;
     struct map *places; // By fingerprint.
     const struct queue_place_ops *place_ops;
@@ -219,8 +226,9 @@ struct queue {
     struct second_looks *looks;             // Its own too. NULL: there is no catalogue.
     _Atomic int64_t load[QUEUE_LOAD_COUNT]; // As of the last tick, for other threads.
     struct gatherer *gatherer;              // Its own too.
-    // Jobs that the gatherer is to be asked for once what was changed is durable: it reads the database.
+    // Jobs that the gatherer is to be asked for once what was changed is durable, as it reads the database.
     struct ranges to_gather;
+    struct ranges to_look_up; // Their twins have ended.
 };
 
 struct queue_op {
@@ -348,6 +356,24 @@ void job_set_hold(struct active_job *job, struct text reason, struct text change
 enum status holds_load(struct queue *queue, struct sql *sql, struct error *error);
 enum status hold_insert(struct sql *sql, int64_t job, struct text reason, struct text change,
                         struct error *error);
+
+// --- twins.c: jobs that compute the same do so one after another
+//
+// A job that would compute what an earlier one computes already waits for that one, and then takes its results from the cache. So the cache answers at any
+// time what it would answer later. A job waits for one with a smaller number that waits for none itself, and begins to wait only where it would
+// begin to run: so whatever waits, waits for something that can run, and no ring of them can come about.
+//
+// The job is active, or is another computation now: its family knows it.
+void twins_add(struct queue *queue, struct active_job *job);
+// It has ended, or will be another computation. Those that wait for it look for its results once that is durable.
+void twins_remove(struct queue *queue, struct active_job *job);
+// Has the job wait if it could start, and another one computes the same.
+enum status twins_join(struct queue *queue, struct sql *sql, struct active_job *job,
+                       struct error *error);
+// All that wait, as the database says.
+enum status twins_load(struct queue *queue, struct sql *sql, struct error *error);
+// What the gatherer does with a job whose twin has ended: it takes what there is of its results, and goes on with the rest. Blocks.
+void twins_look_up(struct queue *queue, int64_t job);
 
 // --- workers.c
 struct worker *queue_find_worker(const struct queue *queue, int64_t id);

@@ -155,8 +155,9 @@ static enum status insert_all(struct submit_op *self, struct sql *sql, struct er
         self->is_looking_up = true;
         job->is_looking_up = true;
         scheduler_hold(queue->scheduler, row->id, true);
+        return OK;
     }
-    return OK;
+    return twins_join(queue, sql, job, error);
 }
 
 static enum status run_submit(struct queue_op *op, struct sql *sql, struct error *error)

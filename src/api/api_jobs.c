@@ -20,6 +20,20 @@ static enum status check_guest_job(const struct api_call *call, const struct job
                : OK;
 }
 
+// The digest of the key under which the user of another site submitted the job there; nothing of it is of use to anybody else.
+static enum status read_origin(const struct api_call *call, const struct digest **out,
+                               struct error *error)
+{
+    struct text said = http_header(call->request, "Lode-Origin-Key");
+    if (call->principal.role != ROLE_PEER || said.length == 0) {
+        return OK;
+    }
+    struct digest *digest = arena_new(call->request->arena, sizeof *digest);
+    TRY(digest_from_text(said, digest, error));
+    *out = digest;
+    return OK;
+}
+
 static enum status read_submission(struct api_call *call, struct queue_submission *out,
                                    struct error *error)
 {
@@ -28,6 +42,7 @@ static enum status read_submission(struct api_call *call, struct queue_submissio
     out->witness = audit_witness(call, "submit job");
     TRY(api_query_wait(call, &out->wait_us, error));
     TRY(api_idempotency_key(call, &out->idempotency_key, error));
+    TRY(read_origin(call, &out->origin, error));
     TRY(api_body(call, &document, error));
     TRY(spec_parse(document, &out->spec, error));
     enum status status =

@@ -148,6 +148,7 @@ static enum status add_fields(const struct curl_library *curl, struct http_call 
     TRY(add_field(curl, call, "Authorization", bearer, error));
     TRY(add_field(curl, call, "Content-Type", has_body ? content_type : NULL, error));
     TRY(add_field(curl, call, "Idempotency-Key", ask->idempotency_key, error));
+    TRY(add_field(curl, call, "Lode-Origin-Key", ask->origin_key, error));
     TRY(add_field(curl, call, "Range", ask->range, error));
     TRY(add_field(curl, call, "Lode-User", ask->user, error));
     return add_field(curl, call, "Last-Event-ID", ask->last_event_id, error);

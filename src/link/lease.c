@@ -13,6 +13,7 @@ void placed_job_free(struct placed_job *job)
 {
     json_decref(job->spec);
     free(job->owner);
+    free(job->origin);
     free(job->setup);
     free(job);
 }
@@ -29,7 +30,9 @@ enum status placed_job_take(struct place *place, const json_t *document, struct 
     }
     json_decref(job->spec);
     free(job->owner);
+    free(job->origin);
     job->spec = json_incref(read.spec);
+    job->origin = text_copy(read.origin);
     job->owner = text_copy(read.owner);
     job->is_stream = read.is_stream;
     job->disk_bytes = read.disk_bytes;

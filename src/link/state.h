@@ -41,6 +41,7 @@ enum {
 struct placed_job {
     int64_t id;
     char *owner;
+    char *origin; // Digest of the key that it was submitted under at home; "": none.
     json_t *spec;
     bool is_stream;
     int64_t disk_bytes; // The most that one of its tasks may write.
@@ -83,7 +84,8 @@ struct submission {
     int64_t to;
     char *owner;
     char *key;
-    char *body; // JSON.
+    char *origin; // As the job's.
+    char *body;   // JSON.
     enum submission_step step;
     bool is_durable;   // Its intent is written.
     bool is_abandoned; // Nobody waits for it any more.

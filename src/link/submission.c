@@ -42,6 +42,7 @@ struct submission *submission_new(struct place *place, const struct placed_job *
     submission->key =
         memory_format("link %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %016" PRIx64,
                       place->link->home_key, job->id, from, to, submission->number, token);
+    submission->origin = text_copy(text_of(job->origin));
     submission->body = buffer_take_string(&body);
     event_stream_init(&submission->events);
     submission->next = place->submissions;
@@ -58,6 +59,7 @@ void submission_free(struct submission *submission)
     ranges_done(&submission->reported);
     free(submission->owner);
     free(submission->key);
+    free(submission->origin);
     free(submission->body);
     free(submission->end_words);
     free(submission);
@@ -184,6 +186,7 @@ static void start_submitting(struct submission *submission)
                                  .path = "/v1/jobs",
                                  .body = text_of(submission->body),
                                  .idempotency_key = submission->key,
+                                 .origin_key = submission->origin[0] ? submission->origin : NULL,
                                  .timeout_us = CALL_TIMEOUT_US,
                                  .answer_size_max = ANSWER_BYTES_MAX,
                                  .context = submission};

@@ -72,6 +72,12 @@ enum status wire_read_job(const json_t *document, struct wire_job *out, struct e
     struct text mode = TEXT_NONE;
     TRY(json_field_int64(document, "job", JSON_REQUIRED, 1, INT64_MAX, &read.id, error));
     TRY(json_field_text(document, "owner", JSON_REQUIRED, WIRE_OWNER_MAX, &read.owner, error));
+    TRY(json_field_text(document, "origin", JSON_OPTIONAL, WIRE_FINGERPRINT_SIZE, &read.origin,
+                        error));
+    struct digest origin;
+    if (read.origin.length > 0) {
+        TRY(digest_from_text(read.origin, &origin, error));
+    }
     TRY(json_field_object(document, "spec", JSON_REQUIRED, &read.spec, error));
     TRY(json_field_text(read.spec, "mode", JSON_OPTIONAL, WIRE_MODE_MAX, &mode, error));
     TRY(json_field_int64(read.spec, "disk_bytes", JSON_OPTIONAL, 0, INT64_MAX, &read.disk_bytes,

@@ -43,6 +43,7 @@ enum status wire_read_places(struct text text, struct arena *arena, struct wire_
 struct wire_job {
     int64_t id;
     struct text owner;
+    struct text origin; // Digest of the key that it was submitted under; empty: none.
     json_t *spec;
     bool is_stream;
     int64_t disk_bytes; // INT64_MAX when it names no bound.

@@ -266,10 +266,15 @@ static void explain_twin(const struct queue *queue, const struct active_job *job
         return;
     }
     bool is_own = text_equal(twin->row.owner, job->row.owner);
+    bool is_chosen = job->row.cache == SPEC_CACHE_USE;
     buffer_printf(why, "it waits for job %lld%s, which computes the same", (long long)job->twin,
                   is_own ? "" : " of another user");
-    buffer_append_string(change, "it goes on by itself with the results of that one when that one "
-                                 "ends; submitted with --cache off it would compute anyway");
+    buffer_append_string(why, is_chosen ? "" : " and was submitted under the same key");
+    buffer_append_string(change,
+                         "it goes on by itself with the results of that one when that one ends");
+    buffer_append_string(change, is_chosen
+                                     ? "; submitted with --cache off it would compute anyway"
+                                     : "; submitted under another key it would compute anyway");
     if (is_own && !twin->is_looking_up) {
         AUTO_BUFFER struct buffer unsaid = {0};
         buffer_printf(why, "; job %lld: ", (long long)job->twin);

@@ -215,8 +215,7 @@ static enum status gather_job(struct queue *queue, struct gather_op *self, struc
     enum status status = read_all(self, sql, &row, &spec, error);
     store_read_end(queue->store, sql);
     // Who computed the same may have begun before this job was submitted, and ended after it.
-    if (status == OK && row.cache == SPEC_CACHE_USE &&
-        second_look_now(queue, self->job, &look) == OK) {
+    if (status == OK && second_look_now(queue, self->job, &look) == OK) {
         status = cache_look_up(queue, &row, prepare_says_index(spec), &look, &self->plan, error);
     }
     spec_free(spec);

@@ -62,6 +62,8 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
     };
     read_digest(sql_column_text(rows, 5), &out->family);
     read_digest(sql_column_text(rows, 7), &out->items);
+    out->has_origin = !sql_column_is_null(rows, 32);
+    read_digest(sql_column_text(rows, 32), &out->origin);
     read_progress(rows, &out->progress);
 }
 

@@ -66,6 +66,10 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "CREATE TABLE holds (job BIGINT PRIMARY KEY, reason TEXT NOT NULL, way_out TEXT NOT NULL)"},
     // Jobs that wait for another one, which computes the same.
     {"queue", 6, "CREATE TABLE twins (job BIGINT PRIMARY KEY, twin BIGINT NOT NULL)"},
+    // Of a job that another site brought: the digest of the key under which it was submitted there.
+    {"queue", 7,
+     "ALTER TABLE jobs ADD COLUMN origin BLOB_TYPE;\n"
+     "CREATE INDEX jobs_origin ON jobs (origin, family) WHERE origin IS NOT NULL"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

@@ -101,7 +101,10 @@ struct queue_submission {
     struct queue_destination to;
     struct queue_hold hold;
     struct text owner;
-    struct text idempotency_key;  // Empty: none.
+    struct text idempotency_key; // Empty: none.
+    // Of a job that another site brings: the digest of the key under which its user submitted it there. NULL: not said. Jobs with the same one that
+    // compute the same are one submission that came by several ways, and run once, whatever `cache` says.
+    const struct digest *origin;
     int64_t wait_us;              // Answer when the job has ended, or after so long.
     struct queue_witness witness; // Not asked when the key gives an earlier job again.
 };

@@ -11,10 +11,9 @@ static const char SQL_LAST_IDS[] = "SELECT (SELECT COALESCE(MAX(id), 0) FROM liv
 static const char SQL_INSERT_JOB[] =
     "INSERT INTO jobs (id, owner, name, mode, cache, spec, description, family, task_count, items,"
     " items_kind, cpu_millis, memory_bytes, disk_bytes, retries, priority, inputs, locality,"
-    " submitted_us, idempotency, command, first_index, gathers, place) VALUES ($1, $2, $3, $4, $5, "
-    "$6, "
-    "$7, $8, $9,"
-    " $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
+    " submitted_us, idempotency, command, first_index, gathers, place, origin) VALUES ($1, $2, $3,"
+    " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,"
+    " $24, $25)";
 static const char SQL_INSERT_PROGRESS[] =
     "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
     " cached, first_failed, exit_code, message, seq, version)"
@@ -34,7 +33,7 @@ static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
     " j.cpu_millis, j.memory_bytes, j.disk_bytes, j.retries, j.priority, j.locality,"              \
     " j.submitted_us, p.state, p.started_us, p.finished_us, p.succeeded, p.failed, p.cancelled,"   \
     " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command,"              \
-    " j.first_index, j.gathers, j.place"
+    " j.first_index, j.gathers, j.place, j.origin"
 static const char SQL_ACTIVE_JOBS[] =
     "SELECT " JOB_COLUMNS ", j.description FROM progress p JOIN jobs j ON j.id = p.job"
     " WHERE p.state <= 1 ORDER BY p.job";
@@ -84,7 +83,7 @@ static const char SQL_TWIN_LOOKS[] =
     "SELECT (SELECT COUNT(*) FROM looks WHERE job = $1 OR job = $2),"
     " (SELECT COUNT(*) FROM looks a JOIN looks b ON b.state = a.state WHERE a.job = $1"
     " AND b.job = $2)";
-static const char SQL_JOB_SPEC[] = "SELECT spec FROM jobs WHERE id = $1";
+static const char SQL_JOB_SPEC[] = "SELECT spec, idempotency FROM jobs WHERE id = $1";
 static const char SQL_UPDATE_RELEASED[] =
     "UPDATE jobs SET description = $2, family = $3, items = $4, inputs = $5, locality = $6,"
     " place = $7 WHERE id = $1";
@@ -142,6 +141,12 @@ static const char SQL_FAMILY_JOBS[] =
     " LEFT JOIN looks l ON l.job = f.job"
     " WHERE f.family = $1 AND (l.job IS NULL OR l.is_kept = 1 OR l.state = $2)"
     " ORDER BY f.job DESC LIMIT 8";
+// The same of those that are the same submission, by way of other sites.
+static const char SQL_ORIGIN_JOBS[] =
+    "SELECT j.id, j.items, j.items_kind, j.task_count, p.state FROM jobs j"
+    " JOIN progress p ON p.job = j.id LEFT JOIN looks l ON l.job = j.id"
+    " WHERE j.family = $1 AND (l.job IS NULL OR l.is_kept = 1 OR l.state = $2)"
+    " AND j.origin = $3 ORDER BY j.id DESC LIMIT 8";
 
 static const char SQL_INSERT_LOOK[] = "INSERT INTO looks (job, state, is_kept) VALUES ($1, $2, 0)";
 static const char SQL_FIRST_LOOK[] =

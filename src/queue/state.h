@@ -55,6 +55,8 @@ struct job_row {
     enum spec_cache cache;
     struct text place; // Fingerprint of the site where it runs; empty: here.
     struct digest family;
+    bool has_origin;
+    struct digest origin; // See struct queue_submission.
     int64_t count;
     int64_t first_index; // Of task 0, in its command and in its items.
     bool gathers;        // The outputs of the jobs in its input_from are not among its files yet.
@@ -253,7 +255,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
 void queue_forget_jobs(struct queue *queue);
 // Adds the indices of the tasks of a job that have ended to *done.
 enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 32 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 33 }; // What else a statement reads follows these.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
@@ -443,7 +445,7 @@ struct cache_plan {
     int64_t stream_job; // A streamed job whose answers are all of this one's; 0: none.
 };
 void cache_plan_done(struct cache_plan *plan);
-// Looks what of the job has been computed before. Blocks. `needs_index`: its results depend on the index too.
+// Looks what of the job has been computed before, as far as its cache mode allows, and as the same submission. Blocks. `needs_index`: its results depend on the index too.
 // `look`: at the job's data.
 enum status cache_look_up(struct queue *queue, const struct job_row *row, bool needs_index,
                           const struct queue_look *look, struct cache_plan *out,

@@ -57,7 +57,8 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
                            sql_text(buffer_text(&prepared->inputs)), sql_int64(row->locality),
                            sql_int64(row->submitted_us), string_or_null(self->idempotency),
                            sql_text(row->command), sql_int64(row->first_index),
-                           sql_int64(row->gathers), sql_text(row->place)),
+                           sql_int64(row->gathers), sql_text(row->place),
+                           row->has_origin ? sql_blob(row->origin.bytes, DIGEST_SIZE) : sql_null()),
                 NULL, error));
     return queue_insert_progress(sql, row, error);
 }
@@ -210,7 +211,10 @@ void queue_submit(struct queue *queue, const struct queue_submission *submission
     self->answer = answer;
     self->op.run = run_submit;
     self->op.done = done_submit;
-    const struct prepare_options options = {.to = submission->to, .owner = submission->owner};
+    const struct prepare_options options = {.to = submission->to,
+                                            .owner = submission->owner,
+                                            .key = submission->idempotency_key,
+                                            .origin = submission->origin};
     enum status status = prepare_job(queue, self->spec, &options, &self->prepared, &error);
     if (status != OK) {
         queue_answer_error(answer, status, &error);

@@ -98,19 +98,30 @@ static bool needs_no_more(const struct resources *one, const struct resources *o
            one->disk_bytes <= other->disk_bytes;
 }
 
-// Would it not come later than the job itself? Of another owner that is sure only once it has begun: his share may be used up.
 static bool is_before(const struct active_job *other, const struct active_job *job)
 {
     return other->row.id < job->row.id && other->row.priority >= job->row.priority &&
-           needs_no_more(&other->row.need, &job->row.need) && other->place == job->place &&
+           needs_no_more(&other->row.need, &job->row.need) && other->place == job->place;
+}
+
+// Of another owner it is sure that it comes no later only once it has begun: his share may be used up.
+static bool may_share(const struct active_job *other, const struct active_job *job)
+{
+    return other->row.cache != SPEC_CACHE_OFF && job->row.cache == SPEC_CACHE_USE &&
            (other->row.progress.state == JOB_RUNNING ||
             text_equal(other->row.owner, job->row.owner));
 }
 
+// One submission that came by several ways.
+static bool has_same_origin(const struct job_row *one, const struct job_row *other)
+{
+    return one->has_origin && other->has_origin && digest_equal(&one->origin, &other->origin);
+}
+
 static bool is_twin(const struct active_job *other, const struct active_job *job)
 {
-    return other != job && other->row.cache != SPEC_CACHE_OFF && may_run(other) &&
-           has_same_tasks(&other->row, &job->row) && is_before(other, job);
+    return may_run(other) && has_same_tasks(&other->row, &job->row) && is_before(other, job) &&
+           (may_share(other, job) || has_same_origin(&other->row, &job->row));
 }
 
 // Results of data that was touched between the two submissions would not be taken.
@@ -146,14 +157,15 @@ static void follow_twin(struct queue *queue, struct active_job *job, struct acti
 enum status twins_join(struct queue *queue, struct sql *sql, struct active_job *job,
                        struct error *error)
 {
-    bool is_same = false;
-    if (job->row.cache != SPEC_CACHE_USE || !may_run(job) || job->is_looking_up) {
+    bool is_for_itself = job->row.cache != SPEC_CACHE_USE && !job->row.has_origin;
+    if (is_for_itself || !may_run(job) || job->is_looking_up) {
         return OK;
     }
     struct active_job *twin = find_twin(queue, job);
     if (!twin) {
         return OK;
     }
+    bool is_same = false;
     TRY(check_looks(sql, job->row.id, twin->row.id, &is_same, error));
     if (!is_same) {
         return OK;

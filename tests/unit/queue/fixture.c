@@ -136,6 +136,7 @@ struct reply site_submit(struct site *site, const char *text, const char *key)
                                           .hold = site->hold,
                                           .owner = text_of(site->owner ? site->owner : "alice"),
                                           .idempotency_key = text_of(key),
+                                          .origin = site->origin,
                                           .witness = witness_of(site)};
     struct waiting waiting;
     struct queue_answer to = expect(&waiting);

@@ -20,6 +20,7 @@ struct site {
     const char *owner;           // Of what is submitted; NULL: "alice".
     struct queue_destination to; // Of what is submitted.
     struct queue_hold hold;
+    const struct digest *origin;
     const struct queue_place_ops *places; // Taken by the next start, as the rest.
     int64_t lease_timeout_us;             // Taken by the next start.
     int64_t gone_timeout_us;

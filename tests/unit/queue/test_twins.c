@@ -395,6 +395,72 @@ static void many_of_the_same_run_once(void **state)
     assert_int_equal(site_run_all(site, worker), 0);
 }
 
+static const char ANEW[] = "{\"command\": [\"p\", \"{index}\"], \"count\": 3, \"cache\": \"off\"}";
+
+static int64_t job_of(struct site *site, const char *owner, const struct digest *origin)
+{
+    site->owner = owner;
+    site->origin = origin;
+    int64_t job = site_job(site, ANEW);
+    site->owner = NULL;
+    site->origin = NULL;
+    return job;
+}
+
+static void one_submission_by_two_ways_runs_once_whatever_it_says_of_the_cache(void **state)
+{
+    struct site *site = *state;
+    const struct digest key = {{1}};
+    const struct digest other = {{2}};
+    keep_program(site);
+    say_program(site, 1);
+    int64_t first = job_of(site, "alice@1", &key);
+    int64_t second = job_of(site, "alice@2", &key);
+    int64_t third = job_of(site, "alice@1", &other);
+    int64_t fourth = site_job(site, ANEW);
+    assert_waits_for(site, second, first);
+    assert_true(waits(site, second, "under the same key"));
+    assert_free(site, third);
+    assert_free(site, fourth);
+    cancel(site, third);
+    cancel(site, fourth);
+    site_restart(site);
+    assert_waits_for(site, second, first);
+    int64_t worker = site_worker(site, "desk", 4);
+    int64_t ran = 0;
+    while (ran < 3) {
+        ran += site_run_all(site, worker);
+    }
+    assert_ends(site, second, "succeeded");
+    assert_int_equal(figure(site, second, "cached"), 3);
+    // By a third way, when all is over.
+    assert_job(site, job_of(site, "alice@3", &key), "succeeded", 3);
+    // Who does not know the key gets nothing of it.
+    assert_job(site, job_of(site, "alice@3", &other), "waiting", 0);
+    assert_job(site, site_job(site, THREE), "waiting", 0);
+}
+
+static void
+of_one_submission_by_two_ways_what_the_first_did_not_do_is_done_by_the_second(void **state)
+{
+    struct site *site = *state;
+    const struct digest key = {{1}};
+    keep_program(site);
+    say_program(site, 2);
+    int64_t first = job_of(site, "alice@1", &key);
+    int64_t second = job_of(site, "alice@2", &key);
+    cancel(site, first);
+    await_free(site, second);
+    int64_t worker = site_worker(site, "desk", 4);
+    int64_t ran = 0;
+    while (ran < 3) {
+        ran += site_run_all(site, worker);
+    }
+    assert_ends(site, second, "succeeded");
+    assert_int_equal(figure(site, second, "cached"), 0);
+    assert_job(site, job_of(site, "alice@1", &key), "succeeded", 3);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
@@ -414,6 +480,8 @@ int main(void)
         TEST(nothing_waits_when_data_was_touched_between_two_submissions),
         TEST(the_rest_of_a_job_that_the_cache_knows_in_part_waits_too),
         TEST(many_of_the_same_run_once),
+        TEST(one_submission_by_two_ways_runs_once_whatever_it_says_of_the_cache),
+        TEST(of_one_submission_by_two_ways_what_the_first_did_not_do_is_done_by_the_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

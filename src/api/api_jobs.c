@@ -34,6 +34,16 @@ static enum status read_origin(const struct api_call *call, const struct digest 
     return OK;
 }
 
+// What is asked for, however it is laid out.
+static const struct digest *request_digest(const struct api_call *call, const json_t *document)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    struct digest *digest = arena_new(call->request->arena, sizeof *digest);
+    json_write(document, true, &text);
+    *digest = digest_of(text.bytes, text.length);
+    return digest;
+}
+
 static enum status read_submission(struct api_call *call, struct queue_submission *out,
                                    struct error *error)
 {
@@ -44,6 +54,7 @@ static enum status read_submission(struct api_call *call, struct queue_submissio
     TRY(api_idempotency_key(call, &out->idempotency_key, error));
     TRY(read_origin(call, &out->origin, error));
     TRY(api_body(call, &document, error));
+    out->request = request_digest(call, document);
     TRY(spec_parse(document, &out->spec, error));
     enum status status =
         call->principal.role == ROLE_PEER ? check_guest_job(call, out->spec, error) : OK;

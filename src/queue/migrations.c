@@ -70,6 +70,8 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
     {"queue", 7,
      "ALTER TABLE jobs ADD COLUMN origin BLOB_TYPE;\n"
      "CREATE INDEX jobs_origin ON jobs (origin, family) WHERE origin IS NOT NULL"},
+    // Of a job with an idempotency key: the digest of the request, to tell it from another one under the same key. NULL: not kept.
+    {"queue", 8, "ALTER TABLE jobs ADD COLUMN request BLOB_TYPE"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

@@ -102,6 +102,8 @@ struct queue_submission {
     struct queue_hold hold;
     struct text owner;
     struct text idempotency_key; // Empty: none.
+    // Digest of what the user asked for, for the same key with something else to be refused (CORRUPT). NULL: not compared.
+    const struct digest *request;
     // Of a job that another site brings: the digest of the key under which its user submitted it there. NULL: not said. Jobs with the same one that
     // compute the same are one submission that came by several ways, and run once, whatever `cache` says.
     const struct digest *origin;

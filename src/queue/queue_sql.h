@@ -11,9 +11,10 @@ static const char SQL_LAST_IDS[] = "SELECT (SELECT COALESCE(MAX(id), 0) FROM liv
 static const char SQL_INSERT_JOB[] =
     "INSERT INTO jobs (id, owner, name, mode, cache, spec, description, family, task_count, items,"
     " items_kind, cpu_millis, memory_bytes, disk_bytes, retries, priority, inputs, locality,"
-    " submitted_us, idempotency, command, first_index, gathers, place, origin) VALUES ($1, $2, $3,"
+    " submitted_us, idempotency, command, first_index, gathers, place, origin, request) VALUES "
+    "($1, $2, $3,"
     " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,"
-    " $24, $25)";
+    " $24, $25, $26)";
 static const char SQL_INSERT_PROGRESS[] =
     "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
     " cached, first_failed, exit_code, message, seq, version)"
@@ -22,7 +23,7 @@ static const char SQL_UPDATE_PROGRESS[] =
     "UPDATE progress SET state = $2, started_us = $3, finished_us = $4, succeeded = $5,"
     " failed = $6, cancelled = $7, cached = $8, first_failed = $9, exit_code = $10, message = $11,"
     " seq = $12, version = $13 WHERE job = $1";
-static const char SQL_FIND_IDEMPOTENCY[] = "SELECT id FROM jobs WHERE idempotency = $1";
+static const char SQL_FIND_IDEMPOTENCY[] = "SELECT id, request FROM jobs WHERE idempotency = $1";
 static const char SQL_JOB_OWNER[] = "SELECT owner FROM jobs WHERE id = $1";
 static const char SQL_JOB_INPUTS[] = "SELECT inputs, place FROM jobs WHERE id = $1";
 static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";

@@ -13,6 +13,8 @@ struct submit_op {
     struct prepared prepared;
     char *owner;
     char *idempotency; // Owner and key; NULL: none.
+    bool has_request;
+    struct digest request;
     char *hold_reason;
     char *hold_change;
     int64_t wait_us;
@@ -44,22 +46,24 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
                               const struct job_row *row, struct error *error)
 {
     const struct prepared *prepared = &self->prepared;
-    TRY(sql_run(sql, SQL_INSERT_JOB,
-                SQL_VALUES(sql_int64(row->id), sql_text(row->owner), sql_text(row->name),
-                           sql_int64(row->mode), sql_int64(row->cache),
-                           sql_text(buffer_text(&prepared->spec)),
-                           sql_text(buffer_text(&prepared->description)),
-                           sql_blob(row->family.bytes, DIGEST_SIZE), sql_int64(row->count),
-                           row->has_items ? sql_blob(row->items.bytes, DIGEST_SIZE) : sql_null(),
-                           sql_int64(row->items_kind), sql_int64(row->need.cpu_millis),
-                           sql_int64(row->need.memory_bytes), sql_int64(row->need.disk_bytes),
-                           sql_int64(row->retries), sql_int64(row->priority),
-                           sql_text(buffer_text(&prepared->inputs)), sql_int64(row->locality),
-                           sql_int64(row->submitted_us), string_or_null(self->idempotency),
-                           sql_text(row->command), sql_int64(row->first_index),
-                           sql_int64(row->gathers), sql_text(row->place),
-                           row->has_origin ? sql_blob(row->origin.bytes, DIGEST_SIZE) : sql_null()),
-                NULL, error));
+    TRY(sql_run(
+        sql, SQL_INSERT_JOB,
+        SQL_VALUES(
+            sql_int64(row->id), sql_text(row->owner), sql_text(row->name), sql_int64(row->mode),
+            sql_int64(row->cache), sql_text(buffer_text(&prepared->spec)),
+            sql_text(buffer_text(&prepared->description)), sql_blob(row->family.bytes, DIGEST_SIZE),
+            sql_int64(row->count),
+            row->has_items ? sql_blob(row->items.bytes, DIGEST_SIZE) : sql_null(),
+            sql_int64(row->items_kind), sql_int64(row->need.cpu_millis),
+            sql_int64(row->need.memory_bytes), sql_int64(row->need.disk_bytes),
+            sql_int64(row->retries), sql_int64(row->priority),
+            sql_text(buffer_text(&prepared->inputs)), sql_int64(row->locality),
+            sql_int64(row->submitted_us), string_or_null(self->idempotency), sql_text(row->command),
+            sql_int64(row->first_index), sql_int64(row->gathers), sql_text(row->place),
+            row->has_origin ? sql_blob(row->origin.bytes, DIGEST_SIZE) : sql_null(),
+            self->idempotency && self->has_request ? sql_blob(self->request.bytes, DIGEST_SIZE)
+                                                   : sql_null()),
+        NULL, error));
     return queue_insert_progress(sql, row, error);
 }
 
@@ -105,6 +109,22 @@ static enum status insert_needs(struct sql *sql, const struct job_spec *spec, in
     return OK;
 }
 
+// A job of an older version does not say what was asked for.
+static enum status check_request(const struct submit_op *self, struct text recorded,
+                                 struct error *error)
+{
+    bool is_known = self->has_request && recorded.length == DIGEST_SIZE;
+    if (!is_known || memcmp(recorded.bytes, self->request.bytes, DIGEST_SIZE) == 0) {
+        return OK;
+    }
+    (void)error_set(error, CORRUPT,
+                    "another document was submitted under this Idempotency-Key: it made job %lld",
+                    (long long)self->job);
+    (void)error_fix(error, "a key is for one document: submit another one under a new key, or the "
+                           "same one again to be given that job");
+    return CORRUPT;
+}
+
 // The job that the same key made before; 0: none.
 static enum status find_repeat(struct sql *sql, struct submit_op *self, struct error *error)
 {
@@ -116,6 +136,7 @@ static enum status find_repeat(struct sql *sql, struct submit_op *self, struct e
                                    SQL_VALUES(sql_text(text_of(self->idempotency))), &rows, error);
     if (status == OK) {
         self->job = sql_column_int64(rows, 0);
+        return check_request(self, sql_column_text(rows, 1), error);
     }
     return status == NOT_FOUND ? OK : status;
 }
@@ -203,6 +224,10 @@ void queue_submit(struct queue *queue, const struct queue_submission *submission
     if (submission->idempotency_key.length > 0) {
         self->idempotency =
             memory_format("%s %.*s", self->owner, TEXT_ARGS(submission->idempotency_key));
+    }
+    if (submission->request) {
+        self->has_request = true;
+        self->request = *submission->request;
     }
     self->wait_us = submission->wait_us;
     self->witness = submission->witness;

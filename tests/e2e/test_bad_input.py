@@ -257,8 +257,18 @@ def test_an_unknown_query_parameter_is_refused(quiet):
 def test_the_same_idempotency_key_gives_the_same_job(quiet):
     key = {"Idempotency-Key": "abc"}
     first = quiet.api("POST", "/v1/jobs", {"command": ["true"]}, key).json["id"]
-    assert quiet.api("POST", "/v1/jobs", {"command": ["true"]}, key).json["id"] == first
+    # Laid out otherwise it is the same document.
+    assert quiet.api("POST", "/v1/jobs", b'{ "command" : ["true"] }', key).json["id"] == first
     assert len(quiet.api("GET", "/v1/jobs").json["jobs"]) == 1
     quiet.kill()
     quiet.start()
     assert quiet.api("POST", "/v1/jobs", {"command": ["true"]}, key).json["id"] == first
+
+
+def test_another_document_under_the_same_idempotency_key_is_refused(quiet):
+    key = {"Idempotency-Key": "abc"}
+    first = quiet.api("POST", "/v1/jobs", {"command": ["true"]}, key).json["id"]
+    refused = quiet.api("POST", "/v1/jobs", {"command": ["false"]}, key)
+    assert_problem(refused, 422, f"it made job {first}")
+    assert "under a new key" in refused.json["fix"]
+    assert len(quiet.api("GET", "/v1/jobs").json["jobs"]) == 1

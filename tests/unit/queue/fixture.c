@@ -132,10 +132,12 @@ static struct queue_witness witness_of(struct site *site)
 struct reply site_submit(struct site *site, const char *text, const char *key)
 {
     AUTO_JSON json_t *document = NULL;
+    const struct digest request = digest_of(text, strlen(text));
     struct queue_submission submission = {.to = site->to,
                                           .hold = site->hold,
                                           .owner = text_of(site->owner ? site->owner : "alice"),
                                           .idempotency_key = text_of(key),
+                                          .request = site->keeps_no_request ? NULL : &request,
                                           .origin = site->origin,
                                           .witness = witness_of(site)};
     struct waiting waiting;

@@ -21,6 +21,7 @@ struct site {
     struct queue_destination to; // Of what is submitted.
     struct queue_hold hold;
     const struct digest *origin;
+    bool keeps_no_request;                // Submits as an older version did.
     const struct queue_place_ops *places; // Taken by the next start, as the rest.
     int64_t lease_timeout_us;             // Taken by the next start.
     int64_t gone_timeout_us;

@@ -167,6 +167,9 @@ struct place_words {
     const char *since;   // When its first tasks were taken there; NULL: not yet.
     const char *problem; // What keeps its tasks from getting there; NULL: nothing that is known.
     const char *change;  // What would change that; with `problem`.
+    const char *
+        said; // What the site itself says of why nothing of the job has begun there; NULL: nothing.
+    const char *said_change; // With `said`.
 };
 void scheduler_why(const struct scheduler *scheduler, int64_t job, int64_t index,
                    const struct place_words *words, struct buffer *why, struct buffer *change);

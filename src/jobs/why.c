@@ -231,7 +231,8 @@ static void say_travelling(const struct answer *answer, int64_t waiting)
         buffer_printf(answer->why, "%lld of its tasks %s at site %s", (long long)job->leased_count,
                       job->leased_count == 1 ? "is" : "are", words->name);
         if (words->since) {
-            buffer_printf(answer->why, "; it runs there since %s", words->since);
+            buffer_printf(answer->why, "; it %s there since %s", words->said ? "is" : "runs",
+                          words->since);
         }
     }
     if (waiting > 0) {
@@ -241,6 +242,9 @@ static void say_travelling(const struct answer *answer, int64_t waiting)
     if (words->problem) {
         buffer_printf(answer->why, "%s%s", waiting > 0 ? ": " : "; ", words->problem);
         buffer_append_string(answer->change, words->change);
+    } else if (words->said && job->leased_count > 0) {
+        buffer_printf(answer->why, "; site %s says: %s", words->name, words->said);
+        buffer_printf(answer->change, "at site %s: %s", words->name, words->said_change);
     } else if (waiting == 0) {
         buffer_append_string(answer->change, "nothing needs to be done");
     } else if (job->group->place->worker_count == 0) {

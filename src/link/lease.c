@@ -15,6 +15,8 @@ void placed_job_free(struct placed_job *job)
     free(job->owner);
     free(job->origin);
     free(job->setup);
+    free(job->why);
+    free(job->change);
     free(job);
 }
 

@@ -151,6 +151,7 @@ void place_forget_worker(struct place *place)
          job = map_next(place->jobs, &at)) {
         job->is_setup_told = false;
     }
+    words_tell_again(place);
 }
 
 static void on_registered(void *context, const struct http_answer *answer)
@@ -272,6 +273,7 @@ static void on_reported(void *context, const struct http_answer *answer)
         answer->code == 400 || answer->code == 409 || answer->code == 413 || answer->code == 422;
     bool has_arrived = finish_poll(place, answer);
     settle_setups(place, has_arrived);
+    words_settle(place, has_arrived || is_refused);
     if (has_arrived) {
         bool has_comma = place->logs_sent > 0 && place->logs.length > place->logs_sent;
         buffer_consume(&place->logs, place->logs_sent + (has_comma ? 1 : 0));
@@ -378,6 +380,7 @@ static void start_reporting(struct place *place)
     leases_write(place, &body);
     parcels_write(place, &body);
     write_setups(place, &body);
+    words_write(place, &body);
     if (place->logs.length > 0) {
         buffer_append_string(&body, ",\"logs\":[");
         buffer_append_text(&body, buffer_text(&place->logs));
@@ -402,8 +405,8 @@ static void talk_to_home(struct place *place, int64_t now_us)
         }
         return;
     }
-    bool has_problem = has_problem_to_tell(place, now_us);
-    if (!place->reporting && (place->ready.first || place->logs.length > 0 || has_problem)) {
+    bool has_news = has_problem_to_tell(place, now_us) || words_are_new(place);
+    if (!place->reporting && (place->ready.first || place->logs.length > 0 || has_news)) {
         start_reporting(place);
     }
     if (!place->waiting) {

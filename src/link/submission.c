@@ -55,6 +55,7 @@ void submission_free(struct submission *submission)
     if (submission->call) {
         http_client_cancel(submission->place->link->client, submission->call);
     }
+    words_stop(submission);
     event_stream_done(&submission->events);
     ranges_done(&submission->reported);
     free(submission->owner);
@@ -103,6 +104,7 @@ void submission_abandon(struct submission *submission)
         return; // Its answer says what is to be cancelled.
     }
     stop_call(submission);
+    words_stop(submission);
     bool has_begun = submission->step == SUBMISSION_SUBMITS || submission->there != 0 ||
                      submission->may_be_there;
     bool is_over = submission->step == SUBMISSION_ENDED || submission->is_lost;
@@ -349,6 +351,9 @@ void submission_work(struct submission *submission, int64_t now_us)
     watch_orphan(submission, now_us);
     if (submission->is_lost && submission->step != SUBMISSION_CLOSED) {
         submit_anew(submission);
+    }
+    if (submission->step == SUBMISSION_FOLLOWS) {
+        words_ask(submission, now_us);
     }
     if (submission->step == SUBMISSION_ENDED) {
         settle_end(submission);

@@ -339,6 +339,49 @@ enum status wire_read_end(struct text data, struct arena *arena, struct wire_end
     return OK;
 }
 
+// At most WIRE_WORDS_MAX bytes, each run of characters that could do something to a terminal a space: controls, C0 and C1, and what turns the
+// direction of writing (U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069).
+static struct text keep_words(struct arena *arena, struct text text)
+{
+    AUTO_BUFFER struct buffer out = {0};
+    struct text part = short_detail(text_slice(text, 0, WIRE_WORDS_MAX));
+    for (size_t i = 0; i < part.length; i++) {
+        const unsigned char *at = (const unsigned char *)part.bytes + i;
+        size_t left = part.length - i;
+        size_t length = at[0] < 0x20 || at[0] == 0x7f ? 1 : 0;
+        if (left >= 2 && at[0] == 0xc2 && at[1] < 0xa0) {
+            length = 2;
+        } else if (left >= 3 && at[0] == 0xe2 &&
+                   ((at[1] == 0x80 && (at[2] == 0x8e || at[2] == 0x8f)) ||
+                    (at[1] == 0x80 && at[2] >= 0xaa && at[2] <= 0xae) ||
+                    (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9))) {
+            length = 3;
+        }
+        if (length == 0) {
+            buffer_append_byte(&out, part.bytes[i]);
+            continue;
+        }
+        i += length - 1;
+        if (out.length > 0 && out.bytes[out.length - 1] != ' ') {
+            buffer_append_byte(&out, ' ');
+        }
+    }
+    return keep(arena, text_trim(buffer_text(&out)));
+}
+
+enum status wire_read_words(struct text text, struct arena *arena, struct wire_words *out,
+                            struct error *error)
+{
+    AUTO_JSON json_t *value = NULL;
+    TRY(json_parse(text, &value, error));
+    if (!json_is_string(json_object_get(value, "why"))) {
+        return error_set(error, INVALID, "an answer to why has no words");
+    }
+    out->why = keep_words(arena, json_text(json_object_get(value, "why")));
+    out->change = keep_words(arena, json_text(json_object_get(value, "change")));
+    return OK;
+}
+
 json_t *wire_spec_for(const json_t *spec, int64_t from, int64_t to)
 {
     // What it waited for has ended, its inputs are files by now, failures are home's to judge, and where it runs is decided.

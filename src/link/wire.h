@@ -23,6 +23,7 @@ enum {
     WIRE_OUTPUTS_MAX = 10000,
     WIRE_PATH_MAX = 4096,
     WIRE_DETAIL_MAX = 1000,
+    WIRE_WORDS_MAX = 500,
     WIRE_FINGERPRINT_SIZE = 72,
     WIRE_LOG_MAX = 64 << 10,
 };
@@ -110,6 +111,14 @@ struct wire_setup {
 enum status wire_read_setup(struct text data, struct arena *arena, struct wire_setup *out,
                             struct error *error);
 
+// GET /v1/jobs/{job}/why: texts for people, made harmless. They live in the arena.
+struct wire_words {
+    struct text why;
+    struct text change;
+};
+enum status wire_read_words(struct text text, struct arena *arena, struct wire_words *out,
+                            struct error *error);
+
 // `event: log`: live output of a job with one task.
 struct wire_log {
     bool is_error_output;
@@ -119,7 +128,7 @@ struct wire_log {
 enum status wire_read_log(struct text data, struct arena *arena, struct wire_log *out,
                           struct error *error);
 
-// `event: end`: how the job there has ended.
+// `event: end`: how the job there has ended; of `event: job`, how it is.
 struct wire_end {
     struct text state;
     struct text message;

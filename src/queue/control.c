@@ -234,6 +234,8 @@ static void explain_travelling(const struct queue *queue, const struct active_jo
         .since = started_us > 0 ? calendar_format(started_us, since) : NULL,
         .problem = place->problem[0] != '\0' ? place->problem : NULL,
         .change = place->change,
+        .said = job->there_why,
+        .said_change = job->there_change,
     };
     scheduler_why(queue->scheduler, job->row.id, index, &words, why, change);
 }

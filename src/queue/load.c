@@ -75,6 +75,8 @@ void active_job_free(struct active_job *job)
         free(job->description);
         free(job->hold_reason);
         free(job->hold_change);
+        free(job->there_why);
+        free(job->there_change);
         ranges_done(&job->told);
         ranges_done(&job->followers);
         free(job);

@@ -179,6 +179,7 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     worker->heard_us = clock_real_us();
     worker->gone_us = 0;
     place_set_problem(worker->place, poll->body->problem, poll->body->problem_change);
+    place_take_words(queue, worker->place, poll->body);
     scheduler_touch_worker(queue->scheduler, worker->id, clock_steady_us());
     if (poll->body->has_leases) {
         worker_succeed_former(

@@ -330,10 +330,38 @@ static enum status parse_problem(struct poll_body *body, struct error *error)
     return OK;
 }
 
+static enum status parse_words_of(const json_t *value, struct poll_words *out, struct error *error)
+{
+    static const char *const FIELDS[] = {"job", "why", "change", NULL};
+    if (!json_is_object(value)) {
+        return error_set(error, INVALID, "an element of \"words\" is no object");
+    }
+    TRY(json_check_fields(value, FIELDS, error));
+    TRY(json_field_int64(value, "job", JSON_REQUIRED, 1, INT64_MAX, &out->job, error));
+    TRY(json_field_text(value, "why", JSON_REQUIRED, POLL_WORDS_SIZE_MAX, &out->why, error));
+    TRY(json_field_text(value, "change", JSON_REQUIRED, POLL_WORDS_SIZE_MAX, &out->change, error));
+    if (text_has_control(out->why) || text_has_control(out->change)) {
+        return error_set(error, INVALID, "\"words\" must be without control characters");
+    }
+    return OK;
+}
+
+static enum status parse_words(struct poll_body *body, struct error *error)
+{
+    json_t *words = NULL;
+    TRY(json_field_array(body->document, "words", JSON_OPTIONAL, POLL_WORDS_MAX, &words, error));
+    body->word_count = json_array_size(words);
+    body->words = arena_new(&body->arena, body->word_count * sizeof *body->words + 1);
+    for (size_t i = 0; i < body->word_count; i++) {
+        TRY(parse_words_of(json_array_get(words, i), &body->words[i], error));
+    }
+    return OK;
+}
+
 static enum status parse_all(struct poll_body *body, struct error *error)
 {
     static const char *const FIELDS[] = {"wait_seconds", "leases",  "results", "returned", "setups",
-                                         "logs",         "leaving", "problem", NULL};
+                                         "logs",         "leaving", "problem", "words",    NULL};
     double wait_seconds = 0;
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
@@ -341,6 +369,7 @@ static enum status parse_all(struct poll_body *body, struct error *error)
     TRY(json_field_bool(body->document, "leaving", JSON_OPTIONAL, &body->is_leaving, error));
     body->wait_us = (int64_t)(wait_seconds * 1e6);
     TRY(parse_problem(body, error));
+    TRY(parse_words(body, error));
     TRY(parse_leases(body, error));
     TRY(parse_results(body, error));
     return parse_rest(body, error);

@@ -18,6 +18,8 @@ enum {
     POLL_OUTPUTS_MAX = 10000,
     POLL_PATH_MAX = 4096,
     POLL_DETAIL_MAX = 1000,
+    POLL_WORDS_MAX = 1000,     // Jobs of which a place says something.
+    POLL_WORDS_SIZE_MAX = 600, // Bytes of each text of that.
     WORKER_NAME_MAX = 200,
 };
 
@@ -102,6 +104,13 @@ struct poll_log {
     struct text bytes;
 };
 
+// What a place says of a job that is there and has not begun.
+struct poll_words {
+    int64_t job;
+    struct text why; // Empty: nothing any more.
+    struct text change;
+};
+
 struct poll_body {
     struct arena arena;
     json_t *document; // What the texts are borrowed from.
@@ -120,6 +129,8 @@ struct poll_body {
     size_t setup_count;
     struct poll_log *logs;
     size_t log_count;
+    struct poll_words *words;
+    size_t word_count;
     // Blobs that the results name; whoever takes them checks that they are there.
     struct digest *blobs;
     size_t blob_count;

@@ -78,6 +78,8 @@ struct active_job {
     struct place *place; // NULL: here.
     char *hold_reason;   // Why it is held; NULL: it is not.
     char *hold_change;
+    char *there_why; // What its place says of why nothing of it has begun there; NULL: nothing.
+    char *there_change;
     char *description;  // JSON for workers, without the opening brace and the job's number.
     struct ranges told; // Numbers of the workers that have its description.
     int64_t unmet_needs;
@@ -344,6 +346,9 @@ static inline int64_t place_number(const struct place *place)
 void place_count(struct queue *queue, struct place *place, int64_t by);
 // What its worker says that keeps jobs from getting there; empty: nothing.
 void place_set_problem(struct place *place, struct text problem, struct text change);
+// What the place says of its jobs.
+void place_take_words(struct queue *queue, const struct place *place, const struct poll_body *body);
+void place_forget_words(struct queue *queue, const struct place *place);
 // Its name as people know it, or its fingerprint.
 void place_write_name(const struct queue *queue, const char *fingerprint, struct buffer *out);
 void places_forget_jobs(struct queue *queue);

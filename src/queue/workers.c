@@ -265,6 +265,7 @@ static enum status lose_worker(struct queue *queue, struct sql *sql, struct work
     worker->is_lost = true;
     worker->lease_count = 0;
     place_set_problem(worker->place, TEXT_NONE, TEXT_NONE);
+    place_forget_words(queue, worker->place);
     scheduler_remove_worker(queue->scheduler, worker->id, true, clock_steady_us(), &failed);
     enum status status = fail_lost_tasks(queue, sql, worker, &failed, error);
     task_list_done(&failed);

@@ -79,6 +79,7 @@ def test_one_key_through_two_hubs_runs_once(three, folder, mode):
     eventually(lambda: len(jobs_of(there)) == 2, 60, "the job of the other hub")
     first, second = jobs_of(there)
     await_why(there, second["id"], f"it waits for job {first['id']} of another user, which computes the same")
+    await_why(right, of_right, "site there says: it waits for job")
     (folder / "gate").touch()
     await_results(left, of_left)
     await_results(right, of_right)

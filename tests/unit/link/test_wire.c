@@ -260,6 +260,31 @@ static void a_job_of_home_is_read(void **state)
     assert_non_null(strstr(error.detail, "\"spec\""));
 }
 
+static void words_of_another_site_are_made_harmless(void **state)
+{
+    (void)state;
+    struct arena arena AUTO_ARENA = {0};
+    struct wire_words words = {0};
+    assert_int_equal(
+        wire_read_words(TEXT("{\"why\": \"a\\u001b[2Jb\\n\\nc\\u009bd\\u202ee\\u2066f é\","
+                             " \"change\": null}"),
+                        &arena, &words, NULL),
+        OK);
+    assert_true(text_equal(words.why, TEXT("a [2Jb c d e f é")));
+    assert_int_equal(words.change.length, 0);
+    AUTO_BUFFER struct buffer text = {0};
+    buffer_append_string(&text, "{\"why\": \"");
+    for (int i = 0; i < WIRE_WORDS_MAX; i++) {
+        buffer_append_string(&text, "é");
+    }
+    buffer_append_string(&text, "\"}");
+    assert_int_equal(wire_read_words(buffer_text(&text), &arena, &words, NULL), OK);
+    assert_int_equal(words.why.length, WIRE_WORDS_MAX);
+    assert_int_not_equal(wire_read_words(TEXT("{\"change\": \"x\"}"), &arena, &words, NULL), OK);
+    assert_int_not_equal(wire_read_words(TEXT("[\"why\"]"), &arena, &words, NULL), OK);
+    assert_int_not_equal(wire_read_words(TEXT("{\"why\": 7}"), &arena, &words, NULL), OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +299,7 @@ int main(void)
         cmocka_unit_test(a_document_for_elsewhere_is_without_what_is_homes_business),
         cmocka_unit_test(the_blobs_of_a_document_are_its_files_and_items),
         cmocka_unit_test(logs_and_ends_and_setups_are_checked),
+        cmocka_unit_test(words_of_another_site_are_made_harmless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

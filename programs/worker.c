@@ -11,7 +11,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-enum { EXIT_NO_SANDBOX = 3, GRACE_SECONDS = 600, HOST_MAX = 256 };
+enum { EXIT_NO_SANDBOX = 3, EXIT_NO_RUNNER = 4, GRACE_SECONDS = 600, HOST_MAX = 256 };
 
 static enum status read_options(const struct options *given, struct worker_options *options,
                                 struct error *error)
@@ -117,7 +117,7 @@ int command_worker(const struct command *command, const struct options *given)
     if (!options.runner) {
         (void)error_set(&error, NOT_FOUND,
                         "lode-runner is not beside the program lode; give --runner PATH");
-        return fail(&error);
+        return command_fail(&error, EXIT_NO_RUNNER);
     }
     AUTO_FREE char *directory = NULL;
     if (choose_site(given, &chosen, &options, &error) != OK ||

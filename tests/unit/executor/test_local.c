@@ -158,6 +158,13 @@ static void a_machine_that_makes_no_sandbox_is_said(void **state)
     assert_non_null(strstr(await_report(fixture, 1), "bubblewrap"));
 }
 
+static void a_runner_that_is_missing_is_said(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(start(fixture, "exit 4"), OK);
+    assert_non_null(strstr(await_report(fixture, 1), "lode-runner"));
+}
+
 static void a_worker_that_does_not_end_is_killed(void **state)
 {
     struct fixture *fixture = *state;
@@ -185,6 +192,7 @@ int main(void)
         IN_A_FOLDER(the_process_that_ended_is_named),
         IN_A_FOLDER(the_link_is_given_the_sites_key),
         IN_A_FOLDER(a_machine_that_makes_no_sandbox_is_said),
+        IN_A_FOLDER(a_runner_that_is_missing_is_said),
         IN_A_FOLDER(a_worker_that_does_not_end_is_killed),
         IN_A_FOLDER(a_program_that_cannot_be_run_is_told_at_once),
     };

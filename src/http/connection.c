@@ -244,6 +244,9 @@ static void fill_request(struct connection *connection)
         exchange->request.peer_key =
             arena_copy(&exchange->arena, text_of(connection->peer_key.text));
     }
+    if (connection->peer_name[0] && clock_real_us() <= connection->peer_name_until_us) {
+        exchange->request.peer_name = arena_copy(&exchange->arena, text_of(connection->peer_name));
+    }
 }
 
 // Finds who serves the request. False: nobody, and it is answered.

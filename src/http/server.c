@@ -301,7 +301,8 @@ static enum status prepare(struct http_server *server, const struct http_server_
                            struct error *error)
 {
     if (options->key_path) {
-        TRY(tls_context_new(options->key_path, options->certificate_path, &server->tls, error));
+        TRY(tls_context_new(options->key_path, options->certificate_path, options->authority_path,
+                            &server->tls, error));
     }
     TRY(offload_new(OFFLOAD_THREADS, &server->offload, error));
     TRY(make_loops(server, options->loops, error));

@@ -35,6 +35,7 @@ struct http_request {
     struct text body;          // Empty for sink routes.
     struct text peer_address;  // "127.0.0.1"
     const char *peer_key; // Fingerprint of the client certificate ("sha256:..."), NULL without one.
+    const char *peer_name; // Its common name, when it chains to one of authority_path; else NULL.
     const struct http_route *route; // The one that fits: an entry of the server's table.
 };
 
@@ -109,7 +110,9 @@ struct http_server_options {
     size_t fd_count;
     const char *key_path; // PEM; NULL: plain HTTP (tests and measurements).
     const char *certificate_path;
-    unsigned loops;                  // 0: one per core.
+    const char *
+        authority_path; // PEM; whose certificates of clients have a name that counts. NULL: nobody's.
+    unsigned loops;     // 0: one per core.
     const struct http_route *routes; // Must outlive the server.
     size_t route_count;
     void *context; // Handed to the handlers and sinks, and to `admit`.

@@ -261,6 +261,9 @@ void queue_list_places(struct queue *queue, int64_t version, int64_t wait_us,
 // other sites, which is a worker for each of them. Any thread.
 void queue_worker_ended(struct queue *queue, const char *name, int64_t process);
 
+// The workers of this principal may not serve any more: all are lost at once. Any thread.
+void queue_drop_workers(struct queue *queue, struct text owner);
+
 // What keeps the site's own executor from having workers, for `why`; empty when nothing does. Any thread.
 void queue_set_executor_problem(struct queue *queue, const char *problem, const char *change);
 

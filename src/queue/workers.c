@@ -255,8 +255,9 @@ static enum status fail_lost_tasks(struct queue *queue, struct sql *sql,
     return OK;
 }
 
+// `is_blamed`: its tasks may have been the cause, and one that this happens to again and again has failed.
 static enum status lose_worker(struct queue *queue, struct sql *sql, struct worker *worker,
-                               struct error *error)
+                               bool is_blamed, struct error *error)
 {
     struct task_list failed = {0};
     queue->is_touched = true;
@@ -266,7 +267,7 @@ static enum status lose_worker(struct queue *queue, struct sql *sql, struct work
     worker->lease_count = 0;
     place_set_problem(worker->place, TEXT_NONE, TEXT_NONE);
     place_forget_words(queue, worker->place);
-    scheduler_remove_worker(queue->scheduler, worker->id, true, clock_steady_us(), &failed);
+    scheduler_remove_worker(queue->scheduler, worker->id, is_blamed, clock_steady_us(), &failed);
     enum status status = fail_lost_tasks(queue, sql, worker, &failed, error);
     task_list_done(&failed);
     return status;
@@ -313,7 +314,7 @@ static enum status lose_gone_workers(struct queue *queue, struct sql *sql, int64
     size_t at = 0;
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         if (has_gone(queue, worker, now_us)) {
-            TRY(lose_worker(queue, sql, worker, error));
+            TRY(lose_worker(queue, sql, worker, true, error));
         }
     }
     return OK;
@@ -329,7 +330,7 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
             return error_set(error, INTERNAL, "worker %lld is in the scheduler only",
                              (long long)id);
         }
-        TRY(lose_worker(queue, sql, worker, error));
+        TRY(lose_worker(queue, sql, worker, true, error));
     }
     int64_t forget_us = clock_real_us() - LOST_KEPT_US;
     size_t at = 0;
@@ -347,6 +348,7 @@ struct ended_op {
     struct queue_op op;
     char *name;
     int64_t process;
+    char *owner; // Instead of name and process.
 };
 
 // The link is many workers, each named after its place.
@@ -356,13 +358,20 @@ static bool is_named(const struct worker *worker, const char *name)
                 : text_equal(text_of(worker->sandbox_kind), TEXT("site"));
 }
 
+static bool is_meant(const struct worker *worker, const struct ended_op *op)
+{
+    return op->owner ? strcmp(worker->owner, op->owner) == 0
+                     : worker->process == op->process && is_named(worker, op->name);
+}
+
 static enum status run_ended(struct queue_op *op, struct sql *sql, struct error *error)
 {
     const struct ended_op *self = (const struct ended_op *)op;
     size_t at = 0;
     for (struct worker *worker; (worker = map_next(op->queue->workers, &at)) != NULL;) {
-        if (!worker->is_lost && worker->process == self->process && is_named(worker, self->name)) {
-            TRY(lose_worker(op->queue, sql, worker, error));
+        if (!worker->is_lost && is_meant(worker, self)) {
+            // Whose trust has ended has not died.
+            TRY(lose_worker(op->queue, sql, worker, !self->owner, error));
         }
     }
     return OK;
@@ -375,7 +384,17 @@ static void done_ended(struct queue_op *op, enum status status, const struct err
     (void)status;
     (void)error;
     free(self->name);
+    free(self->owner);
     free(self);
+}
+
+void queue_drop_workers(struct queue *queue, struct text owner)
+{
+    struct ended_op *self = NEW(struct ended_op);
+    self->op.run = run_ended;
+    self->op.done = done_ended;
+    self->owner = text_copy(owner);
+    queue_enqueue(queue, &self->op);
 }
 
 void queue_worker_ended(struct queue *queue, const char *name, int64_t process)

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "os/file.h"
 #include "worker/choose.h"
+#include "worker/trust.h"
 #include "worker/worker.h"
 
 #include <stdio.h>
@@ -13,12 +14,19 @@
 
 enum { EXIT_NO_SANDBOX = 3, EXIT_NO_RUNNER = 4, GRACE_SECONDS = 600, HOST_MAX = 256 };
 
+// What the two know of each other before they talk.
+struct meeting {
+    struct worker_site site;
+    struct worker_key own;
+};
+
 static enum status read_options(const struct options *given, struct worker_options *options,
                                 struct error *error)
 {
     options->site_file = options_text(given, "site-file", NULL);
     options->token_file = options_text(given, "token-file", NULL);
-    options->directory = options_text(given, "directory", NULL);
+    options->key_path = options_text(given, "key", NULL);
+    options->certificate_path = options_text(given, "certificate", NULL);
     options->name = options_text(given, "name", options->name);
     options->runner = options_text(given, "runner", options->runner);
     options->cpus = options_number(given, "cpus", options->cpus);
@@ -28,26 +36,37 @@ static enum status read_options(const struct options *given, struct worker_optio
     if (options->memory_bytes <= 0) {
         return error_set(error, INVALID, "lode worker: --memory must be above 0");
     }
-    if (!options->directory || !options->token_file) {
-        return error_set(error, INVALID, "lode worker: --directory and --token-file are needed");
+    if (!options->key_path != !options->certificate_path) {
+        return error_set(error, INVALID, "lode worker: --certificate and --key go together");
+    }
+    if (options->token_file && options->key_path) {
+        return error_set(error, INVALID,
+                         "lode worker: --token-file and --certificate exclude each other");
     }
     return OK;
 }
 
-// Unless a file says where the site is.
-static enum status choose_site(const struct options *given, struct worker_site *chosen,
-                               struct worker_options *options, struct error *error)
+// Who the worker is to the site, and who the site is to the worker.
+static enum status settle_trust(const struct options *given, struct worker_options *options,
+                                struct meeting *meeting, struct error *error)
 {
+    if (!options->token_file && !options->key_path) {
+        TRY(worker_key_ensure(options->directory, options->name, &meeting->own, error));
+        options->key_path = meeting->own.key_path;
+        options->certificate_path = meeting->own.certificate_path;
+    } else if (options->certificate_path) {
+        TRY(worker_certificate_read(options->certificate_path, &meeting->own.fingerprint, error));
+    }
     if (options->site_file) {
         return OK;
     }
-    TRY(worker_site_choose(given, chosen, error));
-    options->site = chosen->url;
-    options->fingerprint =
-        chosen->key.text[0] ? chosen->key.text : options_text(given, "pin", NULL);
-    return options->fingerprint
-               ? OK
-               : error_set(error, INVALID, "lode worker: --site URL needs --pin FINGERPRINT");
+    TRY(worker_site_choose(given, &meeting->site, error));
+    if (!meeting->site.key.text[0]) {
+        TRY(worker_meet_site(given, meeting->site.url, &meeting->site.key, error));
+    }
+    options->site = meeting->site.url;
+    options->fingerprint = meeting->site.key.text;
+    return OK;
 }
 
 // lode-runner beside this program, in a build folder or installed.
@@ -79,8 +98,8 @@ static int fail(const struct error *error)
                                                               : EXIT_FAILED);
 }
 
-// For programs that start workers: who it is and what it brings, before it meets the site.
-static void print_offer(const struct worker_options *options)
+// For programs that start workers: who it is and what it brings, before it registers.
+static void print_offer(const struct worker_options *options, const struct meeting *meeting)
 {
     AUTO_BUFFER struct buffer text = {0};
     AUTO_JSON json_t *offer =
@@ -88,9 +107,31 @@ static void print_offer(const struct worker_options *options)
                   "directory", json_from_text(text_of(options->directory)), "cpus", options->cpus,
                   "memory_bytes", (json_int_t)options->memory_bytes, "sandbox",
                   options->has_sandbox ? "bubblewrap" : "none", "pid", (json_int_t)getpid());
+    const char *key = meeting->own.fingerprint.text;
+    (void)json_object_set_new(offer, "fingerprint", *key ? json_string(key) : json_null());
     json_write(offer, false, &text);
     (void)printf("%s\n", text.bytes);
     (void)fflush(stdout);
+}
+
+static int serve(const struct options *given, struct worker_options *options)
+{
+    struct error error = {0};
+    struct meeting meeting = {0};
+    enum status status = settle_trust(given, options, &meeting, &error);
+    bool is_settled = status == OK;
+    if (is_settled) {
+        if (options_has(given, "json")) {
+            print_offer(options, &meeting);
+        }
+        status = worker_run(options, &error);
+    }
+    worker_key_done(&meeting.own);
+    if (status == CONFLICT && is_settled) {
+        (void)fprintf(stderr, "lode: %s\n", error.detail);
+        return 0; // It does what this one was meant for.
+    }
+    return status == OK ? 0 : fail(&error);
 }
 
 int command_worker(const struct command *command, const struct options *given)
@@ -98,7 +139,6 @@ int command_worker(const struct command *command, const struct options *given)
     (void)command;
     struct error error = {0};
     struct sysinfo machine = {0};
-    struct worker_site chosen = {0};
     char host[HOST_MAX] = "worker";
     (void)sysinfo(&machine);
     (void)gethostname(host, sizeof host - 1);
@@ -120,19 +160,9 @@ int command_worker(const struct command *command, const struct options *given)
         return command_fail(&error, EXIT_NO_RUNNER);
     }
     AUTO_FREE char *directory = NULL;
-    if (choose_site(given, &chosen, &options, &error) != OK ||
-        file_make_folder(options.directory, &error) != OK) {
+    if (worker_directory(given, &directory, &error) != OK) {
         return fail(&error);
     }
-    directory = realpath(options.directory, NULL);
-    options.directory = directory ? directory : options.directory;
-    if (options_has(given, "json")) {
-        print_offer(&options);
-    }
-    enum status status = worker_run(&options, &error);
-    if (status == CONFLICT) {
-        (void)fprintf(stderr, "lode: %s\n", error.detail);
-        return 0; // It does what this one was meant for.
-    }
-    return status == OK ? 0 : fail(&error);
+    options.directory = directory;
+    return serve(given, &options);
 }

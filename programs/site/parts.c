@@ -6,6 +6,7 @@
 #include "broker/broker.h"
 #include "catalog/catalog.h"
 #include "catalog/migrations.h"
+#include "identity/known_workers.h"
 #include "identity/migrations.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -16,6 +17,7 @@
 #include "site/ledger_adapter.h"
 #include "site/local_tokens.h"
 #include "site/openapi.h"
+#include "site/openness.h"
 #include "site/service.h"
 #include "store/blobs.h"
 #include "store/store.h"
@@ -176,6 +178,7 @@ static enum status open_state(struct site_parts *parts, struct error *error)
     TRY(open_federation(parts, error));
     TRY(tokens_open(parts->store, &parts->tokens, error));
     TRY(local_tokens_ensure(parts->store, parts->tokens, parts->settings, error));
+    TRY(known_workers_open(parts->store, parts->settings->is_open, &parts->known_workers, error));
     struct catalog_options catalog = {.store = parts->store,
                                       .publisher = &parts->federation.publisher,
                                       .check_unused = check_unused,
@@ -250,10 +253,16 @@ static enum status start_server(struct site_parts *parts, struct error *error)
     AUTO_FREE char *certificate = memory_format("%s/certificate.pem", directory);
     int fds[SERVICE_FDS_MAX];
     size_t fd_count = service_take_sockets(fds);
+    if (parts->settings->is_open) {
+        log_line(LOG_LEVEL_WARNING, "event=open_site detail=\"any worker may join\" address=%s",
+                 parts->settings->address);
+        TRY(openness_check(parts->settings->address, fds, fd_count, error));
+    }
     parts->api = (struct api){
         .store = parts->store,
         .blobs = parts->blobs,
         .tokens = parts->tokens,
+        .known_workers = parts->known_workers,
         .catalog = parts->catalog,
         .queue = parts->queue,
         .peers = parts->federation.peers,
@@ -280,6 +289,7 @@ static enum status start_server(struct site_parts *parts, struct error *error)
         .fd_count = fd_count,
         .key_path = key,
         .certificate_path = certificate,
+        .authority_path = parts->settings->worker_authority,
         .routes = routes,
         .route_count = route_count,
         .context = &parts->api,
@@ -461,6 +471,7 @@ void parts_stop(struct site_parts *parts)
     if (parts->tokens) {
         tokens_close(parts->tokens);
     }
+    known_workers_close(parts->known_workers);
     if (parts->blobs) {
         blobs_close(parts->blobs);
     }

@@ -24,6 +24,7 @@ struct site_parts {
     struct store *store;
     struct blobs *blobs;
     struct tokens *tokens;
+    struct known_workers *known_workers;
     struct federation federation;
     struct resolve_adapter resolve_adapter;
     struct resolver *resolver;

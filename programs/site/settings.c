@@ -106,6 +106,8 @@ enum status settings_read(const struct options *options, struct site_settings *o
         return error_set(error, INVALID, "--workers %lld is more than %d", (long long)out->workers,
                          SITE_WORKERS_MAX);
     }
+    out->worker_authority = options_text(options, "worker-ca", NULL);
+    out->is_open = options_has(options, "open");
     TRY(read_name(options, out, error));
     TRY(read_federation(options, out, error));
     out->is_announced = options_has(options, "announce");

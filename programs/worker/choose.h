@@ -8,7 +8,7 @@
 struct worker_site {
     char url[SITE_URL_SIZE];
     struct fingerprint
-        key; // What the site must show; empty for an address: discovery says nothing of its key.
+        key; // What the site must show; empty for an address: that is for worker_meet_site (worker/trust.h).
 };
 
 // From --site and --pin. --site URL is taken as it is. With --site NAME, or without --site, the local network is asked: the one site

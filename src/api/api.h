@@ -20,6 +20,7 @@ struct broker;
 struct peers;
 struct resolver;
 struct guests;
+struct known_workers;
 
 enum {
     API_PAGE_DEFAULT = 100,
@@ -52,6 +53,7 @@ struct api {
     // What /v1/status says of the announcement on the local network, a new reference; `announcement` is its context.
     json_t *(*describe_announcement)(void *announcement);
     void *announcement;
+    struct known_workers *known_workers;
 };
 
 // One request that the guard let through. Lives in the request's arena until it is answered.
@@ -86,6 +88,7 @@ struct api_route {
     bool is_public; // Needs no token.
     bool
         needs_peer; // Needs the client certificate of a site, whose key is call->request->peer_key.
+    bool meets_workers; // Takes the key of a worker that is not known yet; the handler decides.
     enum api_object object;
     enum api_place place;
     void (*handle)(struct api_call *call);
@@ -105,6 +108,7 @@ extern const struct api_route API_JOB_ROUTES[];
 extern const struct api_route API_TASK_ROUTES[];
 extern const struct api_route API_EVENT_ROUTES[];
 extern const struct api_route API_WORKER_ROUTES[];
+extern const struct api_route API_WORKER_KEY_ROUTES[];
 extern const struct api_route API_FEDERATION_ROUTES[];
 extern const struct api_route API_HUB_ROUTES[];
 extern const struct api_route API_PLAN_ROUTES[];
@@ -130,6 +134,9 @@ bool api_may_with_object(const struct api_call *call, enum action action);
 // Answers. The body is copied.
 void api_reply_json(struct api_call *call, int code, struct text body);
 void api_reply_error(struct api_call *call, const struct error *error);
+// The same as a problem of its own kind ("worker_pending") that is about this key.
+void api_reply_key_problem(struct api_call *call, const char *kind, const char *key,
+                           const struct error *error);
 // A JSON value, which is released.
 void api_reply_value(struct api_call *call, int code, json_t *value);
 // 204: it is done, and there is nothing to say.

@@ -1,6 +1,7 @@
 // Workers: register, poll, list.
 #include "api/answer.h"
 #include "api/audit.h"
+#include "api/worker_meeting.h"
 
 #include "base/memory.h"
 
@@ -15,9 +16,13 @@ static void post_worker(struct api_call *call)
     if (status == OK) {
         status = worker_hello_parse(document, &hello, &error);
     }
-    if (!answer_failure(call, status, &error)) {
-        queue_register_worker(call->api->queue, TAKE(document), call->principal.name,
-                              audit_witness(call, "register worker"), answer_created(call));
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    if (call->token) {
+        worker_meeting_register(call, TAKE(document));
+    } else {
+        worker_meeting_hold(call, &hello, TAKE(document));
     }
 }
 
@@ -79,6 +84,7 @@ const struct api_route API_WORKER_ROUTES[] = {
     {.method = "POST",
      .pattern = "/v1/workers",
      .action = ACTION_WORKER_POLL,
+     .meets_workers = true,
      .handle = post_worker,
      .body_max = API_JSON_MAX},
     {.method = "POST",

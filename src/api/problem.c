@@ -35,8 +35,8 @@ static const char *usual_fix(int code)
                        : "GET /v1/openapi.json describes each call";
 }
 
-static void write_problem(int code, const char *name, const char *detail, const char *fix,
-                          struct buffer *body)
+static void write_open_problem(int code, const char *name, const char *detail, const char *fix,
+                               struct buffer *body)
 {
     AUTO_FREE char *title = memory_copy_string(name);
     for (char *each = title; *each; each++) {
@@ -48,6 +48,12 @@ static void write_problem(int code, const char *name, const char *detail, const 
     buffer_append_json_string(body, text_of(detail));
     buffer_append_string(body, ",\"fix\":");
     buffer_append_json_string(body, text_of(fix && *fix ? fix : usual_fix(code)));
+}
+
+static void write_problem(int code, const char *name, const char *detail, const char *fix,
+                          struct buffer *body)
+{
+    write_open_problem(code, name, detail, fix, body);
     buffer_append_string(body, "}\n");
 }
 
@@ -82,6 +88,18 @@ void api_reply_error(struct api_call *call, const struct error *error)
     bool is_peer = call->principal.role == ROLE_PEER;
     write_problem(code, status_name(error->status),
                   is_peer ? without_paths(arena, error->detail) : error->detail, error->fix, &body);
+    struct http_response response = {
+        .code = code, .content_type = "application/problem+json", .body = buffer_text(&body)};
+    http_reply(call->request->exchange, &response);
+}
+
+void api_reply_key_problem(struct api_call *call, const char *kind, const char *key,
+                           const struct error *error)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    int code = status_to_http(error->status);
+    write_open_problem(code, kind, error->detail, error->fix, &body);
+    buffer_printf(&body, ",\"fingerprint\":\"%s\"}\n", key);
     struct http_response response = {
         .code = code, .content_type = "application/problem+json", .body = buffer_text(&body)};
     http_reply(call->request->exchange, &response);

@@ -28,10 +28,16 @@ enum {
 static void give_up(struct worker *worker, const struct http_answer *answer, int64_t grace_us)
 {
     worker->is_ended = true;
-    if (answer->code == CODE_UNAUTHORIZED) {
+    if (answer->code == CODE_UNAUTHORIZED && worker->options->token_file) {
         (void)error_set(&worker->fault, DENIED, "the site refuses this worker's token: %s",
                         answer->error.detail);
         (void)error_fix(&worker->fault, "make a new one with `lode token create --role worker`");
+        return;
+    }
+    if (answer->status == DENIED) {
+        // It shows another key, or wants a token: waiting longer does not help.
+        worker->fault = answer->error;
+        worker->fault.status = DENIED;
         return;
     }
     (void)error_set(&worker->fault, UNAVAILABLE, "the site was away for %" PRId64 " s: %s",
@@ -104,7 +110,9 @@ static void handle_failure(struct worker *worker, const struct http_answer *answ
         forget_registration(worker);
         return;
     }
-    go_away(worker, answer);
+    if (!admission_take_refusal(worker, answer)) {
+        go_away(worker, answer);
+    }
 }
 
 static enum status read_site_file(struct worker *worker, struct arena *arena, const char **url,
@@ -132,10 +140,18 @@ static enum status connect_site(struct worker *worker, struct error *error)
     if (options->site_file) {
         TRY(read_site_file(worker, &arena, &url, &fingerprint, error));
     }
-    TRY(file_read(options->token_file, TOKEN_MAX, &token, error));
-    const char *trimmed = arena_copy(&arena, text_trim(buffer_text(&token)));
+    const char *bearer = NULL;
+    if (options->token_file) {
+        TRY(file_read(options->token_file, TOKEN_MAX, &token, error));
+        bearer = arena_copy(&arena, text_trim(buffer_text(&token)));
+    }
     const struct http_client_options client_options = {
-        .base_url = url, .pin = fingerprint, .token = trimmed};
+        .base_url = url,
+        .pin = fingerprint,
+        .token = bearer,
+        .key_path = options->key_path,
+        .certificate_path = options->certificate_path,
+    };
     TRY(http_client_new(&client_options, &worker->client, error));
     transfers_set_client(worker->transfers, worker->client);
     return OK;
@@ -158,11 +174,16 @@ static void on_registered(void *context, const struct http_answer *answer)
     struct registration registration;
     struct error error = {0};
     worker->registering = NULL;
+    if (admission_take_refusal(worker, answer)) {
+        be_back(worker);
+        return;
+    }
     if (answer->status != OK || registration_read(answer->body, &registration, &error) != OK) {
         go_away(worker, answer);
         return;
     }
     be_back(worker);
+    worker->is_pending = false;
     worker->id = registration.worker;
     worker->wait_seconds = registration.wait_seconds;
     log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, worker->id);

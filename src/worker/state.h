@@ -5,7 +5,7 @@
 //     seat.c     a slot at work: its events     report.c   results, until the site has them
 //     gather.c   answers of streamed programs   live.c     output of tasks while they run
 //     spare.c    sandboxes ready for a job      ready.c    results in parts that a poll can hold
-//     entries.c  what else waits for the next poll
+//     entries.c  what else waits for the next poll    admission.c  not accepted yet, or refused
 #ifndef LODE_WORKER_STATE_H
 #define LODE_WORKER_STATE_H
 
@@ -172,6 +172,7 @@ struct worker {
     int64_t retry_us;      // Steady time before which the site is left alone.
     int64_t pause_us;      // Before the next try, when the site is away.
     int64_t away_since_us; // Steady time; 0: it is there.
+    bool is_pending;       // It was said that the site has not accepted this worker yet.
     struct entries logs;   // Live output.
     int64_t live_next_us;
     struct entries returned; // Parts of leases.
@@ -251,6 +252,11 @@ void spares_free(struct worker *worker);
 void live_start(struct seat *seat, int64_t index, int64_t out_file, int64_t err_file);
 void live_stop(struct seat *seat);
 void live_read(struct worker *worker, int64_t now_us);
+
+// admission.c
+// Did the site answer that it does not take this worker, by its key? Then it is asked again in a moment (pending), or the worker ends
+// (refused, or its name has another key): true. False for all other answers.
+bool admission_take_refusal(struct worker *worker, const struct http_answer *answer);
 
 // poll.c
 void poll_work(struct worker *worker, int64_t now_us);

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import jsonschema
 import pytest
@@ -48,6 +49,19 @@ def call(site):
 
 def is_between_sites(path):
     return path.startswith(("/v1/federation", "/v1/hubs", "/v1/sites"))
+
+
+def call_worker_keys(call, ocean):
+    """A worker's key from its first word to its end; `ocean` makes calls with a key of its own."""
+    hello = {"name": "desk-2", "cpus": 1, "memory_bytes": 1, "disk_bytes": 1}
+    assert ocean("POST", "/v1/workers", hello).json["type"] == "urn:lode:problem:worker_pending"
+    key = call("get", "/v1/worker-keys", 200, query="?limit=1").json["worker_keys"][0]
+    call("post", "/v1/worker-keys/{worker}/state", 200, {"state": "refused"}, worker=key["fingerprint"])
+    call("delete", "/v1/worker-keys/{worker}", 204, worker="desk-2")
+    token = call("post", "/v1/worker-invitations", 201, {"name": "desk-3", "expires_seconds": 60}).json["token"]
+    enrolled = Caller(lambda method, url, body, _: ocean(method, url, body), call.called)
+    assert enrolled("post", "/v1/worker-keys", 201, {"token": token, "name": "x"}).json["name"] == "desk-3"
+    enrolled("get", "/v1/whoami", 200)
 
 
 def test_every_call_of_the_description_answers_as_described(site, call, tmp_path):
@@ -108,6 +122,9 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leases": []}, worker=worker)
     call("post", "/v1/workers", 201, {"name": "link", "cpus": 1, "memory_bytes": 1, "disk_bytes": 1, "place": "sha256:" + "a" * 64})
     call("get", "/v1/places", 200, query="?wait=0&version=0")
+    # The key of a site is as good as any to be a worker's.
+    shutil.copytree(site.directory, tmp_path / "key", ignore=lambda _, names: [name for name in names if not name.endswith(".pem")])
+    call_worker_keys(call, lambda method, url, body: site.api(method, url, body, as_site=tmp_path / "key"))
 
     plan = call("post", "/v1/plans", 200, {"job": {"command": ["true"], "data": [{"id": "t:api", "name": "d"}]}}).json
     assert plan["chosen"] == "local" and plan["candidates"][0]["data"] == ["t:api"]

@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 
 import pytest
 from conftest import PROGRAMS, eventually
@@ -118,8 +117,7 @@ def test_a_reader_that_stops_half_way_holds_nobody_up_and_costs_no_memory(make_s
             reader.sendall(f"GET /v1/datasets/t%3Alarge/content/zeros HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.token}\r\n\r\n".encode())
             assert reader.recv(100).startswith(b"HTTP/1.1 200 ")
             readers.append(reader)
-        began = time.monotonic()
         for i in range(50):
             assert site.api("GET", f"/v1/jobs?limit={i + 1}").code == 200
-        assert time.monotonic() - began < 20
-        assert resident_mib() < 100, "what nobody reads is held in memory"
+        # All are served from where they lie: what is sent ahead of a reader is bounded for each.
+        assert resident_mib() < 60, "what nobody reads is held in memory"

@@ -3,10 +3,12 @@
 import contextlib
 import hashlib
 import http.client
+import json
 import ssl
 
 import pytest
-from conftest import eventually
+from conftest import ROOT, eventually
+from scripted_site import ScriptedSite
 
 
 @pytest.fixture
@@ -66,6 +68,41 @@ def test_a_job_that_makes_no_sense_is_refused(quiet, what):
     answer = quiet.api("POST", "/v1/jobs", body, {"Content-Type": "application/json"})
     assert_problem(answer, 400, *words)
     assert quiet.api("GET", "/v1/jobs").json["jobs"] == []
+
+
+BODIES = {
+    "nothing": b"",
+    "malformed": b'{"id": ["a"',
+    "a page of HTML": b"<!DOCTYPE html><title>Login</title>",
+    "an array": b"[]",
+    "null": b"null",
+    "two values": b"{} {}",
+    "a duplicate key": b'{"id": "t:a", "id": "t:b"}',
+    "an unknown field": b'{"nonsense": 1}',
+    "wrong UTF-8": b'{"id": "\xc3\x28"}',
+    "a NUL": b'{"id": "a\\u0000b"}',
+    "too deep": b"[" * 5000 + b"]" * 5000,
+    "ten megabytes of one text": b'{"id": "' + b"a" * (10 << 20) + b'"}',
+}
+PLACES = {"id": "t%3Anone", "worker": "1", "site": "sha256:" + "5" * 64}
+
+
+def test_every_call_refuses_bodies_that_make_no_sense(make_site, tmp_path):
+    site = make_site(options=["--workers", "0", "--mirror", "--join", "open"])
+    other = ScriptedSite(tmp_path / "other")  # For its key: calls between sites need one.
+    described = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
+    asked = 0
+    for path, operations in described.items():
+        takes_json = "application/json" in operations.get("post", {}).get("requestBody", {}).get("content", {})
+        for what, body in BODIES.items() if takes_json else ():
+            by = other.folder if path.startswith("/v1/federation/") else None
+            answer = site.api("POST", path.format(**PLACES), body, {"Content-Type": "application/json"}, as_site=by)
+            assert 400 <= answer.code < 500, (path, what, answer)
+            assert_problem(answer, answer.code)
+            asked += 1
+    assert asked >= 12 * len(BODIES)
+    for path, name in (("/v1/jobs", "jobs"), ("/v1/datasets", "datasets"), ("/v1/transfers", "transfers"), ("/v1/hubs", "hubs"), ("/v1/sites", "sites")):
+        assert site.api("GET", path).json[name] == [], path
 
 
 def test_a_site_alone_runs_nothing_elsewhere(quiet):

@@ -115,6 +115,15 @@ struct queue_submission {
 void queue_submit(struct queue *queue, const struct queue_submission *submission,
                   struct queue_answer answer);
 
+// The job that a submission's key made before, for who has much to do before he submits.
+struct queue_repeat {
+    int64_t job;  // 0: none.
+    bool is_held; // It was not released: what was to be done for it may not have been begun.
+};
+// CORRUPT as queue_submit. May wait for the database.
+enum status queue_find_repeat(struct queue *queue, const struct queue_submission *submission,
+                              struct queue_repeat *out, struct error *error);
+
 // The owner of a job into `owner` (QUEUE_OWNER_MAX + 1 bytes); NOT_FOUND. May wait for the database.
 enum status queue_job_owner(struct queue *queue, int64_t job, char *owner, struct error *error);
 

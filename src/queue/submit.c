@@ -110,35 +110,63 @@ static enum status insert_needs(struct sql *sql, const struct job_spec *spec, in
 }
 
 // A job of an older version does not say what was asked for.
-static enum status check_request(const struct submit_op *self, struct text recorded,
+static enum status check_request(const struct digest *request, struct text recorded, int64_t job,
                                  struct error *error)
 {
-    bool is_known = self->has_request && recorded.length == DIGEST_SIZE;
-    if (!is_known || memcmp(recorded.bytes, self->request.bytes, DIGEST_SIZE) == 0) {
+    bool is_known = request && recorded.length == DIGEST_SIZE;
+    if (!is_known || memcmp(recorded.bytes, request->bytes, DIGEST_SIZE) == 0) {
         return OK;
     }
     (void)error_set(error, CORRUPT,
                     "another document was submitted under this Idempotency-Key: it made job %lld",
-                    (long long)self->job);
+                    (long long)job);
     (void)error_fix(error, "a key is for one document: submit another one under a new key, or the "
                            "same one again to be given that job");
     return CORRUPT;
 }
 
-// The job that the same key made before; 0: none.
-static enum status find_repeat(struct sql *sql, struct submit_op *self, struct error *error)
+// The job that the same key (with its owner before it; NULL: none) made before; 0: none.
+static enum status find_repeat(struct sql *sql, const char *key, const struct digest *request,
+                               int64_t *job, struct error *error)
 {
     AUTO_ROWS struct sql_rows *rows = NULL;
-    if (!self->idempotency) {
+    *job = 0;
+    if (!key) {
         return OK;
     }
-    enum status status = sql_first(sql, SQL_FIND_IDEMPOTENCY,
-                                   SQL_VALUES(sql_text(text_of(self->idempotency))), &rows, error);
+    enum status status =
+        sql_first(sql, SQL_FIND_IDEMPOTENCY, SQL_VALUES(sql_text(text_of(key))), &rows, error);
     if (status == OK) {
-        self->job = sql_column_int64(rows, 0);
-        return check_request(self, sql_column_text(rows, 1), error);
+        *job = sql_column_int64(rows, 0);
+        return check_request(request, sql_column_text(rows, 1), *job, error);
     }
     return status == NOT_FOUND ? OK : status;
+}
+
+// NULL: it has none.
+static char *key_of(const struct queue_submission *submission)
+{
+    return submission->idempotency_key.length == 0
+               ? NULL
+               : memory_format("%.*s %.*s", TEXT_ARGS(submission->owner),
+                               TEXT_ARGS(submission->idempotency_key));
+}
+
+enum status queue_find_repeat(struct queue *queue, const struct queue_submission *submission,
+                              struct queue_repeat *out, struct error *error)
+{
+    struct sql *sql = NULL;
+    AUTO_FREE char *key = key_of(submission);
+    *out = (struct queue_repeat){0};
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status = find_repeat(sql, key, submission->request, &out->job, error);
+    if (status == OK && out->job > 0) {
+        AUTO_ROWS struct sql_rows *rows = NULL;
+        out->is_held =
+            sql_first(sql, SQL_HOLD_OF, SQL_VALUES(sql_int64(out->job)), &rows, NULL) == OK;
+    }
+    store_read_end(queue->store, sql);
+    return status;
 }
 
 static enum status hold(struct submit_op *self, struct sql *sql, struct active_job *job,
@@ -185,7 +213,8 @@ static enum status insert_all(struct submit_op *self, struct sql *sql, struct er
 static enum status run_submit(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct submit_op *self = (struct submit_op *)op;
-    TRY(find_repeat(sql, self, error));
+    TRY(find_repeat(sql, self->idempotency, self->has_request ? &self->request : NULL, &self->job,
+                    error));
     if (self->job == 0) {
         TRY(insert_all(self, sql, error));
         TRY(queue_witness_change(&self->witness, sql, self->job, error));
@@ -221,10 +250,7 @@ void queue_submit(struct queue *queue, const struct queue_submission *submission
     struct error error = {0};
     self->spec = submission->spec;
     self->owner = text_copy(submission->owner);
-    if (submission->idempotency_key.length > 0) {
-        self->idempotency =
-            memory_format("%s %.*s", self->owner, TEXT_ARGS(submission->idempotency_key));
-    }
+    self->idempotency = key_of(submission);
     if (submission->request) {
         self->has_request = true;
         self->request = *submission->request;

@@ -5,6 +5,8 @@
 #include "identity/invitations.h"
 #include "identity/migrations.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define SECOND_US INT64_C(1000000)
@@ -401,6 +403,66 @@ static void invitations_have_a_limit(void **state)
     close_site(&site);
 }
 
+static enum status run_decide_and_lose(struct sql *sql, void *context, struct error *error)
+{
+    TRY(run_decide(sql, context, error));
+    return sql_run(sql, "ROLLBACK", SQL_NO_VALUES, NULL, error);
+}
+
+static void memory_follows_the_database_when_a_commit_is_lost(void **state)
+{
+    struct site site = {0};
+    char name[KNOWN_WORKER_NAME_MAX + 1];
+    struct fingerprint key = key_of(1);
+    struct step step = {.site = &site, .caller = {.key = key.text}, .state = KNOWN_WORKER_ACCEPTED};
+    open_site(*state, false, &site);
+    (void)meet(&site, 1, TEXT("desk"));
+    assert_int_equal(store_write_wait(site.store, run_decide_and_lose, &step, NULL), INTERNAL);
+    assert_int_equal(admit(&site, 1, NULL, name), NOT_FOUND);
+    assert_int_equal(known_workers_count(site.workers).pending, 1);
+    close_site(&site);
+}
+
+struct reader {
+    struct site *site;
+    atomic_bool is_over;
+    int64_t admitted;
+};
+
+static void *read_on(void *context)
+{
+    struct reader *reader = context;
+    char name[KNOWN_WORKER_NAME_MAX + 1];
+    struct known_worker found;
+    while (!atomic_load(&reader->is_over)) {
+        reader->admitted += admit(reader->site, 1, NULL, name) == OK;
+        (void)known_workers_find(reader->site->workers, key_of(2).text, &found);
+        (void)known_workers_match(reader->site->workers, TEXT("desk"), &found, NULL);
+        (void)known_workers_count(reader->site->workers);
+    }
+    return NULL;
+}
+
+static void workers_are_found_while_others_come_and_go(void **state)
+{
+    struct site site = {0};
+    pthread_t thread;
+    struct reader reader = {.site = &site};
+    open_site(*state, false, &site);
+    (void)meet(&site, 1, TEXT("desk"));
+    assert_int_equal(decide(&site, 1, KNOWN_WORKER_ACCEPTED), OK);
+    assert_int_equal(pthread_create(&thread, NULL, read_on, &reader), 0);
+    for (int n = 2; n < 100; n++) {
+        (void)meet(&site, n, TEXT("other"));
+        (void)meet(&site, 1, TEXT("desk"));
+        assert_int_equal(forget(&site, n), OK);
+    }
+    atomic_store(&reader.is_over, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(reader.admitted > 0);
+    close_site(&site);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_folder_new, fixture_folder_free)
@@ -414,6 +476,8 @@ int main(void)
         TEST(a_worker_is_found_by_name_key_and_first_digits),
         TEST(an_invitation_is_good_once_and_for_a_while),
         TEST(invitations_have_a_limit),
+        TEST(memory_follows_the_database_when_a_commit_is_lost),
+        TEST(workers_are_found_while_others_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

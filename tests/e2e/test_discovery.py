@@ -130,6 +130,21 @@ def test_workers_find_the_site_and_run_its_job(office):
     assert machines[0].discover()[desk.url]["key"] == "known"
 
 
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_worker_that_was_told_nothing_finds_the_site_and_works_once_it_is_accepted(office, is_open):
+    desk = announced(office.site("desk", *["--open"] * is_open))
+    machine = office.machine("one")
+    with open(machine.log_path, "ab") as log:
+        office.processes.append(machine.user.start("worker", stdout=log, stderr=log))
+    key = eventually(lambda: desk.json("workers")["worker_keys"], about="the worker's key")[0]
+    assert key["state"] == ("accepted" if is_open else "pending")
+    if not is_open:
+        assert key["fingerprint"] in eventually(lambda: machine.log.partition("event=pending")[2])
+        desk("worker", "accept", key["fingerprint"])
+    eventually(lambda: workers(desk), about="the worker")
+    assert desk("run", "--", "echo", "hello").stdout == "hello\n"
+
+
 def test_of_several_sites_one_is_named_or_asked_for(office):
     desk, loft = announced(office.site("desk")), announced(office.site("loft"))
     machine = office.machine("one")

@@ -43,7 +43,7 @@ static const struct {
     [ROLE_USER] = {"user", "users may do this", "this is for the site's administrators",
                    "this belongs to another user"},
     [ROLE_WORKER] = {"worker", "workers may do this",
-                     "a worker's token is for leasing tasks and moving their files only", ""},
+                     "a worker may lease tasks and move their files, nothing else", ""},
     [ROLE_ADMIN] = {"admin", "administrators may do everything", "", ""},
     [ROLE_TASK] = {"task", "a task may do this for its own job",
                    "a task's token is for its own job's files and record only",

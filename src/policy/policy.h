@@ -27,7 +27,7 @@
 enum role {
     ROLE_NOBODY, // No credential.
     ROLE_USER,
-    ROLE_WORKER,
+    ROLE_WORKER, // By a token, or by its key.
     ROLE_ADMIN,
     ROLE_TASK, // What runs inside a task, with that task's token.
     ROLE_PEER, // Another site, by its client certificate, for one of its users.

@@ -49,8 +49,13 @@ enum status audit_commit(struct world *world, int64_t job_id, int64_t from, int6
             return error_set(error, CORRUPT, "task %lld of job %lld was committed twice",
                              (long long)i, (long long)job_id);
         }
+        if (poison_is(world, job_id, i)) {
+            return error_set(error, CORRUPT, "task %lld of job %lld ended, which kills workers",
+                             (long long)i, (long long)job_id);
+        }
         job->committed[i / 64] |= bit;
     }
+    (void)ranges_remove(&job->held, from, to); // Late results are used.
     job->committed_count += to - from;
     audit_note(world, job_id, from, to);
     if (job->committed_count == job->plan.count) {

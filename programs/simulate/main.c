@@ -14,8 +14,9 @@ static const char usage[] =
     "\n"
     "Runs a simulated site on Lode's scheduler: workers fail and come back, tasks fail, groups "
     "compete. Ends with status 1\n"
-    "when a task is committed twice or never, a capacity is exceeded, a lease crosses places, or "
-    "competing groups do not get their shares.\n"
+    "when a task is committed twice or never, a capacity is exceeded, a lease crosses places, a "
+    "held "
+    "task is leased, or\ncompeting groups do not get their shares.\n"
     "\n"
     "  --workers N            workers (default 200)\n"
     "  --jobs N               jobs (50)\n"
@@ -25,6 +26,7 @@ static const char usage[] =
     "  --worker-failures N    times an hour that a worker crashes or falls silent (4)\n"
     "  --restarts N           times that the site restarts and is told of leases again (2)\n"
     "  --elsewhere PART       part of the jobs that are to run at other places (0.1)\n"
+    "  --poison PART          part of the tasks whose worker dies of them: they must be held (0)\n"
     "  --json                 one JSON object\n"
     "\n"
     "Example: lode-simulate --workers 10000 --jobs 1000 --tasks 10000000 --seed 7\n";
@@ -71,6 +73,7 @@ static bool read_options(int argc, char **argv, struct options *out)
         {"worker-failures", required_argument, NULL, 'W'},
         {"restarts", required_argument, NULL, 'r'},
         {"elsewhere", required_argument, NULL, 'e'},
+        {"poison", required_argument, NULL, 'p'},
         {"json", no_argument, NULL, 'J'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -104,6 +107,9 @@ static bool read_options(int argc, char **argv, struct options *out)
             break;
         case 'e':
             is_good = read_rate(optarg, 1, &settings->elsewhere);
+            break;
+        case 'p':
+            is_good = read_rate(optarg, 0.5, &settings->poison);
             break;
         case 'J':
             out->is_json = true;
@@ -155,6 +161,9 @@ static json_t *describe(const struct world *world, double real_s)
         (json_int_t)figures->restarts, "shares_compared", (json_int_t)figures->shares_compared,
         "worst_share_ratio", figures->worst_share, "events", (json_int_t)figures->events);
     (void)json_object_update(object, more);
+    (void)json_object_set_new(object, "held", json_integer(figures->held));
+    (void)json_object_set_new(object, "held_innocent", json_integer(figures->held_innocent));
+    (void)json_object_set_new(object, "released", json_integer(figures->released));
     json_decref(more);
     (void)json_object_set_new(object, "decisions_per_second",
                               json_real(decisions * 1e6 / (decision_us > 0 ? decision_us : 1)));

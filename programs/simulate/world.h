@@ -25,6 +25,13 @@ struct world_settings {
     double worker_failures_an_hour; // Of one worker.
     int64_t restarts;               // Of the site, one after every 50 s.
     double elsewhere;               // Part of the jobs that are to run at other places.
+    double poison;                  // Part of the tasks whose worker dies of them.
+};
+
+// How often a task was running on a worker that was lost.
+struct sim_losses {
+    int64_t index;
+    int64_t times;
 };
 
 struct sim_job {
@@ -32,6 +39,9 @@ struct sim_job {
     double mean_us;      // Of one task.
     uint64_t *committed; // One bit a task.
     int64_t committed_count;
+    struct ranges held;
+    struct map *losses; // By index.
+    bool is_mended;     // What was held was released, and kills no more workers.
     bool is_submitted;
     bool is_complete;
 };
@@ -87,7 +97,10 @@ struct world_figures {
     int64_t attempts;
     int64_t retries;
     int64_t duplicates;
-    int64_t failed;    // Tasks, finally.
+    int64_t failed; // Tasks, finally.
+    int64_t held;
+    int64_t held_innocent; // Without being poison.
+    int64_t released;
     int64_t elsewhere; // Leases of other places.
     int64_t crashes;
     int64_t silences;
@@ -146,6 +159,19 @@ void audit_note(struct world *world, int64_t a, int64_t b, int64_t c);
 void meter_add(struct meter *meter, int64_t count, int64_t time_us);
 // The time in microseconds that `part` of the calls stay within.
 int64_t meter_quantile(const struct meter *meter, double part);
+
+// poison.c
+bool poison_is(const struct world *world, int64_t job, int64_t index);
+// The scheduler says that a task was lost with its worker; CORRUPT when that is not what the world has counted.
+enum status poison_take_loss(struct world *world, const struct loss *loss, struct error *error);
+// Nothing of the lease may be held.
+enum status poison_check_lease(const struct world *world, const struct lease *lease,
+                               struct error *error);
+// Tells the scheduler of a restarted site what it has lost and what is held.
+void poison_recount(const struct world *world, const struct sim_job *job);
+// Has jobs with nothing left but held tasks mended.
+enum status poison_sweep(struct world *world, struct error *error);
+void poison_free(struct sim_job *job);
 
 // simulated_worker.c: what workers do at their events.
 void worker_schedule_break(struct world *world, uint32_t at);

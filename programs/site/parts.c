@@ -334,10 +334,10 @@ static void report_executor(void *context, const char *problem, const char *chan
     queue_set_executor_problem(parts->queue, problem, change);
 }
 
-static void report_ended(void *context, int64_t process)
+static void report_ended(void *context, int64_t process, const char *how)
 {
     struct site_parts *parts = context;
-    queue_worker_ended(parts->queue, parts->settings->name, process);
+    queue_worker_ended(parts->queue, parts->settings->name, process, how);
 }
 
 static enum status start_executor(struct site_parts *parts, struct error *error)
@@ -375,10 +375,10 @@ static void report_link(void *context, const char *problem, const char *change)
     }
 }
 
-static void report_link_ended(void *context, int64_t process)
+static void report_link_ended(void *context, int64_t process, const char *how)
 {
     struct site_parts *parts = context;
-    queue_worker_ended(parts->queue, NULL, process);
+    queue_worker_ended(parts->queue, NULL, process, how);
 }
 
 enum status parts_need_link(struct site_parts *parts, struct error *error)

@@ -56,8 +56,11 @@ static enum status read_submission(struct api_call *call, struct queue_submissio
     TRY(api_body(call, &document, error));
     out->request = request_digest(call, document);
     TRY(spec_parse(document, &out->spec, error));
-    enum status status =
-        call->principal.role == ROLE_PEER ? check_guest_job(call, out->spec, error) : OK;
+    enum status status = OK;
+    if (call->principal.role == ROLE_PEER) {
+        out->spec->when_lost = SPEC_LOST_FAIL; // Whether it is held, its user's site decides.
+        status = check_guest_job(call, out->spec, error);
+    }
     if (status != OK) {
         spec_free(TAKE(out->spec));
     }
@@ -145,6 +148,24 @@ static void retry_job(struct api_call *call)
     }
 }
 
+static enum status read_task(struct api_call *call, int64_t *job, int64_t *index,
+                             struct error *error)
+{
+    TRY(api_parameter_int64(call, 0, "job", job, error));
+    return api_parameter_int64(call, 1, "task", index, error);
+}
+
+static void retry_task(struct api_call *call)
+{
+    struct error error = {0};
+    int64_t job = 0;
+    int64_t index = 0;
+    if (!answer_failure(call, read_task(call, &job, &index, &error), &error)) {
+        queue_retry_task(call->api->queue, job, index, audit_witness(call, "retry task"),
+                         answer_ok(call));
+    }
+}
+
 static void why_job(struct api_call *call)
 {
     struct error error = {0};
@@ -159,11 +180,7 @@ static void why_task(struct api_call *call)
     struct error error = {0};
     int64_t job = 0;
     int64_t index = 0;
-    enum status status = api_parameter_int64(call, 0, "job", &job, &error);
-    if (status == OK) {
-        status = api_parameter_int64(call, 1, "task", &index, &error);
-    }
-    if (!answer_failure(call, status, &error)) {
+    if (!answer_failure(call, read_task(call, &job, &index, &error), &error)) {
         queue_why(call->api->queue, job, index, answer_ok(call));
     }
 }
@@ -206,6 +223,12 @@ const struct api_route API_JOB_ROUTES[] = {
      .object = API_OBJECT_JOB,
      .place = API_ON_POOL,
      .handle = retry_job},
+    {.method = "POST",
+     .pattern = "/v1/jobs/{job}/tasks/{index}/retry",
+     .action = ACTION_JOB_CHANGE,
+     .object = API_OBJECT_JOB,
+     .place = API_ON_POOL,
+     .handle = retry_task},
     {.method = "GET",
      .pattern = "/v1/jobs/{job}/why",
      .action = ACTION_JOB_LIST,

@@ -27,6 +27,10 @@ static enum status check_places(const struct job_state *job, struct ranges *all,
         const struct range *each = &job->again.items[i];
         TRY(check_disjoint(all, each->from, each->to, id, "to run again", error));
     }
+    for (size_t i = 0; i < job->held.count; i++) {
+        const struct range *each = &job->held.items[i];
+        TRY(check_disjoint(all, each->from, each->to, id, "held", error));
+    }
     for (struct fit_node *node = fit_tree_first(&job->pieces); node; node = fit_node_next(node)) {
         const struct piece *piece = (const struct piece *)node;
         TRY(check_disjoint(all, node->key.second, piece->to, id, "leased", error));
@@ -39,7 +43,8 @@ static enum status check_places(const struct job_state *job, struct ranges *all,
         cursor = gap.to;
     }
     if (ranges_total(all) != job->plan.count || leased != job->leased_count ||
-        ranges_total(&job->done) != job->done_count) {
+        ranges_total(&job->done) != job->done_count ||
+        ranges_total(&job->held) != job->held_count) {
         return error_set(error, CORRUPT, "job %lld: %lld of %lld indices, %lld leased not %lld",
                          (long long)id, (long long)ranges_total(all), (long long)job->plan.count,
                          (long long)leased, (long long)job->leased_count);

@@ -7,7 +7,7 @@
 
 int64_t job_waiting(const struct job_state *job)
 {
-    return job->plan.count - job->done_count - job->leased_count;
+    return job->plan.count - job->done_count - job->leased_count - job->held_count;
 }
 
 static int64_t piece_from(const struct piece *piece)
@@ -67,14 +67,21 @@ bool job_take(struct lease_state *lease, int64_t count_max)
     return true;
 }
 
-int64_t job_take_part(struct lease_state *lease, int64_t from, int64_t to)
+// What is untouched before `to` is to run again, as if it had been in a lease.
+static void touch(struct job_state *job, int64_t to)
 {
-    struct job_state *job = lease->job;
     struct range part;
     while (job->cursor < to && ranges_first_gap(&job->done, job->cursor, to, &part)) {
         (void)ranges_add(&job->again, part.from, part.to);
         job->cursor = part.to;
     }
+}
+
+int64_t job_take_part(struct lease_state *lease, int64_t from, int64_t to)
+{
+    struct job_state *job = lease->job;
+    struct range part;
+    touch(job, to);
     struct piece *last = NULL;
     int64_t taken = 0;
     for (int64_t at = from; ranges_first_overlap(&job->again, at, to, &part); at = part.to) {
@@ -188,11 +195,25 @@ void lease_give_back(struct scheduler *scheduler, struct lease_state *lease, int
     job_refresh(job);
 }
 
-static void forget_attempts(struct job_state *job, int64_t from, int64_t to)
+void job_forget_attempts(struct job_state *job, int64_t from, int64_t to)
 {
     for (int64_t i = from; i < to && job->attempts && map_count(job->attempts) > 0; i++) {
         free(map_set_int64(job->attempts, i, NULL));
     }
+}
+
+int64_t job_hold_tasks(struct job_state *job, int64_t from, int64_t to)
+{
+    struct range part;
+    int64_t held = 0;
+    touch(job, to);
+    for (int64_t at = from; ranges_first_overlap(&job->again, at, to, &part); at = part.to) {
+        (void)ranges_remove(&job->again, part.from, part.to);
+        held += ranges_add(&job->held, part.from, part.to);
+    }
+    job->held_count += held;
+    job_refresh(job);
+    return held;
 }
 
 int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t from, int64_t to,
@@ -205,8 +226,9 @@ int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t f
         assert(new_count == gap.to - gap.from);
         if (job_cut(scheduler, job, gap.from, gap.to, false) < new_count) {
             (void)ranges_remove(&job->again, gap.from, gap.to);
+            job->held_count -= ranges_remove(&job->held, gap.from, gap.to);
         }
-        forget_attempts(job, gap.from, gap.to);
+        job_forget_attempts(job, gap.from, gap.to);
         if (fresh) {
             (void)ranges_add(fresh, gap.from, gap.to);
         }

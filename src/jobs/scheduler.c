@@ -12,7 +12,6 @@ static struct scheduler_options with_defaults(const struct scheduler_options *op
     full.lease_timeout_us = full.lease_timeout_us > 0 ? full.lease_timeout_us : 30000000;
     full.lease_target_us = full.lease_target_us > 0 ? full.lease_target_us : 500000;
     full.ahead_us = full.ahead_us > 0 ? full.ahead_us : 150000;
-    full.attempts_lost_max = full.attempts_lost_max > 0 ? full.attempts_lost_max : 3;
     return full;
 }
 
@@ -46,6 +45,7 @@ static void free_job(struct job_state *job)
 {
     ranges_done(&job->done);
     ranges_done(&job->again);
+    ranges_done(&job->held);
     size_t at = 0;
     for (void *attempts; job->attempts && (attempts = map_next(job->attempts, &at));) {
         free(attempts);
@@ -262,29 +262,27 @@ void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_dra
 }
 
 void scheduler_remove_worker(struct scheduler *scheduler, int64_t id, bool is_lost, int64_t now_us,
-                             struct task_list *failed)
+                             struct loss_list *losses)
 {
     scheduler_tell_time(scheduler, now_us);
     struct worker_state *worker = map_find_int64(scheduler->workers, id);
     if (!worker) {
         return;
     }
-    struct task_list given_up = {0};
+    struct loss_list fronts = {0};
     if (is_lost) {
-        worker_blame_fronts(scheduler, worker, &given_up);
+        worker_blame_fronts(scheduler, worker, &fronts);
     }
     scheduler_drain_worker(scheduler, id, true);
     while (!worker_is_idle(worker)) { // Giving back what runs starts what waits, and so on.
         struct lease_state *lease = worker->started.first;
         lease_give_back(scheduler, lease ? lease : worker->waiting.first, 0, INT64_MAX);
     }
-    for (size_t i = 0; i < given_up.count; i++) {
-        struct job_state *job = map_find_int64(scheduler->jobs, given_up.items[i].job);
-        int64_t index = given_up.items[i].index;
-        (void)job_commit(scheduler, job, index, index + 1, NULL);
-        task_list_append(failed, given_up.items[i]);
+    losses_settle(scheduler, &fronts);
+    for (size_t i = 0; i < fronts.count; i++) {
+        loss_list_append(losses, &fronts.items[i]);
     }
-    task_list_done(&given_up);
+    loss_list_done(&fronts);
     unlink_heard(scheduler, worker);
     worker->place->worker_count--;
     (void)map_set_int64(scheduler->workers, id, NULL);
@@ -326,6 +324,7 @@ bool scheduler_figures(const struct scheduler *scheduler, int64_t id, struct job
         .leased = job->leased_count,
         .running = job->started_count,
         .waiting = job_waiting(job),
+        .held = job->held_count,
         .mean_wall_us = (int64_t)(job->mean_wall_us + 0.5),
     };
     return true;
@@ -340,6 +339,9 @@ enum task_place scheduler_find_task(const struct scheduler *scheduler, struct ta
     }
     if (ranges_contains(&job->done, task.index)) {
         return TASK_FINISHED;
+    }
+    if (ranges_contains(&job->held, task.index)) {
+        return TASK_HELD;
     }
     const struct piece *piece = job_find_piece(job, task.index);
     if (!piece) {

@@ -9,7 +9,7 @@ static const char *const known_fields[] = {
     "items",    "data",         "files",       "outputs",    "environment", "after",
     "cpus",     "memory_bytes", "disk_bytes",  "cache",      "retries",     "walltime_seconds",
     "priority", "network",      "first_index", "input_from", "at",          "merge",
-    "stage",    "offer",        NULL,
+    "stage",    "offer",        "when_lost",   NULL,
 };
 
 // Reads a field that is one of `names` (NULL-terminated); *out is its place among them.
@@ -38,11 +38,14 @@ static enum status read_words(struct job_spec *spec, const json_t *document, str
 {
     static const char *const modes[] = {"command", "stream", NULL};
     static const char *const caches[] = {"use", "refresh", "off", NULL};
+    static const char *const ends[] = {"hold", "fail", NULL};
     int mode = SPEC_COMMAND;
     int cache = SPEC_CACHE_USE;
+    int when_lost = SPEC_LOST_HOLD;
     struct text name = TEXT_NONE;
     TRY(read_word(document, "mode", modes, &mode, error));
     TRY(read_word(document, "cache", caches, &cache, error));
+    TRY(read_word(document, "when_lost", ends, &when_lost, error));
     TRY(json_field_text(document, "name", JSON_OPTIONAL, SPEC_NAME_MAX, &name, error));
     TRY(spec_check_text(name, "field \"name\"", error));
     if (text_has_control(name)) {
@@ -50,6 +53,7 @@ static enum status read_words(struct job_spec *spec, const json_t *document, str
     }
     spec->mode = (enum spec_mode)mode;
     spec->cache = (enum spec_cache)cache;
+    spec->when_lost = (enum spec_when_lost)when_lost;
     spec->name = arena_copy(&spec->arena, name);
     return OK;
 }
@@ -156,8 +160,7 @@ static enum status read_numbers(struct job_spec *spec, const json_t *document, s
                          &spec->need.disk_bytes, error));
     TRY(json_field_double(document, "walltime_seconds", JSON_OPTIONAL, 0.001,
                           SPEC_WALLTIME_SECONDS_MAX, &walltime_seconds, error));
-    TRY(json_field_int64(document, "retries", JSON_OPTIONAL, 0, SPEC_RETRIES_MAX, &spec->retries,
-                         error));
+    TRY(retries_parse(json_object_get(document, "retries"), &spec->retries, error));
     TRY(json_field_int64(document, "priority", JSON_OPTIONAL, -SPEC_PRIORITY_MAX, SPEC_PRIORITY_MAX,
                          &spec->priority, error));
     TRY(json_field_bool(document, "network", JSON_OPTIONAL, &spec->has_network, error));

@@ -1,6 +1,6 @@
 // The scheduler's books, shared by the files of this folder only.
 //
-// Each index of a job is in exactly one place: finished (done), to run again (again), in a piece of a lease, or untouched (at or
+// Each index of a job is in exactly one place: finished (done), to run again (again), held, in a piece of a lease, or untouched (at or
 // after the cursor and not done). Waiting are those of `again` and the untouched ones.
 #ifndef LODE_JOBS_STATE_H
 #define LODE_JOBS_STATE_H
@@ -40,8 +40,7 @@ struct lease_state {
 };
 
 struct attempts {
-    int32_t failed;
-    int32_t lost;
+    int32_t times[CAUSE_COUNT];
 };
 
 struct job_state {
@@ -50,13 +49,15 @@ struct job_state {
     struct group_state *group;
     struct ranges done;
     struct ranges again;
+    struct ranges held; // All before the cursor.
     int64_t cursor;
     int64_t done_count;
+    int64_t held_count;
     int64_t leased_count;
     int64_t started_count; // Leases.
     struct fit_tree pieces;
     struct map *
-        attempts; // By index: struct attempts of unfinished tasks that have failed or were lost; NULL when none ever.
+        attempts; // By index: struct attempts of unfinished tasks that came to nothing before; NULL when none ever.
     double mean_wall_us;
     int64_t walls_seen;
     int64_t
@@ -153,6 +154,10 @@ void lease_give_back(struct scheduler *scheduler, struct lease_state *lease, int
 // Makes [from, to) finished wherever it was; appends what was not yet to *fresh (may be NULL). Returns how many.
 int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t from, int64_t to,
                    struct ranges *fresh);
+// Moves [from, to), as far as it waits, to the held ones; returns how many.
+int64_t job_hold_tasks(struct job_state *job, int64_t from, int64_t to);
+// Forgets what was counted of their attempts.
+void job_forget_attempts(struct job_state *job, int64_t from, int64_t to);
 // Brings the trees of ready jobs and groups into line with the job's state.
 void job_refresh(struct job_state *job);
 // The same for a group whose share has changed.
@@ -182,10 +187,12 @@ int64_t lease_left_us(const struct lease_state *lease, int64_t now_us);
 double place_slots(const struct place_state *place, const struct resources *need);
 bool worker_avoids(const struct worker_state *worker, int64_t job, int64_t now_us);
 
-// results.c: the task at the front of each started lease was lost once more; those lost too often are appended to *failed.
-void worker_blame_fronts(struct scheduler *scheduler, struct worker_state *worker,
-                         struct task_list *failed);
-void task_list_append(struct task_list *list, struct task_id task);
+// results.c: the task at the front of each started lease was lost once more; each is appended to *losses.
+void loss_list_append(struct loss_list *list, const struct loss *loss);
+void worker_blame_fronts(const struct scheduler *scheduler, const struct worker_state *worker,
+                         struct loss_list *losses);
+// What becomes of them, once they wait again.
+void losses_settle(struct scheduler *scheduler, const struct loss_list *losses);
 
 static inline struct resources resources_sum(const struct resources *a, const struct resources *b)
 {

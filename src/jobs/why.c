@@ -258,6 +258,20 @@ static void say_travelling(const struct answer *answer, int64_t waiting)
     }
 }
 
+// Nothing is left of the job but tasks that were lost too often.
+static void say_held(const struct answer *answer)
+{
+    const struct job_state *job = answer->job;
+    long long id = (long long)job->plan.id;
+    buffer_printf(answer->why, "%lld of its tasks %s held, as workers were lost while running %s",
+                  (long long)job->held_count, job->held_count == 1 ? "is" : "are",
+                  job->held_count == 1 ? "it" : "them");
+    buffer_printf(answer->change,
+                  "`lode why %lld/%lld` has the evidence; `lode retry %lld` lets them run again, "
+                  "`lode cancel %lld` ends the job",
+                  id, (long long)job->held.items[0].from, id, id);
+}
+
 static void say_job(const struct answer *answer)
 {
     const struct job_state *job = answer->job;
@@ -276,6 +290,10 @@ static void say_job(const struct answer *answer)
     }
     if (answer->words) {
         say_travelling(answer, waiting);
+        return;
+    }
+    if (waiting + job->leased_count == 0) {
+        say_held(answer);
         return;
     }
     if (waiting == 0) {
@@ -326,6 +344,28 @@ static void say_leased(const struct answer *answer, const struct piece *found, i
     buffer_append_string(answer->change, "nothing needs to be done");
 }
 
+// What was tried before came to nothing: how often, by cause, and how often it may.
+static void say_attempts(const struct answer *answer, int64_t index)
+{
+    static const char *const SAID[CAUSE_COUNT] = {
+        [CAUSE_FAIL] = "it has failed",
+        [CAUSE_LIMIT] = "it has reached a limit",
+        [CAUSE_LOST] = "its worker was lost",
+        [CAUSE_INPUT] = "an input was not as it should be",
+        [CAUSE_WORKER] = "a worker could not run it",
+    };
+    const struct job_state *job = answer->job;
+    const struct attempts *attempts = job->attempts ? map_find_int64(job->attempts, index) : NULL;
+    for (int i = 0; i < CAUSE_COUNT && attempts; i++) {
+        int64_t left = job->plan.retries.times[i] - attempts->times[i];
+        if (attempts->times[i] > 0) {
+            buffer_printf(answer->why, "%s %d time%s and may %lld more; ", SAID[i],
+                          attempts->times[i], plural(attempts->times[i]),
+                          (long long)(left > 0 ? left : 0));
+        }
+    }
+}
+
 static void say_task(const struct answer *answer, int64_t index)
 {
     const struct job_state *job = answer->job;
@@ -338,14 +378,15 @@ static void say_task(const struct answer *answer, int64_t index)
         buffer_append_string(answer->why, "it has finished");
         return;
     }
-    const struct attempts *attempts = job->attempts ? map_find_int64(job->attempts, index) : NULL;
-    if (attempts && attempts->failed > 0) {
-        buffer_printf(answer->why, "it has failed %d time%s and may %lld more; ", attempts->failed,
-                      plural(attempts->failed), (long long)(job->plan.retries - attempts->failed));
-    }
-    if (attempts && attempts->lost > 0) {
-        buffer_printf(answer->why, "%d worker%s running it %s lost; ", attempts->lost,
-                      plural(attempts->lost), attempts->lost == 1 ? "was" : "were");
+    say_attempts(answer, index);
+    if (ranges_contains(&job->held, index)) {
+        long long id = (long long)job->plan.id;
+        buffer_append_string(answer->why, "it is held");
+        buffer_printf(answer->change,
+                      "look at what it does to a machine; `lode retry %lld/%lld` lets it run "
+                      "again, `lode cancel %lld` ends the job",
+                      id, (long long)index, id);
+        return;
     }
     const struct piece *piece = job_find_piece(job, index);
     if (piece && !answer->words) {

@@ -94,13 +94,8 @@ static void undo_drops(struct queue *queue, int64_t job)
     }
 }
 
-static enum status check_retry(const struct queue *queue, const struct job_row *row,
-                               struct error *error)
+static enum status check_retry(const struct job_row *row, struct error *error)
 {
-    if (queue_find_job(queue, row->id)) {
-        (void)error_set(error, CONFLICT, "job %lld has not ended yet", (long long)row->id);
-        return error_fix(error, "wait for it, or cancel it first");
-    }
     if (row->progress.failed + row->progress.cancelled == 0) {
         return error_set(error, CONFLICT, "job %lld has no failed or cancelled tasks",
                          (long long)row->id);
@@ -123,18 +118,87 @@ static enum status check_never_held(struct sql *sql, int64_t job, struct error *
     return CONFLICT;
 }
 
+// Of a job that has not ended: its held tasks run again, or the one of them.
+static enum status check_held(const struct control_op *self, int64_t from, int64_t to,
+                              struct error *error)
+{
+    int64_t first = scheduler_next_held(self->op.queue->scheduler, self->job, from);
+    if (first >= 0 && first < to) {
+        return OK;
+    }
+    if (self->index >= 0) {
+        (void)error_set(error, CONFLICT, "task %lld of job %lld is not held",
+                        (long long)self->index, (long long)self->job);
+        (void)error_fix(error, "`lode why %lld/%lld` says where it is", (long long)self->job,
+                        (long long)self->index);
+        return CONFLICT;
+    }
+    (void)error_set(error, CONFLICT, "job %lld has not ended yet, and none of its tasks is held",
+                    (long long)self->job);
+    (void)error_fix(error, "wait for it, or cancel it first");
+    return CONFLICT;
+}
+
+static enum status release_held(struct control_op *self, struct sql *sql, struct active_job *job,
+                                struct error *error)
+{
+    struct queue *queue = self->op.queue;
+    int64_t from = self->index >= 0 ? self->index : 0;
+    int64_t to = self->index >= 0 ? self->index + 1 : job->row.count;
+    TRY(check_held(self, from, to, error));
+    TRY(held_release(queue, sql, job, from, to, error));
+    TRY(queue_flush(queue, sql, error));
+    TRY(queue_witness_change(&self->witness, sql, self->job, error));
+    return job_write_document(queue, sql, self->job, true, &self->document, error);
+}
+
+static enum status run_retry_task(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    struct control_op *self = (struct control_op *)op;
+    struct active_job *job = queue_find_job(op->queue, self->job);
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    struct job_row row;
+    TRY(read_job(sql, self->job, &rows, &row, error));
+    if (self->index >= row.count) {
+        return error_set(error, NOT_FOUND, "job %lld has no task %lld; it has %lld",
+                         (long long)self->job, (long long)self->index, (long long)row.count);
+    }
+    if (!job) {
+        (void)error_set(error, CONFLICT, "job %lld has ended: none of its tasks is held",
+                        (long long)self->job);
+        (void)error_fix(error, "`lode retry %lld` runs all that failed again",
+                        (long long)self->job);
+        return CONFLICT;
+    }
+    return release_held(self, sql, job, error);
+}
+
+void queue_retry_task(struct queue *queue, int64_t job, int64_t index, struct queue_witness witness,
+                      struct queue_answer answer)
+{
+    struct control_op *self = new_control(job, answer);
+    self->op.run = run_retry_task;
+    self->index = index;
+    self->witness = witness;
+    queue_enqueue(queue, &self->op);
+}
+
 static enum status run_retry(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct control_op *self = (struct control_op *)op;
     struct queue *queue = op->queue;
     AUTO_ROWS struct sql_rows *rows = NULL;
-    struct active_job *job = NULL;
+    struct active_job *job = queue_find_job(queue, self->job);
     struct job_row row;
+    if (job) {
+        return release_held(self, sql, job, error);
+    }
     TRY(read_job(sql, self->job, &rows, &row, error));
-    TRY(check_retry(queue, &row, error));
+    TRY(check_retry(&row, error));
     TRY(check_never_held(sql, row.id, error));
     TRY(sql_run(sql, SQL_ARCHIVE_FAILED, SQL_VALUES(sql_int64(row.id)), NULL, error));
     TRY(sql_run(sql, SQL_DELETE_FAILED, SQL_VALUES(sql_int64(row.id)), NULL, error));
+    TRY(sql_run(sql, SQL_PASS_ALL_ATTEMPTS, SQL_VALUES(sql_int64(row.id)), NULL, error));
     TRY(sql_run(sql, SQL_FORGET_SECOND_LOOK, SQL_VALUES(sql_int64(row.id)), NULL, error));
     struct ranges done = {0};
     enum status status = queue_read_done(sql, row.id, &done, error);
@@ -196,6 +260,7 @@ static void explain_end(int64_t job, enum job_state state, struct text message, 
         break;
     case JOB_WAITING:
     case JOB_RUNNING:
+    case JOB_HELD:
         return;
     }
     buffer_append_text(why, message);
@@ -362,7 +427,11 @@ static enum status run_why(struct queue_op *op, struct sql *sql, struct error *e
     buffer_append_json_string(&self->document, buffer_text(&why));
     buffer_append_string(&self->document, ",\"change\":");
     buffer_append_json_string(&self->document, buffer_text(&change));
-    buffer_append_string(&self->document, "}\n");
+    buffer_append_string(&self->document, ",\"evidence\":[");
+    if (self->index >= 0) {
+        TRY(losses_write(sql, self->job, self->index, &self->document, error));
+    }
+    buffer_append_string(&self->document, "]}\n");
     return OK;
 }
 

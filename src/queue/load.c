@@ -35,6 +35,9 @@ static void read_progress(const struct sql_rows *rows, struct job_progress *out)
     }
     out->seq = sql_column_int64(rows, 26);
     out->version = sql_column_int64(rows, 27);
+    for (int i = 0; i < CAUSE_COUNT; i++) {
+        out->failures[i] = sql_column_int64(rows, 38 + i);
+    }
 }
 
 void job_row_read(const struct sql_rows *rows, struct job_row *out)
@@ -51,7 +54,6 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
         .need = {.cpu_millis = sql_column_int64(rows, 9),
                  .memory_bytes = sql_column_int64(rows, 10),
                  .disk_bytes = sql_column_int64(rows, 11)},
-        .retries = sql_column_int64(rows, 12),
         .priority = sql_column_int64(rows, 13),
         .locality = sql_column_int64(rows, 14),
         .submitted_us = sql_column_int64(rows, 15),
@@ -59,6 +61,12 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
         .first_index = sql_column_int64(rows, 29),
         .gathers = sql_column_int64(rows, 30) != 0,
         .place = sql_column_text(rows, 31),
+        .retries = {.times = {[CAUSE_FAIL] = sql_column_int64(rows, 12),
+                              [CAUSE_LIMIT] = sql_column_int64(rows, 33),
+                              [CAUSE_LOST] = sql_column_int64(rows, 34),
+                              [CAUSE_INPUT] = sql_column_int64(rows, 35),
+                              [CAUSE_WORKER] = sql_column_int64(rows, 36)}},
+        .when_lost = (enum spec_when_lost)sql_column_int64(rows, 37),
     };
     read_digest(sql_column_text(rows, 5), &out->family);
     read_digest(sql_column_text(rows, 7), &out->items);
@@ -106,6 +114,7 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
         .count = row->count,
         .need = row->need,
         .retries = row->retries,
+        .fails_when_lost = row->when_lost == SPEC_LOST_FAIL,
         .submitted_us = row->submitted_us,
         .is_stream = row->mode == SPEC_STREAM,
         .inputs = (uint64_t)row->locality,
@@ -161,6 +170,9 @@ static enum status load_job(struct queue *queue, struct sql *sql, const struct s
     if (status == OK) {
         status = queue_activate(queue, sql, &row, sql_column_text(rows, COLUMN_DESCRIPTION), &done,
                                 &job, error);
+    }
+    if (status == OK) {
+        status = attempts_load(queue, sql, job, error);
     }
     ranges_done(&done);
     return status;

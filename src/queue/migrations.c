@@ -72,6 +72,19 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "CREATE INDEX jobs_origin ON jobs (origin, family) WHERE origin IS NOT NULL"},
     // Of a job with an idempotency key: the digest of the request, to tell it from another one under the same key. NULL: not kept.
     {"queue", 8, "ALTER TABLE jobs ADD COLUMN request BLOB_TYPE"},
+    // `retries` is that of the tasks' own failures. What is past of a task's attempts is no longer counted: it was released or tried again.
+    {"queue", 9,
+     "ALTER TABLE jobs ADD COLUMN retry_limit BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE jobs ADD COLUMN retry_lost BIGINT NOT NULL DEFAULT 2;\n"
+     "ALTER TABLE jobs ADD COLUMN retry_input BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE jobs ADD COLUMN retry_worker BIGINT NOT NULL DEFAULT 2;\n"
+     "ALTER TABLE jobs ADD COLUMN when_lost BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE progress ADD COLUMN ended_fail BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE progress ADD COLUMN ended_limit BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE progress ADD COLUMN ended_lost BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE progress ADD COLUMN ended_input BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE progress ADD COLUMN ended_worker BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE attempts ADD COLUMN is_past BIGINT NOT NULL DEFAULT 0"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

@@ -135,7 +135,7 @@ static enum status parse_task(struct poll_body *body, const json_t *value, struc
     int64_t outcome = 0;
     TRY(element_int64(value, 0, "index", 0, &out->index, error));
     TRY(element_int64(value, 1, "outcome", 0, &outcome, error));
-    if (outcome >= OUTCOME_COUNT) {
+    if (outcome >= OUTCOME_LOST) {
         return error_set(error, INVALID, "outcome %lld is not known", (long long)outcome);
     }
     out->outcome = (enum poll_outcome)outcome;

@@ -35,8 +35,9 @@ enum poll_outcome {
     OUTCOME_INPUT,
     OUTCOME_WORKER,
     OUTCOME_PIDS,
+    OUTCOME_LOST, // Said by the site, never by a worker: this one was lost while it ran the task.
 };
-enum { OUTCOME_COUNT = OUTCOME_PIDS + 1 };
+enum { OUTCOME_COUNT = OUTCOME_LOST + 1 };
 
 // What a task wrote to one stream: its bytes, or the blob that has them.
 struct poll_stream {

@@ -441,6 +441,7 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec,
         .cache = spec->cache,
         .need = spec->need,
         .retries = spec->retries,
+        .when_lost = spec->when_lost,
         .priority = spec->priority,
         .progress = {.first_failed = -1},
     };

@@ -130,7 +130,7 @@ enum status queue_job_owner(struct queue *queue, int64_t job, char *owner, struc
 struct queue_view {
     int64_t wait_us;
     int64_t
-        after_version; // With wait_us: answer when the job's version is greater than this; < 0: when it has ended.
+        after_version; // With wait_us: answer when the job's version is greater than this; < 0: when it has ended, or is held.
     bool is_brief; // Without spec and setups: for who may know of the job, but not what is in it.
 };
 // A job's document, at the latest after wait_us.
@@ -149,9 +149,13 @@ enum status queue_list_jobs(struct queue *queue, const struct queue_job_filter *
 // Cancelling what is cancelled changes nothing and is not witnessed.
 void queue_cancel_job(struct queue *queue, int64_t job, struct text by,
                       struct queue_witness witness, struct queue_answer answer);
-// Blocks for the disk, as queue_submit. CONFLICT also when the job's data is other data by now.
+// Of an ended job the failed and cancelled tasks run again, of another one the held ones. Blocks for the disk, as queue_submit. CONFLICT
+// also when the job's data is other data by now.
 void queue_retry_job(struct queue *queue, int64_t job, struct queue_witness witness,
                      struct queue_answer answer);
+// A held task of a job that has not ended runs again. CONFLICT when it is not held. The answer is the job.
+void queue_retry_task(struct queue *queue, int64_t job, int64_t index, struct queue_witness witness,
+                      struct queue_answer answer);
 // `index` < 0: the job.
 void queue_why(struct queue *queue, int64_t job, int64_t index, struct queue_answer answer);
 
@@ -267,8 +271,8 @@ void queue_list_places(struct queue *queue, int64_t version, int64_t wait_us,
                        struct queue_answer answer);
 
 // A process of this machine has ended that was started as a worker of this name: if it registered, it is lost at once. `name` NULL: the link to
-// other sites, which is a worker for each of them. Any thread.
-void queue_worker_ended(struct queue *queue, const char *name, int64_t process);
+// other sites, which is a worker for each of them. `how` it ended, for people: "it was killed by signal 9". Any thread.
+void queue_worker_ended(struct queue *queue, const char *name, int64_t process, const char *how);
 
 // The workers of this principal may not serve any more: all are lost at once. Any thread.
 void queue_drop_workers(struct queue *queue, struct text owner);

@@ -11,18 +11,20 @@ static const char SQL_LAST_IDS[] = "SELECT (SELECT COALESCE(MAX(id), 0) FROM liv
 static const char SQL_INSERT_JOB[] =
     "INSERT INTO jobs (id, owner, name, mode, cache, spec, description, family, task_count, items,"
     " items_kind, cpu_millis, memory_bytes, disk_bytes, retries, priority, inputs, locality,"
-    " submitted_us, idempotency, command, first_index, gathers, place, origin, request) VALUES "
-    "($1, $2, $3,"
+    " submitted_us, idempotency, command, first_index, gathers, place, origin, request, retry_limit,"
+    " retry_lost, retry_input, retry_worker, when_lost) VALUES ($1, $2, $3,"
     " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,"
-    " $24, $25, $26)";
+    " $24, $25, $26, $27, $28, $29, $30, $31)";
 static const char SQL_INSERT_PROGRESS[] =
     "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
-    " cached, first_failed, exit_code, message, seq, version)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    " cached, first_failed, exit_code, message, seq, version, ended_fail, ended_limit,"
+    " ended_lost, ended_input, ended_worker)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 static const char SQL_UPDATE_PROGRESS[] =
     "UPDATE progress SET state = $2, started_us = $3, finished_us = $4, succeeded = $5,"
     " failed = $6, cancelled = $7, cached = $8, first_failed = $9, exit_code = $10, message = $11,"
-    " seq = $12, version = $13 WHERE job = $1";
+    " seq = $12, version = $13, ended_fail = $14, ended_limit = $15, ended_lost = $16,"
+    " ended_input = $17, ended_worker = $18 WHERE job = $1";
 static const char SQL_FIND_IDEMPOTENCY[] = "SELECT id, request FROM jobs WHERE idempotency = $1";
 static const char SQL_JOB_OWNER[] = "SELECT owner FROM jobs WHERE id = $1";
 static const char SQL_JOB_INPUTS[] = "SELECT inputs, place FROM jobs WHERE id = $1";
@@ -34,7 +36,9 @@ static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
     " j.cpu_millis, j.memory_bytes, j.disk_bytes, j.retries, j.priority, j.locality,"              \
     " j.submitted_us, p.state, p.started_us, p.finished_us, p.succeeded, p.failed, p.cancelled,"   \
     " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command,"              \
-    " j.first_index, j.gathers, j.place, j.origin"
+    " j.first_index, j.gathers, j.place, j.origin, j.retry_limit, j.retry_lost, j.retry_input,"    \
+    " j.retry_worker, j.when_lost, p.ended_fail, p.ended_limit, p.ended_lost, p.ended_input,"      \
+    " p.ended_worker"
 static const char SQL_ACTIVE_JOBS[] =
     "SELECT " JOB_COLUMNS ", j.description FROM progress p JOIN jobs j ON j.id = p.job"
     " WHERE p.state <= 1 ORDER BY p.job";
@@ -131,6 +135,17 @@ static const char SQL_ARCHIVE_FAILED[] =
     "INSERT INTO attempts (job, idx, attempt, worker, outcome, code, message, ended_us)"
     " SELECT job, idx, attempts, worker, outcome, code, COALESCE(message, ''),"
     " started_us + wall_us FROM tasks WHERE job = $1 AND state = 3";
+// Of tasks that may run again: what counts against them still, oldest first.
+static const char SQL_COUNTED_ATTEMPTS[] =
+    "SELECT idx, outcome, COUNT(*) FROM attempts WHERE job = $1 AND is_past = 0"
+    " GROUP BY idx, outcome ORDER BY idx, outcome";
+static const char SQL_PASS_ATTEMPTS[] =
+    "UPDATE attempts SET is_past = 1 WHERE job = $1 AND idx = $2 AND is_past = 0";
+static const char SQL_PASS_ALL_ATTEMPTS[] =
+    "UPDATE attempts SET is_past = 1 WHERE job = $1 AND is_past = 0";
+static const char SQL_LOSSES_OF[] =
+    "SELECT message, ended_us FROM attempts WHERE job = $1 AND idx = $2 AND outcome = $3"
+    " AND is_past = 0 ORDER BY attempt DESC LIMIT $4";
 static const char SQL_DELETE_FAILED[] = "DELETE FROM tasks WHERE job = $1 AND state = 3";
 
 static const char SQL_INSERT_FAMILY[] =

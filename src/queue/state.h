@@ -12,8 +12,9 @@
 #include "store/blobs.h"
 #include "store/store.h"
 
-enum job_state { JOB_WAITING, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };
-enum { JOB_STATE_COUNT = JOB_CANCELLED + 1 };
+// Of jobs and of tasks. No row says held: it is a task that was lost too often, and a job that has nothing else left to run.
+enum job_state { JOB_WAITING, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED, JOB_HELD };
+enum { JOB_STATE_COUNT = JOB_HELD + 1 };
 
 enum items_kind { ITEMS_NONE, ITEMS_LINES, ITEMS_FILES };
 
@@ -38,7 +39,8 @@ struct job_progress {
     int64_t failed;
     int64_t cancelled;
     int64_t cached;
-    int64_t first_failed; // The smallest index that failed; -1: none.
+    int64_t failures[CAUSE_COUNT]; // Attempts that came to nothing, since it was submitted.
+    int64_t first_failed;          // The smallest index that failed; -1: none.
     int64_t exit_code;
     char message[JOB_MESSAGE_MAX];
     int64_t seq;     // Of the last task or chunk.
@@ -64,7 +66,8 @@ struct job_row {
     struct digest items;
     enum items_kind items_kind;
     struct resources need;
-    int64_t retries;
+    struct retries retries;
+    enum spec_when_lost when_lost;
     int64_t priority;
     int64_t locality; // A hash of its data; 0: it has none.
     int64_t submitted_us;
@@ -124,6 +127,15 @@ struct given_lease {
     int64_t seen_us;
 };
 
+// The last result of a worker.
+struct last_report {
+    int64_t job; // 0: there was none.
+    int64_t index;
+    enum poll_outcome outcome;
+    int64_t code;
+    int64_t time_us;
+};
+
 struct worker {
     int64_t id;
     char *name;
@@ -137,6 +149,7 @@ struct worker {
     int64_t heard_us; // Wall clock.
     int64_t gone_us;  // Since when it has left its waiting poll and not been heard; 0: it has not.
     int64_t tasks_done;
+    struct last_report last_report;
     bool is_draining;
     bool is_lost;        // Kept for a while, to be seen.
     int64_t former;      // Its registration before this one, which holds its leases still; 0: none.
@@ -257,7 +270,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
 void queue_forget_jobs(struct queue *queue);
 // Adds the indices of the tasks of a job that have ended to *done.
 enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 33 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 43 }; // What else a statement reads follows these.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
@@ -283,6 +296,8 @@ enum status queue_flush(struct queue *queue, struct sql *sql, struct error *erro
 enum status job_look_at_needs(struct queue *queue, struct sql *sql, struct active_job *job,
                               struct error *error);
 const char *job_state_name(enum job_state state);
+// As people are to see it; JOB_HELD when nothing is left of it but held tasks.
+enum job_state job_shown_state(const struct queue *queue, const struct active_job *job);
 bool job_state_from_text(struct text text, enum job_state *out);
 
 // --- results.c: what tasks leave behind
@@ -328,6 +343,19 @@ enum status chunk_commit(struct queue *queue, struct sql *sql, struct active_job
 void chunk_row_read(const struct sql_rows *rows, struct chunk_row *out);
 enum status results_commit(struct queue *queue, struct sql *sql, struct worker *worker,
                            const struct poll_body *body, struct error *error);
+// Why an attempt with this outcome came to nothing.
+enum task_cause outcome_cause(enum poll_outcome outcome);
+// Records an attempt that was not the task's last.
+struct attempt_row {
+    int64_t index;
+    int64_t worker;
+    enum poll_outcome outcome;
+    int64_t code;
+    int64_t ended_us;
+    struct text message;
+};
+enum status attempt_commit(struct queue *queue, struct sql *sql, struct active_job *job,
+                           const struct attempt_row *row, struct error *error);
 // The exit code that stands for an outcome: 128 + signal, 124 for walltime, 125 for other limits and faults.
 int64_t outcome_exit_code(enum poll_outcome outcome, int64_t code);
 const char *outcome_name(enum poll_outcome outcome);
@@ -406,6 +434,22 @@ void worker_reconcile(struct queue *queue, struct worker *worker, const struct p
 bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
                    struct buffer *out);
 void worker_free(struct worker *worker);
+
+// --- losses.c: tasks whose workers were lost, and those that are held for it
+// The worker is gone, for the reason given. What it ran was lost once more; `reason` NULL: it has not died, and none of that is to blame.
+enum status worker_lose(struct queue *queue, struct sql *sql, struct worker *worker,
+                        const char *reason, struct error *error);
+// Brings what was counted of a job's attempts, and which of its tasks are held, back into the scheduler's books.
+enum status attempts_load(struct queue *queue, struct sql *sql, const struct active_job *job,
+                          struct error *error);
+// The held tasks among [from, to) of the job may run again.
+enum status held_release(struct queue *queue, struct sql *sql, struct active_job *job, int64_t from,
+                         int64_t to, struct error *error);
+// Appends what is known of the workers that were lost with a task: {"at", "text"} with commas between, the last one first.
+enum status losses_write(struct sql *sql, int64_t job, int64_t index, struct buffer *out,
+                         struct error *error);
+// "3 of its tasks are held ...", of a job with held tasks.
+void held_message(const struct queue *queue, int64_t job, struct buffer *out);
 
 // --- figures.c
 // Counts what queue_load_figures tells.

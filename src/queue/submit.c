@@ -56,13 +56,16 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
             row->has_items ? sql_blob(row->items.bytes, DIGEST_SIZE) : sql_null(),
             sql_int64(row->items_kind), sql_int64(row->need.cpu_millis),
             sql_int64(row->need.memory_bytes), sql_int64(row->need.disk_bytes),
-            sql_int64(row->retries), sql_int64(row->priority),
+            sql_int64(row->retries.times[CAUSE_FAIL]), sql_int64(row->priority),
             sql_text(buffer_text(&prepared->inputs)), sql_int64(row->locality),
             sql_int64(row->submitted_us), string_or_null(self->idempotency), sql_text(row->command),
             sql_int64(row->first_index), sql_int64(row->gathers), sql_text(row->place),
             row->has_origin ? sql_blob(row->origin.bytes, DIGEST_SIZE) : sql_null(),
             self->idempotency && self->has_request ? sql_blob(self->request.bytes, DIGEST_SIZE)
-                                                   : sql_null()),
+                                                   : sql_null(),
+            sql_int64(row->retries.times[CAUSE_LIMIT]), sql_int64(row->retries.times[CAUSE_LOST]),
+            sql_int64(row->retries.times[CAUSE_INPUT]), sql_int64(row->retries.times[CAUSE_WORKER]),
+            sql_int64(row->when_lost)),
         NULL, error));
     return queue_insert_progress(sql, row, error);
 }

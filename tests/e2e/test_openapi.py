@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+import signal
 
 import jsonschema
 import pytest
@@ -112,6 +114,17 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     failing = call("post", "/v1/jobs", 201, {"command": ["false"]}, query="?wait=60").json["id"]
     eventually(lambda: call("get", "/v1/jobs/{job}", 200, query="?wait=10", job=failing).json["state"] == "failed")
     call("post", "/v1/jobs/{job}/retry", 200, job=failing)
+
+    deadly = call("post", "/v1/jobs", 201, {"command": ["sleep", "1000"], "retries": {"lost": 0}}).json["id"]
+    eventually(lambda: call("get", "/v1/jobs/{job}", 200, job=deadly).json["tasks"]["running"])
+    for pid in site.workers():
+        os.kill(pid, signal.SIGKILL)
+    assert call("get", "/v1/jobs/{job}", 200, query="?wait=60", job=deadly).json["state"] == "held"
+    assert call("get", "/v1/jobs/{job}/tasks", 200, query="?state=held", job=deadly).json["tasks"][0]["index"] == 0
+    assert call("get", "/v1/jobs/{job}/tasks/{index}/why", 200, job=deadly, index=0).json["evidence"]
+    assert call("get", "/v1/jobs/{job}/tasks/{index}", 200, job=deadly, index=0).json["failed_attempts"][0]["cause"] == "lost"
+    assert call("post", "/v1/jobs/{job}/tasks/{index}/retry", 200, job=deadly, index=0).json["tasks"]["held"] == 0
+    call("post", "/v1/jobs/{job}/cancel", 200, job=deadly)
     slow = call("post", "/v1/jobs", 201, {"command": ["sleep", "300"]}).json["id"]
     call("post", "/v1/jobs/{job}/cancel", 200, job=slow)
 

@@ -16,6 +16,7 @@ struct heard {
     char problem[256];
     int count;
     int64_t process; // That ended last.
+    char how[80];
 };
 
 struct fixture {
@@ -35,11 +36,12 @@ static void hear(void *context, const char *problem, const char *change)
     pthread_mutex_unlock(&heard->mutex);
 }
 
-static void hear_of_end(void *context, int64_t process)
+static void hear_of_end(void *context, int64_t process, const char *how)
 {
     struct heard *heard = context;
     pthread_mutex_lock(&heard->mutex);
     heard->process = process;
+    (void)snprintf(heard->how, sizeof heard->how, "%s", how);
     pthread_mutex_unlock(&heard->mutex);
 }
 
@@ -118,6 +120,7 @@ static void the_process_that_ended_is_named(void **state)
     int64_t process = 0;
     assert_true(text_to_int64(text_trim(buffer_text(&text)), &process));
     assert_int_equal(fixture->heard.process, process);
+    assert_string_equal(fixture->heard.how, "killed by signal 9");
 }
 
 static void the_link_is_given_the_sites_key(void **state)

@@ -77,7 +77,7 @@ static void it_says_where_a_task_is(void **state)
     (void)state;
     struct site site = site_start();
     struct job_plan plan = plan_of(1, 1, 1000);
-    plan.retries = 3;
+    plan.retries.times[CAUSE_FAIL] = 3;
     site_add(&site, plan);
     site_add_worker(&site, 1, 1);
     expect(&site, 1000, "no task 1000", "");

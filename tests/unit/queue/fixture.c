@@ -191,6 +191,13 @@ struct reply site_retry(struct site *site, int64_t job)
     return await(&waiting);
 }
 
+struct reply site_retry_task(struct site *site, int64_t job, int64_t index)
+{
+    struct waiting waiting;
+    queue_retry_task(site->queue, job, index, witness_of(site), expect(&waiting));
+    return await(&waiting);
+}
+
 char *site_why(struct site *site, int64_t job)
 {
     struct waiting waiting;

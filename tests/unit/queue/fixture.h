@@ -48,6 +48,7 @@ int64_t site_job(struct site *site, const char *document);
 struct reply site_show(struct site *site, int64_t job, int64_t wait_us);
 struct reply site_cancel(struct site *site, int64_t job);
 struct reply site_retry(struct site *site, int64_t job);
+struct reply site_retry_task(struct site *site, int64_t job, int64_t index);
 // The text of `why`; heap string.
 char *site_why(struct site *site, int64_t job);
 

@@ -155,6 +155,7 @@ void worker_register(struct world *world, uint32_t at)
     (void)map_set_int64(world->workers_by_id, worker->id, worker);
     scheduler_add_worker(world->scheduler, worker->id, worker->place, &worker->capacity,
                          world->now_us);
+    groups_register(world, worker);
 }
 
 // Puts the leases that run before those that wait, each in their order.
@@ -218,6 +219,7 @@ static enum status ask(struct world *world, uint32_t at, struct error *error)
     for (size_t i = 0; i < count; i++) {
         TRY(audit_place(world, worker, &leases[i], error));
         TRY(poison_check_lease(world, &leases[i], error));
+        TRY(groups_check_lease(world, worker, &leases[i], error));
         append_lease(worker, &leases[i]);
         audit_note(world, leases[i].worker, leases[i].job, leases[i].from);
     }
@@ -229,6 +231,14 @@ static enum status ask(struct world *world, uint32_t at, struct error *error)
     }
     cancel_leases(world, at);
     return audit_capacity(world, worker, error);
+}
+
+static void note_blame(struct world *world, int64_t id, enum task_outcome outcome)
+{
+    struct sim_worker *worker = map_find_int64(world->workers_by_id, id);
+    if (worker && (outcome == TASK_BLAME_WORKER || outcome == TASK_BLAME_INPUT)) {
+        worker->blamed_us = world->now_us;
+    }
 }
 
 static enum status report_one(struct world *world, const struct sim_report *part, int64_t worker,
@@ -246,6 +256,7 @@ static enum status report_one(struct world *world, const struct sim_report *part
         world->figures.failed += outcome != TASK_SUCCEEDED;
         return audit_commit(world, lease->job, index, index + 1, error);
     case TASK_RETRY:
+        note_blame(world, worker, outcome);
         world->figures.retries++;
         break;
     case TASK_DUPLICATE:

@@ -55,6 +55,7 @@ static void make_workers(struct world *world)
             worker->capacity = (struct resources){CPUS_ELSEWHERE * INT64_C(1000),
                                                   CPUS_ELSEWHERE * 4 * SIM_GIBIBYTE, 0};
         }
+        groups_choose(world, i);
         worker_register(world, i);
         worker_schedule_break(world, i);
         struct event first = {.time_us = (int64_t)random_below(&world->random, 10000000),
@@ -228,6 +229,7 @@ static enum status take_step(struct world *world, const struct event *event, str
         return restart(world, error);
     case EVENT_AUDIT:
         add_event(world, EVENT_AUDIT, 0, world->now_us + AUDIT_US);
+        groups_move_one(world);
         return audit_all(world, error);
     case EVENT_HEARTBEAT:
     case EVENT_AGAIN:

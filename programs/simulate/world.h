@@ -10,7 +10,8 @@ enum {
     WORKERS_A_PLACE = 2,
     WORLD_GROUPS_MAX = 8,
     METER_BUCKETS = 64,
-    SIM_CPU_MILLIS_MIN = 1000
+    SIM_CPU_MILLIS_MIN = 1000,
+    SIM_WORKER_GROUPS = 2,
 };
 #define SIM_GIBIBYTE (INT64_C(1) << 30)
 #define SIM_MEMORY_BYTES_MIN                                                                       \
@@ -26,6 +27,7 @@ struct world_settings {
     int64_t restarts;               // Of the site, one after every 50 s.
     double elsewhere;               // Part of the jobs that are to run at other places.
     double poison;                  // Part of the tasks whose worker dies of them.
+    double dedicated;               // Part of the workers that work for some groups only.
 };
 
 // How often a task was running on a worker that was lost.
@@ -80,7 +82,10 @@ struct sim_worker {
     struct sim_report *kept; // What has run while the site could not be reached.
     size_t kept_count;
     size_t kept_capacity;
-    int64_t again_us; // When an EVENT_AGAIN is due.
+    int64_t again_us;  // When an EVENT_AGAIN is due.
+    bool is_dedicated; // It works for `groups`, in order; else for all.
+    int64_t groups[SIM_WORKER_GROUPS];
+    int64_t blamed_us; // When it last reported a task that is to run elsewhere; 0: never.
 };
 
 // Times of the scheduler's decisions, in buckets of whole microseconds.
@@ -101,6 +106,8 @@ struct world_figures {
     int64_t held;
     int64_t held_innocent; // Without being poison.
     int64_t released;
+    int64_t dedicated; // Leases of workers that work for some groups only.
+    int64_t moves;     // Of such workers, to other groups.
     int64_t elsewhere; // Leases of other places.
     int64_t crashes;
     int64_t silences;
@@ -159,6 +166,17 @@ void audit_note(struct world *world, int64_t a, int64_t b, int64_t c);
 void meter_add(struct meter *meter, int64_t count, int64_t time_us);
 // The time in microseconds that `part` of the calls stay within.
 int64_t meter_quantile(const struct meter *meter, double part);
+
+// groups.c
+// Are there workers that work for some groups only, and this is one of these?
+bool groups_is_listed(const struct world *world, int64_t group);
+// Decides what a worker works for, and tells the scheduler of its registration.
+void groups_choose(struct world *world, uint32_t at);
+void groups_register(struct world *world, struct sim_worker *worker);
+// Perhaps moves a worker.
+void groups_move_one(struct world *world);
+enum status groups_check_lease(struct world *world, const struct sim_worker *worker,
+                               const struct lease *lease, struct error *error);
 
 // poison.c
 bool poison_is(const struct world *world, int64_t job, int64_t index);

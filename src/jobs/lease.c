@@ -219,9 +219,36 @@ static struct job_state *choose_in_group(const struct group_state *group,
     return first;
 }
 
+int worker_rank(const struct worker_state *worker, int64_t group)
+{
+    for (size_t i = 0; i < worker->group_count; i++) {
+        if (worker->groups[i] == group) {
+            return (int)i;
+        }
+    }
+    return worker->group_count > 0 ? -1 : 0;
+}
+
+// Of the groups that the worker works for, those before it have nothing that fits.
+static struct job_state *choose_of_own(const struct worker_state *worker,
+                                       const struct resources *room, int64_t now_us)
+{
+    struct job_state *job = NULL;
+    for (size_t i = 0; i < worker->group_count && !job; i++) {
+        const struct group_state *group = map_find_int64(worker->place->groups, worker->groups[i]);
+        if (group && group->node.is_in) {
+            job = choose_in_group(group, worker, room, now_us);
+        }
+    }
+    return job;
+}
+
 static struct job_state *choose(const struct worker_state *worker, const struct resources *room,
                                 int64_t now_us)
 {
+    if (worker->group_count > 0) {
+        return choose_of_own(worker, room, now_us);
+    }
     struct fit_node *node = fit_tree_first_fit(&worker->place->groups_ready, room);
     for (; node; node = fit_node_next_fit(node, room)) {
         struct job_state *job = choose_in_group((struct group_state *)node, worker, room, now_us);
@@ -263,13 +290,25 @@ static bool reserves(struct scheduler *scheduler, struct worker_state *worker,
     return true;
 }
 
+// A group before that of the job for which the worker is being emptied has work for it by now.
+static bool is_overtaken(const struct worker_state *worker, const struct job_state *job,
+                         int64_t now_us)
+{
+    if (worker->group_count == 0) {
+        return false;
+    }
+    const struct job_state *wanted = choose(worker, &worker->capacity, now_us);
+    return wanted && worker_rank(worker, wanted->plan.group) < worker_rank(worker, job->plan.group);
+}
+
 // The job that the worker gets next; NULL when there is none for its room.
 static struct job_state *next_job(struct scheduler *scheduler, struct worker_state *worker,
                                   const struct resources *room, int64_t now_us)
 {
     if (worker->reserved_for != 0) {
         struct job_state *job = map_find_int64(scheduler->jobs, worker->reserved_for);
-        if (job && job->node.is_in && resources_fit(&job->plan.need, &worker->capacity)) {
+        if (job && job->node.is_in && resources_fit(&job->plan.need, &worker->capacity) &&
+            !is_overtaken(worker, job, now_us)) {
             return resources_fit(&job->plan.need, room) ? job : NULL;
         }
         worker_end_reservation(scheduler, worker);

@@ -67,6 +67,10 @@ static void free_places(struct map *places)
 {
     size_t at = 0;
     for (struct place_state *place; (place = map_next(places, &at));) {
+        size_t group_at = 0;
+        for (struct group_state *group; (group = map_next(place->groups, &group_at));) {
+            free(group->name);
+        }
         free_all(place->groups);
     }
     free_all(places);
@@ -129,6 +133,10 @@ enum status scheduler_add_job(struct scheduler *scheduler, const struct job_plan
         job->plan.need.cpu_millis = 1; // Else a worker would take any number of its leases.
     }
     job->group = group_get(scheduler, plan->place, plan->group);
+    if (plan->group_name && !job->group->name) {
+        job->group->name = memory_copy_string(plan->group_name);
+    }
+    job->plan.group_name = NULL; // The group has it.
     job->node.key = (struct fit_key){-(double)plan->priority, plan->submitted_us, plan->id};
     job->node.need = job->plan.need;
     (void)map_set_int64(scheduler->jobs, plan->id, job);
@@ -248,6 +256,20 @@ void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place
     }
     place_follow_total(worker->place);
     worker_start_waiting(scheduler, worker);
+}
+
+void scheduler_set_worker_groups(struct scheduler *scheduler, int64_t id, const int64_t *groups,
+                                 size_t count)
+{
+    struct worker_state *worker = map_find_int64(scheduler->workers, id);
+    if (!worker) {
+        return;
+    }
+    worker->group_count = count < WORKER_GROUPS_MAX ? count : WORKER_GROUPS_MAX;
+    for (size_t i = 0; i < worker->group_count; i++) {
+        worker->groups[i] = groups[i];
+    }
+    worker_end_reservation(scheduler, worker);
 }
 
 void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining)

@@ -27,8 +27,9 @@ void scheduler_free(struct scheduler *scheduler);
 // What the scheduler needs to know of a job.
 struct job_plan {
     int64_t id;
-    int64_t group; // Fair share is between groups of one place.
-    int64_t place; // Where it is to run: 0: here. Only workers of that place get it.
+    int64_t group;          // Fair share is between groups of one place.
+    const char *group_name; // For people; copied. NULL: its number.
+    int64_t place;          // Where it is to run: 0: here. Only workers of that place get it.
     int64_t priority;
     int64_t count;
     struct resources need;
@@ -57,6 +58,11 @@ void scheduler_set_group_weight(struct scheduler *scheduler, int64_t id,
 // A worker of a place (0: here) and what it has in all. Known id: its capacity changes, its place does not.
 void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place,
                           const struct resources *capacity, int64_t now_us);
+// The groups that it works for: it gets tasks of the first that has any for it, of the others only meanwhile. None: for all, by their
+// shares. What it has goes on. More than WORKER_GROUPS_MAX are not taken.
+enum { WORKER_GROUPS_MAX = 16 };
+void scheduler_set_worker_groups(struct scheduler *scheduler, int64_t id, const int64_t *groups,
+                                 size_t count);
 // A draining worker gets no new leases.
 void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining);
 // The worker is gone: its leases end, unfinished tasks go back; the task at each lease's front counts as lost once more (when
@@ -95,8 +101,8 @@ struct lease {
 };
 
 // Gives the worker up to `max` leases of jobs of its place; returns how many. All bounded by capacity: the sum of the needs of leases that are not nearly
-// done is at most the worker's capacity. Fair share between groups (running need over weight), then priority, then age, then
-// locality among equals. O(log jobs) a lease. At another place a lease is all that waits of the job in one range: it is the scheduler
+// done is at most the worker's capacity. The worker's own groups in their order, else fair share between groups (running need over weight), then priority, then age, then
+// locality among equals. O(log jobs) a lease, and a look-up for each of the worker's groups. At another place a lease is all that waits of the job in one range: it is the scheduler
 // there that divides it.
 size_t scheduler_lease(struct scheduler *scheduler, int64_t worker, int64_t now_us,
                        struct lease *out, size_t max);

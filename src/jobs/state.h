@@ -73,6 +73,7 @@ struct group_state {
     struct place_state *place;
     double weight;
     struct load running;
+    char *name; // NULL: it has none for people.
     struct fit_tree ready;
     int64_t served; // The number of the last lease: who waits longest is first among equal shares.
 };
@@ -108,7 +109,9 @@ struct worker_state {
     struct worker_state *heard_after;
     int64_t heard_us;
     int64_t due_us; // When the first of its leases will be nearly done, as seen when it last asked.
-    int64_t reserved_for; // The only job that it gets; 0: any.
+    int64_t reserved_for;              // The only job that it gets; 0: any.
+    int64_t groups[WORKER_GROUPS_MAX]; // That it works for, in order.
+    size_t group_count;                // 0: for all.
     bool is_draining;
     bool
         is_strained; // It may hold more than fits: leases taken back after a restart, or its capacity was changed.
@@ -185,6 +188,8 @@ static inline bool worker_is_idle(const struct worker_state *worker)
 int64_t lease_left_us(const struct lease_state *lease, int64_t now_us);
 // How many tasks like this could run at once on all workers of the place; at least 1.
 double place_slots(const struct place_state *place, const struct resources *need);
+// Where the group stands in the worker's list, -1 when it is not there; 0 for all groups when it has none.
+int worker_rank(const struct worker_state *worker, int64_t group);
 bool worker_avoids(const struct worker_state *worker, int64_t job, int64_t now_us);
 
 // results.c: the task at the front of each started lease was lost once more; each is appended to *losses.

@@ -17,7 +17,8 @@ struct answer {
 // What all workers together say about one job.
 struct survey {
     int64_t workers;
-    int64_t draining;
+    int64_t serving;          // Its group.
+    int64_t draining;         // Of these.
     int64_t large_enough;     // Not draining, and its whole capacity would do.
     int64_t with_room;        // And it has the room now.
     struct resources largest; // In each dimension.
@@ -59,6 +60,15 @@ static const char *format_bytes(int64_t bytes, char out[AMOUNT_SIZE])
     return out;
 }
 
+static void append_group(struct buffer *out, const struct group_state *group)
+{
+    if (group->name) {
+        buffer_printf(out, "\"%s\"", group->name);
+    } else {
+        buffer_append_int64(out, group->id);
+    }
+}
+
 static int64_t slots_of(const struct resources *need, const struct resources *capacity)
 {
     int64_t slots = capacity->cpu_millis / need->cpu_millis;
@@ -82,6 +92,10 @@ static void survey_worker(const struct answer *answer, const struct worker_state
     const struct resources *need = &answer->job->plan.need;
     const struct resources *capacity = &worker->capacity;
     survey->workers++;
+    if (worker_rank(worker, answer->job->plan.group) < 0) {
+        return;
+    }
+    survey->serving++;
     survey->draining += worker->is_draining;
     survey->largest.cpu_millis = greater(survey->largest.cpu_millis, capacity->cpu_millis);
     survey->largest.memory_bytes = greater(survey->largest.memory_bytes, capacity->memory_bytes);
@@ -153,9 +167,16 @@ static bool say_no_worker(const struct answer *answer, const struct survey *surv
         buffer_append_string(answer->change, "start one: lode worker");
         return true;
     }
-    if (survey->draining == survey->workers) {
+    if (survey->serving == 0) {
+        buffer_append_string(answer->why, "no worker works for its group, ");
+        append_group(answer->why, answer->job->group);
+        buffer_append_string(answer->change, "move one to it (lode worker move WORKER GROUP), or "
+                                             "start one that works for it or for all");
+        return true;
+    }
+    if (survey->draining == survey->serving) {
         buffer_printf(answer->why, "no worker takes new tasks: %s draining",
-                      survey->workers == 1 ? "the only one is" : "all are");
+                      survey->serving == 1 ? "the only one is" : "all are");
         buffer_append_string(answer->change, "add a worker, or let one take tasks again");
         return true;
     }
@@ -173,11 +194,12 @@ static void say_who_is_first(const struct answer *answer)
     const struct fit_node *first = fit_tree_first(&job->group->place->groups_ready);
     const struct group_state *group = (const struct group_state *)first;
     if (group && group != job->group) {
+        buffer_append_string(answer->why, "; group ");
+        append_group(answer->why, group);
         buffer_printf(answer->why,
-                      "; group %lld comes first: it uses %.1f %% of the site, this job's group "
+                      " comes first: it uses %.1f %% of the site, this job's group "
                       "%.1f %% (each divided by its weight)",
-                      (long long)group->id, 100 * group_share(group),
-                      100 * group_share(job->group));
+                      100 * group_share(group), 100 * group_share(job->group));
     }
     int64_t ahead = 0;
     const struct fit_node *node = fit_tree_first(&job->group->ready);

@@ -28,6 +28,7 @@ static enum status read_options(const struct options *given, struct worker_optio
     options->key_path = options_text(given, "key", NULL);
     options->certificate_path = options_text(given, "certificate", NULL);
     options->name = options_text(given, "name", options->name);
+    options->groups = options_text(given, "groups", NULL);
     options->runner = options_text(given, "runner", options->runner);
     options->cpus = options_number(given, "cpus", options->cpus);
     options->memory_bytes = options_int64(given, "memory", options->memory_bytes);

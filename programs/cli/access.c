@@ -23,7 +23,8 @@ static void say_list(struct buffer *out, const char *name, const json_t *array)
 
 static void say_jobs(struct buffer *out, const json_t *jobs)
 {
-    static const char *const STATES[] = {"waiting", "running", "succeeded", "failed", "cancelled"};
+    static const char *const STATES[] = {"waiting",   "running", "held",
+                                         "succeeded", "failed",  "cancelled"};
     buffer_printf(out, "%-14s", "Jobs:");
     for (size_t i = 0; i < sizeof(STATES) / sizeof(STATES[0]); i++) {
         buffer_printf(out, "%s%lld %s", i > 0 ? ", " : "", (long long)field_int64(jobs, STATES[i]),
@@ -136,8 +137,18 @@ const struct command COMMAND_STATUS = {
 static const struct table_column WORKER_COLUMNS[] = {
     {"WORKER", true, false}, {"NAME", false, true},   {"STATE", false, false},
     {"CPUS", true, false},   {"MEMORY", true, false}, {"RUNNING", true, false},
-    {"DONE", true, false},   {"HEARD", false, false},
+    {"DONE", true, false},   {"HEARD", false, false}, {"GROUPS", false, true},
 };
+
+static void add_groups(struct table *table, const json_t *groups)
+{
+    AUTO_BUFFER struct buffer names = {0};
+    for (size_t i = 0; i < json_array_size(groups); i++) {
+        buffer_append_string(&names, i > 0 ? "," : "");
+        buffer_append_text(&names, json_text(json_array_get(groups, i)));
+    }
+    table_add(table, names.length > 0 ? buffer_text(&names) : TEXT("all"));
+}
 
 static enum status add_worker(void *table, json_t *worker, struct error *error)
 {
@@ -150,6 +161,7 @@ static enum status add_worker(void *table, json_t *worker, struct error *error)
     table_addf(table, "%lld", (long long)field_int64(worker, "running"));
     table_addf(table, "%lld", (long long)field_int64(worker, "tasks_done"));
     table_add_time(table, field_time(worker, "last_heard_at"), clock_real_us());
+    add_groups(table, json_object_get(worker, "groups"));
     return OK;
 }
 

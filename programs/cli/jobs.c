@@ -189,6 +189,7 @@ static void show_job(const json_t *job, struct buffer *out)
     append_property(out, "Runs at:", field_text(job, "at"));
     append_property(out, "Place:", field_text(job, "place"));
     append_property(out, "Owner:", field_text(job, "owner"));
+    append_property(out, "Group:", field_text(job, "group"));
     say_time(out, "Submitted:", job, "submitted_at");
     say_time(out, "Started:", job, "started_at");
     say_time(out, "Finished:", job, "finished_at");

@@ -82,6 +82,8 @@ static const struct command_option WORKER_OPTIONS[] = {
     {"cpus", 0, OPTION_NUMBER, "N", "cores to use (default: all)", NULL},
     {"memory", 0, OPTION_BYTES, "SIZE", "memory to use (default: what the machine has)", NULL},
     {"name", 0, OPTION_TEXT, "NAME", "its name at the site (default: this machine's)", NULL},
+    {"groups", 0, OPTION_TEXT, "GROUP,...",
+     "work for these groups only: of the first that has tasks first (default: for all)", NULL},
     {"grace", 0, OPTION_DURATION, "TIME", "how long a site may be away before the worker ends",
      NULL},
     {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",

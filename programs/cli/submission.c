@@ -229,7 +229,7 @@ static enum status add_retries(json_t *document, const struct options *options, 
 
 static void add_scalars(json_t *document, const struct options *options)
 {
-    static const char *const TEXTS[] = {"name", "over", "cache", "at", "stage"};
+    static const char *const TEXTS[] = {"name", "group", "over", "cache", "at", "stage"};
     for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
         const char *value = options_text(options, TEXTS[i], NULL);
         if (value) {

@@ -54,6 +54,12 @@
          "hold a task once too many workers were lost while they ran it (the default), or fail "     \
          "it",                                                                                       \
          "hold|fail"},                                                                               \
+        {"group",                                                                                    \
+         'g',                                                                                        \
+         OPTION_TEXT,                                                                                \
+         "GROUP",                                                                                    \
+         "whom it is for: a group that you belong to (default: your own)",                           \
+         NULL},                                                                                      \
         {"priority",                                                                                 \
          0,                                                                                          \
          OPTION_INTEGER,                                                                             \

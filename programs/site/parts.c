@@ -6,6 +6,7 @@
 #include "broker/broker.h"
 #include "catalog/catalog.h"
 #include "catalog/migrations.h"
+#include "identity/groups.h"
 #include "identity/known_workers.h"
 #include "identity/migrations.h"
 #include "os/clock.h"
@@ -172,6 +173,23 @@ static enum status open_broker(struct site_parts *parts, struct error *error)
     return broker_open(&broker, &parts->broker, error);
 }
 
+static void tell_weight(void *context, const struct group *group)
+{
+    const struct site_parts *parts = context;
+    queue_set_group_weight(parts->queue, text_of(group->name),
+                           (double)group->weight_millis / GROUP_WEIGHT_ONE);
+}
+
+static enum status tell_weights(struct site_parts *parts, struct error *error)
+{
+    struct sql *sql = NULL;
+    const struct group_filter all = {0};
+    TRY(store_read_begin(parts->store, &sql, error));
+    enum status status = groups_list(sql, &all, tell_weight, parts, error);
+    store_read_end(parts->store, sql);
+    return status;
+}
+
 static enum status open_state(struct site_parts *parts, struct error *error)
 {
     TRY(open_store(parts, error));
@@ -197,6 +215,7 @@ static enum status open_state(struct site_parts *parts, struct error *error)
     };
     TRY(queue_open(&queue, &parts->queue, error));
     atomic_store(&parts->federation.queue, parts->queue);
+    TRY(tell_weights(parts, error));
     return open_broker(parts, error);
 }
 

@@ -104,6 +104,7 @@ extern const struct api_route API_BLOB_ROUTES[];
 extern const struct api_route API_TOKEN_ROUTES[];
 extern const struct api_route API_DATA_ROUTES[];
 extern const struct api_route API_RESOLVE_ROUTES[];
+extern const struct api_route API_GROUP_ROUTES[];
 extern const struct api_route API_JOB_ROUTES[];
 extern const struct api_route API_TASK_ROUTES[];
 extern const struct api_route API_EVENT_ROUTES[];
@@ -127,6 +128,9 @@ void api_problem(int code, const char *detail, const char *fix, struct buffer *b
 // May the caller do `action` to what belongs to `owner`? DENIED with the reason. For objects that are known only later.
 enum status api_may(const struct api_call *call, enum action action, struct text owner,
                     struct error *error);
+
+// May the caller submit jobs for the group? NOT_FOUND when there is none, DENIED with the way to become a member. May wait for the database.
+enum status groups_may_use(const struct api_call *call, const char *group, struct error *error);
 
 // May the caller also do `action` to the route's own object?
 bool api_may_with_object(const struct api_call *call, enum action action);

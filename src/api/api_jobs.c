@@ -56,8 +56,8 @@ static enum status read_submission(struct api_call *call, struct queue_submissio
     TRY(api_body(call, &document, error));
     out->request = request_digest(call, document);
     TRY(spec_parse(document, &out->spec, error));
-    enum status status = OK;
-    if (call->principal.role == ROLE_PEER) {
+    enum status status = out->spec->group ? groups_may_use(call, out->spec->group, error) : OK;
+    if (status == OK && call->principal.role == ROLE_PEER) {
         out->spec->when_lost = SPEC_LOST_FAIL; // Whether it is held, its user's site decides.
         status = check_guest_job(call, out->spec, error);
     }

@@ -63,6 +63,34 @@ static void list_workers(struct api_call *call)
     }
 }
 
+static enum status read_groups(struct api_call *call, json_t **document, struct text *out,
+                               size_t *count, struct error *error)
+{
+    static const char *const FIELDS[] = {"groups", NULL};
+    json_t *groups = NULL;
+    TRY(api_body(call, document, error));
+    TRY(json_check_fields(*document, FIELDS, error));
+    TRY(json_field_array(*document, "groups", JSON_REQUIRED, WORKER_GROUPS_MAX, &groups, error));
+    return groups_parse(groups, out, count, error);
+}
+
+static void put_groups(struct api_call *call)
+{
+    struct error error = {0};
+    struct text groups[WORKER_GROUPS_MAX];
+    size_t count = 0;
+    int64_t worker = 0;
+    AUTO_JSON json_t *document = NULL;
+    enum status status = api_parameter_int64(call, 0, "worker", &worker, &error);
+    if (status == OK) {
+        status = read_groups(call, &document, groups, &count, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        queue_move_worker(call->api->queue, worker, groups, count,
+                          audit_witness(call, "move worker"), answer_ok(call));
+    }
+}
+
 static void list_places(struct api_call *call)
 {
     struct error error = {0};
@@ -92,6 +120,11 @@ const struct api_route API_WORKER_ROUTES[] = {
      .action = ACTION_WORKER_POLL,
      .handle = post_poll,
      .body_max = POLL_BODY_MAX},
+    {.method = "PUT",
+     .pattern = "/v1/workers/{worker}/groups",
+     .action = ACTION_SITE_CHANGE,
+     .handle = put_groups,
+     .body_max = API_JSON_MAX},
     {.method = "GET",
      .pattern = "/v1/workers",
      .action = ACTION_SITE_READ,

@@ -45,5 +45,17 @@ const struct store_migration IDENTITY_MIGRATIONS[] = {
      "    expires_us BIGINT NOT NULL,\n"
      "    used_us BIGINT NOT NULL\n"
      ")"},
+    {"identity", 3,
+     "CREATE TABLE identity_groups (\n"
+     "    name TEXT PRIMARY KEY,\n"
+     "    weight_millis BIGINT NOT NULL,\n"
+     "    created_us BIGINT NOT NULL\n"
+     ");\n"
+     "CREATE TABLE identity_members (\n"
+     "    group_name TEXT NOT NULL,\n"
+     "    member TEXT NOT NULL,\n"
+     "    PRIMARY KEY (group_name, member)\n"
+     ");\n"
+     "CREATE INDEX identity_members_member ON identity_members (member, group_name)"},
 };
 const size_t IDENTITY_MIGRATION_COUNT = sizeof IDENTITY_MIGRATIONS / sizeof IDENTITY_MIGRATIONS[0];

@@ -9,7 +9,7 @@ static const char *const known_fields[] = {
     "items",    "data",         "files",       "outputs",    "environment", "after",
     "cpus",     "memory_bytes", "disk_bytes",  "cache",      "retries",     "walltime_seconds",
     "priority", "network",      "first_index", "input_from", "at",          "merge",
-    "stage",    "offer",        "when_lost",   NULL,
+    "stage",    "offer",        "when_lost",   "group",      NULL,
 };
 
 // Reads a field that is one of `names` (NULL-terminated); *out is its place among them.
@@ -34,6 +34,24 @@ static enum status read_word(const json_t *document, const char *field, const ch
     return error_fix(error, "use one of %s", choice.bytes ? choice.bytes : "");
 }
 
+static enum status read_group(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    struct text group = TEXT_NONE;
+    TRY(json_field_text(document, "group", JSON_OPTIONAL, SPEC_GROUP_MAX, &group, error));
+    if (!group.bytes) {
+        return OK;
+    }
+    TRY(spec_check_text(group, "field \"group\"", error));
+    if (group.length == 0 || text_has_control(group) || text_contains_byte(group, ',') ||
+        text_contains_byte(group, ' ')) {
+        (void)error_set(error, INVALID, "field \"group\" is not the name of a group");
+        (void)error_fix(error, "`lode group list` shows the groups that you belong to");
+        return INVALID;
+    }
+    spec->group = arena_copy(&spec->arena, group);
+    return OK;
+}
+
 static enum status read_words(struct job_spec *spec, const json_t *document, struct error *error)
 {
     static const char *const modes[] = {"command", "stream", NULL};
@@ -51,6 +69,7 @@ static enum status read_words(struct job_spec *spec, const json_t *document, str
     if (text_has_control(name)) {
         return error_set(error, INVALID, "field \"name\" has a control character");
     }
+    TRY(read_group(spec, document, error));
     spec->mode = (enum spec_mode)mode;
     spec->cache = (enum spec_cache)cache;
     spec->when_lost = (enum spec_when_lost)when_lost;

@@ -10,6 +10,7 @@ enum {
     SPEC_ARGUMENTS_MAX = 4096,
     SPEC_ARGUMENTS_SIZE_MAX = 128 << 10, // Bytes of the whole command.
     SPEC_NAME_MAX = 200,
+    SPEC_GROUP_MAX = 64, // Bytes of a group's name.
     SPEC_DATA_MAX = 64,
     SPEC_FILES_MAX = 4096,
     SPEC_FILES_TOP_MAX = 256, // Different first parts of their names: each is a mount of its own.
@@ -64,7 +65,8 @@ struct spec_variable {
 // dataset, {} the item (the index, the file's path or the line), {{ and }} are braces. Unknown {words} stay as they are.
 struct job_spec {
     struct arena arena;
-    const char *name; // "" when not given.
+    const char *name;  // "" when not given.
+    const char *group; // That it is for; NULL: its owner's own.
     enum spec_mode mode;
     enum spec_index index;
     int64_t count;       // Index sets by count; for others 0 until the site has resolved them.
@@ -104,7 +106,7 @@ struct job_spec {
 
 // Reads and checks the document of POST /v1/jobs:
 //
-//   {"name", "mode": "command" | "stream", "command": [...], "count": n | "over": id, "over_name" | "items": "sha256:...",
+//   {"name", "group", "mode": "command" | "stream", "command": [...], "count": n | "over": id, "over_name" | "items": "sha256:...",
 //    "data": [{"id", "name"}], "files": [{"name", "blob": "sha256:...", "executable"}], "outputs": [...], "environment": {...},
 //    "after": [job...], "cpus", "memory_bytes", "disk_bytes", "walltime_seconds", "retries": n | {cause: n},
 //    "when_lost": "hold" | "fail", "priority", "network", "cache": "use" | "refresh" | "off", "first_index", "input_from": [job...], "at": site, "merge": [...],
@@ -120,11 +122,11 @@ struct job_spec {
 enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error);
 void spec_free(struct job_spec *spec);
 
-// The full document again, with defaults filled in; without when_lost, first_index, input_from, at, merge, stage and offer where they say nothing.
+// The full document again, with defaults filled in; without group, when_lost, first_index, input_from, at, merge, stage and offer where they say nothing.
 json_t *spec_to_json(const struct job_spec *spec);
 
 // The part of the spec that the result depends on, as canonical JSON: command, mode, files with digests, environment, outputs, network,
-// over_name, first_index when it is not 0; not name, count, resources, retries, when_lost, priority, after, cache, nor where it runs. Digests of
+// over_name, first_index when it is not 0; not name, group, count, resources, retries, when_lost, priority, after, cache, nor where it runs. Digests of
 // data, and of what input_from brings, are added by who knows them.
 void spec_write_identity(const struct job_spec *spec, struct buffer *out);
 

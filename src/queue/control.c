@@ -313,8 +313,12 @@ static void explain_waiting(const struct queue *queue, const struct active_job *
         explain_travelling(queue, job, index, why, change);
         return;
     }
-    scheduler_why(queue->scheduler, job->row.id, index, NULL, why, change);
     (void)scheduler_figures(queue->scheduler, job->row.id, &figures);
+    if (figures.leased == 0 && figures.waiting > 0 &&
+        groups_say_unserved(queue, job, why, change)) {
+        return;
+    }
+    scheduler_why(queue->scheduler, job->row.id, index, NULL, why, change);
     if (queue->executor_problem[0] != '\0' && figures.leased == 0) {
         buffer_printf(why, "; %s", queue->executor_problem);
         buffer_printf(change, "; %s", queue->executor_change);

@@ -74,6 +74,8 @@ static void write_job(const struct queue *queue, const struct job_row *row,
     buffer_append_json_string(out, row->command);
     buffer_append_string(out, ",\"owner\":");
     buffer_append_json_string(out, row->owner);
+    buffer_append_string(out, ",\"group\":");
+    buffer_append_json_string(out, row->group);
     buffer_printf(out, ",\"state\":\"%s\",\"mode\":\"%s\"", job_state_name(progress->state),
                   row->mode == SPEC_STREAM ? "stream" : "command");
     write_where(queue, row, out);

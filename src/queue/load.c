@@ -68,6 +68,8 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
                               [CAUSE_WORKER] = sql_column_int64(rows, 36)}},
         .when_lost = (enum spec_when_lost)sql_column_int64(rows, 37),
     };
+    struct text group = sql_column_text(rows, 43);
+    out->group = group.length > 0 ? group : out->owner;
     read_digest(sql_column_text(rows, 5), &out->family);
     read_digest(sql_column_text(rows, 7), &out->items);
     out->has_origin = !sql_column_is_null(rows, 32);
@@ -79,6 +81,7 @@ void active_job_free(struct active_job *job)
 {
     if (job) {
         free(job->owner);
+        free(job->group);
         free(job->name);
         free(job->description);
         free(job->hold_reason);
@@ -91,25 +94,17 @@ void active_job_free(struct active_job *job)
     }
 }
 
-// Fair share is between owners; the scheduler knows them by number.
-static int64_t group_of(struct text owner)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < owner.length; i++) {
-        hash = (hash ^ (unsigned char)owner.bytes[i]) * UINT64_C(1099511628211);
-    }
-    return (int64_t)(hash >> 1);
-}
-
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
                            struct text description, const struct ranges *done,
                            struct active_job **out, struct error *error)
 {
     struct place *place = place_get(queue, row->place);
+    AUTO_FREE char *group = text_copy(row->group);
     struct job_plan plan = {
         .id = row->id,
         .place = place_number(place),
-        .group = group_of(row->owner),
+        .group = group_number(row->group),
+        .group_name = group,
         .priority = row->priority,
         .count = row->count,
         .need = row->need,
@@ -123,10 +118,12 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
     TRY(scheduler_add_job(queue->scheduler, &plan, done, error));
     struct active_job *job = NEW(struct active_job);
     job->owner = text_copy(row->owner);
+    job->group = TAKE(group);
     job->name = text_copy(row->name);
     job->description = text_copy(description);
     job->row = *row;
     job->row.owner = text_of(job->owner);
+    job->row.group = text_of(job->group);
     job->row.name = text_of(job->name);
     job->row.command = TEXT_NONE;
     job->place = place;
@@ -211,6 +208,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
     queue->scheduler = scheduler_new(&queue->scheduler_options);
     queue->lease_base = queue->lease_last;
     workers_reload(queue);
+    weights_reload(queue);
     queue->needs_reload = true; // Until all of it has been read.
     AUTO_ROWS struct sql_rows *rows = NULL;
     enum status status = OK;

@@ -85,6 +85,11 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "ALTER TABLE progress ADD COLUMN ended_input BIGINT NOT NULL DEFAULT 0;\n"
      "ALTER TABLE progress ADD COLUMN ended_worker BIGINT NOT NULL DEFAULT 0;\n"
      "ALTER TABLE attempts ADD COLUMN is_past BIGINT NOT NULL DEFAULT 0"},
+    // An empty group is the owner's own. Where workers were moved to, and what they said then that they work for.
+    {"queue", 10,
+     "ALTER TABLE jobs ADD COLUMN group_name TEXT NOT NULL DEFAULT '';\n"
+     "CREATE TABLE moves (owner TEXT NOT NULL, name TEXT NOT NULL, said TEXT NOT NULL,"
+     " moved_to TEXT NOT NULL, PRIMARY KEY (owner, name))"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

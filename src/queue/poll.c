@@ -66,7 +66,10 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     struct worker_hello hello = {0};
     TRY(worker_hello_parse(self->document, &hello, error));
     struct worker *worker = make_worker(queue, &hello, self->owner);
-    enum status status = insert_worker(sql, worker, error);
+    enum status status = worker_find_groups(sql, worker, hello.groups, hello.group_count, error);
+    if (status == OK) {
+        status = insert_worker(sql, worker, error);
+    }
     if (status == OK) {
         status = queue_witness_change(&self->witness, sql, worker->id, error);
     }
@@ -79,6 +82,7 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     (void)map_set_int64(queue->workers, worker->id, worker);
     scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
                          &worker->capacity, clock_steady_us());
+    worker_tell_groups(queue, worker);
     self->worker = worker;
     return OK;
 }
@@ -360,7 +364,7 @@ struct list_op {
     struct queue_answer answer;
 };
 
-static void write_worker(const struct queue *queue, const struct worker *worker, struct buffer *out)
+void worker_write(const struct queue *queue, const struct worker *worker, struct buffer *out)
 {
     char heard[CALENDAR_TEXT_SIZE];
     const char *state = worker->is_lost       ? "lost"
@@ -383,6 +387,8 @@ static void write_worker(const struct queue *queue, const struct worker *worker,
     } else {
         buffer_append_string(out, "null");
     }
+    buffer_append_string(out, ",\"groups\":");
+    worker_write_groups(worker, out);
     buffer_printf(out, ",\"sandbox\":%s}", worker->sandbox);
 }
 
@@ -408,7 +414,7 @@ static void write_workers(const struct queue *queue, const struct list_op *list,
     buffer_append_string(out, "{\"workers\":[");
     for (size_t i = 0; i < shown; i++) {
         buffer_append_string(out, i > 0 ? "," : "");
-        write_worker(queue, workers[i], out);
+        worker_write(queue, workers[i], out);
     }
     if (shown < count) {
         buffer_printf(out, "],\"next\":\"%lld\"}\n", (long long)workers[shown - 1]->id);

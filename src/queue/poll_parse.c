@@ -404,9 +404,9 @@ void poll_free(struct poll_body *body)
 enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                                struct error *error)
 {
-    static const char *const FIELDS[] = {"name",       "cpus",    "memory_bytes",
-                                         "disk_bytes", "version", "sandbox",
-                                         "process",    "place",   NULL};
+    static const char *const FIELDS[] = {"name",    "cpus",    "memory_bytes", "disk_bytes",
+                                         "version", "sandbox", "process",      "place",
+                                         "groups",  NULL};
     double cpus = 0;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "name", JSON_REQUIRED, WORKER_NAME_MAX, &out->name, error));
@@ -419,6 +419,9 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
     TRY(json_field_object(document, "sandbox", JSON_OPTIONAL, &out->sandbox, error));
     TRY(json_field_int64(document, "process", JSON_OPTIONAL, 1, INT32_MAX, &out->process, error));
     TRY(json_field_text(document, "place", JSON_OPTIONAL, DIGEST_TEXT_SIZE, &out->place, error));
+    json_t *groups = NULL;
+    TRY(json_field_array(document, "groups", JSON_OPTIONAL, WORKER_GROUPS_MAX, &groups, error));
+    TRY(groups_parse(groups, out->groups, &out->group_count, error));
     struct digest fingerprint;
     if (out->place.length > 0 && digest_from_text(out->place, &fingerprint, NULL) != OK) {
         return error_set(error, INVALID, "field \"place\" is not the fingerprint of a site");

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "crypto/digest.h"
+#include "jobs/scheduler.h"
 
 enum {
     POLL_BODY_MAX = 8 << 20,
@@ -148,11 +149,15 @@ struct worker_hello {
     int64_t memory_bytes;
     int64_t disk_bytes;
     struct text version;
-    json_t *sandbox;   // Borrowed from the document.
-    int64_t process;   // 0: not said.
-    struct text place; // Fingerprint of a site; empty: here.
+    json_t *sandbox;                       // Borrowed from the document.
+    int64_t process;                       // 0: not said.
+    struct text place;                     // Fingerprint of a site; empty: here.
+    struct text groups[WORKER_GROUPS_MAX]; // That it works for, in order; none: for all.
+    size_t group_count;
 };
 
+// Reads an array of at most WORKER_GROUPS_MAX names of groups into `out` (as many); the texts are borrowed. INVALID. NULL: none.
+enum status groups_parse(const json_t *names, struct text *out, size_t *count, struct error *error);
 // Reads a registration; the texts are borrowed from the document.
 enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                                struct error *error);

@@ -149,6 +149,7 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->jobs = map_new();
     queue->families = map_new();
     queue->workers = map_new();
+    queue->weights = map_new();
     queue->places = map_new();
     queue->live = map_new();
     queue->programs = file_digests_new();
@@ -215,6 +216,7 @@ void queue_free(struct queue *queue)
     map_free(queue->jobs);
     map_free(queue->families);
     map_free(queue->workers);
+    weights_free(queue);
     map_free(queue->live);
     scheduler_free(queue->scheduler);
     file_digests_free(queue->programs);

@@ -262,6 +262,14 @@ void queue_poll(struct queue *queue, struct queue_poll *poll);
 void queue_list_workers(struct queue *queue, int64_t after, int64_t limit,
                         struct queue_answer answer);
 
+// What a group weighs when the site is shared; 1 where nothing was told. Not kept: to be told after each start. Any thread.
+void queue_set_group_weight(struct queue *queue, struct text name, double weight);
+
+// The worker works for these groups from now on, in this order (none: for all), and does so when it registers again under its name.
+// What it runs goes on. The answer is the worker. CONFLICT for one of another place.
+void queue_move_worker(struct queue *queue, int64_t worker, const struct text *groups, size_t count,
+                       struct queue_witness witness, struct queue_answer answer);
+
 // Answers all polls that wait, as if there were news: who may not poll any more notices. Any thread.
 void queue_release_polls(struct queue *queue);
 

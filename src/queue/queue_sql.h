@@ -11,10 +11,11 @@ static const char SQL_LAST_IDS[] = "SELECT (SELECT COALESCE(MAX(id), 0) FROM liv
 static const char SQL_INSERT_JOB[] =
     "INSERT INTO jobs (id, owner, name, mode, cache, spec, description, family, task_count, items,"
     " items_kind, cpu_millis, memory_bytes, disk_bytes, retries, priority, inputs, locality,"
-    " submitted_us, idempotency, command, first_index, gathers, place, origin, request, retry_limit,"
-    " retry_lost, retry_input, retry_worker, when_lost) VALUES ($1, $2, $3,"
+    " submitted_us, idempotency, command, first_index, gathers, place, origin, request, "
+    "retry_limit,"
+    " retry_lost, retry_input, retry_worker, when_lost, group_name) VALUES ($1, $2, $3,"
     " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,"
-    " $24, $25, $26, $27, $28, $29, $30, $31)";
+    " $24, $25, $26, $27, $28, $29, $30, $31, $32)";
 static const char SQL_INSERT_PROGRESS[] =
     "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
     " cached, first_failed, exit_code, message, seq, version, ended_fail, ended_limit,"
@@ -38,7 +39,7 @@ static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
     " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command,"              \
     " j.first_index, j.gathers, j.place, j.origin, j.retry_limit, j.retry_lost, j.retry_input,"    \
     " j.retry_worker, j.when_lost, p.ended_fail, p.ended_limit, p.ended_lost, p.ended_input,"      \
-    " p.ended_worker"
+    " p.ended_worker, j.group_name"
 static const char SQL_ACTIVE_JOBS[] =
     "SELECT " JOB_COLUMNS ", j.description FROM progress p JOIN jobs j ON j.id = p.job"
     " WHERE p.state <= 1 ORDER BY p.job";
@@ -209,6 +210,11 @@ static const char SQL_TASK_ATTEMPTS[] =
 static const char SQL_WORKER_NAME[] = "SELECT name FROM workers WHERE id = $1";
 static const char SQL_TASK_SETUP[] = "SELECT executable, executable_digest, host, sandbox FROM "
                                      "setups WHERE job = $1 AND worker = $2";
+static const char SQL_FIND_MOVE[] =
+    "SELECT moved_to FROM moves WHERE owner = $1 AND name = $2 AND said = $3";
+static const char SQL_SET_MOVE[] =
+    "INSERT INTO moves (owner, name, said, moved_to) VALUES ($1, $2, $3, $4)"
+    " ON CONFLICT (owner, name) DO UPDATE SET said = EXCLUDED.said, moved_to = EXCLUDED.moved_to";
 static const char SQL_INSERT_WORKER[] =
     "INSERT INTO workers (id, name, owner, version, cpu_millis, memory_bytes, disk_bytes, sandbox,"
     " registered_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";

@@ -26,6 +26,7 @@ enum {
     DROP_DELAY_US = 1000000, // A waiting worker hears of ended jobs after so long at the latest.
     CACHE_PIECE = 1000,      // Tasks answered from the cache in one write.
     JOB_MESSAGE_MAX = QUEUE_WORDS_MAX,
+    GROUPS_SAID_MAX = 300, // Bytes of what workers work for, in an answer.
     PLACES_VERSION_SHIFT =
         20, // Changes of the places in one life of the site; its number takes the bits above.
 };
@@ -51,6 +52,7 @@ struct job_progress {
 struct job_row {
     int64_t id;
     struct text owner;
+    struct text group; // That it is for: its owner's own has his name.
     struct text name;
     struct text command; // In one line, for lists; an active job has it in its row only.
     enum spec_mode mode;
@@ -77,6 +79,7 @@ struct job_row {
 struct active_job {
     struct job_row row;
     char *owner;
+    char *group;
     char *name;
     struct place *place; // NULL: here.
     char *hold_reason;   // Why it is held; NULL: it is not.
@@ -143,6 +146,8 @@ struct worker {
     char *version;
     char *sandbox; // JSON
     char *sandbox_kind;
+    char *groups;        // That it works for, in order: "physics,spare"; empty: for all.
+    char *groups_said;   // What it said itself when it registered.
     struct place *place; // NULL: here.
     struct resources capacity;
     int64_t process;  // On its own machine; 0: not said.
@@ -211,6 +216,7 @@ struct queue {
     struct map *workers; // By id.
     struct map *
         families; // The last one of the active jobs of a family that wait for no twin, by its digest.
+    struct map *weights; // Of groups, by number, where they were told.
     struct job_wait *waits;
     struct map *places; // By fingerprint.
     const struct queue_place_ops *place_ops;
@@ -270,7 +276,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
 void queue_forget_jobs(struct queue *queue);
 // Adds the indices of the tasks of a job that have ended to *done.
 enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 43 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 44 }; // What else a statement reads follows these.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
@@ -451,6 +457,22 @@ enum status losses_write(struct sql *sql, int64_t job, int64_t index, struct buf
 // "3 of its tasks are held ...", of a job with held tasks.
 void held_message(const struct queue *queue, int64_t job, struct buffer *out);
 
+// --- groups.c
+// The scheduler's number of a group.
+int64_t group_number(struct text name);
+// Tells a new scheduler.
+void weights_reload(struct queue *queue);
+void weights_free(struct queue *queue);
+// What a worker works for from now on: what it said, or where it was moved to.
+enum status worker_find_groups(struct sql *sql, struct worker *worker, const struct text *said,
+                               size_t count, struct error *error);
+void worker_tell_groups(struct queue *queue, const struct worker *worker);
+// ["physics","spare"]
+void worker_write_groups(const struct worker *worker, struct buffer *out);
+// Says so when workers are there and none of them works for the job's group.
+bool groups_say_unserved(const struct queue *queue, const struct active_job *job,
+                         struct buffer *why, struct buffer *change);
+
 // --- figures.c
 // Counts what queue_load_figures tells.
 void figures_count(struct queue *queue);
@@ -460,6 +482,8 @@ void figures_count(struct queue *queue);
 void polls_dispatch(struct queue *queue);
 // Looks again for waiting workers: what the alarm calls; the context is the queue.
 void polls_ring(void *context);
+// A worker's entry in lists.
+void worker_write(const struct queue *queue, const struct worker *worker, struct buffer *out);
 // Answers the poll that waits, if any.
 void poll_release(struct queue *queue, struct worker *worker);
 

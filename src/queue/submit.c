@@ -65,7 +65,7 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
                                                    : sql_null(),
             sql_int64(row->retries.times[CAUSE_LIMIT]), sql_int64(row->retries.times[CAUSE_LOST]),
             sql_int64(row->retries.times[CAUSE_INPUT]), sql_int64(row->retries.times[CAUSE_WORKER]),
-            sql_int64(row->when_lost)),
+            sql_int64(row->when_lost), sql_text(self->spec->group ? row->group : TEXT_NONE)),
         NULL, error));
     return queue_insert_progress(sql, row, error);
 }
@@ -192,6 +192,7 @@ static enum status insert_all(struct submit_op *self, struct sql *sql, struct er
     struct active_job *job = NULL;
     row->id = ++queue->last_job;
     row->owner = text_of(self->owner);
+    row->group = self->spec->group ? text_of(self->spec->group) : row->owner;
     row->submitted_us = clock_real_us();
     self->job = row->id;
     TRY(insert_job(sql, self, row, error));

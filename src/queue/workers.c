@@ -19,6 +19,8 @@ void worker_free(struct worker *worker)
     free(worker->version);
     free(worker->sandbox);
     free(worker->sandbox_kind);
+    free(worker->groups);
+    free(worker->groups_said);
     free(worker->leases);
     ranges_done(&worker->drops);
     ranges_done(&worker->cancels);
@@ -43,6 +45,7 @@ void workers_reload(struct queue *queue)
             scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
                                  &worker->capacity, clock_steady_us());
             scheduler_drain_worker(queue->scheduler, worker->id, worker->is_draining);
+            worker_tell_groups(queue, worker);
         }
     }
 }

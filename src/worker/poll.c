@@ -214,6 +214,22 @@ static void write_enforcement(const struct worker *worker, struct buffer *out)
     buffer_append_string(out, "]}");
 }
 
+static void write_groups(const char *groups, struct buffer *out)
+{
+    struct text rest = text_of(groups ? groups : "");
+    struct text name;
+    if (rest.length == 0) {
+        return;
+    }
+    buffer_append_string(out, ",\"groups\":[");
+    for (bool is_first = true; rest.length > 0 && text_next_part(&rest, ',', &name);
+         is_first = false) {
+        buffer_append_string(out, is_first ? "" : ",");
+        buffer_append_json_string(out, name);
+    }
+    buffer_append_byte(out, ']');
+}
+
 static void start_registering(struct worker *worker)
 {
     const struct worker_options *options = worker->options;
@@ -225,6 +241,7 @@ static void start_registering(struct worker *worker)
                   ",\"version\":\"" LODE_VERSION "\",\"process\":%ld,\"sandbox\":",
                   options->cpus, options->memory_bytes, worker->disk_bytes, (long)getpid());
     write_enforcement(worker, &body);
+    write_groups(options->groups, &body);
     buffer_append_byte(&body, '}');
     const struct http_ask ask = {.method = "POST",
                                  .path = "/v1/workers",

@@ -17,6 +17,7 @@ struct worker_options {
     const char *certificate_path;
     const char *directory; // Everything of this worker is in here.
     const char *name;
+    const char *groups; // That it works for, in order: "physics,spare"; NULL: for all.
     const char *runner; // Path of lode-runner.
     double cpus;
     int64_t memory_bytes;

@@ -79,6 +79,13 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     call("get", "/v1/tokens", 200)
     call("delete", "/v1/tokens/{token}", 204, token=token["token_id"])
 
+    call("post", "/v1/groups", 201, {"name": "physics", "weight": 2})
+    call("put", "/v1/groups/{group}/weight", 200, {"weight": 0.5}, group="physics")
+    assert call("put", "/v1/groups/{group}/members/{member}", 200, group="physics", member="alice").json["members"] == ["alice"]
+    assert call("get", "/v1/groups", 200).json["groups"][0]["weight"] == 0.5
+    assert call("delete", "/v1/groups/{group}/members/{member}", 200, group="physics", member="alice").json["members"] == []
+    call("delete", "/v1/groups/{group}", 204, group="physics")
+
     call("post", "/v1/datasets", 201, {"id": "t:api", "paths": [str(folder)], "aliases": ["doi:10.1234/api"], "title": "Some data"})
     eventually(lambda: call("get", "/v1/datasets/{id}", 200, query="?wait=5", id=dataset).json["state"] == "available")
     call("get", "/v1/datasets", 200)
@@ -132,6 +139,9 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     worker = call("post", "/v1/workers", 201, {
         "name": "test", "cpus": 1, "memory_bytes": 1 << 20, "disk_bytes": 1 << 20, "version": "0",
         "sandbox": {"kind": "none", "enforced": [], "not_enforced": ["memory"]}}).json["worker"]
+    moved = call("put", "/v1/workers/{worker}/groups", 200, {"groups": ["physics", "spare"]}, worker=worker).json
+    assert moved["groups"] == ["physics", "spare"]
+    call("put", "/v1/workers/{worker}/groups", 200, {"groups": []}, worker=worker)
     call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leases": []}, worker=worker)
     call("post", "/v1/workers", 201, {"name": "link", "cpus": 1, "memory_bytes": 1, "disk_bytes": 1, "place": "sha256:" + "a" * 64})
     call("get", "/v1/places", 200, query="?wait=0&version=0")

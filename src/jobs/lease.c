@@ -59,6 +59,7 @@ void lease_close(struct scheduler *scheduler, struct lease_state *lease)
     struct worker_state *worker = lease->worker;
     list_remove(lease->is_started ? &worker->started : &worker->waiting, lease);
     worker->is_strained = worker->is_strained && !worker_is_idle(worker);
+    worker->alone_count -= lease->is_alone;
     job->started_count -= lease->is_started;
     (void)map_set_int64(scheduler->leases, lease->lease.id, NULL);
     load_add(&job->group->running, &job->plan.need, -1);
@@ -208,7 +209,7 @@ static struct job_state *choose_in_group(const struct group_state *group,
         if (first && !is_equal_choice(first, job)) {
             break;
         }
-        if (worker_avoids(worker, job->plan.id, now_us)) {
+        if (worker_avoids(worker, job->plan.id, now_us) || !job_has_for(job, worker)) {
             continue;
         }
         if (has_inputs(worker, job->plan.inputs)) {
@@ -307,7 +308,8 @@ static struct job_state *next_job(struct scheduler *scheduler, struct worker_sta
 {
     if (worker->reserved_for != 0) {
         struct job_state *job = map_find_int64(scheduler->jobs, worker->reserved_for);
-        if (job && job->node.is_in && resources_fit(&job->plan.need, &worker->capacity) &&
+        if (job && job->node.is_in && job_has_for(job, worker) &&
+            resources_fit(&job->plan.need, &worker->capacity) &&
             !is_overtaken(worker, job, now_us)) {
             return resources_fit(&job->plan.need, room) ? job : NULL;
         }

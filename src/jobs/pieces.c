@@ -51,7 +51,11 @@ bool job_take(struct lease_state *lease, int64_t count_max)
 {
     struct job_state *job = lease->job;
     struct range taken;
-    if (!ranges_take(&job->again, count_max, &taken)) {
+    if (lease->worker->alone_count == 0 && ranges_take(&job->alone, 1, &taken)) {
+        job->alone_count--;
+        lease->is_alone = true;
+        lease->worker->alone_count++;
+    } else if (!ranges_take(&job->again, count_max, &taken)) {
         if (!ranges_first_gap(&job->done, job->cursor, job->plan.count, &taken)) {
             return false;
         }
@@ -77,11 +81,30 @@ static void touch(struct job_state *job, int64_t to)
     }
 }
 
+// What is on its last chance in [from, to) is to run again as if it were not.
+static void mingle(struct job_state *job, int64_t from, int64_t to)
+{
+    struct range part;
+    for (int64_t at = from; ranges_first_overlap(&job->alone, at, to, &part); at = part.to) {
+        job->alone_count -= ranges_remove(&job->alone, part.from, part.to);
+        (void)ranges_add(&job->again, part.from, part.to);
+    }
+}
+
+void job_leave_alone(struct job_state *job, int64_t index)
+{
+    touch(job, index + 1);
+    if (ranges_remove(&job->again, index, index + 1) > 0) {
+        job->alone_count += ranges_add(&job->alone, index, index + 1);
+    }
+}
+
 int64_t job_take_part(struct lease_state *lease, int64_t from, int64_t to)
 {
     struct job_state *job = lease->job;
     struct range part;
     touch(job, to);
+    mingle(job, from, to); // It runs already, beside whatever it runs.
     struct piece *last = NULL;
     int64_t taken = 0;
     for (int64_t at = from; ranges_first_overlap(&job->again, at, to, &part); at = part.to) {
@@ -163,7 +186,9 @@ int64_t job_cut(struct scheduler *scheduler, struct job_state *job, int64_t from
                              piece->to < to ? piece->to : to};
         struct piece *next = (struct piece *)fit_node_next(&piece->node);
         cut += cut_piece(piece, part.from, part.to);
-        if (is_again) {
+        if (is_again && lease->is_alone) {
+            job->alone_count += ranges_add(&job->alone, part.from, part.to);
+        } else if (is_again) {
             (void)ranges_add(&job->again, part.from, part.to);
         }
         if (lease->left == 0) {
@@ -207,6 +232,7 @@ int64_t job_hold_tasks(struct job_state *job, int64_t from, int64_t to)
     struct range part;
     int64_t held = 0;
     touch(job, to);
+    mingle(job, from, to);
     for (int64_t at = from; ranges_first_overlap(&job->again, at, to, &part); at = part.to) {
         (void)ranges_remove(&job->again, part.from, part.to);
         held += ranges_add(&job->held, part.from, part.to);
@@ -227,6 +253,7 @@ int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t f
         if (job_cut(scheduler, job, gap.from, gap.to, false) < new_count) {
             (void)ranges_remove(&job->again, gap.from, gap.to);
             job->held_count -= ranges_remove(&job->held, gap.from, gap.to);
+            job->alone_count -= ranges_remove(&job->alone, gap.from, gap.to);
         }
         job_forget_attempts(job, gap.from, gap.to);
         if (fresh) {

@@ -159,6 +159,9 @@ void scheduler_recount(struct scheduler *scheduler, struct task_id task, enum ta
     if (job && task.index >= 0 && task.index < job->plan.count &&
         !ranges_contains(&job->done, task.index)) {
         attempts_of(job, task.index)->times[cause] += (int32_t)times;
+        if (cause == CAUSE_LOST && times == job->plan.retries.times[CAUSE_LOST]) {
+            job_leave_alone(job, task.index);
+        }
     }
 }
 
@@ -241,6 +244,8 @@ void losses_settle(struct scheduler *scheduler, const struct loss_list *losses)
             (void)job_hold_tasks(job, index, index + 1);
         } else if (loss->end == LOSS_FAILED) {
             (void)job_commit(scheduler, job, index, index + 1, NULL);
+        } else if (loss->times == job->plan.retries.times[CAUSE_LOST]) {
+            job_leave_alone(job, index);
         }
     }
 }

@@ -46,6 +46,7 @@ static void free_job(struct job_state *job)
     ranges_done(&job->done);
     ranges_done(&job->again);
     ranges_done(&job->held);
+    ranges_done(&job->alone);
     size_t at = 0;
     for (void *attempts; job->attempts && (attempts = map_next(job->attempts, &at));) {
         free(attempts);

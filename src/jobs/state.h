@@ -1,7 +1,10 @@
 // The scheduler's books, shared by the files of this folder only.
 //
-// Each index of a job is in exactly one place: finished (done), to run again (again), held, in a piece of a lease, or untouched (at or
-// after the cursor and not done). Waiting are those of `again` and the untouched ones.
+// Each index of a job is in exactly one place: finished (done), to run again (again), on its last chance (alone), held, in a piece of a
+// lease, or untouched (at or after the cursor and not done).
+//
+// When a worker is lost, whatever it ran is suspected, however innocent. So a task that would be held if it were lost once more runs
+// beside no other such task: when it is held, none but it had been suspected so often. Waiting are those of `again` and the untouched ones.
 #ifndef LODE_JOBS_STATE_H
 #define LODE_JOBS_STATE_H
 
@@ -35,6 +38,7 @@ struct lease_state {
     struct lease_state *previous;
     struct worker_state *worker;
     struct piece *pieces; // Ascending; never empty but inside one change.
+    bool is_alone;        // It is of one task, on its last chance.
     bool is_started;      // As far as the worker's capacity says; the others wait at the worker.
     struct lease lease;
 };
@@ -49,10 +53,12 @@ struct job_state {
     struct group_state *group;
     struct ranges done;
     struct ranges again;
-    struct ranges held; // All before the cursor.
+    struct ranges alone; // All before the cursor, as those held.
+    struct ranges held;
     int64_t cursor;
     int64_t done_count;
     int64_t held_count;
+    int64_t alone_count;
     int64_t leased_count;
     int64_t started_count; // Leases.
     struct fit_tree pieces;
@@ -112,6 +118,7 @@ struct worker_state {
     int64_t reserved_for;              // The only job that it gets; 0: any.
     int64_t groups[WORKER_GROUPS_MAX]; // That it works for, in order.
     size_t group_count;                // 0: for all.
+    int64_t alone_count;               // Of its leases that are of a task on its last chance.
     bool is_draining;
     bool
         is_strained; // It may hold more than fits: leases taken back after a restart, or its capacity was changed.
@@ -138,7 +145,12 @@ void scheduler_tell_time(struct scheduler *scheduler, int64_t now_us);
 
 // pieces.c: moving indices between the places.
 int64_t job_waiting(const struct job_state *job);
-// Takes up to count_max waiting indices into the lease, which gets one piece; false when none waits.
+// Does a task of it wait that the worker may have?
+static inline bool job_has_for(const struct job_state *job, const struct worker_state *worker)
+{
+    return worker->alone_count == 0 || job_waiting(job) > job->alone_count;
+}
+// Takes up to count_max waiting indices into the lease, which gets one piece; false when none waits that its worker may have.
 bool job_take(struct lease_state *lease, int64_t count_max);
 // Takes what waits of [from, to) into the lease; returns how many.
 int64_t job_take_part(struct lease_state *lease, int64_t from, int64_t to);
@@ -157,6 +169,8 @@ void lease_give_back(struct scheduler *scheduler, struct lease_state *lease, int
 // Makes [from, to) finished wherever it was; appends what was not yet to *fresh (may be NULL). Returns how many.
 int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t from, int64_t to,
                    struct ranges *fresh);
+// Moves a waiting index to those on their last chance.
+void job_leave_alone(struct job_state *job, int64_t index);
 // Moves [from, to), as far as it waits, to the held ones; returns how many.
 int64_t job_hold_tasks(struct job_state *job, int64_t from, int64_t to);
 // Forgets what was counted of their attempts.

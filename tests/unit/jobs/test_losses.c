@@ -112,6 +112,62 @@ static void a_task_that_three_workers_were_lost_with_is_held_and_others_go_on(vo
     site_stop(&site);
 }
 
+// The task kills each worker of two cores; beside it another one of the job runs, which takes long.
+static void who_runs_beside_a_deadly_task_is_not_held_for_it(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    site_add(&site, plan_of(1, 1, 2)); // Task 0 is deadly.
+    for (int64_t worker = 1; scheduler_next_held(site.scheduler, 1, 0) < 0; worker++) {
+        struct loss loss;
+        assert_true(worker <= 6);
+        site_add_worker(&site, worker, 2);
+        size_t count = site_lease(&site, worker);
+        bool has_deadly = false;
+        for (size_t i = 0; i < count; i++) {
+            has_deadly = has_deadly || site.leases[i].from == 0;
+        }
+        if (has_deadly) {
+            assert_int_equal(lose(&site, worker, &loss), count);
+        } else { // The other one comes to its end.
+            assert_int_equal(count, 1);
+            assert_int_equal(site_finish_all(&site, &site.leases[0], SECOND), 1);
+        }
+    }
+    assert_int_equal(scheduler_next_held(site.scheduler, 1, 0), 0);
+    assert_int_equal(scheduler_next_held(site.scheduler, 1, 1), -1);
+    site_stop(&site);
+}
+
+static void tasks_on_their_last_chance_run_on_different_workers(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct loss loss;
+    site_add(&site, plan_of(1, 1, 4));
+    for (int64_t worker = 1; worker <= 2; worker++) {
+        site_add_worker(&site, worker, 4);
+        assert_int_equal(site_lease(&site, worker), 4);
+        assert_int_equal(lose(&site, worker, &loss), 4);
+    }
+    site_add_worker(&site, 3, 4);
+    site_add_worker(&site, 4, 4);
+    assert_int_equal(site_lease(&site, 3), 1);
+    struct lease first = site.leases[0];
+    assert_int_equal(site_lease(&site, 3), 0);
+    assert_int_equal(site_lease(&site, 4), 1);
+    assert_int_equal(site_finish_all(&site, &first, SECOND), 1);
+    assert_int_equal(site_lease(&site, 3), 1);
+    site_add(&site, plan_of(2, 1, 10)); // Others run beside it.
+    assert_int_equal(site_lease(&site, 3), 3);
+    for (size_t i = 0; i < site.count; i++) {
+        assert_int_equal(site.leases[i].job, 2);
+    }
+    assert_int_equal(lose(&site, 4, &loss), 1);
+    assert_int_equal(loss.end, LOSS_HELD);
+    site_stop(&site);
+}
+
 static void a_released_task_starts_its_count_anew(void **state)
 {
     (void)state;
@@ -222,6 +278,8 @@ int main(void)
         cmocka_unit_test(a_limit_is_final_unless_told),
         cmocka_unit_test(a_missing_input_is_looked_for_elsewhere_when_told),
         cmocka_unit_test(a_task_that_three_workers_were_lost_with_is_held_and_others_go_on),
+        cmocka_unit_test(who_runs_beside_a_deadly_task_is_not_held_for_it),
+        cmocka_unit_test(tasks_on_their_last_chance_run_on_different_workers),
         cmocka_unit_test(a_released_task_starts_its_count_anew),
         cmocka_unit_test(a_late_success_of_a_held_task_is_used),
         cmocka_unit_test(a_job_may_have_such_tasks_fail_instead),

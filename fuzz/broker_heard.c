@@ -44,6 +44,8 @@ static void check_offer(struct text document)
     FUZZ_CHECK(is_within(offer.stage_seconds, HEARD_OFFER_SECONDS_MAX));
     FUZZ_CHECK(is_within(offer.stage_bytes, HEARD_BYTES_MAX));
     FUZZ_CHECK(is_within(offer.core_hours, HEARD_CORE_HOURS_MAX));
+    // With what is largest, a time can still be told from it.
+    FUZZ_CHECK(offer.stage_rate == 0 || is_within(HEARD_BYTES_MAX / offer.stage_rate, 1e18));
 }
 
 static void check_transfer(const json_t *document)

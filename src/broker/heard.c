@@ -86,6 +86,8 @@ enum status heard_read_offer(struct text document, struct arena *arena, struct h
     struct heard_offer read = {0};
     TRY(blame_answer(json_parse(document, &offer, error), error));
     TRY(blame_answer(read_offer(offer, &name, &read, error), error));
+    double rate = read.stage_seconds > 0 ? read.stage_bytes / read.stage_seconds : 0;
+    read.stage_rate = rate >= HEARD_RATE_MIN && rate <= HEARD_RATE_MAX ? rate : 0;
     read.name = arena_copy(arena, name);
     *out = read;
     return OK;

@@ -14,6 +14,8 @@ enum {
 #define HEARD_SECONDS_MAX 1e9 // That a question can say.
 #define HEARD_OFFER_SECONDS_MAX 1e12
 #define HEARD_BYTES_MAX 1e18
+#define HEARD_RATE_MIN 1.0 // Bytes per second.
+#define HEARD_RATE_MAX 1e15
 #define HEARD_CORE_HOURS_MAX 1e15
 
 // What another site asks an offer for.
@@ -38,6 +40,7 @@ struct heard_offer {
     double core_hours;
     double stage_bytes;
     double stage_seconds;
+    double stage_rate; // Bytes per second, as the two say; 0: none that a link could have.
 };
 // CORRUPT, naming the field: it is the other site that is wrong, and not who asked here.
 enum status heard_read_offer(struct text document, struct arena *arena, struct heard_offer *out,

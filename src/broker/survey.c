@@ -225,11 +225,11 @@ static void write_question(const struct survey *survey, const struct job_spec *s
 }
 
 // What the site says of the links to it, where they were not measured from here.
-static void take_rate(struct survey *survey, size_t site, double stage_bytes, double stage_seconds)
+static void take_rate(struct survey *survey, size_t site, double rate)
 {
-    for (size_t from = 0; from < survey->site_count && stage_seconds > 0; from++) {
+    for (size_t from = 0; from < survey->site_count; from++) {
         if (survey->request.rates[from][site] <= 0) {
-            survey->request.rates[from][site] = stage_bytes / stage_seconds;
+            survey->request.rates[from][site] = rate;
         }
     }
 }
@@ -240,7 +240,7 @@ static enum status note_offer(struct survey *survey, size_t site, struct text do
     struct heard_offer offer;
     struct plan_site *out = &survey->sites[site];
     TRY(heard_read_offer(document, &survey->arena, &offer, error));
-    take_rate(survey, site, offer.stage_bytes, offer.stage_seconds);
+    take_rate(survey, site, offer.stage_rate);
     survey->offers[site] = offer.name;
     out->start_seconds = offer.start_seconds;
     out->run_seconds = offer.run_seconds;

@@ -111,7 +111,8 @@ struct queue_submission {
     struct queue_witness witness; // Not asked when the key gives an earlier job again.
 };
 // Looks at the data and files and submits. Blocks for the disk: not on a loop, nor on the writer's thread.
-// INVALID, NOT_FOUND (blob, dataset), CONFLICT (changed data) ...: the same as *answer's.
+// INVALID, NOT_FOUND (blob, dataset), CONFLICT (changed data, or other data than the spec's digests say) ...: the same as *answer's. What was submitted under
+// the same key before is given again even when it could not be submitted any more.
 void queue_submit(struct queue *queue, const struct queue_submission *submission,
                   struct queue_answer answer);
 

@@ -247,6 +247,19 @@ static void done_submit(struct queue_op *op, enum status status, const struct er
     submit_free(self);
 }
 
+// It cannot be submitted; unless it was, before that became so.
+static void refuse(struct queue *queue, const struct queue_submission *submission,
+                   enum status status, const struct error *error, struct queue_answer answer)
+{
+    const struct queue_view view = {.wait_us = submission->wait_us, .after_version = -1};
+    struct queue_repeat repeat = {0};
+    if (queue_find_repeat(queue, submission, &repeat, NULL) == OK && repeat.job > 0) {
+        queue_show_job(queue, repeat.job, &view, answer);
+    } else {
+        queue_answer_error(answer, status, error);
+    }
+}
+
 void queue_submit(struct queue *queue, const struct queue_submission *submission,
                   struct queue_answer answer)
 {
@@ -272,7 +285,7 @@ void queue_submit(struct queue *queue, const struct queue_submission *submission
                                             .origin = submission->origin};
     enum status status = prepare_job(queue, self->spec, &options, &self->prepared, &error);
     if (status != OK) {
-        queue_answer_error(answer, status, &error);
+        refuse(queue, submission, status, &error, answer);
         submit_free(self);
         return;
     }

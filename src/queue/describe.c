@@ -56,6 +56,9 @@ void describe_elsewhere(const json_t *document, const struct prepare_options *op
     if (json_object_get(spec, "over")) {
         (void)json_object_set_new(spec, "over_digest", json_string(out->digests[at]));
     }
+    if (options->to.offer.id) {
+        (void)json_object_set_new(spec, "offer", json_string(options->to.offer.id));
+    }
     buffer_append_string(text, "\"owner\":");
     buffer_append_json_string(text, options->owner);
     if (options->key.length > 0) {

@@ -90,6 +90,8 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "ALTER TABLE jobs ADD COLUMN group_name TEXT NOT NULL DEFAULT '';\n"
      "CREATE TABLE moves (owner TEXT NOT NULL, name TEXT NOT NULL, said TEXT NOT NULL,"
      " moved_to TEXT NOT NULL, PRIMARY KEY (owner, name))"},
+    // Under which a job comes; see struct job_row.
+    {"queue", 11, "ALTER TABLE jobs ADD COLUMN offer TEXT NOT NULL DEFAULT ''"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

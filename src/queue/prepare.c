@@ -16,6 +16,7 @@ void prepared_done(struct prepared *prepared)
     buffer_done(&prepared->description);
     buffer_done(&prepared->command);
     buffer_done(&prepared->spec);
+    buffer_done(&prepared->offer);
     buffer_done(&prepared->inputs);
     cache_plan_done(&prepared->plan);
 }
@@ -318,6 +319,17 @@ static void finish_family(const struct job_spec *spec, struct prepared *out,
     out->row.family = digest_stream_finish(family);
 }
 
+static void write_offer(const struct queue_offer *offer, struct prepared *out)
+{
+    if (offer->id) {
+        buffer_append_byte(&out->offer, '{');
+        append_field(&out->offer, "offer", text_of(offer->id));
+        buffer_printf(&out->offer, ",\"core_hours\":%.6f,\"bytes\":%lld}", offer->core_hours,
+                      (long long)offer->bytes);
+        out->row.offer = buffer_text(&out->offer);
+    }
+}
+
 static enum status describe_job(struct queue *queue, struct job_spec *spec,
                                 const struct prepare_options *options, struct prepared *out,
                                 struct error *error)
@@ -391,6 +403,7 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec,
     }
     TRY(choose_catalog(queue, spec, &options->to, out, error));
     TRY(check_files(queue, spec, error));
+    write_offer(&options->to.offer, out);
     TRY(describe_job(queue, spec, options, out, error));
     if (!out->row.gathers && !options->is_again) {
         TRY(cache_look_up(queue, &out->row, prepare_says_index(spec), &out->look, &out->plan,

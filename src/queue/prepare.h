@@ -21,6 +21,7 @@ struct prepared {
     struct buffer description; // For workers; see struct active_job.
     struct buffer command;     // In one line, for lists.
     struct buffer spec;        // JSON, with the count filled in.
+    struct buffer offer;       // JSON, as in the row.
     struct buffer inputs;      // JSON array of the record's inputs that are common to all tasks.
     struct cache_plan plan;
     const char *datasets[SPEC_DATA_MAX + 1]; // The identifiers of those that it uses, each once.
@@ -44,7 +45,8 @@ void prepared_done(struct prepared *prepared);
 // A worker of this site: what it takes to run it. `data`: what is said of its data. INTERNAL when the document is not whole.
 enum status describe_here(const struct job_spec *spec, const json_t *document, struct text data,
                           int64_t items_size, struct prepared *out, struct error *error);
-// A worker of another place: the whole document, without what has been done with it here, and with the content of its data.
+// A worker of another place: the whole document, without what has been done with it here, with the content of its data, and with the
+// offer that it comes under there.
 void describe_elsewhere(const json_t *document, const struct prepare_options *options,
                         struct prepared *out);
 

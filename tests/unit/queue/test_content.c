@@ -92,7 +92,7 @@ static void a_job_that_travels_takes_the_content_along(void **state)
         {.id = "t:sky", .file_count = 1},
     };
     int64_t link = site_place_worker(site, OCEAN);
-    site->to = (struct queue_destination){text_of(OCEAN), KNOWN, 2};
+    site->to = (struct queue_destination){.place = text_of(OCEAN), .data = KNOWN, .data_count = 2};
     (void)site_job(site,
                    "{\"command\": [\"p\"], \"data\": [{\"id\": \"t:sky\"}], \"over\": \"t:two\"}");
     struct reply reply = site_poll(site, link, "{}");

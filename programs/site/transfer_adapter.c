@@ -5,7 +5,7 @@
 #include "catalog/catalog.h"
 #include "os/clock.h"
 #include "peers/peers.h"
-#include "resolve/resolve.h"
+#include "resolve/claims.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -27,6 +27,13 @@ static bool is_source(const struct transfer_adapter *adapter, const struct locat
            strcmp(location->site.text, adapter->fingerprint) != 0 && location->url[0] != '\0';
 }
 
+// What is not in question is what all sites say that count; a site that does not count is left out when it says something else.
+static bool is_meant(const struct claims *claims, const struct location *location)
+{
+    return claims->other || !claims->first ||
+           digest_equal(&claims->first->digest, &location->digest);
+}
+
 static enum status find_sources(void *context, struct text id, struct arena *arena,
                                 struct transfer_source *out, size_t max, size_t *count,
                                 struct error *error)
@@ -36,9 +43,10 @@ static enum status find_sources(void *context, struct text id, struct arena *are
     size_t found = 0;
     *count = 0;
     TRY(resolve(adapter, id, arena, &locations, &found, error));
+    const struct claims claims = claims_compare(locations, found);
     for (size_t i = 0; i < found && *count < max; i++) {
         const struct location *location = &locations[i];
-        if (is_source(adapter, location)) {
+        if (is_source(adapter, location) && is_meant(&claims, location)) {
             out[(*count)++] = (struct transfer_source){.site = location->site,
                                                        .name = location->name,
                                                        .url = location->url,

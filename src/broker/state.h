@@ -62,9 +62,10 @@ enum status callers_ask(struct callers *callers, struct caller_question *questio
 
 // --- survey.c: what is known of a job's data and of the sites that could run it
 struct survey_data {
-    const char *id;     // As the job names it.
-    const char *wanted; // The digest of the content that it is for; NULL: whatever it has.
-    const char *name;   // Where it is bound.
+    const char *id;             // As the job names it.
+    const char *wanted;         // The digest of the content that it is for; NULL: whatever it has.
+    const struct digest *meant; // Which it is, where sites say several; NULL: they do not.
+    const char *name;           // Where it is bound.
     struct digest digest;
     int64_t size_bytes;
     int64_t file_count;
@@ -79,6 +80,7 @@ struct survey {
     struct survey_data known[PLAN_DATA_MAX];
     struct plan_data data[PLAN_DATA_MAX]; // Beside `known`.
     size_t data_count;
+    const char *named_site; // Fingerprint of the one whose content is meant; NULL: none was named.
     int64_t task_count;
     double task_seconds; // What one is expected to take.
     struct plan_request request;

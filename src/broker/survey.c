@@ -33,10 +33,9 @@ static enum status find_wanted(struct broker *broker, const struct job_spec *spe
         return OK;
     }
     TRY(broker_find_site(broker, text_of(spec->at), &peer, error));
-    survey->request.wanted_site = survey_site(survey, &peer);
-    return survey->request.wanted_site >= 0
-               ? OK
-               : error_set(error, QUOTA, "more than %d sites have the data", PLAN_SITES_MAX);
+    survey->request.wanted_site = survey_site(survey, &peer); // The first one: there is room.
+    survey->named_site = survey->peers[survey->request.wanted_site].site.text;
+    return OK;
 }
 
 // How many tasks the job has, as far as that is known before it is submitted.
@@ -185,8 +184,8 @@ enum status survey_make(struct broker *broker, const struct job_spec *spec, cons
     survey->site_count = 1;
     survey->sites[0] =
         (struct plan_site){.fingerprint = broker->self.text, .name = broker->name, .is_home = true};
+    TRY(find_wanted(broker, spec, survey, error)); // First, as it may say which content is meant.
     TRY(survey_find_all(broker, spec, survey, error));
-    TRY(find_wanted(broker, spec, survey, error));
     TRY(count_tasks(broker, spec, survey, error));
     survey->task_seconds = expect_seconds(survey, spec);
     TRY(offer_home(broker, spec, survey, error));

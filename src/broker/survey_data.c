@@ -3,6 +3,7 @@
 
 #include "catalog/catalog.h"
 #include "catalog/identifier.h"
+#include "resolve/claims.h"
 
 #include <stdio.h>
 
@@ -40,7 +41,8 @@ static bool is_usable(const struct broker *broker, const struct location *locati
 static bool is_wanted(const struct survey_data *known, const struct digest *content)
 {
     char text[DIGEST_TEXT_SIZE];
-    return !known->wanted || strcmp(known->wanted, digest_to_text(content, text)) == 0;
+    return known->wanted ? strcmp(known->wanted, digest_to_text(content, text)) == 0
+                         : !known->meant || digest_equal(known->meant, content);
 }
 
 // The site as peers know it, or as the answer describes it.
@@ -66,7 +68,7 @@ static void add_locations(struct broker *broker, struct survey *survey, size_t a
         if (!is_usable(broker, location) || !is_wanted(known, &location->digest)) {
             continue;
         }
-        // The best one says what the data is; other content under the same name is other data.
+        // Other content under the same name is other data.
         if (known->file_count < 0) {
             known->digest = location->digest;
             known->size_bytes = location->size_bytes;
@@ -82,6 +84,43 @@ static void add_locations(struct broker *broker, struct survey *survey, size_t a
     }
 }
 
+// The content that the site has which the user named; NULL: he named none that has it.
+static const struct digest *content_at(const struct survey *survey,
+                                       const struct location *locations, size_t count)
+{
+    for (size_t i = 0; i < count && survey->named_site; i++) {
+        if (locations[i].has_digest && strcmp(locations[i].site.text, survey->named_site) == 0) {
+            return &locations[i].digest;
+        }
+    }
+    return NULL;
+}
+
+// Which content is meant: what the job names, what the site has that it is to run at, what is here, or what all say. CONFLICT when they say different things.
+static enum status choose_content(struct survey *survey, size_t at,
+                                  const struct location *locations, size_t count,
+                                  struct error *error)
+{
+    struct survey_data *known = &survey->known[at];
+    const struct digest *there = content_at(survey, locations, count);
+    const struct claims claims = claims_compare(locations, count);
+    if (known->wanted) {
+        return OK;
+    }
+    if (there) {
+        bool is_same = known->is_here && digest_equal(there, &known->digest);
+        known->is_here = is_same;
+        known->file_count = is_same ? known->file_count : -1;
+        known->meant = there;
+        return OK;
+    }
+    if (!known->is_here && claims.other) {
+        return claims_refuse(&claims, known->id, error);
+    }
+    known->meant = claims.first && !known->is_here ? &claims.first->digest : NULL;
+    return OK;
+}
+
 static enum status find_elsewhere(struct broker *broker, struct survey *survey, size_t at,
                                   struct error *error)
 {
@@ -95,6 +134,7 @@ static enum status find_elsewhere(struct broker *broker, struct survey *survey, 
     TRY(resolver_ask(broker->resolver, name, RESOLVE_ASKS_ANEW, &document, error));
     TRY(resolve_read_answer(buffer_text(&document), name, &survey->arena, &locations, &count,
                             &problem, error));
+    TRY(choose_content(survey, at, locations, count, error));
     add_locations(broker, survey, at, locations, count);
     return OK;
 }

@@ -25,7 +25,7 @@ struct transfer_source {
 };
 
 struct transfer_ops { // Passed in by programs/.
-    // Who has it now, best first; asked at the start and again after failures.
+    // Who has it now, best first; asked at the start and again after failures. Where they have different content, one of them must have been named.
     enum status (*sources)(void *context, struct text id, struct arena *arena,
                            struct transfer_source *out, size_t max, size_t *count,
                            struct error *error);

@@ -137,7 +137,7 @@ static enum status register_as(struct transfer_adapter *adapter, const struct lo
         .aliases = aliases,
         .alias_count = count < CATALOG_ALIASES_MAX ? count : CATALOG_ALIASES_MAX,
         .title = text_of(location->title),
-        .owner = TEXT("lode"),
+        .owner = TEXT(TRANSFER_OWNER),
     };
     return catalog_register(adapter->catalog, &request, &is_new, error);
 }
@@ -169,6 +169,15 @@ static bool is_here(void *context, struct text id)
     return catalog_resolve_for_job(adapter->catalog, id, &arena, &dataset, NULL) == OK;
 }
 
+static bool has_files(void *context, struct text path)
+{
+    const struct transfer_adapter *adapter = context;
+    bool is_registered = true;
+    struct error error;
+    // What cannot be found out is taken to be needed.
+    return catalog_has_root(adapter->catalog, path, &is_registered, &error) != OK || is_registered;
+}
+
 static void measured(void *context, const struct fingerprint *site, int64_t bytes,
                      int64_t duration_us)
 {
@@ -180,5 +189,6 @@ const struct transfer_ops TRANSFER_ADAPTER = {
     .sources = find_sources,
     .register_replica = register_replica,
     .is_here = is_here,
+    .has_files = has_files,
     .measured = measured,
 };

@@ -104,6 +104,10 @@ static enum status try_source(struct copying *copying, struct error *error)
     (void)digest_to_text(&copying->source->digest, text);
     AUTO_FREE char *folder =
         memory_format("%s/replicas/%s", copying->transfers->directory, text + sizeof "sha256:" - 1);
+    (void)pthread_mutex_lock(&copying->transfers->mutex);
+    copying->transfer->has_digest = true;
+    copying->transfer->digest = copying->source->digest;
+    (void)pthread_mutex_unlock(&copying->transfers->mutex);
     TRY(file_make_folder(folder, error));
     copying->folder = folder;
     TRY(copy_from(copying, error));

@@ -12,6 +12,7 @@
 
 struct transfers;
 
+#define TRANSFER_OWNER "lode" // As whom replicas are registered.
 enum { TRANSFER_SOURCES_MAX = 16, TRANSFERS_ACTIVE_MAX = 4 };
 
 struct transfer_source {
@@ -34,6 +35,8 @@ struct transfer_ops { // Passed in by programs/.
                                     const struct digest *digest, struct error *error);
     // Is it here, available, with this digest?
     bool (*is_here)(void *context, struct text id);
+    // Is a file or folder of some dataset registered at this path, or below it?
+    bool (*has_files)(void *context, struct text path);
     // Measured: bytes per second from a site; for ranking and plans.
     void (*measured)(void *context, const struct fingerprint *site, int64_t bytes,
                      int64_t duration_us);
@@ -64,6 +67,9 @@ enum status transfers_show(struct transfers *transfers, int64_t number, struct b
 enum status transfers_list(struct transfers *transfers, int64_t before, int64_t limit,
                            struct buffer *out, struct error *error);
 enum status transfers_cancel(struct transfers *transfers, int64_t number, struct error *error);
+// A dataset is not registered any more whose files were at this path: they are removed when they are a replica that was copied here (below DIRECTORY/replicas) and nothing else needs them. Nothing else is
+// ever removed.
+enum status transfers_forget(struct transfers *transfers, struct text path, struct error *error);
 // Calls wake once when the transfer changed since `version`, or at the deadline (steady clock). Any thread.
 void transfers_watch(struct transfers *transfers, int64_t number, int64_t version,
                      int64_t deadline_us, void (*wake)(void *context), void *context);

@@ -338,6 +338,7 @@ enum status transfers_open(const struct transfers_options *options, struct trans
     transfers->context = options->context;
     (void)pthread_mutex_init(&transfers->mutex, NULL);
     init_condition(&transfers->changed);
+    replicas_remove_left(transfers);
     enum status status = start_threads(transfers, error);
     if (status != OK) {
         transfers_close(transfers);

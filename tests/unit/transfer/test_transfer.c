@@ -158,8 +158,16 @@ static bool is_here(void *context, struct text id)
     return text_equal(id, TEXT("s:here")) || world->is_registered;
 }
 
-static const struct transfer_ops OPS = {
-    .sources = find_sources, .register_replica = take_replica, .is_here = is_here};
+static bool has_files(void *context, struct text path)
+{
+    const struct world *world = context;
+    return world->is_registered && text_equal(path, text_of(world->registered));
+}
+
+static const struct transfer_ops OPS = {.sources = find_sources,
+                                        .register_replica = take_replica,
+                                        .is_here = is_here,
+                                        .has_files = has_files};
 
 static void open_site(struct world *world)
 {
@@ -301,6 +309,58 @@ static void a_replica_is_copied_verified_and_registered(void **state)
     AUTO_JSON json_t *transfer = show(world, number);
     assert_int_equal(json_integer_value(json_object_get(transfer, "files_done")), FILE_COUNT);
     assert_string_equal(json_string_value(json_object_get(transfer, "source")), "ocean");
+}
+
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static void a_replica_that_is_not_registered_any_more_is_removed(void **state)
+{
+    struct world *world = *state;
+    await_text(world, order(world, "s:sea"), "state", "done");
+    struct text path = text_of(world->registered);
+    assert_int_equal(transfers_forget(world->transfers, path, NULL), OK);
+    assert_copied(world); // Another dataset has it.
+    world->is_registered = false;
+    assert_int_equal(transfers_forget(world->transfers, path, NULL), OK);
+    AUTO_FREE char *folder = text_copy(text_slice(path, 0, path.length - strlen("/data")));
+    assert_false(is_there(folder));
+    await_text(world, order(world, "s:sea"), "state", "done"); // All of it comes again.
+    assert_copied(world);
+}
+
+static void what_lode_did_not_copy_stays(void **state)
+{
+    struct world *world = *state;
+    await_text(world, order(world, "s:sea"), "state", "done");
+    world->is_registered = false;
+    AUTO_FREE char *own = memory_format("%s/own", world->folder);
+    AUTO_FREE char *replicas = memory_format("%s/replicas", world->folder);
+    AUTO_FREE char *data = memory_format("%s/replicas/data", world->folder);
+    AUTO_FREE char *within = memory_format("%s/a.nc", world->registered);
+    AUTO_FREE char *beside = memory_format("%s/../data", world->registered);
+    const char *const others[] = {own, replicas, data, within, beside, "/", "", "/data"};
+    assert_int_equal(file_make_folder(own, NULL), OK);
+    assert_int_equal(file_make_folder(data, NULL), OK);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_int_equal(transfers_forget(world->transfers, text_of(others[i]), NULL), OK);
+    }
+    assert_true(is_there(own) && is_there(data) && is_there(within));
+}
+
+static void what_was_going_when_the_site_died_goes_at_its_next_start(void **state)
+{
+    struct world *world = *state;
+    await_text(world, order(world, "s:sea"), "state", "done");
+    AUTO_FREE char *left = memory_format("%s/replicas/removed-0123", world->folder);
+    AUTO_FREE char *within = memory_format("%s/data", left);
+    assert_int_equal(file_make_folder(within, NULL), OK);
+    close_site(world);
+    open_site(world);
+    assert_false(is_there(left));
+    assert_copied(world);
 }
 
 static void what_is_here_is_done_at_once(void **state)
@@ -460,6 +520,9 @@ int main(void)
 #define IN_A_WORLD(test) cmocka_unit_test_setup_teardown(test, make_world, end_world)
     const struct CMUnitTest tests[] = {
         IN_A_WORLD(a_replica_is_copied_verified_and_registered),
+        IN_A_WORLD(a_replica_that_is_not_registered_any_more_is_removed),
+        IN_A_WORLD(what_lode_did_not_copy_stays),
+        IN_A_WORLD(what_was_going_when_the_site_died_goes_at_its_next_start),
         IN_A_WORLD(what_is_here_is_done_at_once),
         IN_A_WORLD(a_cut_file_goes_on_where_it_was),
         IN_A_WORLD(other_bytes_than_signed_are_refused),

@@ -13,7 +13,11 @@
 struct transfers;
 
 #define TRANSFER_OWNER "lode" // As whom replicas are registered.
-enum { TRANSFER_SOURCES_MAX = 16, TRANSFERS_ACTIVE_MAX = 4 };
+enum {
+    TRANSFER_SOURCES_MAX = 16,
+    TRANSFERS_ACTIVE_MAX = 4,
+    TRANSFERS_GUEST_MAX = 64, // Ordered by the users of one other site, that have not ended.
+};
 
 struct transfer_source {
     struct fingerprint site;
@@ -56,9 +60,10 @@ void transfers_close(struct transfers *transfers); // NULL is allowed.
 struct transfer_request {
     struct text id; // Normal form.
     struct text owner;
+    bool is_guest;                  // The owner is a user of another site: `user@digits`.
     const struct fingerprint *from; // NULL: any source.
 };
-// Orders a replica here. The same id while one is under way gives that one; one that is here already is done at once. *out is its document ({"id": number, "dataset", "state":
+// Orders a replica here. QUOTA when a guest's site has TRANSFERS_GUEST_MAX under way. The same id while one is under way gives that one; one that is here already is done at once. *out is its document ({"id": number, "dataset", "state":
 // "waiting"/"copying"/"verifying"/"done"/"failed"/"cancelled", "files_done", "files_total", "bytes_done", "bytes_total", "bytes_per_second", "source", "problem", ...}).
 enum status transfers_order(struct transfers *transfers, const struct transfer_request *request,
                             struct buffer *out, struct error *error);

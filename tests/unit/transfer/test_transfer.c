@@ -363,6 +363,31 @@ static void what_was_going_when_the_site_died_goes_at_its_next_start(void **stat
     assert_copied(world);
 }
 
+static enum status order_as(struct world *world, const char *owner, int number, struct error *error)
+{
+    AUTO_BUFFER struct buffer document = {0};
+    AUTO_FREE char *id = memory_format("s:none-%d", number);
+    const struct transfer_request request = {
+        .id = text_of(id), .owner = text_of(owner), .is_guest = true};
+    return transfers_order(world->transfers, &request, &document, error);
+}
+
+static void a_site_has_so_many_copies_on_order_at_most(void **state)
+{
+    struct world *world = *state;
+    struct error error = {0};
+    for (int i = 0; i < TRANSFERS_GUEST_MAX; i++) {
+        const char *owner = i % 2 == 0 ? "ada@0123456789abcdef" : "bob@0123456789abcdef";
+        assert_int_equal(order_as(world, owner, i, NULL), OK);
+    }
+    assert_int_equal(order_as(world, "ada@0123456789abcdef", 0, NULL), OK); // That is there.
+    assert_int_equal(order_as(world, "eve@0123456789abcdef", 1000, &error), QUOTA);
+    assert_non_null(strstr(error.detail, "64 copies on order"));
+    assert_true(error.fix[0] != '\0');
+    assert_int_equal(order_as(world, "eve@fedcba9876543210", 1000, NULL), OK);
+    assert_true(order(world, "s:none-1001") > 0);
+}
+
 static void what_is_here_is_done_at_once(void **state)
 {
     struct world *world = *state;
@@ -523,6 +548,7 @@ int main(void)
         IN_A_WORLD(a_replica_that_is_not_registered_any_more_is_removed),
         IN_A_WORLD(what_lode_did_not_copy_stays),
         IN_A_WORLD(what_was_going_when_the_site_died_goes_at_its_next_start),
+        IN_A_WORLD(a_site_has_so_many_copies_on_order_at_most),
         IN_A_WORLD(what_is_here_is_done_at_once),
         IN_A_WORLD(a_cut_file_goes_on_where_it_was),
         IN_A_WORLD(other_bytes_than_signed_are_refused),

@@ -96,8 +96,9 @@ static json_t *part_document(const struct survey *survey, const struct job_spec 
 
 static json_t *merge_document(const struct job_spec *spec, const int64_t *parts, size_t count)
 {
-    static const char *const DROPPED[] = {"merge", "at",    "stage",       "data",
-                                          "count", "after", "first_index", "input_from"};
+    static const char *const DROPPED[] = {"merge", "at",        "stage",       "data",
+                                          "count", "after",     "first_index", "input_from",
+                                          "over",  "over_name", "over_digest", "items"};
     json_t *document = spec_to_json(spec);
     json_t *command = json_array();
     json_t *inputs = json_array();
@@ -146,14 +147,8 @@ static enum status submit_part(struct broker *broker, const struct queue_submiss
     return submit_and_wait(broker, &placed, job, error);
 }
 
-static enum status check_merge(const struct job_spec *spec, enum plan_kind kind,
-                               struct error *error)
+static enum status check_merge(const struct job_spec *spec, struct error *error)
 {
-    if (spec->index != SPEC_INDEX_COUNT && kind == PLAN_SPLIT) {
-        return error_set(error, UNSUPPORTED,
-                         "a job over the files of a dataset or over items cannot be split by where "
-                         "its data lies");
-    }
     if (spec->output_count == 0) {
         (void)error_set(error, INVALID, "nothing of the parts could be merged");
         return error_fix(error, "name what each part leaves with --output GLOB");
@@ -246,7 +241,7 @@ static enum status submit_parts(struct broker *broker, const struct queue_submis
 {
     const struct plan_option *option = &survey->plan.options[0];
     AUTO_FREE char *user = text_copy(submission->owner);
-    TRY(check_merge(submission->spec, option->kind, error));
+    TRY(check_merge(submission->spec, error));
     if (option->kind != PLAN_SPLIT) {
         *count = 1;
         return submit_whole(broker, submission, survey, &parts[0], error);

@@ -198,10 +198,16 @@ enum status survey_make(struct broker *broker, const struct job_spec *spec, cons
     request->site_count = survey->site_count;
     request->data = survey->data;
     request->data_count = survey->data_count;
-    request->may_split = spec->merge != NULL;
+    request->may_split = spec->merge && spec->index == SPEC_INDEX_COUNT;
     request->may_move = spec->stage == SPEC_STAGE_AUTO;
     request->result_bytes = RESULT_BYTES;
-    return plan_make(request, &survey->arena, &survey->plan, error);
+    enum status status = plan_make(request, &survey->arena, &survey->plan, error);
+    if (status != OK && spec->merge && !request->may_split && survey->data_count > 1) {
+        (void)error_fix(error, "a job over the files of a dataset or over items is not split by "
+                               "where its data lies, as each task takes all of it: let data be "
+                               "moved (--stage auto), or submit a job for each dataset");
+    }
+    return status;
 }
 
 struct queue_offer survey_offer(const struct survey *survey, int site)

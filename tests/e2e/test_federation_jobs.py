@@ -15,6 +15,8 @@ def three(federation):
     home = federation.site("home")
     for member in (ocean, land, home):
         member.add_hub(hub)
+    for member in (ocean, land):  # A site without workers makes no offer.
+        eventually(lambda: member.json("workers")["workers"], about="a worker")
     ocean.add_data("t:sea", text="salt\n" * 100)
     land.add_data("t:soil", text="clay\n")
     for name in ("t:sea", "t:soil"):
@@ -144,3 +146,13 @@ def test_a_copy_that_lode_made_goes_with_its_registration_and_nothing_else_does(
     own = json.loads(ocean("data", "show", "t:sea", "--json").stdout)["roots"][0]["path"]
     ocean("data", "remove", "t:sea")
     assert (type(replicas)(own) / "file.txt").read_text() == "salt\n" * 100
+
+
+def test_a_job_over_files_is_not_split_but_can_be_merged(three):
+    home = three["home"]
+    over = ("--over", "t:sea", "--output", "lines", "--merge", "sh -c 'cat inputs/0/lines'")
+    command = ("--", "sh", "-c", "wc -l < {file} > lines")
+    refused = home("run", "--stage", "never", "--data", "t:soil", *over, *command, status=None)
+    assert refused.returncode != 0 and "not split by where its data lies" in refused.stderr
+    mill = three["ocean"]
+    assert mill("run", *over, *command).stdout == "100\n"

@@ -22,7 +22,8 @@ enum {
     TABLE_FORMAT = 5,
     GROUP_END = 0,
     LOCAL_PARTS = 16,
-    LEVELS_LOGGED_FROM = 3, // Errors: the library's own log stays small.
+    LEVELS_LOGGED_FROM =
+        6, // Nothing: on a full disk the library aborts when it writes to its own log again.
 };
 
 // Of the write buffer, for filters by group in memory.

@@ -193,7 +193,7 @@ static void a_document_for_elsewhere_is_without_what_is_homes_business(void **st
     AUTO_BUFFER struct buffer out = {0};
     json_write(there, true, &out);
     assert_string_equal(out.bytes, "{\"command\":[\"a\"],\"count\":20,\"first_index\":110,"
-                                   "\"items\":\"" DIGEST_A "\",\"retries\":0}");
+                                   "\"items\":\"" DIGEST_A "\",\"offer\":\"o\",\"retries\":0}");
     assert_int_equal(json_integer_value(json_object_get(spec, "retries")), 5);
 }
 

@@ -64,6 +64,25 @@ static bool read_rate(const char *text, double max, double *out)
     return true;
 }
 
+// The options that are rates and parts; false for any other.
+static bool read_part(int letter, struct world_settings *settings)
+{
+    switch (letter) {
+    case 'f':
+        return read_rate(optarg, 0.9, &settings->failures);
+    case 'W':
+        return read_rate(optarg, 100, &settings->worker_failures_an_hour);
+    case 'e':
+        return read_rate(optarg, 1, &settings->elsewhere);
+    case 'p':
+        return read_rate(optarg, 0.5, &settings->poison);
+    case 'd':
+        return read_rate(optarg, 1, &settings->dedicated);
+    default:
+        return false;
+    }
+}
+
 static bool read_options(int argc, char **argv, struct options *out)
 {
     static const struct option known[] = {
@@ -99,23 +118,8 @@ static bool read_options(int argc, char **argv, struct options *out)
         case 's':
             is_good = read_count(optarg, 1, INT64_MAX, &seed);
             break;
-        case 'f':
-            is_good = read_rate(optarg, 0.9, &settings->failures);
-            break;
-        case 'W':
-            is_good = read_rate(optarg, 100, &settings->worker_failures_an_hour);
-            break;
         case 'r':
             is_good = read_count(optarg, 0, 1000, &settings->restarts);
-            break;
-        case 'e':
-            is_good = read_rate(optarg, 1, &settings->elsewhere);
-            break;
-        case 'p':
-            is_good = read_rate(optarg, 0.5, &settings->poison);
-            break;
-        case 'd':
-            is_good = read_rate(optarg, 1, &settings->dedicated);
             break;
         case 'J':
             out->is_json = true;
@@ -124,7 +128,7 @@ static bool read_options(int argc, char **argv, struct options *out)
             out->is_help = true;
             break;
         default:
-            is_good = false;
+            is_good = read_part(letter, settings);
         }
     }
     settings->seed = (uint64_t)seed;

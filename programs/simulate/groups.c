@@ -56,7 +56,7 @@ static int rank_of(const struct sim_worker *worker, int64_t group)
     return -1;
 }
 
-// Has the group a waiting job that would have fitted where one of `need` did?
+// Has the group a waiting job that would have fitted where one of `need` did, and tasks that any worker may have?
 static bool has_waiting(const struct world *world, int64_t group, const struct resources *need)
 {
     for (int64_t i = group - 1; i < world->settings.jobs; i += (int64_t)world->group_count) {
@@ -65,7 +65,8 @@ static bool has_waiting(const struct world *world, int64_t group, const struct r
         if (job->is_submitted && !job->is_complete && job->plan.place == 0 &&
             job->plan.need.cpu_millis <= need->cpu_millis &&
             job->plan.need.memory_bytes <= need->memory_bytes &&
-            scheduler_figures(world->scheduler, job->plan.id, &figures) && figures.waiting > 0) {
+            scheduler_figures(world->scheduler, job->plan.id, &figures) &&
+            figures.waiting > figures.alone) {
             return true;
         }
     }

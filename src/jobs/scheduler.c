@@ -347,6 +347,7 @@ bool scheduler_figures(const struct scheduler *scheduler, int64_t id, struct job
         .leased = job->leased_count,
         .running = job->started_count,
         .waiting = job_waiting(job),
+        .alone = job->alone_count,
         .held = job->held_count,
         .mean_wall_us = (int64_t)(job->mean_wall_us + 0.5),
     };

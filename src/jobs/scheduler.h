@@ -167,6 +167,7 @@ struct job_figures {
     int64_t
         running; // Of these, as far as the books know: the first of each lease that its worker has started.
     int64_t waiting;
+    int64_t alone; // Of these: on their last chance, which a worker has one at a time of.
     int64_t held;
     int64_t mean_wall_us; // Of one task, recent; 0 when unknown.
 };

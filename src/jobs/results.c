@@ -136,6 +136,7 @@ void scheduler_return(struct scheduler *scheduler, int64_t lease, int64_t from, 
 {
     struct lease_state *known = map_find_int64(scheduler->leases, lease);
     if (known) {
+        lease_note_interruption(known, from, to, scheduler->now_us);
         lease_give_back(scheduler, known, from, to);
     }
 }

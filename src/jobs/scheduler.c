@@ -236,6 +236,7 @@ void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place
     } else {
         worker = NEW(struct worker_state);
         worker->id = id;
+        worker->end_us = INT64_MAX;
         worker->place = place_get(scheduler, place);
         worker->place->worker_count++;
         (void)map_set_int64(scheduler->workers, id, worker);

@@ -33,7 +33,9 @@ struct job_plan {
     int64_t priority;
     int64_t count;
     struct resources need;
-    int64_t retries; // Times that a task may fail by itself and run again.
+    int64_t retries;       // Times that a task may fail by itself and run again.
+    int64_t walltime_us;   // What a task may take, as far as its user has said so; 0: nobody has.
+    int64_t checkpoint_us; // A task that is interrupted loses at most so much; 0: all of it.
     int64_t submitted_us;
     bool is_stream;
     uint64_t
@@ -59,6 +61,10 @@ void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place
                           const struct resources *capacity, int64_t now_us);
 // A draining worker gets no new leases.
 void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining);
+// Until when the worker lets tasks run; INT64_MAX: until it says so. It gets no task that is not expected to have ended by then. What a
+// task needs is one and a half times the job's mean wall time, or three times while few have ended; when none has its walltime, and without one a minute, or twice
+// what one had when its worker left. A task with checkpoints loses little, so it needs time for some of them only.
+void scheduler_set_worker_end(struct scheduler *scheduler, int64_t id, int64_t end_us);
 // The worker is gone: its leases end, unfinished tasks go back; the task at each lease's front counts as lost once more (when
 // `is_lost`; not when it left in order, nor at another place, where it only carries tasks that run elsewhere). Tasks that were lost too often fail: they are appended to *failed (may be NULL
 // when not is_lost).

@@ -59,6 +59,7 @@ struct job_state {
         attempts; // By index: struct attempts of unfinished tasks that have failed or were lost; NULL when none ever.
     double mean_wall_us;
     int64_t walls_seen;
+    int64_t interrupted_us; // The most that a task had run when its worker left.
     int64_t
         passed_over_us; // Since when smaller jobs are preferred only because this one does not fit; 0: not.
     int64_t reserved; // The worker that is being emptied for it; 0: none.
@@ -106,6 +107,7 @@ struct worker_state {
     struct worker_state *heard_before; // In the order of heard_us.
     struct worker_state *heard_after;
     int64_t heard_us;
+    int64_t end_us; // Leases are given that end until then; INT64_MAX: whatever they take.
     int64_t due_us; // When the first of its leases will be nearly done, as seen when it last asked.
     int64_t reserved_for; // The only job that it gets; 0: any.
     bool is_draining;
@@ -181,6 +183,19 @@ int64_t lease_left_us(const struct lease_state *lease, int64_t now_us);
 // How many tasks like this could run at once on all workers of the place; at least 1.
 double place_slots(const struct place_state *place, const struct resources *need);
 bool worker_avoids(const struct worker_state *worker, int64_t job, int64_t now_us);
+
+// leaving.c
+// How long a task of the job takes, to be on the safe side.
+int64_t job_need_us(const struct job_state *job);
+// Can a task of the job be expected to end before the worker leaves?
+bool worker_has_time(const struct worker_state *worker, const struct job_state *job,
+                     int64_t now_us);
+// How many such tasks one after another can, at least 1.
+int64_t worker_time_count(const struct worker_state *worker, const struct job_state *job,
+                          int64_t now_us);
+// [from, to) of the lease goes back as its worker leaves: how long the task at its front has run is remembered.
+void lease_note_interruption(const struct lease_state *lease, int64_t from, int64_t to,
+                             int64_t now_us);
 
 // results.c: the task at the front of each started lease was lost once more; those lost too often are appended to *failed.
 void worker_blame_fronts(struct scheduler *scheduler, struct worker_state *worker,

@@ -93,7 +93,7 @@ const struct command COMMAND_STATUS = {
 static const struct table_column WORKER_COLUMNS[] = {
     {"WORKER", true, false}, {"NAME", false, true},   {"STATE", false, false},
     {"CPUS", true, false},   {"MEMORY", true, false}, {"RUNNING", true, false},
-    {"DONE", true, false},   {"HEARD", false, false},
+    {"DONE", true, false},   {"HEARD", false, false}, {"LEAVES", false, false},
 };
 
 static enum status add_worker(void *table, json_t *worker, struct error *error)
@@ -107,6 +107,7 @@ static enum status add_worker(void *table, json_t *worker, struct error *error)
     table_addf(table, "%lld", (long long)field_int64(worker, "running"));
     table_addf(table, "%lld", (long long)field_int64(worker, "tasks_done"));
     table_add_time(table, field_time(worker, "last_heard_at"), clock_real_us());
+    table_add_time(table, field_time(worker, "leaves_at"), clock_real_us());
     return OK;
 }
 

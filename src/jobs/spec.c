@@ -146,7 +146,7 @@ static enum status check_file_word(const struct job_spec *spec, struct error *er
 static enum status read_numbers(struct job_spec *spec, const json_t *document, struct error *error)
 {
     double cpus = 1;
-    double walltime_seconds = 24 * 3600;
+    double walltime_seconds = SPEC_WALLTIME_SECONDS_DEFAULT;
     spec->need =
         (struct resources){.memory_bytes = INT64_C(1) << 30, .disk_bytes = INT64_C(10) << 30};
     TRY(json_field_double(document, "cpus", JSON_OPTIONAL, 0.001, SPEC_CPUS_MAX, &cpus, error));

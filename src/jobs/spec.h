@@ -25,6 +25,7 @@ enum {
     SPEC_CPUS_MAX = 65536,
     SPEC_MEMORY_MIN = 1 << 20,
     SPEC_WALLTIME_SECONDS_MAX = 3660 * 24 * 3600,
+    SPEC_WALLTIME_SECONDS_DEFAULT = 24 * 3600, // Says nothing of how long a task takes.
 };
 #define SPEC_RESOURCE_BYTES_MAX (INT64_C(1) << 56)
 #define SPEC_COUNT_MAX INT64_C(1000000000) // Of tasks, and of the largest index.

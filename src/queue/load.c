@@ -59,6 +59,7 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
         .first_index = sql_column_int64(rows, 29),
         .gathers = sql_column_int64(rows, 30) != 0,
         .place = sql_column_text(rows, 31),
+        .walltime_us = sql_column_int64(rows, 32),
     };
     read_digest(sql_column_text(rows, 5), &out->family);
     read_digest(sql_column_text(rows, 7), &out->items);
@@ -101,6 +102,7 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
         .count = row->count,
         .need = row->need,
         .retries = row->retries,
+        .walltime_us = row->walltime_us,
         .submitted_us = row->submitted_us,
         .is_stream = row->mode == SPEC_STREAM,
         .inputs = (uint64_t)row->locality,

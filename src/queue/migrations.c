@@ -64,6 +64,8 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "ALTER TABLE jobs ADD COLUMN gathers BIGINT NOT NULL DEFAULT 0;\n"
      "ALTER TABLE jobs ADD COLUMN place TEXT NOT NULL DEFAULT '';\n"
      "CREATE TABLE holds (job BIGINT PRIMARY KEY, reason TEXT NOT NULL, way_out TEXT NOT NULL)"},
+    // What a task may take, as its user has said; 0: the default.
+    {"queue", 6, "ALTER TABLE jobs ADD COLUMN walltime_us BIGINT NOT NULL DEFAULT 0"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

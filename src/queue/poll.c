@@ -50,6 +50,7 @@ static struct worker *make_worker(struct queue *queue, const struct worker_hello
     worker->place = place_get(queue, hello->place);
     worker->heard_us = clock_real_us();
     worker->lease_first = queue->lease_last;
+    worker_begin_end(worker, hello);
     worker->sandbox_kind = text_copy(json_text(json_object_get(hello->sandbox, "kind")));
     AUTO_JSON json_t *said = hello->sandbox ? json_copy(hello->sandbox) : json_object();
     (void)json_object_update_missing_new(
@@ -79,6 +80,7 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     (void)map_set_int64(queue->workers, worker->id, worker);
     scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
                          &worker->capacity, clock_steady_us());
+    worker_tell_end(queue, worker);
     self->worker = worker;
     return OK;
 }
@@ -185,6 +187,7 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
             queue, worker); // First, so that results and leases are of tasks that nobody has.
     }
     TRY(results_commit(queue, sql, worker, poll->body, error));
+    worker_note_end(queue, worker, poll->body->leaves_in_us);
     if (poll->body->is_leaving) {
         worker->is_draining = true;
         scheduler_drain_worker(queue->scheduler, worker->id, true);
@@ -359,11 +362,12 @@ struct list_op {
     struct queue_answer answer;
 };
 
-static void write_worker(const struct queue *queue, const struct worker *worker, struct buffer *out)
+void worker_write(const struct queue *queue, const struct worker *worker, struct buffer *out)
 {
     char heard[CALENDAR_TEXT_SIZE];
+    bool is_draining = worker->is_draining || worker->ordered_end_us != INT64_MAX;
     const char *state = worker->is_lost       ? "lost"
-                        : worker->is_draining ? "draining"
+                        : is_draining         ? "draining"
                         : worker->lease_count ? "busy"
                                               : "idle";
     buffer_printf(out, "{\"id\":%lld,\"name\":", (long long)worker->id);
@@ -376,6 +380,7 @@ static void write_worker(const struct queue *queue, const struct worker *worker,
                   (long long)scheduler_worker_running(queue->scheduler, worker->id),
                   (long long)worker->tasks_done, calendar_format(worker->heard_us, heard));
     buffer_append_json_string(out, text_of(worker->version));
+    worker_write_leaving(worker, out);
     buffer_append_string(out, ",\"place\":");
     if (worker->place) {
         buffer_append_json_string(out, text_of(worker->place->fingerprint));
@@ -407,7 +412,7 @@ static void write_workers(const struct queue *queue, const struct list_op *list,
     buffer_append_string(out, "{\"workers\":[");
     for (size_t i = 0; i < shown; i++) {
         buffer_append_string(out, i > 0 ? "," : "");
-        write_worker(queue, workers[i], out);
+        worker_write(queue, workers[i], out);
     }
     if (shown < count) {
         buffer_printf(out, "],\"next\":\"%lld\"}\n", (long long)workers[shown - 1]->id);

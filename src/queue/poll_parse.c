@@ -330,14 +330,27 @@ static enum status parse_problem(struct poll_body *body, struct error *error)
     return OK;
 }
 
+// A number of seconds in microseconds; -1 when it is absent.
+static enum status field_duration(const json_t *document, const char *name, int64_t max,
+                                  int64_t *out, struct error *error)
+{
+    double seconds = -1;
+    TRY(json_field_double(document, name, JSON_OPTIONAL, 0, (double)max, &seconds, error));
+    *out = seconds < 0 ? -1 : (int64_t)(seconds * 1e6);
+    return OK;
+}
+
 static enum status parse_all(struct poll_body *body, struct error *error)
 {
-    static const char *const FIELDS[] = {"wait_seconds", "leases",  "results", "returned", "setups",
-                                         "logs",         "leaving", "problem", NULL};
+    static const char *const FIELDS[] = {
+        "wait_seconds", "leases",  "results", "returned",          "setups",
+        "logs",         "leaving", "problem", "leaves_in_seconds", NULL};
     double wait_seconds = 0;
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
                           &wait_seconds, error));
+    TRY(field_duration(body->document, "leaves_in_seconds", LEAVING_SECONDS_MAX,
+                       &body->leaves_in_us, error));
     TRY(json_field_bool(body->document, "leaving", JSON_OPTIONAL, &body->is_leaving, error));
     body->wait_us = (int64_t)(wait_seconds * 1e6);
     TRY(parse_problem(body, error));
@@ -375,9 +388,9 @@ void poll_free(struct poll_body *body)
 enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                                struct error *error)
 {
-    static const char *const FIELDS[] = {"name",       "cpus",    "memory_bytes",
-                                         "disk_bytes", "version", "sandbox",
-                                         "process",    "place",   NULL};
+    static const char *const FIELDS[] = {
+        "name",    "cpus",  "memory_bytes",   "disk_bytes",        "version",          "sandbox",
+        "process", "place", "notice_seconds", "leaves_in_seconds", "drain_in_seconds", NULL};
     double cpus = 0;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "name", JSON_REQUIRED, WORKER_NAME_MAX, &out->name, error));
@@ -390,6 +403,12 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
     TRY(json_field_object(document, "sandbox", JSON_OPTIONAL, &out->sandbox, error));
     TRY(json_field_int64(document, "process", JSON_OPTIONAL, 1, INT32_MAX, &out->process, error));
     TRY(json_field_text(document, "place", JSON_OPTIONAL, DIGEST_TEXT_SIZE, &out->place, error));
+    TRY(field_duration(document, "notice_seconds", NOTICE_SECONDS_MAX, &out->notice_us, error));
+    TRY(field_duration(document, "leaves_in_seconds", LEAVING_SECONDS_MAX, &out->leaves_in_us,
+                       error));
+    TRY(field_duration(document, "drain_in_seconds", LEAVING_SECONDS_MAX, &out->drain_in_us,
+                       error));
+    out->notice_us = out->notice_us > 0 ? out->notice_us : 0;
     struct digest fingerprint;
     if (out->place.length > 0 && digest_from_text(out->place, &fingerprint, NULL) != OK) {
         return error_set(error, INVALID, "field \"place\" is not the fingerprint of a site");

@@ -19,6 +19,8 @@ enum {
     POLL_PATH_MAX = 4096,
     POLL_DETAIL_MAX = 1000,
     WORKER_NAME_MAX = 200,
+    LEAVING_SECONDS_MAX = 3660 * 24 * 3600, // Until a worker's end.
+    NOTICE_SECONDS_MAX = 24 * 3600,
 };
 
 // Numbers in a poll: exact in every reader of JSON, and the sum of two is still a number.
@@ -106,6 +108,7 @@ struct poll_body {
     struct arena arena;
     json_t *document; // What the texts are borrowed from.
     int64_t wait_us;
+    int64_t leaves_in_us; // < 0: it does not say when.
     bool is_leaving;
     struct text problem; // Of the worker's place; empty: none.
     struct text problem_change;
@@ -136,9 +139,12 @@ struct worker_hello {
     int64_t memory_bytes;
     int64_t disk_bytes;
     struct text version;
-    json_t *sandbox;   // Borrowed from the document.
-    int64_t process;   // 0: not said.
-    struct text place; // Fingerprint of a site; empty: here.
+    json_t *sandbox;      // Borrowed from the document.
+    int64_t process;      // 0: not said.
+    struct text place;    // Fingerprint of a site; empty: here.
+    int64_t notice_us;    // Its tasks are interrupted so long before its end.
+    int64_t leaves_in_us; // < 0: it does not say when.
+    int64_t drain_in_us;  // What was left of the time that a site gave it; < 0: no site has.
 };
 
 // Reads a registration; the texts are borrowed from the document.

@@ -240,6 +240,12 @@ struct queue_poll {
 // The poll must live until its answer.
 void queue_poll(struct queue *queue, struct queue_poll *poll);
 
+// The worker is to be gone in so many microseconds (0: as soon as it can; < 0: the order is called off). It starts nothing that would not
+// have ended by then; what still runs goes on elsewhere. The answer is the worker. NOT_FOUND; CONFLICT: it is a link, or there is nothing to
+// call off.
+void queue_drain_worker(struct queue *queue, int64_t worker, int64_t in_us,
+                        struct queue_witness witness, struct queue_answer answer);
+
 // Up to `limit` workers by number, those behind `after`.
 void queue_list_workers(struct queue *queue, int64_t after, int64_t limit,
                         struct queue_answer answer);

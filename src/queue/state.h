@@ -64,7 +64,8 @@ struct job_row {
     struct resources need;
     int64_t retries;
     int64_t priority;
-    int64_t locality; // A hash of its data; 0: it has none.
+    int64_t locality;    // A hash of its data; 0: it has none.
+    int64_t walltime_us; // What a task may take, as its user has said; 0: the default.
     int64_t submitted_us;
     struct job_progress progress;
 };
@@ -128,8 +129,12 @@ struct worker {
     int64_t heard_us; // Wall clock.
     int64_t gone_us;  // Since when it has left its waiting poll and not been heard; 0: it has not.
     int64_t tasks_done;
-    bool is_draining;
-    bool is_lost;        // Kept for a while, to be seen.
+    bool is_draining;   // It has begun to leave.
+    int64_t notice_us;  // Its tasks are interrupted so long before its end.
+    int64_t own_end_us; // When it is gone by its own word, steady time; INT64_MAX: it has not said.
+    int64_t ordered_end_us; // When it is to be gone; INT64_MAX: nobody has ordered that.
+    bool has_order;         // It has not been told of the last change of the order.
+    bool is_lost;           // Kept for a while, to be seen.
     int64_t former;      // Its registration before this one, which holds its leases still; 0: none.
     int64_t lease_first; // Leases with greater numbers were given to this very registration.
     struct given_lease *leases;
@@ -245,7 +250,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
 void queue_forget_jobs(struct queue *queue);
 // Adds the indices of the tasks of a job that have ended to *done.
 enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 32 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 33 }; // What else a statement reads follows these.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
@@ -374,6 +379,18 @@ bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
                    struct buffer *out);
 void worker_free(struct worker *worker);
 
+// --- drain.c
+// When the worker is gone, steady time; INT64_MAX: not known.
+int64_t worker_end_us(const struct worker *worker);
+// What a worker says of its end as it registers, and later (< 0: nothing).
+void worker_begin_end(struct worker *worker, const struct worker_hello *hello);
+void worker_note_end(struct queue *queue, struct worker *worker, int64_t leaves_in_us);
+// The scheduler is to know it.
+void worker_tell_end(struct queue *queue, const struct worker *worker);
+// Members of a document: the order in a poll's answer, and when it is gone for who lists workers.
+void worker_write_order(struct worker *worker, struct buffer *out);
+void worker_write_leaving(const struct worker *worker, struct buffer *out);
+
 // --- figures.c
 // Counts what queue_load_figures tells.
 void figures_count(struct queue *queue);
@@ -383,6 +400,8 @@ void figures_count(struct queue *queue);
 void polls_dispatch(struct queue *queue);
 // Looks again for waiting workers: what the alarm calls; the context is the queue.
 void polls_ring(void *context);
+// The document of a worker.
+void worker_write(const struct queue *queue, const struct worker *worker, struct buffer *out);
 // Answers the poll that waits, if any.
 void poll_release(struct queue *queue, struct worker *worker);
 

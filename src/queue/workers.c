@@ -46,6 +46,7 @@ void workers_reload(struct queue *queue)
             scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
                                  &worker->capacity, clock_steady_us());
             scheduler_drain_worker(queue->scheduler, worker->id, worker->is_draining);
+            worker_tell_end(queue, worker);
         }
     }
 }
@@ -216,7 +217,7 @@ bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
     }
     bool has_drops =
         worker->drops.count > 0 && clock_steady_us() - worker->drops_since_us > DROP_DELAY_US;
-    bool is_something = count > 0 || worker->cancels.count > 0 || has_drops;
+    bool is_something = count > 0 || worker->cancels.count > 0 || has_drops || worker->has_order;
     buffer_printf(out, "{\"leases\":[%s],\"jobs\":[", lease_text.bytes ? lease_text.bytes : "");
     buffer_append_text(out, buffer_text(&job_text));
     buffer_append_string(out, "],\"cancel\":[");
@@ -225,7 +226,9 @@ bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
     if (is_something) {
         write_numbers(&worker->drops, out);
     }
-    buffer_printf(out, "],\"drain\":%s}\n", worker->is_draining ? "true" : "false");
+    buffer_printf(out, "],\"drain\":%s", worker->is_draining ? "true" : "false");
+    worker_write_order(worker, out);
+    buffer_append_string(out, "}\n");
     return is_something;
 }
 
@@ -259,13 +262,15 @@ static enum status lose_worker(struct queue *queue, struct sql *sql, struct work
                                struct error *error)
 {
     struct task_list failed = {0};
+    int64_t now_us = clock_steady_us();
+    bool is_blamed = now_us < worker_end_us(worker); // Else it was ended when it was to be.
     queue->is_touched = true;
     queue->has_work = true;
     poll_release(queue, worker);
     worker->is_lost = true;
     worker->lease_count = 0;
     place_set_problem(worker->place, TEXT_NONE, TEXT_NONE);
-    scheduler_remove_worker(queue->scheduler, worker->id, true, clock_steady_us(), &failed);
+    scheduler_remove_worker(queue->scheduler, worker->id, is_blamed, now_us, &failed);
     enum status status = fail_lost_tasks(queue, sql, worker, &failed, error);
     task_list_done(&failed);
     return status;

@@ -106,6 +106,10 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
         "name": "test", "cpus": 1, "memory_bytes": 1 << 20, "disk_bytes": 1 << 20, "version": "0",
         "sandbox": {"kind": "none", "enforced": [], "not_enforced": ["memory"]}}).json["worker"]
     call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leases": []}, worker=worker)
+    assert call("post", "/v1/workers/{worker}/drain", 200, {"in_seconds": 600}, worker=worker).json["leaves_at"]
+    polled = call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leaves_in_seconds": 60, "leaving": False}, worker=worker)
+    assert 0 < polled.json["drain_in_seconds"] <= 600
+    call("delete", "/v1/workers/{worker}/drain", 200, worker=worker)
     call("post", "/v1/workers", 201, {"name": "link", "cpus": 1, "memory_bytes": 1, "disk_bytes": 1, "place": "sha256:" + "a" * 64})
     call("get", "/v1/places", 200, query="?wait=0&version=0")
 

@@ -50,6 +50,8 @@ static void what_is_wrong_is_refused_by_name(void **state)
         {"{\"nonsense\": 1}", "nonsense"},
         {"{\"wait_seconds\": -1}", "wait_seconds"},
         {"{\"wait_seconds\": 1e9}", "wait_seconds"},
+        {"{\"leaves_in_seconds\": -1}", "leaves_in_seconds"},
+        {"{\"leaves_in_seconds\": 1e18}", "leaves_in_seconds"},
         {"{\"leases\": [[1, 2, 3]]}", "lease"},
         {"{\"leases\": [[1, 2, 3, 2]]}", "to"},
         {"{\"leases\": [[\"1\", 2, 3, 4]]}", "lease"},

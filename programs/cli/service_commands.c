@@ -64,6 +64,14 @@ static const struct command_option WORKER_OPTIONS[] = {
     {"name", 0, OPTION_TEXT, "NAME", "its name at the site (default: this machine's)", NULL},
     {"grace", 0, OPTION_DURATION, "TIME", "how long a site may be away before the worker ends",
      NULL},
+    {"lifetime", 0, OPTION_DURATION, "TIME",
+     "be gone after this time; it takes what can end before (default: it stays)", NULL},
+    {"notice", 0, OPTION_DURATION, "TIME",
+     "how long running tasks have from the warning that it leaves (default: 5s)", NULL},
+    {"warning-signal", 0, OPTION_TEXT, "NAME[@TIME]",
+     "the signal by which a batch system says that the end comes after TIME (default: USR1 and "
+     "USR2, 60s)",
+     NULL},
     {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
      "bubblewrap|none"},
     {"runner", 0, OPTION_TEXT, "FILE", "the program lode-runner (default: beside lode)", NULL},
@@ -74,6 +82,10 @@ static const struct command_example WORKER_EXAMPLES[] = {
     {"lode worker --site https://desk:7733 --pin sha256:... --token-file worker.token --directory "
      "/scratch/lode",
      "runs tasks of the site desk on this machine"},
+    {"lode worker --site-file site.json --token-file worker.token --directory \"$TMPDIR\" "
+     "--lifetime "
+     "2h --warning-signal USR1@120",
+     "serves in a batch job of two hours that was given --signal=USR1@120"},
 };
 
 const struct command COMMAND_WORKER = {
@@ -82,7 +94,9 @@ const struct command COMMAND_WORKER = {
     .purpose = "runs tasks for a site on this machine",
     .description =
         "A site starts workers for its own machine itself; this adds another machine. SIGTERM ends "
-        "it: running tasks are given back to the site.",
+        "it: it takes no more, running tasks are warned by SIGTERM, and what has not ended when "
+        "their notice is over goes back to the site, which has it run elsewhere; nobody is blamed. "
+        "--lifetime, a warning signal and `lode worker drain` do the same at their time.",
     .statuses = "3: No sandbox can be made on this machine; the way out is said.",
     .group = GROUP_SITE,
     .options = OPTION_TABLE(WORKER_OPTIONS),

@@ -1,5 +1,6 @@
 #include "runner/runner.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -57,6 +58,42 @@ void child_signal(const struct runner *runner, pid_t child, int signal_number)
     } else if (child > 0) {
         (void)kill(-child, signal_number);
     }
+}
+
+// Does the process have a handler for the signal?
+static bool is_caught(int64_t pid, int signal_number)
+{
+    char path[64];
+    char line[256];
+    unsigned long long caught = 0;
+    (void)snprintf(path, sizeof path, "/proc/%lld/status", (long long)pid);
+    FILE *status = fopen(path, "re");
+    if (!status) {
+        return false;
+    }
+    while (fgets(line, sizeof line, status) && sscanf(line, "SigCgt: %llx", &caught) != 1) {
+    }
+    (void)fclose(status);
+    return (caught >> (signal_number - 1) & 1) != 0;
+}
+
+void child_ask(const struct runner *runner, pid_t child, int signal_number)
+{
+    DIR *processes = opendir("/proc");
+    if (!processes) {
+        return;
+    }
+    for (struct dirent *entry = readdir(processes); entry; entry = readdir(processes)) {
+        int64_t pid = 0;
+        if (!text_to_int64(text_of(entry->d_name), &pid) || pid == getpid()) {
+            continue;
+        }
+        bool is_task = runner->is_first_process || getpgid((pid_t)pid) == child;
+        if (is_task && is_caught(pid, signal_number)) {
+            (void)kill((pid_t)pid, signal_number);
+        }
+    }
+    (void)closedir(processes);
 }
 
 bool child_ended(pid_t child, int *status, struct rusage *usage)

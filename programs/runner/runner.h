@@ -74,7 +74,8 @@ struct runner {
     int64_t batch_count;
     int64_t batch_since_us; // Steady time of the oldest result that is not sent.
     bool may_continue;      // CONTINUE has come since the last held result.
-    bool is_stopping;
+    int64_t signal;         // That the running task is to get; 0: none.
+    bool is_leaving;        // Nothing is started any more.
 };
 
 // control.c: the conversation with the worker.
@@ -132,6 +133,8 @@ int child_start(const char *program, char *const *arguments, char *const *enviro
                 const int descriptors[3], pid_t *child);
 // Sends a signal to the task's processes: all there are, when this is the first process of a sandbox.
 void child_signal(const struct runner *runner, pid_t child, int signal_number);
+// Sends a signal to those of the task's processes that catch it: it ends none that does not know of it.
+void child_ask(const struct runner *runner, pid_t child, int signal_number);
 // Waits for no longer than it takes: false while the child still runs. Reaps strangers that were left to this process.
 bool child_ended(pid_t child, int *status, struct rusage *usage);
 // Kills and reaps what the last task left running.

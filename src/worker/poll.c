@@ -197,6 +197,15 @@ static void write_enforcement(const struct worker *worker, struct buffer *out)
     buffer_append_string(out, "]}");
 }
 
+// How long it is until then, as a member of a document; nothing for INT64_MAX.
+static void write_end(struct buffer *out, const char *name, int64_t at_us)
+{
+    if (at_us != INT64_MAX) {
+        int64_t left_us = at_us - clock_steady_us();
+        buffer_printf(out, ",\"%s\":%.3f", name, left_us > 0 ? (double)left_us / 1e6 : 0.0);
+    }
+}
+
 static void start_registering(struct worker *worker)
 {
     const struct worker_options *options = worker->options;
@@ -208,7 +217,9 @@ static void start_registering(struct worker *worker)
                   ",\"version\":\"" LODE_VERSION "\",\"process\":%ld,\"sandbox\":",
                   options->cpus, options->memory_bytes, worker->disk_bytes, (long)getpid());
     write_enforcement(worker, &body);
-    buffer_append_byte(&body, '}');
+    write_end(&body, "leaves_in_seconds", worker->own_end_us);
+    write_end(&body, "drain_in_seconds", worker->ordered_end_us);
+    buffer_printf(&body, ",\"notice_seconds\":%.3f}", (double)leaving_notice_us(worker) / 1e6);
     const struct http_ask ask = {.method = "POST",
                                  .path = "/v1/workers",
                                  .body = buffer_text(&body),
@@ -252,12 +263,17 @@ static enum status take_answer(struct worker *worker, struct text body, struct e
     json_t *drops = NULL;
     json_t *element = NULL;
     size_t at = 0;
+    double drain_seconds = -1;
     TRY(json_parse(body, &document, error));
     TRY(json_field_array(document, "jobs", JSON_OPTIONAL, LEASES_MAX, &jobs, error));
     TRY(json_field_array(document, "leases", JSON_OPTIONAL, LEASES_MAX, &leases, error));
     TRY(json_field_array(document, "cancel", JSON_OPTIONAL, 1 << 20, &cancel, error));
     TRY(json_field_array(document, "drop_jobs", JSON_OPTIONAL, 1 << 20, &drops, error));
     TRY(json_field_bool(document, "drain", JSON_OPTIONAL, &worker->is_draining, error));
+    TRY(json_field_double(document, "drain_in_seconds", JSON_OPTIONAL, 0, 1e9, &drain_seconds,
+                          error));
+    worker->ordered_end_us =
+        drain_seconds < 0 ? INT64_MAX : clock_steady_us() + (int64_t)(drain_seconds * 1e6);
     json_array_foreach(drops, at, element)
     {
         struct worker_job *job = worker_job_find(worker, json_integer_value(element));
@@ -464,6 +480,7 @@ static void start_reporting(struct worker *worker)
     AUTO_BUFFER struct buffer body = {0};
     buffer_append_string(&body, worker->is_stopping ? "{\"wait_seconds\":0,\"leaving\":true"
                                                     : "{\"wait_seconds\":0");
+    write_end(&body, "leaves_in_seconds", worker->own_end_us);
     write_leases(worker, &body);
     write_results(worker, &body);
     write_setups(worker, &body);

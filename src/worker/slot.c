@@ -334,7 +334,7 @@ static enum status take_frame(struct slot *slot, const struct runner_frame *fram
     case RUNNER_ITEMS:
     case RUNNER_CONTINUE:
     case RUNNER_CANCEL:
-    case RUNNER_STOP:
+    case RUNNER_SIGNAL:
     case RUNNER_KIND_END:
         break;
     }
@@ -436,9 +436,10 @@ void slot_send_cancel(struct slot *slot, int64_t lease)
     send_numbers(slot, RUNNER_CANCEL, &lease, 1);
 }
 
-void slot_send_stop(struct slot *slot)
+void slot_send_signal(struct slot *slot, int number, bool is_leaving)
 {
-    send_numbers(slot, RUNNER_STOP, NULL, 0);
+    const int64_t numbers[] = {number, is_leaving};
+    send_numbers(slot, RUNNER_SIGNAL, numbers, 2);
 }
 
 bool slot_has_ended(struct slot *slot)

@@ -6,6 +6,7 @@
 //     gather.c   answers of streamed programs   live.c     output of tasks while they run
 //     spare.c    sandboxes ready for a job      ready.c    results in parts that a poll can hold
 //     entries.c  what else waits for the next poll
+//     leaving.c  its end: warned tasks, what goes back
 #ifndef LODE_WORKER_STATE_H
 #define LODE_WORKER_STATE_H
 
@@ -186,9 +187,13 @@ struct worker {
     bool is_urgent;     // What waits is reported at once.
     int64_t trim_us;    // Steady time when memory is given back; INT64_MAX: that is done.
     bool is_draining;   // The site wants no more of this worker.
-    bool is_stopping;   // SIGTERM.
-    int64_t stop_us;    // Steady time when stopping began.
-    struct error fault; // Why it ends.
+    int64_t
+        own_end_us; // When it is to be gone, steady time: by its lifetime or a signal; INT64_MAX: it stays.
+    int64_t ordered_end_us; // As the site has ordered it.
+    bool is_stopping;       // It leaves: tasks were warned, and nothing is started.
+    bool is_killing;        // Those that did not heed that were killed.
+    int64_t kill_us;        // Steady time when they are.
+    struct error fault;     // Why it ends.
     bool is_ended;
 };
 
@@ -252,6 +257,16 @@ void spares_free(struct worker *worker);
 void live_start(struct seat *seat, int64_t index, int64_t out_file, int64_t err_file);
 void live_stop(struct seat *seat);
 void live_read(struct worker *worker, int64_t now_us);
+
+// leaving.c
+int64_t leaving_notice_us(const struct worker *worker); // From the warning to the end.
+// A signal to the worker has come.
+void leaving_take_signal(struct worker *worker, int number, int64_t now_us);
+// Warns tasks, ends them, gives back, as the time for it has come.
+void leaving_work(struct worker *worker, int64_t now_us);
+int64_t leaving_delay_us(const struct worker *worker, int64_t now_us); // -1: never.
+// Has the task that ended as the worker leaves reached its own end, so that it counts? Else it goes on elsewhere.
+bool leaving_accepts(const struct worker_job *job, const struct runner_result *result);
 
 // poll.c
 void poll_work(struct worker *worker, int64_t now_us);

@@ -150,6 +150,9 @@ static int64_t lease_size(const struct scheduler *scheduler, const struct worker
     if (job->plan.place != 0) {
         return INT64_MAX;
     }
+    if (job->plan.checkpoint_us > 0) {
+        return 1; // Each begins with what the one before it has left.
+    }
     double slots = place_slots(job->group->place, &job->plan.need);
     double waiting = (double)job_waiting(job);
     double wanted = job->plan.is_stream ? STREAM_FIRST_COUNT : 1;

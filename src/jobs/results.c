@@ -44,6 +44,14 @@ static struct attempts *attempts_of(struct job_state *job, int64_t index)
     return attempts;
 }
 
+int64_t scheduler_attempts(const struct scheduler *scheduler, struct task_id task)
+{
+    const struct job_state *job = map_find_int64(scheduler->jobs, task.job);
+    const struct attempts *attempts =
+        job && job->attempts ? map_find_int64(job->attempts, task.index) : NULL;
+    return attempts ? attempts->failed + attempts->lost : 0;
+}
+
 static void avoid_job(struct worker_state *worker, int64_t job, int64_t now_us)
 {
     worker->avoided[worker->avoided_at++ % AVOIDED_REMEMBERED] =

@@ -33,9 +33,10 @@ struct job_plan {
     int64_t priority;
     int64_t count;
     struct resources need;
-    int64_t retries;       // Times that a task may fail by itself and run again.
-    int64_t walltime_us;   // What a task may take, as far as its user has said so; 0: nobody has.
-    int64_t checkpoint_us; // A task that is interrupted loses at most so much; 0: all of it.
+    int64_t retries;     // Times that a task may fail by itself and run again.
+    int64_t walltime_us; // What a task may take, as far as its user has said so; 0: nobody has.
+    int64_t
+        checkpoint_us; // A task that is interrupted loses about so much; 0: all of it. Its leases are of one task each.
     int64_t submitted_us;
     bool is_stream;
     uint64_t
@@ -142,6 +143,9 @@ void scheduler_finish_range(struct scheduler *scheduler, int64_t lease, int64_t 
 
 // Is every task of the job finished (succeeded or finally failed)?
 bool scheduler_is_complete(const struct scheduler *scheduler, int64_t id);
+
+// How often an attempt at the task has failed or was lost.
+int64_t scheduler_attempts(const struct scheduler *scheduler, struct task_id task);
 
 struct job_figures {
     int64_t done;   // Finished, either way.

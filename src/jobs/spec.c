@@ -9,7 +9,7 @@ static const char *const known_fields[] = {
     "items",    "data",         "files",       "outputs",    "environment", "after",
     "cpus",     "memory_bytes", "disk_bytes",  "cache",      "retries",     "walltime_seconds",
     "priority", "network",      "first_index", "input_from", "at",          "merge",
-    "stage",    "offer",        NULL,
+    "stage",    "offer",        "checkpoint",  NULL,
 };
 
 // Reads a field that is one of `names` (NULL-terminated); *out is its place among them.
@@ -177,6 +177,7 @@ static enum status read_document(struct job_spec *spec, const json_t *document, 
     TRY(spec_read_data(spec, document, error));
     TRY(spec_read_files(spec, document, error));
     TRY(spec_read_outputs(spec, document, error));
+    TRY(spec_read_checkpoint(spec, document, error));
     TRY(spec_read_environment(spec, document, error));
     TRY(spec_read_after(spec, document, error));
     return spec_read_travel(spec, document, error);

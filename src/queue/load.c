@@ -60,6 +60,7 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
         .gathers = sql_column_int64(rows, 30) != 0,
         .place = sql_column_text(rows, 31),
         .walltime_us = sql_column_int64(rows, 32),
+        .checkpoint_us = sql_column_int64(rows, 33),
     };
     read_digest(sql_column_text(rows, 5), &out->family);
     read_digest(sql_column_text(rows, 7), &out->items);
@@ -75,6 +76,7 @@ void active_job_free(struct active_job *job)
         free(job->hold_reason);
         free(job->hold_change);
         ranges_done(&job->told);
+        job_forget_checkpoints(job);
         free(job);
     }
 }
@@ -103,6 +105,7 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
         .need = row->need,
         .retries = row->retries,
         .walltime_us = row->walltime_us,
+        .checkpoint_us = row->checkpoint_us,
         .submitted_us = row->submitted_us,
         .is_stream = row->mode == SPEC_STREAM,
         .inputs = (uint64_t)row->locality,
@@ -157,6 +160,9 @@ static enum status load_job(struct queue *queue, struct sql *sql, const struct s
     if (status == OK) {
         status = queue_activate(queue, sql, &row, sql_column_text(rows, COLUMN_DESCRIPTION), &done,
                                 &job, error);
+    }
+    if (status == OK && !job->has_ended) {
+        status = checkpoints_load(sql, job, error);
     }
     ranges_done(&done);
     return status;

@@ -66,6 +66,12 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "CREATE TABLE holds (job BIGINT PRIMARY KEY, reason TEXT NOT NULL, way_out TEXT NOT NULL)"},
     // What a task may take, as its user has said; 0: the default.
     {"queue", 6, "ALTER TABLE jobs ADD COLUMN walltime_us BIGINT NOT NULL DEFAULT 0"},
+    // From what a task that has not ended goes on: the newest only.
+    {"queue", 7,
+     "ALTER TABLE jobs ADD COLUMN checkpoint_us BIGINT NOT NULL DEFAULT 0;\n"
+     "CREATE TABLE checkpoints (job BIGINT NOT NULL, idx BIGINT NOT NULL, attempt BIGINT NOT NULL,"
+     " worker BIGINT NOT NULL, taken_us BIGINT NOT NULL, files TEXT NOT NULL,"
+     " PRIMARY KEY (job, idx))"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

@@ -192,6 +192,7 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
         worker->is_draining = true;
         scheduler_drain_worker(queue->scheduler, worker->id, true);
     }
+    TRY(checkpoints_commit(queue, sql, worker, poll->body, error));
     give_back(queue, worker, poll->body);
     worker_reconcile(queue, worker, poll->body);
     for (size_t i = 0; i < poll->body->log_count; i++) {

@@ -291,6 +291,37 @@ static enum status parse_results(struct poll_body *body, struct error *error)
     return OK;
 }
 
+static enum status parse_checkpoint(struct poll_body *body, const json_t *value,
+                                    struct poll_checkpoint *out, struct error *error)
+{
+    static const char *const FIELDS[] = {"job", "index", "attempt", "files", NULL};
+    json_t *files = NULL;
+    TRY(json_check_fields(value, FIELDS, error));
+    TRY(json_field_int64(value, "job", JSON_REQUIRED, 0, POLL_NUMBER_MAX, &out->job, error));
+    TRY(json_field_int64(value, "index", JSON_REQUIRED, 0, POLL_NUMBER_MAX, &out->index, error));
+    TRY(json_field_int64(value, "attempt", JSON_REQUIRED, 1, POLL_NUMBER_MAX, &out->attempt,
+                         error));
+    TRY(json_field_array(value, "files", JSON_REQUIRED, POLL_CHECKPOINT_FILES_MAX, &files, error));
+    if (json_array_size(files) == 0) {
+        return error_set(error, INVALID, "a checkpoint has no files");
+    }
+    return parse_outputs(body, files, &out->files, error);
+}
+
+static enum status parse_checkpoints(struct poll_body *body, struct error *error)
+{
+    json_t *checkpoints = NULL;
+    TRY(json_field_array(body->document, "checkpoints", JSON_OPTIONAL, POLL_CHECKPOINTS_MAX,
+                         &checkpoints, error));
+    body->checkpoint_count = json_array_size(checkpoints);
+    body->checkpoints =
+        arena_new(&body->arena, body->checkpoint_count * sizeof *body->checkpoints + 1);
+    for (size_t i = 0; i < body->checkpoint_count; i++) {
+        TRY(parse_checkpoint(body, json_array_get(checkpoints, i), &body->checkpoints[i], error));
+    }
+    return OK;
+}
+
 static enum status parse_rest(struct poll_body *body, struct error *error)
 {
     json_t *setups = NULL;
@@ -343,8 +374,8 @@ static enum status field_duration(const json_t *document, const char *name, int6
 static enum status parse_all(struct poll_body *body, struct error *error)
 {
     static const char *const FIELDS[] = {
-        "wait_seconds", "leases",  "results", "returned",          "setups",
-        "logs",         "leaving", "problem", "leaves_in_seconds", NULL};
+        "wait_seconds", "leases",  "results",           "returned",    "setups", "logs",
+        "leaving",      "problem", "leaves_in_seconds", "checkpoints", NULL};
     double wait_seconds = 0;
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
@@ -356,6 +387,7 @@ static enum status parse_all(struct poll_body *body, struct error *error)
     TRY(parse_problem(body, error));
     TRY(parse_leases(body, error));
     TRY(parse_results(body, error));
+    TRY(parse_checkpoints(body, error));
     return parse_rest(body, error);
 }
 

@@ -13,6 +13,8 @@ enum {
     POLL_TASKS_MAX = 100000,
     POLL_LOGS_MAX = 10000,
     POLL_SETUPS_MAX = 1000,
+    POLL_CHECKPOINTS_MAX = 1000,
+    POLL_CHECKPOINT_FILES_MAX = 100, // Of one task.
     POLL_WAIT_SECONDS_MAX = 60,
     POLL_INLINE_MAX = 16 << 10, // Bytes of output that a result carries itself.
     POLL_OUTPUTS_MAX = 10000,
@@ -96,6 +98,14 @@ struct poll_setup {
     struct text sandbox;
 };
 
+// Files from which a task can go on.
+struct poll_checkpoint {
+    int64_t job;
+    int64_t index;
+    int64_t attempt;
+    struct text files; // The JSON array as it came.
+};
+
 struct poll_log {
     int64_t job;
     int64_t index;
@@ -119,6 +129,8 @@ struct poll_body {
     size_t result_count;
     struct poll_lease *returned;
     size_t returned_count;
+    struct poll_checkpoint *checkpoints;
+    size_t checkpoint_count;
     struct poll_setup *setups;
     size_t setup_count;
     struct poll_log *logs;

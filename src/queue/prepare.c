@@ -290,6 +290,12 @@ static enum status describe_spec(const json_t *spec, struct buffer *out, struct 
         json_write(value, false, out);
         buffer_append_byte(out, ',');
     }
+    const json_t *checkpoint = json_object_get(spec, "checkpoint");
+    if (checkpoint) {
+        buffer_append_string(out, "\"checkpoint\":");
+        json_write(checkpoint, false, out);
+        buffer_append_byte(out, ',');
+    }
     return OK;
 }
 
@@ -442,6 +448,7 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec,
         .need = spec->need,
         .retries = spec->retries,
         .walltime_us = said_walltime_us(spec),
+        .checkpoint_us = spec->checkpoint.interval_us,
         .priority = spec->priority,
         .progress = {.first_failed = -1},
     };

@@ -64,8 +64,9 @@ struct job_row {
     struct resources need;
     int64_t retries;
     int64_t priority;
-    int64_t locality;    // A hash of its data; 0: it has none.
-    int64_t walltime_us; // What a task may take, as its user has said; 0: the default.
+    int64_t locality;      // A hash of its data; 0: it has none.
+    int64_t walltime_us;   // What a task may take, as its user has said; 0: the default.
+    int64_t checkpoint_us; // Between two checkpoints of a task; 0: it has none.
     int64_t submitted_us;
     struct job_progress progress;
 };
@@ -77,8 +78,9 @@ struct active_job {
     struct place *place; // NULL: here.
     char *hold_reason;   // Why it is held; NULL: it is not.
     char *hold_change;
-    char *description;  // JSON for workers, without the opening brace and the job's number.
-    struct ranges told; // Numbers of the workers that have its description.
+    char *description;       // JSON for workers, without the opening brace and the job's number.
+    struct ranges told;      // Numbers of the workers that have its description.
+    struct map *checkpoints; // Of its tasks that have not ended, by index; NULL: none.
     int64_t unmet_needs;
     bool is_looking_up;  // Its tasks are being answered from the cache.
     bool is_gathering;   // Its input_from is being looked at.
@@ -250,7 +252,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
 void queue_forget_jobs(struct queue *queue);
 // Adds the indices of the tasks of a job that have ended to *done.
 enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 33 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 34 }; // What else a statement reads follows these.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
@@ -378,6 +380,23 @@ void worker_reconcile(struct queue *queue, struct worker *worker, const struct p
 bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
                    struct buffer *out);
 void worker_free(struct worker *worker);
+
+// --- checkpoint.c
+// Takes the checkpoints that a poll tells of.
+enum status checkpoints_commit(struct queue *queue, struct sql *sql, const struct worker *worker,
+                               const struct poll_body *body, struct error *error);
+// The task has ended.
+enum status checkpoint_drop(struct queue *queue, struct sql *sql, struct active_job *job,
+                            int64_t index, struct error *error);
+// All of it have.
+enum status checkpoints_drop_job(struct sql *sql, struct active_job *job, struct error *error);
+enum status checkpoints_load(struct sql *sql, struct active_job *job, struct error *error);
+void job_forget_checkpoints(struct active_job *job);
+// What a worker is told of the attempt that is to begin: nothing of jobs without checkpoints.
+void checkpoint_write_attempt(const struct queue *queue, const struct active_job *job,
+                              const struct given_lease *lease, struct buffer *out);
+// When the task's was taken; 0: there is none.
+int64_t checkpoint_taken_us(const struct active_job *job, int64_t index);
 
 // --- drain.c
 // When the worker is gone, steady time; INT64_MAX: not known.

@@ -58,7 +58,7 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
                            sql_int64(row->submitted_us), string_or_null(self->idempotency),
                            sql_text(row->command), sql_int64(row->first_index),
                            sql_int64(row->gathers), sql_text(row->place),
-                           sql_int64(row->walltime_us)),
+                           sql_int64(row->walltime_us), sql_int64(row->checkpoint_us)),
                 NULL, error));
     return queue_insert_progress(sql, row, error);
 }

@@ -170,8 +170,22 @@ void worker_reconcile(struct queue *queue, struct worker *worker, const struct p
     }
 }
 
+// What an answer says of the leases that it gives: elements of its lists.
+struct given {
+    struct buffer leases;
+    struct buffer jobs;
+    struct buffer attempts;
+};
+
+static void given_done(struct given *given)
+{
+    buffer_done(&given->leases);
+    buffer_done(&given->jobs);
+    buffer_done(&given->attempts);
+}
+
 static void write_lease(struct queue *queue, struct worker *worker, const struct lease *lease,
-                        struct buffer *leases, struct buffer *jobs)
+                        struct given *out)
 {
     struct active_job *job = queue_find_job(queue, lease->job);
     struct given_lease given = {
@@ -184,13 +198,14 @@ static void write_lease(struct queue *queue, struct worker *worker, const struct
     };
     queue->lease_last = given.number > queue->lease_last ? given.number : queue->lease_last;
     add_lease(worker, &given);
-    buffer_printf(leases, "%s[%lld,%lld,%lld,%lld]", leases->length ? "," : "",
+    buffer_printf(&out->leases, "%s[%lld,%lld,%lld,%lld]", out->leases.length ? "," : "",
                   (long long)given.number, (long long)given.job, (long long)given.from,
                   (long long)given.to);
     if (ranges_add(&job->told, worker->id, worker->id + 1) > 0) {
-        buffer_printf(jobs, "%s{\"job\":%lld,%s", jobs->length ? "," : "", (long long)given.job,
-                      job->description);
+        buffer_printf(&out->jobs, "%s{\"job\":%lld,%s", out->jobs.length ? "," : "",
+                      (long long)given.job, job->description);
     }
+    checkpoint_write_attempt(queue, job, &given, &out->attempts);
     job_start(queue, job);
 }
 
@@ -205,21 +220,25 @@ static void write_numbers(struct ranges *numbers, struct buffer *out)
 bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases, struct buffer *out)
 {
     struct lease leases[LEASES_A_POLL_MAX];
-    AUTO_BUFFER struct buffer lease_text = {0};
-    AUTO_BUFFER struct buffer job_text = {0};
+    struct given given = {0};
     size_t count = 0;
     if (with_leases && !queue->is_stopping && !queue->needs_reload) {
         count = scheduler_lease(queue->scheduler, worker->id, clock_steady_us(), leases,
                                 LEASES_A_POLL_MAX);
     }
     for (size_t i = 0; i < count; i++) {
-        write_lease(queue, worker, &leases[i], &lease_text, &job_text);
+        write_lease(queue, worker, &leases[i], &given);
     }
     bool has_drops =
         worker->drops.count > 0 && clock_steady_us() - worker->drops_since_us > DROP_DELAY_US;
     bool is_something = count > 0 || worker->cancels.count > 0 || has_drops || worker->has_order;
-    buffer_printf(out, "{\"leases\":[%s],\"jobs\":[", lease_text.bytes ? lease_text.bytes : "");
-    buffer_append_text(out, buffer_text(&job_text));
+    buffer_printf(out, "{\"leases\":[%s],\"jobs\":[", given.leases.bytes ? given.leases.bytes : "");
+    buffer_append_text(out, buffer_text(&given.jobs));
+    if (given.attempts.length > 0) {
+        buffer_append_string(out, "],\"attempts\":[");
+        buffer_append_text(out, buffer_text(&given.attempts));
+    }
+    given_done(&given);
     buffer_append_string(out, "],\"cancel\":[");
     write_numbers(&worker->cancels, out);
     buffer_append_string(out, "],\"drop_jobs\":[");

@@ -96,6 +96,23 @@ static void a_job_with_checkpoints_is_begun_where_it_cannot_end(void **state)
     site_stop(&site);
 }
 
+static void tasks_with_checkpoints_are_leased_one_by_one(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan plan = plan_of(1, 1, 100000);
+    plan.checkpoint_us = 10 * SECOND;
+    site_add(&site, plan);
+    const struct lease known = {.job = 1, .worker = 99, .from = 0, .to = 1000};
+    assert_int_equal(site_finish_all(&site, &known, SECOND), 1000); // A millisecond each.
+    site_add_worker(&site, 1, 1);
+    assert_true(site_lease(&site, 1) >= 1);
+    for (size_t i = 0; i < site.count; i++) {
+        assert_int_equal(site.leases[i].to - site.leases[i].from, 1);
+    }
+    site_stop(&site);
+}
+
 static void what_a_leaving_worker_gives_back_is_not_its_fault(void **state)
 {
     (void)state;
@@ -139,6 +156,7 @@ int main(void)
         cmocka_unit_test(a_shorter_job_is_taken_where_a_longer_one_is_not),
         cmocka_unit_test(an_unknown_job_is_tried_and_given_twice_as_long_the_next_time),
         cmocka_unit_test(a_job_with_checkpoints_is_begun_where_it_cannot_end),
+        cmocka_unit_test(tasks_with_checkpoints_are_leased_one_by_one),
         cmocka_unit_test(what_a_leaving_worker_gives_back_is_not_its_fault),
         cmocka_unit_test(it_says_who_leaves_too_soon_and_by_how_much),
     };

@@ -51,6 +51,13 @@ static void what_is_wrong_is_refused_by_name(void **state)
         {"{\"wait_seconds\": -1}", "wait_seconds"},
         {"{\"wait_seconds\": 1e9}", "wait_seconds"},
         {"{\"leaves_in_seconds\": -1}", "leaves_in_seconds"},
+        {"{\"checkpoints\": [{\"job\": 1, \"index\": 0, \"attempt\": 1, \"files\": []}]}",
+         "no files"},
+        {"{\"checkpoints\": [{\"job\": 1, \"index\": 0, \"attempt\": 0, \"files\": []}]}",
+         "attempt"},
+        {"{\"checkpoints\": [{\"job\": 1, \"index\": 0, \"attempt\": 1, \"files\": [[\"../x\", "
+         "\"" DIGEST "\", 1, 420]]}]}",
+         "relative path"},
         {"{\"leaves_in_seconds\": 1e18}", "leaves_in_seconds"},
         {"{\"leases\": [[1, 2, 3]]}", "lease"},
         {"{\"leases\": [[1, 2, 3, 2]]}", "to"},

@@ -131,7 +131,6 @@ int main(int argc, char **argv)
     }
     (void)prctl(PR_SET_NAME, "lode-runner");
     set_limits(&runner.job);
-    folders_empty(&runner);
     for (;;) { // Until the worker closes the connection.
         if (runner.range_count == 0) {
             control_flush(&runner);

@@ -29,6 +29,20 @@
          "put a local file into the working folder of each task",                                    \
          NULL},                                                                                      \
         {"output", 'o', OPTION_LIST, "GLOB", "keep these files of the working folder", NULL},        \
+        {"checkpoint",                                                                               \
+         0,                                                                                          \
+         OPTION_LIST,                                                                                \
+         "GLOB",                                                                                     \
+         "files of the working folder, replaced by rename, from which an interrupted task goes "     \
+         "on",                                                                                       \
+         NULL},                                                                                      \
+        {"checkpoint-every", 0, OPTION_DURATION, "TIME", "store them so often (default: 1m)", NULL}, \
+        {"checkpoint-signal",                                                                        \
+         0,                                                                                          \
+         OPTION_TEXT,                                                                                \
+         "NAME",                                                                                     \
+         "ask programs that catch this signal to write them, then and when the worker leaves",       \
+         "HUP|INT|QUIT|USR1|USR2"},                                                                  \
         {"env",                                                                                      \
          'e',                                                                                        \
          OPTION_LIST,                                                                                \

@@ -94,6 +94,8 @@ static enum status take_range(struct runner *runner, struct text rest, struct er
     TRY(runner_get_int64(&rest, 0, INT64_MAX, &range.lease, error));
     TRY(runner_get_int64(&rest, 0, INT64_MAX, &range.next, error));
     TRY(runner_get_int64(&rest, range.next, INT64_MAX, &range.to, error));
+    TRY(runner_get_int64(&rest, 0, INT64_MAX, &range.attempt, error));
+    TRY(runner_get_int64(&rest, 0, 1, &range.is_restored, error));
     if (runner->range_count == RANGES_MAX || !runner->has_job) {
         return error_set(error, CONFLICT, "a range came too many, or before its job");
     }

@@ -27,6 +27,8 @@ struct queued_range {
     int64_t lease;
     int64_t next;
     int64_t to;
+    int64_t attempt; // 0: tasks are not told.
+    int64_t is_restored;
     struct buffer items;
     int64_t
         taken; // Streamed: tasks from `next` on that the program was given and has not answered.
@@ -109,6 +111,8 @@ void command_free(struct command *command);
 // Fills in what depends on the task. `item` is the item line without its line feed. INVALID: it cannot be an argument.
 enum status command_prepare(struct command *command, int64_t index, struct text item,
                             struct error *error);
+// Has the task told its attempt, and that it goes on from a checkpoint; 0: nothing of that.
+void command_tell_attempt(struct command *command, int64_t attempt, bool is_restored);
 char *const *command_arguments(const struct command *command);
 char *const *command_environment(const struct command *command);
 // The program to execute: found along the job's PATH. NOT_FOUND or DENIED.

@@ -42,7 +42,8 @@ static void signal_seats(struct worker *worker, bool is_killing)
     for (size_t i = 0; i < worker->seat_count; i++) {
         const struct seat *seat = worker->seats[i];
         if (seat->lease_count > 0 && !seat->is_broken) {
-            slot_send_signal(seat->slot, is_killing ? SIGKILL : SIGTERM, true);
+            int asked = seat->job->spec->checkpoint_signal;
+            slot_send_signal(seat->slot, is_killing ? SIGKILL : asked ? asked : SIGTERM, true);
         }
     }
 }
@@ -58,6 +59,7 @@ static void begin(struct worker *worker, int64_t now_us)
     log_line(LOG_LEVEL_INFO, "event=stopping");
 }
 
+// Tasks that have not ended, or whose last checkpoint is not stored.
 static bool has_running(const struct worker *worker)
 {
     for (size_t i = 0; i < worker->seat_count; i++) {
@@ -65,7 +67,7 @@ static bool has_running(const struct worker *worker)
             return true;
         }
     }
-    return false;
+    return checkpoints_are_under_way(worker);
 }
 
 // One step of the end: tasks end, what did not run goes back, the last results are reported.
@@ -112,6 +114,6 @@ int64_t leaving_delay_us(const struct worker *worker, int64_t now_us)
 
 bool leaving_accepts(const struct worker_job *job, const struct runner_result *result)
 {
-    (void)job;
-    return !result->is_warned;
+    bool is_success = result->outcome == OUTCOME_EXITED && result->code == 0;
+    return !result->is_warned || (is_success && job->spec->checkpoint_signal != 0);
 }

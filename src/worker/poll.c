@@ -80,6 +80,7 @@ static void unsend(struct worker *worker)
     }
     entries_unsend(&worker->logs);
     entries_unsend(&worker->returned);
+    entries_unsend(&worker->checkpoints);
 }
 
 // The site does not know this worker (any more).
@@ -228,7 +229,26 @@ static void start_registering(struct worker *worker)
     worker->registering = http_client_start(worker->client, &ask, on_registered);
 }
 
-static enum status take_leases(struct worker *worker, const json_t *leases, struct error *error)
+// Which attempt a lease begins, and the checkpoint that it goes on from.
+static void take_attempt(struct worker *worker, struct task_lease *lease, const json_t *attempts)
+{
+    size_t at = 0;
+    json_t *attempt = NULL;
+    json_array_foreach((json_t *)(uintptr_t)attempts, at, attempt)
+    {
+        const json_t *files = json_array_get(attempt, 2);
+        if (json_integer_value(json_array_get(attempt, 0)) != lease->id) {
+            continue;
+        }
+        lease->attempt = json_integer_value(json_array_get(attempt, 1));
+        if (json_array_size(files) > 0) {
+            lease->restore = restore_start(worker, lease->job, lease->id, files);
+        }
+    }
+}
+
+static enum status take_leases(struct worker *worker, const json_t *leases, const json_t *attempts,
+                               struct error *error)
 {
     size_t at = 0;
     json_t *lease = NULL;
@@ -249,7 +269,7 @@ static enum status take_leases(struct worker *worker, const json_t *leases, stru
             return OK;
         }
         job->is_dropped = false;
-        lease_add(worker, numbers[0], job, numbers[2], numbers[3]);
+        take_attempt(worker, lease_add(worker, numbers[0], job, numbers[2], numbers[3]), attempts);
     }
     return OK;
 }
@@ -261,6 +281,7 @@ static enum status take_answer(struct worker *worker, struct text body, struct e
     json_t *jobs = NULL;
     json_t *cancel = NULL;
     json_t *drops = NULL;
+    json_t *attempts = NULL;
     json_t *element = NULL;
     size_t at = 0;
     double drain_seconds = -1;
@@ -269,6 +290,7 @@ static enum status take_answer(struct worker *worker, struct text body, struct e
     TRY(json_field_array(document, "leases", JSON_OPTIONAL, LEASES_MAX, &leases, error));
     TRY(json_field_array(document, "cancel", JSON_OPTIONAL, 1 << 20, &cancel, error));
     TRY(json_field_array(document, "drop_jobs", JSON_OPTIONAL, 1 << 20, &drops, error));
+    TRY(json_field_array(document, "attempts", JSON_OPTIONAL, LEASES_MAX, &attempts, error));
     TRY(json_field_bool(document, "drain", JSON_OPTIONAL, &worker->is_draining, error));
     TRY(json_field_double(document, "drain_in_seconds", JSON_OPTIONAL, 0, 1e9, &drain_seconds,
                           error));
@@ -285,7 +307,7 @@ static enum status take_answer(struct worker *worker, struct text body, struct e
     {
         TRY(worker_job_add(worker, element, error));
     }
-    TRY(take_leases(worker, leases, error));
+    TRY(take_leases(worker, leases, attempts, error));
     json_array_foreach(cancel, at, element)
     {
         lease_cancel(worker, json_integer_value(element));
@@ -323,7 +345,9 @@ static void settle_sent(struct worker *worker)
 {
     entries_settle(&worker->logs);
     entries_settle(&worker->returned);
-    bool has_more = worker->logs.text.length > 0 || worker->returned.text.length > 0;
+    entries_settle(&worker->checkpoints);
+    bool has_more = worker->logs.text.length > 0 || worker->returned.text.length > 0 ||
+                    worker->checkpoints.text.length > 0;
     for (size_t i = 0; i < worker->lease_count; i++) {
         struct task_lease *lease = worker->leases[i];
         (void)ready_settle(&lease->ready, &lease->reported);
@@ -353,6 +377,7 @@ static void take_refusal(struct worker *worker, const struct http_answer *answer
     log_line(LOG_LEVEL_ERROR, "event=report-refused code=%d detail=\"%s\"", answer->code, said);
     worker->refusals++;
     entries_settle(&worker->logs);
+    entries_settle(&worker->checkpoints);
     if (worker->refusals > REFUSALS_MAX) {
         (void)error_set(&worker->fault, UNSUPPORTED,
                         "the site refuses what this worker reports: %s", said);
@@ -493,6 +518,11 @@ static void start_reporting(struct worker *worker)
     if (worker->returned.text.length > 0) {
         buffer_append_string(&body, ",\"returned\":[");
         buffer_append_text(&body, entries_send(&worker->returned));
+        buffer_append_byte(&body, ']');
+    }
+    if (worker->checkpoints.text.length > 0) {
+        buffer_append_string(&body, ",\"checkpoints\":[");
+        buffer_append_text(&body, entries_send(&worker->checkpoints));
         buffer_append_byte(&body, ']');
     }
     buffer_append_byte(&body, '}');

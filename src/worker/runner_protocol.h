@@ -4,7 +4,8 @@
 // run on one machine. A payload is a sequence of 64-bit integers and of texts (uint32 length and bytes), as listed below.
 //
 //     worker -> runner   JOB        once, first: what to run and how (struct runner_job)
-//                        RANGE      lease, from, to: run these tasks after what was sent before
+//                        RANGE      lease, from, to, attempt, is_restored: run these tasks after what was sent before. `attempt` above 0 is told
+//                                   to the task, and whether a checkpoint lies in its folder
 //                        ITEMS      lease, lines: the next item lines of that range, each ended by a line feed
 //                        CONTINUE   go on after a result that was held
 //                        CANCEL     lease: stop its running task, forget the rest; answered by CANCELLED

@@ -122,6 +122,9 @@ static void on_result(void *context, const struct runner_result *came)
             lease_feed_items(lease);
         }
     }
+    if (is_wanted && !leaving_accepts(seat->job, &result)) {
+        checkpoint_take_last(seat, lease);
+    }
     if (came->is_held) {
         slot_send_continue(seat->slot);
     }

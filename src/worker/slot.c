@@ -413,8 +413,15 @@ static void send_numbers(struct slot *slot, enum runner_kind kind, const int64_t
 
 void slot_send_range(struct slot *slot, int64_t lease, int64_t from, int64_t to)
 {
-    const int64_t numbers[] = {lease, from, to};
-    send_numbers(slot, RUNNER_RANGE, numbers, 3);
+    const int64_t numbers[] = {lease, from, to, 0, 0};
+    send_numbers(slot, RUNNER_RANGE, numbers, 5);
+}
+
+void slot_send_attempt(struct slot *slot, int64_t lease, int64_t index, int64_t attempt,
+                       bool is_restored)
+{
+    const int64_t numbers[] = {lease, index, index + 1, attempt, is_restored};
+    send_numbers(slot, RUNNER_RANGE, numbers, 5);
 }
 
 void slot_send_items(struct slot *slot, int64_t lease, struct text lines)

@@ -7,6 +7,7 @@
 //     spare.c    sandboxes ready for a job      ready.c    results in parts that a poll can hold
 //     entries.c  what else waits for the next poll
 //     leaving.c  its end: warned tasks, what goes back
+//     checkpoint.c, restore.c  files of tasks, stored while they run and put back where they go on
 #ifndef LODE_WORKER_STATE_H
 #define LODE_WORKER_STATE_H
 
@@ -35,8 +36,9 @@ enum {
     REPORT_MAX = 2 << 20, // Bytes of results in one poll, but for the last lease's part.
     REPORT_ENTRIES_MAX = 10000, // The site's limit.
     LOGS_MAX = 512 << 10,
-    SEAT_PIDS_MAX = 4096, // Processes and threads of one task.
-    SPARES_MIN = 2,       // Sandboxes ready for whatever job comes.
+    CHECKPOINT_FILES_MAX = 100, // Of one task: the site's limit.
+    SEAT_PIDS_MAX = 4096,       // Processes and threads of one task.
+    SPARES_MIN = 2,             // Sandboxes ready for whatever job comes.
     SPARES_MAX = 8,
     SEATS_IDLE_MAX = 8, // Sandboxes kept for the next lease of their job.
 };
@@ -92,6 +94,9 @@ struct held_result {
     struct arena arena;
 };
 
+struct restore;
+struct checkpoint;
+
 struct task_lease {
     int64_t id;
     int64_t from;
@@ -105,6 +110,10 @@ struct task_lease {
     struct held_result *held_last;
     bool is_dead; // Cancelled, or returned: not reported; freed when nothing points to it.
     bool is_returned;
+    int64_t attempt; // Of a job with checkpoints, from 1; else 0.
+    struct restore
+        *restore; // The checkpoint that it goes on from; NULL: it begins anew, or it was put there.
+    bool is_restored;
     bool is_unfed; // Its items cannot be read: it ends when the runner has let go of it.
     struct items_cursor cursor;
     int64_t items_next; // Index of the next item to send to the runner.
@@ -134,6 +143,9 @@ struct seat {
     int64_t live_index;
     struct live_file live_out;
     struct live_file live_err;
+    int64_t checkpoint_us;      // Steady time when the next one is due.
+    int64_t checkpoint_look_us; // When to look whether there is something new; INT64_MAX: not.
+    uint64_t checkpoint_mark;   // Of the files that were stored last.
     struct error fault;
 };
 
@@ -177,7 +189,9 @@ struct worker {
     struct entries logs;   // Live output.
     int64_t live_next_us;
     struct entries returned; // Parts of leases.
-    int refusals;            // Of reports, one after another.
+    struct entries checkpoints;
+    struct checkpoint *checkpoints_first; // That are being uploaded.
+    int refusals;                         // Of reports, one after another.
     size_t held_count;
     struct spare spares[SPARES_MAX];
     size_t spare_count;
@@ -208,7 +222,8 @@ struct runner_job worker_job_for_runner(const struct worker_job *job, const stru
                                         struct arena *arena);
 
 // lease.c
-void lease_add(struct worker *worker, int64_t id, struct worker_job *job, int64_t from, int64_t to);
+struct task_lease *lease_add(struct worker *worker, int64_t id, struct worker_job *job,
+                             int64_t from, int64_t to);
 void lease_cancel(struct worker *worker, int64_t id);
 void leases_start(struct worker *worker); // Gives waiting leases to seats, as resources allow.
 void lease_feed_items(struct task_lease *lease); // Sends as many items as the runner may have.
@@ -267,6 +282,24 @@ void leaving_work(struct worker *worker, int64_t now_us);
 int64_t leaving_delay_us(const struct worker *worker, int64_t now_us); // -1: never.
 // Has the task that ended as the worker leaves reached its own end, so that it counts? Else it goes on elsewhere.
 bool leaving_accepts(const struct worker_job *job, const struct runner_result *result);
+
+// checkpoint.c
+void checkpoint_begin(struct seat *seat); // A task of a job with checkpoints starts in it.
+// Stores what is due; microseconds until it wants to be called again, -1: never.
+int64_t checkpoints_work(struct worker *worker, int64_t now_us);
+// The task has been interrupted; its folder is as it left it.
+void checkpoint_take_last(struct seat *seat, const struct task_lease *lease);
+bool checkpoints_are_under_way(const struct worker *worker);
+void checkpoints_free(struct worker *worker);
+
+// restore.c
+// Starts to fetch a checkpoint's files, [[path, digest, size, mode], ...]. The caller's.
+struct restore *restore_start(struct worker *worker, const struct worker_job *job, int64_t lease,
+                              const json_t *files);
+bool restore_is_ready(const struct restore *restore); // Or it has failed.
+// Moves the files into the folder.
+enum status restore_put(const struct restore *restore, int work_fd, struct error *error);
+void restore_free(struct restore *restore);
 
 // poll.c
 void poll_work(struct worker *worker, int64_t now_us);

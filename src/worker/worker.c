@@ -118,6 +118,7 @@ static void clean_up(struct worker *worker)
     }
     seats_free_retired(worker, true);
     transfers_free(worker->transfers);
+    checkpoints_free(worker);
     for (size_t i = 0; i < worker->lease_count; i++) {
         lease_free(worker->leases[i]);
     }
@@ -132,6 +133,7 @@ static void clean_up(struct worker *worker)
     cgroups_free(worker->cgroups);
     entries_done(&worker->logs);
     entries_done(&worker->returned);
+    entries_done(&worker->checkpoints);
     free(worker->leases);
     free(worker->seats);
     free(worker->retired);
@@ -238,7 +240,8 @@ static void serve(struct worker *worker, int signal_fd)
         leases_start(worker);
         gathers_flush_old(worker, now_us);
         live_read(worker, now_us);
-        int64_t delay_us = transfers_work(worker->transfers, now_us);
+        int64_t delay_us = checkpoints_work(worker, now_us);
+        delay_us = earlier(delay_us, transfers_work(worker->transfers, now_us));
         poll_work(worker, now_us);
         leases_free_done(worker);
         worker_job_free_unused(worker);

@@ -26,6 +26,10 @@ static const struct command_option SITE_OPTIONS[] = {
      NULL},
     {"peer", 0, OPTION_LIST, "NAME=FINGERPRINT@URL",
      "a site that may run jobs here and run this one's, without a hub between them", NULL},
+    {"lease", 0, OPTION_DURATION, "TIME",
+     "a worker with tasks that is silent for so long is lost; up to 30s for slow links (default: "
+     "5s)",
+     NULL},
     {"json", 0, OPTION_FLAG, NULL, "say where it listens as one JSON document", NULL},
 };
 

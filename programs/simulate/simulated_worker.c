@@ -11,7 +11,7 @@
 
 enum {
     LEASES_ASKED_MAX = 64,
-    HEARTBEAT_US = 10000000,
+    HEARTBEAT_US = 2000000,
     CHUNK_US = 100000,
     SLOTS_ELSEWHERE = 1000, // Another place runs so many of a job's tasks at once.
 };

@@ -47,6 +47,7 @@ struct lease_state *lease_open(struct scheduler *scheduler, struct job_state *jo
     lease->job = job;
     lease->worker = worker;
     list_append(&worker->waiting, lease);
+    heard_follow_leases(scheduler, worker);
     (void)map_set_int64(scheduler->leases, lease->lease.id, lease);
     load_add(&job->group->running, &job->plan.need, 1);
     job->group->served = lease->lease.id;
@@ -60,6 +61,7 @@ void lease_close(struct scheduler *scheduler, struct lease_state *lease)
     struct worker_state *worker = lease->worker;
     list_remove(lease->is_started ? &worker->started : &worker->waiting, lease);
     worker->is_strained = worker->is_strained && !worker_is_idle(worker);
+    heard_follow_leases(scheduler, worker);
     job->started_count -= lease->is_started;
     (void)map_set_int64(scheduler->leases, lease->lease.id, NULL);
     load_add(&job->group->running, &job->plan.need, -1);

@@ -14,7 +14,9 @@ struct scheduler;
 
 struct scheduler_options {
     int64_t
-        lease_timeout_us; // A worker that has not been heard for so long has lost its leases. 0: 30 s.
+        lease_timeout_us; // A worker with leases that has not been heard for so long has lost them. 0: 5 s.
+    int64_t
+        idle_timeout_us; // So has one without, and one of another place. 0: 30 s, or the former.
     int64_t lease_target_us; // A lease should keep a slot busy for about so long. 0: 500 ms.
     int64_t
         ahead_us; // A slot whose lease has less than this left may get its next one already. 0: 150 ms.

@@ -104,6 +104,7 @@ struct worker_state {
     struct resources capacity;
     struct lease_list started; // Leases that run, as far as the books know.
     struct lease_list waiting; // Leases that wait at the worker, in the order in which they start.
+    bool is_watched;           // It has leases, so it is to speak often.
     struct worker_state *heard_before; // In the order of heard_us.
     struct worker_state *heard_after;
     int64_t heard_us;
@@ -119,6 +120,12 @@ struct worker_state {
     size_t avoided_at;
 };
 
+// By heard_us.
+struct heard_list {
+    struct worker_state *first;
+    struct worker_state *last;
+};
+
 struct scheduler {
     struct scheduler_options options;
     struct map *jobs;
@@ -126,8 +133,8 @@ struct scheduler {
     struct map *weights; // Of groups, by id: a double each, where it is not 1.
     struct map *workers;
     struct map *leases;
-    struct worker_state *heard_first;
-    struct worker_state *heard_last;
+    struct heard_list heard_busy; // Workers with leases, of this place; and the others.
+    struct heard_list heard_idle;
     int64_t leases_given;
     int64_t now_us; // The latest time that was told.
 };
@@ -183,6 +190,12 @@ int64_t lease_left_us(const struct lease_state *lease, int64_t now_us);
 // How many tasks like this could run at once on all workers of the place; at least 1.
 double place_slots(const struct place_state *place, const struct resources *need);
 bool worker_avoids(const struct worker_state *worker, int64_t job, int64_t now_us);
+
+// heard.c
+void heard_link(struct scheduler *scheduler, struct worker_state *worker);
+void heard_unlink(struct scheduler *scheduler, struct worker_state *worker);
+// The worker has got its first lease, or lost its last, or nothing has changed.
+void heard_follow_leases(struct scheduler *scheduler, struct worker_state *worker);
 
 // leaving.c
 // How long a task of the job takes, to be on the safe side.

@@ -8,11 +8,13 @@
 #include "queue/queue_sql.h"
 
 enum {
-    LEASE_SECONDS_DEFAULT = 30,
+    LEASE_SECONDS_DEFAULT = 5,
     WAIT_SECONDS = 20, // A waiting worker must not be taken for a lost one.
     ASK_AGAIN_MIN_US = 2000,
     ASK_AGAIN_MAX_US = QUEUE_TICK_US, // What is later, the tick sees.
 };
+
+#define HEARTBEAT_PART 0.4 // Of the lease: one heartbeat may be lost.
 
 struct register_op {
     struct queue_op op;
@@ -91,9 +93,11 @@ static void done_register(struct queue_op *op, enum status status, const struct 
     int64_t lease_us = op->queue->scheduler_options.lease_timeout_us;
     if (status == OK) {
         AUTO_BUFFER struct buffer body = {0};
-        buffer_printf(&body, "{\"worker\":%lld,\"lease_seconds\":%lld,\"wait_seconds\":%d}\n",
-                      (long long)self->worker->id,
-                      (long long)(lease_us ? lease_us / 1000000 : LEASE_SECONDS_DEFAULT),
+        double lease_seconds = lease_us > 0 ? (double)lease_us / 1e6 : LEASE_SECONDS_DEFAULT;
+        buffer_printf(&body,
+                      "{\"worker\":%lld,\"lease_seconds\":%g,\"heartbeat_seconds\":%g,"
+                      "\"wait_seconds\":%d}\n",
+                      (long long)self->worker->id, lease_seconds, lease_seconds * HEARTBEAT_PART,
                       WAIT_SECONDS);
         self->answer.done(self->answer.context, OK, NULL, buffer_text(&body));
     } else {

@@ -34,8 +34,9 @@ struct queue_options {
     struct blobs *blobs;
     const struct queue_catalog_ops *catalog; // NULL: no dataset is known.
     void *catalog_context;
-    int64_t lease_timeout_us; // A worker that was not heard for so long is lost. 0: 30 s.
-    int64_t gone_timeout_us;  // So is one that left its waiting poll so long ago. 0: 3 s.
+    int64_t
+        lease_timeout_us; // A worker with leases that was not heard for so long is lost. 0: 5 s. Another one after 30 s.
+    int64_t gone_timeout_us; // So is one that left its waiting poll so long ago. 0: 3 s.
     const struct queue_place_ops *places; // NULL: places are shown by their fingerprints.
     void *places_context;
 };

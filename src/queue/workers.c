@@ -7,7 +7,11 @@
 
 #include <stdio.h>
 
-enum { LOST_KEPT_US = 600000000 }; // A lost worker is listed for ten minutes.
+enum {
+    LOST_KEPT_US = 600000000, // A lost worker is listed for ten minutes.
+    HELD_UP_US = 4 * QUEUE_TICK_US,
+    LENIENT_US = 3000000, // What waits to be read has been read by then.
+};
 
 struct worker *queue_find_worker(const struct queue *queue, int64_t id)
 {
@@ -342,9 +346,22 @@ static enum status lose_gone_workers(struct queue *queue, struct sql *sql, int64
     return OK;
 }
 
+// A site that was held up, by its disk or as its machine slept, has not read what workers said meanwhile.
+static bool is_lenient(struct queue *queue, int64_t now_us)
+{
+    if (queue->tick_us != 0 && now_us - queue->tick_us > HELD_UP_US) {
+        queue->lenient_until_us = now_us + LENIENT_US;
+    }
+    queue->tick_us = now_us;
+    return now_us < queue->lenient_until_us;
+}
+
 enum status workers_expire(struct queue *queue, struct sql *sql, struct error *error)
 {
     int64_t now_us = clock_steady_us();
+    if (is_lenient(queue, now_us)) {
+        return OK;
+    }
     TRY(lose_gone_workers(queue, sql, now_us, error));
     for (int64_t id; (id = scheduler_expired_worker(queue->scheduler, now_us)) != 0;) {
         struct worker *worker = queue_find_worker(queue, id);

@@ -21,6 +21,7 @@ enum {
 };
 // A token that the site refuses may be renewed in its file, for so long; then it was revoked.
 #define TOKEN_GRACE_US INT64_C(8000000)
+#define HEARTBEAT_MIN_SECONDS 0.1
 #define PAUSE_MIN_US INT64_C(100000)
 #define PAUSE_MAX_US INT64_C(2000000)
 #define CALL_TIMEOUT_US INT64_C(30000000)
@@ -161,15 +162,23 @@ static void on_registered(void *context, const struct http_answer *answer)
     int64_t id = 0;
     worker->registering = NULL;
     worker->wait_seconds = WAIT_DEFAULT_SECONDS;
+    double heartbeat_seconds = WAIT_DEFAULT_SECONDS;
     if (answer->status != OK || json_parse(answer->body, &document, &error) != OK ||
         json_field_int64(document, "worker", JSON_REQUIRED, 1, INT64_MAX, &id, &error) != OK ||
         json_field_int64(document, "wait_seconds", JSON_OPTIONAL, 0, 3600, &worker->wait_seconds,
-                         &error) != OK) {
+                         &error) != OK ||
+        json_field_double(document, "heartbeat_seconds", JSON_OPTIONAL, HEARTBEAT_MIN_SECONDS, 3600,
+                          &heartbeat_seconds, &error) != OK) {
         go_away(worker, answer);
         return;
     }
     be_back(worker);
     worker->id = id;
+    worker->heartbeat_us = (int64_t)(heartbeat_seconds * 1e6);
+    worker->is_new = worker->lease_count > 0;
+    if (worker->is_new) {
+        report_mark(worker, true);
+    }
     log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, id);
 }
 
@@ -405,6 +414,7 @@ static void on_reported(void *context, const struct http_answer *answer)
         be_back(worker);
         take_refusal(worker, answer);
     } else if (finish_poll(worker, answer)) {
+        worker->is_new = false;
         settle_sent(worker);
     } else {
         unsend(worker);
@@ -481,6 +491,7 @@ static struct http_call *start_poll(struct worker *worker, const struct buffer *
                                     void (*done)(void *context, const struct http_answer *answer))
 {
     char path[64];
+    worker->spoke_us = clock_steady_us();
     (void)snprintf(path, sizeof path, "/v1/workers/%" PRId64 "/poll", worker->id);
     const struct http_ask ask = {.method = "POST",
                                  .path = path,
@@ -537,10 +548,16 @@ bool poll_has_unreported(const struct worker *worker)
 
 static int64_t report_due_us(const struct worker *worker)
 {
-    if (worker->ready_since_us == 0 || worker->reporting) {
+    int64_t heartbeat_us =
+        worker->lease_count > 0 ? worker->spoke_us + worker->heartbeat_us : INT64_MAX;
+    if (worker->reporting) {
         return INT64_MAX;
     }
-    return worker->is_urgent ? 0 : worker->ready_since_us + REPORT_DELAY_US;
+    if (worker->ready_since_us == 0) {
+        return heartbeat_us;
+    }
+    int64_t report_us = worker->is_urgent ? 0 : worker->ready_since_us + REPORT_DELAY_US;
+    return report_us < heartbeat_us ? report_us : heartbeat_us;
 }
 
 int64_t poll_delay_us(const struct worker *worker, int64_t now_us)
@@ -577,7 +594,7 @@ void poll_work(struct worker *worker, int64_t now_us)
     if (report_due_us(worker) <= now_us) {
         start_reporting(worker);
     }
-    if (!worker->waiting && !worker->is_stopping) {
+    if (!worker->waiting && !worker->is_stopping && !worker->is_new) {
         start_waiting(worker);
     }
 }

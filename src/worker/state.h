@@ -178,9 +178,13 @@ struct worker {
 
     int64_t id; // At the site; 0: not registered.
     int64_t wait_seconds;
+    int64_t heartbeat_us; // How often the site is to hear of a worker with leases.
+    int64_t spoke_us;     // Steady time when the last poll was sent.
     int64_t disk_bytes;
     struct http_call *registering; // NULL: no such call is under way.
     struct http_call *waiting;
+    bool
+        is_new; // Registered, and what it has from before has not been reported: else the site might cancel what has ended.
     struct http_call *reporting;
     bool needs_reconnect;
     int64_t retry_us;      // Steady time before which the site is left alone.

@@ -21,11 +21,11 @@ START_SECONDS_MAX = 20
 
 
 class Site:
-    """A site of its own in a temporary folder, and one warm connection to it."""
+    """A site of its own in a temporary folder, or in a directory that stays, and one warm connection to it."""
 
-    def __init__(self, workers=os.cpu_count(), options=()):
+    def __init__(self, workers=os.cpu_count(), options=(), directory=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lode-bench-"))
-        self.directory = self.folder / "site"
+        self.directory = directory or self.folder / "site"
         self.environment = dict(os.environ, HOME=str(self.folder), XDG_DATA_HOME=str(self.folder / "data"),
                                 XDG_CONFIG_HOME=str(self.folder / "config"), NO_COLOR="1")
         self.log = open(self.folder / "log", "wb")

@@ -1,11 +1,14 @@
 // A hub under load: the logs of many sites, signed for real, taken by a mirror as they come; and what is found in it then.
 //
-//   mirror_load FOLDER SITES DATASETS REPLICAS THREADS [logs]
+//   mirror_load FOLDER SITES DATASETS REPLICAS THREADS [logs|heads]
 //
-// With `logs` it only writes keys and logs, for a benchmark that pushes them to a real hub.
+// With `heads` only the heads of batches are signed, and entries have random bytes for signatures: to the hub, which verifies the head and the chain
+// that leads to it, that is all the same, and it is written in a tenth of the time. Clients would refuse the answers.
+// With `logs` it only writes keys and logs (chunks, each behind its length), for a benchmark that pushes them to a real hub.
 //
-// Each dataset is at REPLICAS of the SITES. The logs are written to files in FOLDER first, so that what is measured is taking alone: reading the
-// file, verifying, the commit and the index. Prints a JSON object a line: progress, then the whole.
+// Each dataset is at REPLICAS of the SITES. The logs are written to files in FOLDER first, compressed, so that what is measured is taking alone: reading the
+// file, unpacking (1 to 2 µs an entry), verifying, the commit and the index. A file goes as soon as it was taken. FOLDER/hub is left as the directory of a site that has
+// mirrored all of it, and FOLDER/site-N as those sites' keys. Prints a JSON object a line: progress, then the whole.
 #include "base/calendar.h"
 #include "base/hex.h"
 #include "base/memory.h"
@@ -14,6 +17,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/thread.h"
+#include "store/compressed.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,6 +30,7 @@ enum {
     THREADS_MAX = 64,
     SITES_MAX = 10000,
     CHUNK_BATCHES = 7, // Of about half a MiB each: what one request brings.
+    CHUNK_SIZE_MAX = CHUNK_BATCHES * LEDGER_BATCH_SIZE_MAX,
     ALIASED_ONE_IN = 5,
     PROGRESS_SECONDS = 20,
     FINDS = 20000,
@@ -39,12 +44,14 @@ struct load {
     int64_t datasets;
     int64_t replicas;
     size_t threads;
+    bool is_only_logs;
+    bool is_only_heads_signed;
     struct store *store;
     struct mirror *mirror;
     struct signing_key *keys[SITES_MAX];
     struct digest chained[SITES_MAX]; // So that nobody leaves the floor's work out.
     atomic_llong next_site;           // For the threads to share.
-    atomic_llong taken;               // Entries.
+    atomic_llong done;                // Entries of this phase, but for CHAIN.
     int64_t began_us;
     double began_cpu_seconds;
     enum phase { WRITE, CHAIN, TAKE } phase;
@@ -80,7 +87,9 @@ static bool is_at(const struct load *load, int64_t dataset, int64_t site)
 // --- logs
 
 struct log {
+    struct load *load;
     const struct signing_key *key;
+    uint64_t seed; // Of made up signatures.
     int64_t serial;
     struct digest chain;
     struct buffer entries; // Of the batch under way.
@@ -90,6 +99,14 @@ struct log {
     int fd;
 };
 
+static void append_statement(const char *front, const struct signature *signature, const char *back,
+                             struct buffer *out)
+{
+    buffer_printf(out, "%s,\"signature\":\"", front);
+    base64_append(out, signature->bytes, SIGNATURE_SIZE);
+    buffer_printf(out, "\"%s", back);
+}
+
 static void sign(const struct signing_key *key, const char *front, const char *back,
                  struct buffer *out)
 {
@@ -97,18 +114,37 @@ static void sign(const struct signing_key *key, const char *front, const char *b
     struct signature signature;
     buffer_printf(&message, "lode-statement-1\n%s%s", front, back);
     signing_key_sign(key, buffer_text(&message), &signature);
-    buffer_printf(out, "%s,\"signature\":\"", front);
-    base64_append(out, signature.bytes, SIGNATURE_SIZE);
-    buffer_printf(out, "\"%s", back);
+    append_statement(front, &signature, back, out);
+}
+
+// What looks like a signature of the entry.
+static void make_up(const struct log *log, const char *front, const char *back, struct buffer *out)
+{
+    uint64_t words[SIGNATURE_SIZE / sizeof(uint64_t)];
+    struct signature signature;
+    for (uint64_t i = 0; i < SIGNATURE_SIZE / sizeof *words; i++) {
+        words[i] = scramble(log->seed ^ ((uint64_t)log->serial << 8) ^ i);
+    }
+    memcpy(signature.bytes, words, SIGNATURE_SIZE);
+    append_statement(front, &signature, back, out);
 }
 
 static void flush_chunk(struct log *log)
 {
     struct error error = {0};
-    uint64_t length = log->chunk.length;
-    if (length > 0 && (file_write_all(log->fd, (struct text){(const char *)&length, sizeof length},
-                                      &error) != OK ||
-                       file_write_all(log->fd, buffer_text(&log->chunk), &error) != OK)) {
+    AUTO_BUFFER struct buffer frame = {0};
+    struct text chunk = buffer_text(&log->chunk);
+    if (chunk.length == 0) {
+        return;
+    }
+    if (!log->load->is_only_logs) {
+        compressed_append(chunk, &frame);
+        chunk = buffer_text(&frame);
+    }
+    uint64_t length = chunk.length;
+    if (file_write_all(log->fd, (struct text){(const char *)&length, sizeof length}, &error) !=
+            OK ||
+        file_write_all(log->fd, chunk, &error) != OK) {
         fail("cannot write a log", &error);
     }
     buffer_clear(&log->chunk);
@@ -131,6 +167,7 @@ static void end_batch(struct log *log)
     buffer_append_byte(&log->chunk, '\n');
     buffer_append_text(&log->chunk, buffer_text(&log->entries));
     buffer_clear(&log->entries);
+    atomic_fetch_add(&log->load->done, log->batch_count);
     log->batch_count = 0;
     if (++log->chunk_batches == CHUNK_BATCHES) {
         flush_chunk(log);
@@ -165,7 +202,11 @@ static void add_entry(struct log *log, int64_t dataset)
                   signing_key_fingerprint(log->key)->text, (int64_t)(noise >> 24),
                   calendar_format(time_us, time), (int)(noise % 100000));
     size_t before = log->entries.length;
-    sign(log->key, front.bytes, back.bytes, &log->entries);
+    if (log->load->is_only_heads_signed) {
+        make_up(log, front.bytes, back.bytes, &log->entries);
+    } else {
+        sign(log->key, front.bytes, back.bytes, &log->entries);
+    }
     struct text entry = {log->entries.bytes + before, log->entries.length - before};
     log->chain = chain_next(&log->chain, entry);
     buffer_append_byte(&log->entries, '\n');
@@ -182,7 +223,7 @@ static char *log_path(const struct load *load, int64_t site)
 static void write_log(struct load *load, int64_t site)
 {
     AUTO_FREE char *path = log_path(load, site);
-    struct log log = {.key = load->keys[site]};
+    struct log log = {.load = load, .key = load->keys[site], .seed = scramble(~(uint64_t)site)};
     log.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     for (int64_t dataset = 0; dataset < load->datasets; dataset++) {
         if (is_at(load, dataset, site)) {
@@ -224,12 +265,17 @@ static bool read_whole(int fd, void *bytes, size_t length)
 static bool read_chunk(int fd, struct buffer *chunk)
 {
     uint64_t length = 0;
+    struct error error = {0};
+    AUTO_BUFFER struct buffer frame = {0};
     buffer_clear(chunk);
     if (fd < 0 || !read_whole(fd, &length, sizeof length) ||
-        !read_whole(fd, buffer_reserve(chunk, (size_t)length), (size_t)length)) {
+        !read_whole(fd, buffer_reserve(&frame, (size_t)length), (size_t)length)) {
         return false;
     }
-    buffer_advance(chunk, (size_t)length);
+    buffer_advance(&frame, (size_t)length);
+    if (compressed_read(buffer_text(&frame), CHUNK_SIZE_MAX, chunk, &error) != OK) {
+        fail("a log cannot be read", &error);
+    }
     return true;
 }
 
@@ -263,7 +309,7 @@ static void take_log(struct load *load, int64_t site)
                         &position, &error) != OK) {
             fail("a log was refused", &error);
         }
-        atomic_fetch_add(&load->taken, position.serial - before);
+        atomic_fetch_add(&load->done, position.serial - before);
         before = position.serial;
     }
     (void)unlink(path);
@@ -306,7 +352,7 @@ static double cpu_seconds(int who)
 
 static void say(const struct load *load, const char *name, int64_t entries, int64_t us)
 {
-    AUTO_FREE char *database = memory_format("%s/hub.db", load->folder);
+    AUTO_FREE char *database = memory_format("%s/hub/lode.db", load->folder);
     struct mirror_figures figures = mirror_figures(load->mirror);
     (void)printf(
         "{\"name\": \"%s\", \"entries\": %" PRId64 ", \"seconds\": %.3f, "
@@ -318,31 +364,42 @@ static void say(const struct load *load, const char *name, int64_t entries, int6
     (void)fflush(stdout);
 }
 
+// What the phases are called: their threads, and the lines of progress and of the whole.
+static const struct {
+    const char *thread;
+    const char *progress;
+    const char *whole;
+} PHASES[] = {
+    [WRITE] = {"write", "hub_write_progress", "hub_write"},
+    [CHAIN] = {"chain", NULL, "hub_chain"},
+    [TAKE] = {"take", "hub_load_progress", "hub_load"},
+};
+
 static void run_threads(struct load *load, enum phase phase)
 {
     pthread_t threads[THREADS_MAX];
     struct error error = {0};
-    static const char *const NAMES[] = {"write", "chain", "take"};
     load->phase = phase;
     atomic_store(&load->next_site, 0);
+    atomic_store(&load->done, 0);
     load->began_us = clock_steady_us();
     load->began_cpu_seconds = cpu_seconds(RUSAGE_SELF);
     for (size_t i = 0; i < load->threads; i++) {
-        if (thread_start(&threads[i], NAMES[phase], work, load, &error) != OK) {
+        if (thread_start(&threads[i], PHASES[phase].thread, work, load, &error) != OK) {
             fail("no thread", &error);
         }
     }
     int64_t told_us = load->began_us;
     int64_t told = 0;
     int64_t all = load->datasets * load->replicas;
-    while (phase == TAKE && atomic_load(&load->taken) < all) {
+    while (PHASES[phase].progress && !load->is_only_logs && atomic_load(&load->done) < all) {
         struct timespec pause = {.tv_nsec = 1000000};
         (void)nanosleep(&pause, NULL);
         int64_t now_us = clock_steady_us();
         if (now_us - told_us > PROGRESS_SECONDS * INT64_C(1000000)) {
-            int64_t taken = atomic_load(&load->taken);
-            say(load, "hub_load_progress", taken - told, now_us - told_us);
-            told = taken;
+            int64_t done = atomic_load(&load->done);
+            say(load, PHASES[phase].progress, done - told, now_us - told_us);
+            told = done;
             told_us = now_us;
         }
     }
@@ -417,9 +474,13 @@ static void measure_finds(struct load *load, const char *name, int64_t ids)
 
 static void open_all(struct load *load)
 {
-    AUTO_FREE char *database = memory_format("%s/hub.db", load->folder);
-    AUTO_FREE char *index = memory_format("%s/index", load->folder);
+    AUTO_FREE char *hub = memory_format("%s/hub", load->folder);
+    AUTO_FREE char *database = memory_format("%s/lode.db", hub);
+    AUTO_FREE char *index = memory_format("%s/index", hub);
     struct error error = {0};
+    if (file_make_folder(hub, &error) != OK) {
+        fail("no folder", &error);
+    }
     struct store_options store = {.url = database,
                                   .migrations = LEDGER_MIGRATIONS,
                                   .migration_count = LEDGER_MIGRATION_COUNT};
@@ -454,10 +515,11 @@ static int64_t number_of(const char *text, int64_t max)
 
 static void measure_all(struct load *load)
 {
-    run_threads(load, CHAIN);
-    say(load, "hub_chain", load->datasets * load->replicas, clock_steady_us() - load->began_us);
-    run_threads(load, TAKE);
-    say(load, "hub_load", load->datasets * load->replicas, clock_steady_us() - load->began_us);
+    for (enum phase phase = WRITE; phase <= TAKE; phase++) {
+        run_threads(load, phase);
+        say(load, PHASES[phase].whole, load->datasets * load->replicas,
+            clock_steady_us() - load->began_us);
+    }
     take_again(load);
     measure_finds(load, "hub_find_hot", load->datasets < HOT_IDS ? load->datasets : HOT_IDS);
     measure_finds(load, "hub_find_random", load->datasets);
@@ -466,8 +528,10 @@ static void measure_all(struct load *load)
 int main(int count, char **arguments)
 {
     bool is_only_logs = count == 7 && strcmp(arguments[6], "logs") == 0;
-    if (count != 6 && !is_only_logs) {
-        (void)fprintf(stderr, "usage: mirror_load FOLDER SITES DATASETS REPLICAS THREADS [logs]\n");
+    bool is_only_heads_signed = count == 7 && strcmp(arguments[6], "heads") == 0;
+    if (count != 6 && !is_only_logs && !is_only_heads_signed) {
+        (void)fprintf(stderr,
+                      "usage: mirror_load FOLDER SITES DATASETS REPLICAS THREADS [logs|heads]\n");
         return 2;
     }
     struct load *load = NEW(struct load);
@@ -476,9 +540,12 @@ int main(int count, char **arguments)
     load->datasets = number_of(arguments[3], INT64_C(1000000000));
     load->replicas = number_of(arguments[4], load->sites);
     load->threads = (size_t)number_of(arguments[5], THREADS_MAX);
+    load->is_only_logs = is_only_logs;
+    load->is_only_heads_signed = is_only_heads_signed;
     open_all(load);
-    run_threads(load, WRITE);
-    if (!is_only_logs) {
+    if (is_only_logs) {
+        run_threads(load, WRITE);
+    } else {
         measure_all(load);
     }
     mirror_close(load->mirror);

@@ -1,10 +1,12 @@
 """Resolution at a hub with many identifiers, against nginx that serves a static file of the same size over the same TLS.
 
 The hub is a real `lode site --mirror` that got its logs pushed as from real sites. IDS, SITES and REPLICAS in the environment (LODE_BENCH_IDS ...) make it
-larger: 10,000,000 identifiers with 5 replicas take hours to generate and to load, as each entry is signed.
+larger. With LODE_BENCH_STORE=FOLDER the hub is one that `mirror_load FOLDER SITES IDS REPLICAS ...` has filled, with these three as there: nothing is pushed, and what is in the
+folder stays.
 """
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
@@ -24,6 +26,7 @@ from measure import line, program, site
 IDS = int(os.environ.get("LODE_BENCH_IDS", 100_000))
 SITES = int(os.environ.get("LODE_BENCH_SITES", 10))
 REPLICAS = int(os.environ.get("LODE_BENCH_REPLICAS", 5))
+STORE = os.environ.get("LODE_BENCH_STORE")
 CONNECTIONS = 32
 SECONDS = 3
 NGINX = """
@@ -79,9 +82,13 @@ class Member:
                                     self.folder / "key.pem"], check=True, capture_output=True).stdout
         return json.dumps({**said, "signature": base64.b64encode(signature).decode()}, sort_keys=True, separators=(",", ":"))
 
+    def announce(self):
+        """Tells the hub of the site."""
+        self.post("/v1/federation/announce", self.statement())
+
     def push(self):
         """Announces the site and pushes its log."""
-        self.post("/v1/federation/announce", self.statement())
+        self.announce()
         with open(self.log, "rb") as log:
             while size := log.read(8):
                 self.post(f"/v1/federation/logs/{self.fingerprint}", log.read(struct.unpack("<Q", size)[0]))
@@ -121,21 +128,34 @@ def one_answer(hub):
     return body
 
 
+@contextlib.contextmanager
+def filled_hub(folder):
+    """A hub that has all logs, what it took before it had any, and how many entries a second were pushed (none to one that was filled before)."""
+    source = pathlib.Path(STORE or folder)
+    if not STORE:
+        subprocess.run([program("mirror_load"), source, str(SITES), str(IDS), str(REPLICAS), "2", "logs"], check=True)
+    with site(workers=0, options=("--mirror", "--join", "open"), directory=source / "hub" if STORE else None) as hub:
+        empty_mib = hub.resident_mib()
+        begun = time.monotonic()
+        for number in range(SITES):
+            member = Member(source, number, hub)
+            if STORE:
+                member.announce()
+            else:
+                member.push()
+        seconds = time.monotonic() - begun
+        yield hub, empty_mib, None if STORE else round(IDS * REPLICAS / seconds)
+
+
 def measure_resolve(rounds=5):
     """Answers a second at full speed, and the 99th percentile at a fixed rate of half of what both sustain."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lode-bench-resolve-"))
     peer = folder / "nginx"
     peer.mkdir()
     folder.chmod(0o755)
-    subprocess.run([program("mirror_load"), folder, str(SITES), str(IDS), str(REPLICAS), "2", "logs"], check=True)
     nginx = None
     try:
-        with site(workers=0, options=("--mirror", "--join", "open")) as hub:
-            empty_mib = hub.resident_mib()
-            begun = time.monotonic()
-            for number in range(SITES):
-                Member(folder, number, hub).push()
-            seconds = time.monotonic() - begun
+        with filled_hub(folder) as (hub, empty_mib, pushed_per_second):
             loaded_mib = hub.resident_mib()
             port = free_port()
             nginx = start_nginx(peer, hub.directory, one_answer(hub), port)
@@ -152,7 +172,7 @@ def measure_resolve(rounds=5):
             yield line("resolve", "per_second", statistics.median(ours), "floor_per_second", statistics.median(theirs),
                        [a / b for a, b in zip(ours, theirs)], floor="nginx, a static file of the same size, same TLS and client",
                        target=0.5, bytes_each=pairs[0][0]["bytes_each"], ids=IDS, replicas=IDS * REPLICAS,
-                       pushed_per_second=round(IDS * REPLICAS / seconds), empty_mib=round(empty_mib, 1),
+                       pushed_per_second=pushed_per_second, empty_mib=round(empty_mib, 1),
                        loaded_mib=round(loaded_mib, 1), after_mib=round(hub.resident_mib(), 1), stored_mib=round(size_mib, 1))
             yield line("resolve_p99", "median_ms", statistics.median(p99), "floor_ms", statistics.median(peer_p99),
                        [a / b for a, b in zip(p99, peer_p99)], floor="nginx at the same rate in the same rounds", target_ms=5,

@@ -47,6 +47,16 @@ static void check_aliases(const struct entry *entry, const json_t *tree)
     FUZZ_CHECK(at == json_array_size(aliases));
 }
 
+// Does the error, behind the serial and id that it names, say that this is no canonical JSON? The id may say so too.
+static bool is_broken(const char *detail)
+{
+    const char *reason = detail;
+    for (const char *at = strstr(detail, ": "); at; at = strstr(reason, ": ")) {
+        reason = at + 2;
+    }
+    return text_starts_with(text_of(reason), TEXT("no canonical JSON"));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO_JSON json_t *tree = NULL;
@@ -60,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (entry_scan(line, &entry, &error) != OK) {
         FUZZ_CHECK(error.status == CORRUPT && error.detail[0] != '\0');
         // Escapes in the names of members are the one thing that is canonical and refused.
-        bool is_said_broken = strstr(error.detail, "no canonical JSON") != NULL;
+        bool is_said_broken = is_broken(error.detail);
         FUZZ_CHECK(!is_said_broken || !is_canonical || text_contains_byte(line, '\\'));
         return 0;
     }

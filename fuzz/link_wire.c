@@ -29,6 +29,27 @@ static void check_piece(struct text data)
     }
 }
 
+static void check_job(struct text data)
+{
+    AUTO_JSON json_t *document = NULL;
+    struct wire_job job;
+    if (json_parse(data, &document, NULL) == OK && wire_read_job(document, &job, NULL) == OK) {
+        FUZZ_CHECK(job.id > 0 && job.disk_bytes >= 0 && json_is_object(job.spec));
+        FUZZ_CHECK(job.owner.bytes && job.owner.length <= WIRE_OWNER_MAX);
+    }
+}
+
+static void check_words(struct text data)
+{
+    struct arena arena AUTO_ARENA = {0};
+    struct wire_words words;
+    if (wire_read_words(data, &arena, &words, NULL) == OK) {
+        FUZZ_CHECK(words.why.length <= WIRE_WORDS_MAX && words.change.length <= WIRE_WORDS_MAX);
+        FUZZ_CHECK(!text_has_control(words.why) && text_is_utf8(words.why));
+        FUZZ_CHECK(!text_has_control(words.change) && text_is_utf8(words.change));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct arena arena AUTO_ARENA = {0};
@@ -41,6 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     int64_t version = 0;
     check_result(data);
     check_piece(data);
+    check_job(data);
+    check_words(data);
     (void)wire_read_places(data, &arena, &places, &count, &version, NULL);
     (void)wire_read_log(data, &arena, &log, NULL);
     (void)wire_read_end(data, &arena, &end, NULL);

@@ -10,6 +10,9 @@ int command_site(const struct command *command, const struct options *options);
 // `lode worker`: runs tasks for a site until SIGTERM. Returns the exit status.
 int command_worker(const struct command *command, const struct options *given);
 
+// `lode worker enroll`: has a site accept this machine's worker by an invitation. Returns the exit status.
+int command_worker_enroll(const struct command *command, const struct options *given);
+
 // `lode link`: takes jobs to other sites until SIGTERM. Returns the exit status.
 int command_link(const struct command *command, const struct options *given);
 

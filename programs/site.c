@@ -50,6 +50,12 @@ static void say_where(const struct site_parts *parts)
         buffer_printf(&text, "lode site %s listens on %s\n  key        %s\n  directory  %s\n",
                       settings->name, parts->url, parts->fingerprint.text, settings->directory);
     }
+    if (settings->is_open) {
+        (void)fputs("lode site: OPEN: any worker that reaches this address joins at once, reads "
+                    "the data of "
+                    "the tasks that it gets, and reports what it likes\n",
+                    stderr);
+    }
     (void)fwrite(text.bytes, 1, text.length, stdout);
     (void)fflush(stdout);
 }

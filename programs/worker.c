@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "jobs/signal_names.h"
 #include "os/file.h"
+#include "worker/choose.h"
+#include "worker/trust.h"
 #include "worker/worker.h"
 
 #include <stdio.h>
@@ -13,10 +15,17 @@
 
 enum {
     EXIT_NO_SANDBOX = 3,
+    EXIT_NO_RUNNER = 4,
     GRACE_SECONDS = 600,
     NOTICE_SECONDS = 5,
     WARNING_SECONDS = 60, // As Slurm's.
     HOST_MAX = 256,
+};
+
+// What the two know of each other before they talk.
+struct meeting {
+    struct worker_site site;
+    struct worker_key own;
 };
 
 // "USR1@60": the signal that says that the end comes, and how soon.
@@ -42,12 +51,12 @@ static enum status read_warning(const char *text, struct worker_options *options
 static enum status read_options(const struct options *given, struct worker_options *options,
                                 struct error *error)
 {
-    options->site = options_text(given, "site", NULL);
-    options->fingerprint = options_text(given, "pin", NULL);
     options->site_file = options_text(given, "site-file", NULL);
     options->token_file = options_text(given, "token-file", NULL);
-    options->directory = options_text(given, "directory", NULL);
+    options->key_path = options_text(given, "key", NULL);
+    options->certificate_path = options_text(given, "certificate", NULL);
     options->name = options_text(given, "name", options->name);
+    options->groups = options_text(given, "groups", NULL);
     options->runner = options_text(given, "runner", options->runner);
     options->cpus = options_number(given, "cpus", options->cpus);
     options->memory_bytes = options_int64(given, "memory", options->memory_bytes);
@@ -59,13 +68,36 @@ static enum status read_options(const struct options *given, struct worker_optio
     if (options->memory_bytes <= 0) {
         return error_set(error, INVALID, "lode worker: --memory must be above 0");
     }
-    if (!options->directory || !options->token_file) {
-        return error_set(error, INVALID, "lode worker: --directory and --token-file are needed");
+    if (!options->key_path != !options->certificate_path) {
+        return error_set(error, INVALID, "lode worker: --certificate and --key go together");
     }
-    if (!options->site_file && !(options->site && options->fingerprint)) {
+    if (options->token_file && options->key_path) {
         return error_set(error, INVALID,
-                         "lode worker: --site-file, or --site with --pin, is needed");
+                         "lode worker: --token-file and --certificate exclude each other");
     }
+    return OK;
+}
+
+// Who the worker is to the site, and who the site is to the worker.
+static enum status settle_trust(const struct options *given, struct worker_options *options,
+                                struct meeting *meeting, struct error *error)
+{
+    if (!options->token_file && !options->key_path) {
+        TRY(worker_key_ensure(options->directory, options->name, &meeting->own, error));
+        options->key_path = meeting->own.key_path;
+        options->certificate_path = meeting->own.certificate_path;
+    } else if (options->certificate_path) {
+        TRY(worker_certificate_read(options->certificate_path, &meeting->own.fingerprint, error));
+    }
+    if (options->site_file) {
+        return OK;
+    }
+    TRY(worker_site_choose(given, &meeting->site, error));
+    if (!meeting->site.key.text[0]) {
+        TRY(worker_meet_site(given, meeting->site.url, &meeting->site.key, error));
+    }
+    options->site = meeting->site.url;
+    options->fingerprint = meeting->site.key.text;
     return OK;
 }
 
@@ -98,8 +130,8 @@ static int fail(const struct error *error)
                                                               : EXIT_FAILED);
 }
 
-// For programs that start workers: who it is and what it brings, before it meets the site.
-static void print_offer(const struct worker_options *options)
+// For programs that start workers: who it is and what it brings, before it registers.
+static void print_offer(const struct worker_options *options, const struct meeting *meeting)
 {
     AUTO_BUFFER struct buffer text = {0};
     AUTO_JSON json_t *offer =
@@ -107,9 +139,31 @@ static void print_offer(const struct worker_options *options)
                   "directory", json_from_text(text_of(options->directory)), "cpus", options->cpus,
                   "memory_bytes", (json_int_t)options->memory_bytes, "sandbox",
                   options->has_sandbox ? "bubblewrap" : "none", "pid", (json_int_t)getpid());
+    const char *key = meeting->own.fingerprint.text;
+    (void)json_object_set_new(offer, "fingerprint", *key ? json_string(key) : json_null());
     json_write(offer, false, &text);
     (void)printf("%s\n", text.bytes);
     (void)fflush(stdout);
+}
+
+static int serve(const struct options *given, struct worker_options *options)
+{
+    struct error error = {0};
+    struct meeting meeting = {0};
+    enum status status = settle_trust(given, options, &meeting, &error);
+    bool is_settled = status == OK;
+    if (is_settled) {
+        if (options_has(given, "json")) {
+            print_offer(options, &meeting);
+        }
+        status = worker_run(options, &error);
+    }
+    worker_key_done(&meeting.own);
+    if (status == CONFLICT && is_settled) {
+        (void)fprintf(stderr, "lode: %s\n", error.detail);
+        return 0; // It does what this one was meant for.
+    }
+    return status == OK ? 0 : fail(&error);
 }
 
 int command_worker(const struct command *command, const struct options *given)
@@ -137,21 +191,12 @@ int command_worker(const struct command *command, const struct options *given)
     if (!options.runner) {
         (void)error_set(&error, NOT_FOUND,
                         "lode-runner is not beside the program lode; give --runner PATH");
-        return fail(&error);
+        return command_fail(&error, EXIT_NO_RUNNER);
     }
     AUTO_FREE char *directory = NULL;
-    if (file_make_folder(options.directory, &error) != OK) {
+    if (worker_directory(given, &directory, &error) != OK) {
         return fail(&error);
     }
-    directory = realpath(options.directory, NULL);
-    options.directory = directory ? directory : options.directory;
-    if (options_has(given, "json")) {
-        print_offer(&options);
-    }
-    enum status status = worker_run(&options, &error);
-    if (status == CONFLICT) {
-        (void)fprintf(stderr, "lode: %s\n", error.detail);
-        return 0; // It does what this one was meant for.
-    }
-    return status == OK ? 0 : fail(&error);
+    options.directory = directory;
+    return serve(given, &options);
 }

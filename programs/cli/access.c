@@ -23,13 +23,55 @@ static void say_list(struct buffer *out, const char *name, const json_t *array)
 
 static void say_jobs(struct buffer *out, const json_t *jobs)
 {
-    static const char *const STATES[] = {"waiting", "running", "succeeded", "failed", "cancelled"};
+    static const char *const STATES[] = {"waiting",   "running", "held",
+                                         "succeeded", "failed",  "cancelled"};
     buffer_printf(out, "%-14s", "Jobs:");
     for (size_t i = 0; i < sizeof(STATES) / sizeof(STATES[0]); i++) {
         buffer_printf(out, "%s%lld %s", i > 0 ? ", " : "", (long long)field_int64(jobs, STATES[i]),
                       STATES[i]);
     }
     buffer_append_byte(out, '\n');
+}
+
+// On the local network. Sites of older versions say nothing of it.
+static void say_announcement(struct buffer *out, const json_t *announcement)
+{
+    struct text state = field_text(announcement, "state");
+    struct text problem = field_text(announcement, "problem");
+    struct text change = field_text(announcement, "change");
+    if (state.length == 0) {
+        return;
+    }
+    buffer_printf(out, "%-14s", "Announced:");
+    if (problem.length == 0) {
+        display_text(out, text_equal(state, TEXT("announced")) ? TEXT("yes")
+                          : text_equal(state, TEXT("off"))     ? TEXT("no")
+                                                               : state);
+    } else {
+        buffer_append_string(out, "no, ");
+        display_text(out, problem);
+        buffer_append_string(out, change.length > 0 ? "; " : "");
+        display_text(out, change);
+    }
+    buffer_append_byte(out, '\n');
+}
+
+// What of trust in workers an operator should know or do.
+static void say_worker_keys(const json_t *keys, struct buffer *out)
+{
+    if (field_bool(keys, "open")) {
+        buffer_append_string(out,
+                             "  OPEN:       any worker that reaches this site joins at once\n");
+    }
+    if (field_int64(keys, "pending") > 0) {
+        buffer_printf(out, "  pending:    %lld; lode workers lists them, lode worker accept NAME\n",
+                      (long long)field_int64(keys, "pending"));
+    }
+    if (field_int64(keys, "rivals") > 0) {
+        buffer_printf(out,
+                      "  REFUSED:    another key came with the name of %lld; see lode workers\n",
+                      (long long)field_int64(keys, "rivals"));
+    }
 }
 
 static void show_status(const struct contact *contact, const json_t *status, struct buffer *out)
@@ -49,6 +91,8 @@ static void show_status(const struct contact *contact, const json_t *status, str
                       (long long)field_int64(tasks, "waiting"));
     }
     buffer_printf(out, "%-14s%lld\n", "Workers:", (long long)field_int64(status, "workers"));
+    say_announcement(out, json_object_get(status, "announcement"));
+    say_worker_keys(json_object_get(status, "worker_keys"), out);
     buffer_append_string(out, "Sandbox:      ");
     display_text(out, field_text(sandbox, "kind"));
     buffer_append_byte(out, '\n');
@@ -94,7 +138,18 @@ static const struct table_column WORKER_COLUMNS[] = {
     {"WORKER", true, false}, {"NAME", false, true},   {"STATE", false, false},
     {"CPUS", true, false},   {"MEMORY", true, false}, {"RUNNING", true, false},
     {"DONE", true, false},   {"HEARD", false, false}, {"LEAVES", false, false},
+    {"GROUPS", false, true},
 };
+
+static void add_groups(struct table *table, const json_t *groups)
+{
+    AUTO_BUFFER struct buffer names = {0};
+    for (size_t i = 0; i < json_array_size(groups); i++) {
+        buffer_append_string(&names, i > 0 ? "," : "");
+        buffer_append_text(&names, json_text(json_array_get(groups, i)));
+    }
+    table_add(table, names.length > 0 ? buffer_text(&names) : TEXT("all"));
+}
 
 static enum status add_worker(void *table, json_t *worker, struct error *error)
 {
@@ -108,24 +163,110 @@ static enum status add_worker(void *table, json_t *worker, struct error *error)
     table_addf(table, "%lld", (long long)field_int64(worker, "tasks_done"));
     table_add_time(table, field_time(worker, "last_heard_at"), clock_real_us());
     table_add_time(table, field_time(worker, "leaves_at"), clock_real_us());
+    add_groups(table, json_object_get(worker, "groups"));
     return OK;
+}
+
+static const struct table_column KEY_COLUMNS[] = {
+    {"NAME", false, true}, {"KEY", false, false},         {"TRUST", false, false},
+    {"BY", false, true},   {"FINGERPRINT", false, false}, {"SEEN", false, false},
+    {"FROM", false, true},
+};
+
+static enum status add_key(void *table, json_t *key, struct error *error)
+{
+    (void)error;
+    table_add(table, field_text(key, "name"));
+    table_add(table, field_text(key, "state"));
+    table_add(table, field_text(key, "trust"));
+    table_add(table, field_text(key, "decided_by"));
+    table_add(table, field_text(key, "fingerprint"));
+    table_add_time(table, field_time(key, "last_seen_at"), clock_real_us());
+    table_add(table, field_text(key, "address"));
+    return OK;
+}
+
+static enum status append_key(void *array, json_t *key, struct error *error)
+{
+    (void)error;
+    (void)json_array_append(array, key);
+    return OK;
+}
+
+// Keys that came with the name of another worker.
+static void say_rivals(const json_t *keys, struct buffer *out)
+{
+    size_t at = 0;
+    json_t *key = NULL;
+    json_array_foreach(keys, at, key)
+    {
+        const json_t *rival = json_object_get(key, "rival");
+        if (!json_is_object(rival)) {
+            continue;
+        }
+        buffer_append_string(out, "REFUSED: another key came with the name ");
+        display_text(out, field_text(key, "name"));
+        buffer_printf(out, " from %.*s at %.*s:\n  %.*s\n", TEXT_ARGS(field_text(rival, "address")),
+                      TEXT_ARGS(field_text(rival, "seen_at")),
+                      TEXT_ARGS(field_text(rival, "fingerprint")));
+    }
+}
+
+static int print_workers(const json_t *workers, const json_t *keys)
+{
+    struct table *table =
+        table_new(WORKER_COLUMNS, sizeof(WORKER_COLUMNS) / sizeof(WORKER_COLUMNS[0]));
+    size_t at = 0;
+    json_t *item = NULL;
+    json_array_foreach(workers, at, item)
+    {
+        (void)add_worker(table, item, NULL);
+    }
+    if (!print_table(table) || json_array_size(keys) == 0) {
+        return EXIT_SUCCESS;
+    }
+    AUTO_BUFFER struct buffer rivals = {0};
+    table = table_new(KEY_COLUMNS, sizeof(KEY_COLUMNS) / sizeof(KEY_COLUMNS[0]));
+    json_array_foreach(keys, at, item)
+    {
+        (void)add_key(table, item, NULL);
+    }
+    say_rivals(keys, &rivals);
+    (void)puts("");
+    return print_table(table) && print_text(&rivals) ? EXIT_SUCCESS : EXIT_FAILED;
 }
 
 static int run_workers(const struct command *command, const struct options *options)
 {
     (void)command;
-    return print_list(options, "/v1/workers", "workers", WORKER_COLUMNS,
-                      sizeof(WORKER_COLUMNS) / sizeof(WORKER_COLUMNS[0]), add_worker);
+    struct error error;
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
+    AUTO_JSON json_t *workers = NULL;
+    AUTO_JSON json_t *keys = json_array();
+    if (contact_open(options, &contact, &error) != OK ||
+        contact_list_all(&contact, "/v1/workers", "workers", &workers, &error) != OK ||
+        contact_list(&contact, "/v1/worker-keys", "worker_keys", 0, append_key, keys, &error) !=
+            OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    if (options_has(options, "json")) {
+        (void)json_object_set(workers, "worker_keys", keys);
+        return print_json(workers) ? EXIT_SUCCESS : EXIT_FAILED;
+    }
+    return print_workers(json_object_get(workers, "workers"), keys);
 }
 
 static const struct command_example WORKERS_EXAMPLES[] = {
-    {"lode workers", "lists the workers of the site with what they run"},
+    {"lode workers", "lists the workers of the site with what they run, and the keys that came"},
 };
 
 const struct command COMMAND_WORKERS = {
     .name = "workers",
     .usage = "",
-    .purpose = "lists the workers of a site",
+    .purpose = "lists the workers of a site, and who waits to be one",
+    .description =
+        "The second list has the workers that have shown a key: those that wait to be accepted "
+        "(pending), accepted ones with how that came, and refused ones.",
     .group = GROUP_SITE,
     .examples = EXAMPLES(WORKERS_EXAMPLES),
     .run = run_workers,

@@ -50,6 +50,17 @@ static enum status print_piece(struct contact *contact, int64_t job, int64_t *fr
     return OK;
 }
 
+// No more answers come of a job that is held.
+static enum status look_for_hold(struct contact *contact, int64_t job, bool *is_last,
+                                 struct error *error)
+{
+    AUTO_FREE char *path = memory_format("/v1/jobs/%lld", (long long)job);
+    AUTO_JSON json_t *now = NULL;
+    TRY(contact_json(contact, "GET", path, NULL, &now, error));
+    *is_last = job_is_held(now);
+    return OK;
+}
+
 enum status answers_follow(struct contact *contact, const struct follow_options *options,
                            json_t **job, struct error *error)
 {
@@ -69,6 +80,8 @@ enum status answers_follow(struct contact *contact, const struct follow_options 
         progress_update(&progress, from, total);
         if (from > before) {
             waiting_note_life(&waiting);
+        } else if (status == OK && !is_last) {
+            status = look_for_hold(contact, options->job, &is_last, error);
         }
     }
     progress_hide(&progress);
@@ -77,7 +90,7 @@ enum status answers_follow(struct contact *contact, const struct follow_options 
     for (;;) {
         AUTO_JSON json_t *now = NULL;
         TRY(contact_json(contact, "GET", path, NULL, &now, error));
-        if (job_has_ended(now)) {
+        if (job_has_ended(now) || job_is_held(now)) {
             *job = TAKE(now);
             return OK;
         }

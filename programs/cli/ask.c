@@ -66,7 +66,7 @@ enum status ask_terminal(const char *question, bool is_secret, struct buffer *an
 }
 
 enum status ask_leap_of_faith(const char *what, const char *url, const char *fingerprint,
-                              struct error *error)
+                              const char *option, struct error *error)
 {
     AUTO_BUFFER struct buffer answer = {0};
     AUTO_FREE char *question =
@@ -77,7 +77,7 @@ enum status ask_leap_of_faith(const char *what, const char *url, const char *fin
     if (status == UNAVAILABLE) {
         (void)error_set(error, DENIED, "the %s %s is not known, and there is no terminal to ask on",
                         what, url);
-        return error_fix(error, "--fingerprint %s says that this is its key", fingerprint);
+        return error_fix(error, "%s %s says that this is its key", option, fingerprint);
     }
     TRY(status);
     if (!text_equal_no_case(text_trim(buffer_text(&answer)), TEXT("yes"))) {

@@ -32,7 +32,7 @@ static enum status meet_hub(const struct options *options, const char *url,
                          "ask its operator for the fingerprint (\"lode status\" there shows it)");
     }
     if (!wanted && !options_has(options, "yes")) {
-        return ask_leap_of_faith("hub", url, fingerprint, error);
+        return ask_leap_of_faith("hub", url, fingerprint, "--fingerprint", error);
     }
     return OK;
 }

@@ -25,7 +25,7 @@ struct follower {
     int64_t failures_shown;
     struct progress progress;
     struct waiting waiting;
-    json_t *end;        // The job, once it has ended.
+    json_t *end;        // The job, once it has ended or is held.
     bool is_stream;     // The answer is a stream of events, by its type.
     bool has_events;    // At least one came over this connection.
     enum status status; // Of the handling of events.
@@ -217,7 +217,8 @@ static enum status handle(struct follower *follower, const struct event *event, 
 {
     AUTO_JSON json_t *data = NULL;
     TRY(json_parse(event->data, &data, error));
-    if (text_equal(event->name, TEXT("end"))) {
+    bool is_held = text_equal(event->name, TEXT("job")) && job_is_held(data);
+    if (text_equal(event->name, TEXT("end")) || is_held) {
         json_decref(follower->end);
         follower->end = json_incref(data);
     }

@@ -30,6 +30,18 @@ static void add_job_name(struct table *table, const json_t *job)
     table_add(table, name.length > 0 ? name : command.length > 0 ? command : TEXT("-"));
 }
 
+// "running, 2 held"
+static void add_job_state(struct table *table, const json_t *job)
+{
+    int64_t held = field_int64(json_object_get(job, "tasks"), "held");
+    struct text state = field_text(job, "state");
+    if (held > 0 && !job_is_held(job)) {
+        table_addf(table, "%.*s, %lld held", TEXT_ARGS(state), (long long)held);
+    } else {
+        table_add(table, state);
+    }
+}
+
 static enum status add_job(void *context, json_t *job, struct error *error)
 {
     (void)error;
@@ -39,7 +51,7 @@ static enum status add_job(void *context, json_t *job, struct error *error)
     int64_t finished_us = field_time(job, "finished_at");
     table_addf(table, "%lld", (long long)field_int64(job, "id"));
     add_job_name(table, job);
-    table_add(table, field_text(job, "state"));
+    add_job_state(table, job);
     table_addf(table, "%lld/%lld", (long long)job_tasks_ended(job),
                (long long)field_int64(json_object_get(job, "tasks"), "total"));
     table_addf(table, "%lld", (long long)field_int64(json_object_get(job, "tasks"), "failed"));
@@ -90,7 +102,7 @@ static int run_jobs(const struct command *command, const struct options *options
 
 static const struct command_option JOBS_OPTIONS[] = {
     {"state", 's', OPTION_TEXT, "STATE", "only jobs in this state",
-     "waiting|running|succeeded|failed|cancelled"},
+     "waiting|running|held|succeeded|failed|cancelled"},
     {"owner", 0, OPTION_TEXT, "NAME", "only jobs of this principal", NULL},
     {"limit", 'l', OPTION_POSITIVE, "N", "at most N jobs (default: 20)", NULL},
 };
@@ -130,6 +142,26 @@ static void say_command(struct buffer *out, const json_t *command)
     append_property(out, "Command:", buffer_text(&words));
 }
 
+// "3 failed by themselves, 1 reached a limit": attempts that came to nothing, where there were any.
+static void say_failures(struct buffer *out, const json_t *object)
+{
+    static const char *const SAID[][2] = {
+        {"fail", "failed by themselves"},    {"limit", "reached a limit"},
+        {"lost", "lost their worker"},       {"input", "missed an input"},
+        {"worker", "had a worker at fault"},
+    };
+    const json_t *failures = json_object_get(object, "failures");
+    AUTO_BUFFER struct buffer words = {0};
+    for (size_t i = 0; i < sizeof SAID / sizeof SAID[0]; i++) {
+        int64_t count = field_int64(failures, SAID[i][0]);
+        if (count > 0) {
+            buffer_printf(&words, "%s%lld %s", words.length > 0 ? ", " : "", (long long)count,
+                          SAID[i][1]);
+        }
+    }
+    append_property(out, "Attempts:", buffer_text(&words));
+}
+
 static void show_job(const json_t *job, struct buffer *out)
 {
     const json_t *tasks = json_object_get(job, "tasks");
@@ -143,16 +175,21 @@ static void show_job(const json_t *job, struct buffer *out)
                   "Tasks:", (long long)field_int64(tasks, "succeeded"),
                   (long long)field_int64(tasks, "failed"), (long long)field_int64(tasks, "running"),
                   (long long)field_int64(tasks, "waiting"), (long long)field_int64(tasks, "total"));
+    if (field_int64(tasks, "held") > 0) {
+        buffer_printf(out, "; %lld held", (long long)field_int64(tasks, "held"));
+    }
     if (field_int64(tasks, "cached") > 0) {
         buffer_printf(out, "; %lld from the cache", (long long)field_int64(tasks, "cached"));
     }
     buffer_append_byte(out, '\n');
+    say_failures(out, job);
     if (json_is_integer(code)) {
         buffer_printf(out, "%-14s%lld\n", "Exit status:", (long long)json_integer_value(code));
     }
     append_property(out, "Runs at:", field_text(job, "at"));
     append_property(out, "Place:", field_text(job, "place"));
     append_property(out, "Owner:", field_text(job, "owner"));
+    append_property(out, "Group:", field_text(job, "group"));
     say_time(out, "Submitted:", job, "submitted_at");
     say_time(out, "Started:", job, "started_at");
     say_time(out, "Finished:", job, "finished_at");
@@ -216,6 +253,7 @@ static void show_task(const json_t *task, struct buffer *out)
     append_property(out, "State:", field_text(task, "state"));
     append_property(out, "Outcome:", field_text(task, "outcome"));
     append_property(out, "Message:", field_text(task, "message"));
+    say_failures(out, task);
     say_command(out, json_object_get(task, "command"));
     append_property(out, "Program:", field_text(task, "executable"));
     append_property(out, "Worker:", field_text(task, "worker"));
@@ -294,7 +332,7 @@ const struct command COMMAND_JOB_SHOW = {
     .run = run_job_show,
 };
 
-// Waits for the end of a job; *out gets it (a new reference).
+// Waits until a job has ended or is held; *out gets it (a new reference).
 static enum status wait_for(struct contact *contact, int64_t job, bool is_quiet, json_t **out,
                             struct error *error)
 {
@@ -321,7 +359,7 @@ static enum status wait_for(struct contact *contact, int64_t job, bool is_quiet,
             version = field_int64(now, "version");
             progress_update(&progress, job_tasks_ended(now),
                             field_int64(json_object_get(now, "tasks"), "total"));
-            *out = job_has_ended(now) ? TAKE(now) : NULL;
+            *out = job_has_ended(now) || job_is_held(now) ? TAKE(now) : NULL;
         }
     }
     progress_hide(&progress);
@@ -356,6 +394,8 @@ static int run_wait(const struct command *command, const struct options *options
         }
         if (is_json) {
             (void)print_json(job);
+        } else if (job_is_held(job)) {
+            job_say_held(job);
         } else if (!text_equal(field_text(job, "state"), TEXT("succeeded"))) {
             AUTO_BUFFER struct buffer message = {0};
             display_text(&message, field_text(job, "message"));
@@ -376,7 +416,7 @@ static const struct command_example WAIT_EXAMPLES[] = {
 const struct command COMMAND_WAIT = {
     .name = "wait",
     .usage = "JOB...",
-    .purpose = "waits until jobs have ended",
+    .purpose = "waits until jobs have ended, or are held",
     .statuses = EXIT_RUN_STATUSES,
     .group = GROUP_JOBS,
     .examples = EXAMPLES(WAIT_EXAMPLES),
@@ -385,8 +425,24 @@ const struct command COMMAND_WAIT = {
     .run = run_wait,
 };
 
+// The path that changes the job of an operand, or its task where one may be named.
+static enum status change_path(const char *operand, const char *verb, bool takes_task,
+                               struct buffer *path, struct error *error)
+{
+    int64_t job = 0;
+    int64_t task = -1;
+    TRY(takes_task ? parse_job(operand, &job, &task, error) : parse_job_only(operand, &job, error));
+    buffer_printf(path, "/v1/jobs/%lld", (long long)job);
+    if (task >= 0) {
+        buffer_printf(path, "/tasks/%lld", (long long)task);
+    }
+    buffer_printf(path, "/%s", verb);
+    return OK;
+}
+
 // POSTs to /v1/jobs/<job>/<verb> for each operand and says what came of it.
-static int change_jobs(const struct options *options, const char *verb, const char *said)
+static int change_jobs(const struct options *options, const char *verb, bool takes_task,
+                       const char *said)
 {
     struct error error;
     AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
@@ -397,17 +453,16 @@ static int change_jobs(const struct options *options, const char *verb, const ch
     for (size_t i = 0; i < options->operand_count; i++) {
         AUTO_JSON json_t *answer = NULL;
         AUTO_BUFFER struct buffer path = {0};
-        int64_t job = 0;
-        if (parse_job_only(options->operands[i], &job, &error) != OK) {
+        if (change_path(options->operands[i], verb, takes_task, &path, &error) != OK) {
             return command_fail(&error, EXIT_USAGE);
         }
-        buffer_printf(&path, "/v1/jobs/%lld/%s", (long long)job, verb);
         if (contact_json(&contact, "POST", path.bytes, NULL, &answer, &error) != OK) {
             exit_status = command_fail(&error, EXIT_FAILED);
         } else if (options_has(options, "json")) {
             (void)print_json(answer);
         } else {
-            (void)printf("job %lld %s\n", (long long)job, said);
+            (void)printf("%s %s %s\n", strchr(options->operands[i], '/') ? "task" : "job",
+                         options->operands[i], said);
         }
     }
     return fflush(stdout) == 0 ? exit_status : EXIT_FAILED;
@@ -416,7 +471,7 @@ static int change_jobs(const struct options *options, const char *verb, const ch
 static int run_cancel(const struct command *command, const struct options *options)
 {
     (void)command;
-    return change_jobs(options, "cancel", "is cancelled");
+    return change_jobs(options, "cancel", false, "is cancelled");
 }
 
 static const struct command_example CANCEL_EXAMPLES[] = {
@@ -437,17 +492,22 @@ const struct command COMMAND_CANCEL = {
 static int run_retry(const struct command *command, const struct options *options)
 {
     (void)command;
-    return change_jobs(options, "retry", "runs its failed tasks again");
+    return change_jobs(options, "retry", true, "runs again what has failed or is held");
 }
 
 static const struct command_example RETRY_EXAMPLES[] = {
-    {"lode retry 17", "runs the failed and cancelled tasks of job 17 again, and no other"},
+    {"lode retry 17", "runs the failed, cancelled or held tasks of job 17 again, and no other"},
+    {"lode retry 17/3", "lets its task 3 run again, which is held"},
 };
 
 const struct command COMMAND_RETRY = {
     .name = "retry",
-    .usage = "JOB...",
-    .purpose = "runs failed and cancelled tasks again",
+    .usage = "JOB[/TASK]...",
+    .purpose = "runs failed, cancelled and held tasks again",
+    .description =
+        "Of a job that has ended, the failed and cancelled tasks run again. Of one that has "
+        "not, those that are held: workers were lost while running them, more often than "
+        "--retries allows. \"lode why JOB/TASK\" says what is known of these workers.",
     .group = GROUP_JOBS,
     .examples = EXAMPLES(RETRY_EXAMPLES),
     .operands_min = 1,
@@ -484,6 +544,13 @@ static int run_why(const struct command *command, const struct options *options)
     buffer_append_byte(&out, '\n');
     if (field_text(answer, "change").length > 0) {
         display_text(&out, field_text(answer, "change"));
+        buffer_append_byte(&out, '\n');
+    }
+    const json_t *evidence = json_object_get(answer, "evidence");
+    for (size_t i = 0; i < json_array_size(evidence); i++) {
+        const json_t *each = json_array_get(evidence, i);
+        buffer_printf(&out, "%.*s  ", TEXT_ARGS(field_text(each, "at")));
+        display_text(&out, field_text(each, "text"));
         buffer_append_byte(&out, '\n');
     }
     return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;

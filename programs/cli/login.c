@@ -85,7 +85,7 @@ static enum status confirm_key(struct login *login, struct error *error)
         return error_fix(error,
                          "ask its operator for the fingerprint (\"lode status\" there shows it)");
     }
-    return ask_leap_of_faith("site", login->site.url, shown, error);
+    return ask_leap_of_faith("site", login->site.url, shown, "--fingerprint", error);
 }
 
 // The key of another's site: as it was at the first meeting, or confirmed now.

@@ -130,6 +130,25 @@ bool job_has_ended(const json_t *job)
            text_equal(state, TEXT("cancelled"));
 }
 
+bool job_is_held(const json_t *job)
+{
+    return text_equal(field_text(job, "state"), TEXT("held"));
+}
+
+void job_say_held(const json_t *job)
+{
+    long long id = (long long)field_int64(job, "id");
+    AUTO_BUFFER struct buffer message = {0};
+    display_text(&message, field_text(job, "message"));
+    (void)fprintf(
+        stderr,
+        "lode: job %lld is held: %s\n"
+        "      lode why JOB/TASK    says what is known of these workers\n"
+        "      lode retry %lld       lets the tasks run again (lode retry JOB/TASK: one)\n"
+        "      lode cancel %lld      ends the job; what has succeeded is kept\n",
+        id, message.length > 0 ? message.bytes : "", id, id);
+}
+
 int64_t job_tasks_ended(const json_t *job)
 {
     const json_t *tasks = json_object_get(job, "tasks");

@@ -47,17 +47,21 @@ enum status parse_job_only(const char *text, int64_t *job, struct error *error);
 
 bool job_has_ended(const json_t *job);
 
+// Is nothing left of the job but held tasks? It stays so until somebody does something about them.
+bool job_is_held(const json_t *job);
+// Says so on standard error, and what can be done.
+void job_say_held(const json_t *job);
 // How many tasks of the job have ended, in whatever way.
 int64_t job_tasks_ended(const json_t *job);
 
 // The exit status of `lode run` and `lode wait` for a job that ended: what the site says of its first failed task (the command's
-// own, 128 and the signal, 124 for a walltime, 125 for what is not the command's doing), or 143 when it was cancelled.
+// own, 128 and the signal, 124 for a walltime, 125 for what is not the command's doing), or 143 when it was cancelled; 125 for one that is held.
 int job_exit_status(const json_t *job);
 #define EXIT_RUN_STATUSES                                                                          \
     "N: The command's own exit status; of several tasks, that of the first that failed.\n"         \
     "124: The walltime was reached.\n"                                                             \
     "125: Lode could not run the command, or ended it at its memory, disk or process limit; "      \
-    "standard error says which.\n"                                                                 \
+    "standard error says which; or tasks are held, as workers were lost while running them.\n"     \
     "126, 127: The command cannot be executed, or was not found.\n"                                \
     "128+N: The command was ended by signal N.\n"                                                  \
     "130: Ctrl-C was typed here; the job goes on.\n"                                               \

@@ -87,6 +87,10 @@ static void say_end(struct contact *contact, const json_t *job, int exit_status,
 {
     long long id = (long long)field_int64(job, "id");
     bool is_single = field_int64(json_object_get(job, "tasks"), "total") == 1;
+    if (job_is_held(job)) {
+        job_say_held(job);
+        return;
+    }
     struct text state = field_text(job, "state");
     if (!is_single) {
         say_counts(job);
@@ -216,24 +220,27 @@ const struct command COMMAND_RUN = {
     .name = "run",
     .usage = "[--] COMMAND...",
     .purpose = "runs a command beside the data and streams its output",
-    .description = "The command runs on a worker of the site, shut in: it sees its working folder, "
-                   "the data and "
-                   "files named by options, and the programs of the machine. Output comes as it is "
-                   "written; of "
-                   "several tasks, each one's when it has ended. What was computed before from the "
-                   "same command, "
-                   "files and data is not computed again.\n\n"
-                   "Ctrl-C detaches: the job goes on, and lode says how to come back. A restart of "
-                   "the site is "
-                   "waited out.\n\n"
-                   "Where the data is not here, or --at says so, the job runs at another site that "
-                   "has it; lode "
-                   "says where, and why it waits when nothing happens for some seconds. \"lode "
-                   "plan\" shows the "
-                   "choice beforehand.\n\n"
-                   "In the command {index} is the task's number, {file} the path of its file, {} "
-                   "its item; {{ and }} "
-                   "are braces.",
+    .description =
+        "The command runs on a worker of the site, shut in: it sees its working folder, "
+        "the data and "
+        "files named by options, and the programs of the machine. Output comes as it is "
+        "written; of "
+        "several tasks, each one's when it has ended. What was computed before from the "
+        "same command, "
+        "files and data is not computed again.\n\n"
+        "Ctrl-C detaches: the job goes on, and lode says how to come back. A restart of "
+        "the site is "
+        "waited out.\n\n"
+        "Where the data is not here, or --at says so, the job runs at another site that "
+        "has it; lode "
+        "says where, and why it waits when nothing happens for some seconds. \"lode "
+        "plan\" shows the "
+        "choice beforehand.\n\n"
+        "A task during which workers were lost again and again is held: when nothing else "
+        "is left of the job, lode run says so and returns with status 125; the job stays.\n\n"
+        "In the command {index} is the task's number, {file} the path of its file, {} "
+        "its item; {{ and }} "
+        "are braces.",
     .statuses = EXIT_RUN_STATUSES,
     .group = GROUP_RUNNING,
     .options = OPTION_TABLE(RUN_OPTIONS),

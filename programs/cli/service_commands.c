@@ -13,6 +13,9 @@ static const struct command_option SITE_OPTIONS[] = {
      "bubblewrap|none"},
     {"url", 0, OPTION_TEXT, "URL",
      "where other sites reach it (default: the address, unless that is every address)", NULL},
+    {"announce", 0, OPTION_FLAG, NULL,
+     "say on the local network that it is here (default: when it listens there)", NULL},
+    {"no-announce", 0, OPTION_FLAG, NULL, "do not say so: workers are told its address", NULL},
     {"guests", 0, OPTION_TEXT, "WHOM",
      "other sites whose users may run jobs here (default: members)", "none|accepted|members"},
     {"mirror", 0, OPTION_FLAG, NULL, "be a hub: keep copies of other sites' catalogue logs", NULL},
@@ -30,6 +33,10 @@ static const struct command_option SITE_OPTIONS[] = {
      "a worker with tasks that is silent for so long is lost; up to 30s for slow links (default: "
      "5s)",
      NULL},
+    {"worker-ca", 0, OPTION_TEXT, "FILE",
+     "accept workers whose certificate one of these authorities (PEM) has signed", NULL},
+    {"open", 0, OPTION_FLAG, NULL,
+     "any worker joins at once; only on loopback and private addresses", NULL},
     {"json", 0, OPTION_FLAG, NULL, "say where it listens as one JSON document", NULL},
 };
 
@@ -41,6 +48,8 @@ static const struct command_example SITE_EXAMPLES[] = {
      "is a hub that takes in every site that announces itself"},
     {"lode site --peer ocean=sha256:4f5c...@https://ocean.example:7733",
      "knows the site ocean without a hub: each may run the other's jobs"},
+    {"lode site --address 192.168.1.5:7733 --open",
+     "lets every worker of the office's network join, without a question"},
 };
 
 const struct command COMMAND_SITE = {
@@ -58,14 +67,27 @@ const struct command COMMAND_SITE = {
 };
 
 static const struct command_option WORKER_OPTIONS[] = {
-    {"site", 0, OPTION_TEXT, "URL", "take tasks from this site", NULL},
+    {"site", 0, OPTION_TEXT, "URL|NAME",
+     "take tasks from this site: at an address, or of this name on the local network (default: the "
+     "one that is there)",
+     NULL},
     {"pin", 0, OPTION_TEXT, "FINGERPRINT", "the site's key must have this fingerprint", NULL},
     {"site-file", 0, OPTION_TEXT, "FILE", "read URL and fingerprint from this site.json", NULL},
-    {"token-file", 0, OPTION_TEXT, "FILE", "the token of role worker", NULL},
-    {"directory", 0, OPTION_TEXT, "DIR", "keep tasks' folders here", NULL},
+    {"trust", 0, OPTION_FLAG, NULL,
+     "of a site that is met for the first time: take the key that it shows, without a question",
+     NULL},
+    {"token-file", 0, OPTION_TEXT, "FILE",
+     "show this token of role worker (default: the worker's own key)", NULL},
+    {"certificate", 0, OPTION_TEXT, "FILE",
+     "show this certificate (PEM), from an authority that the site knows", NULL},
+    {"key", 0, OPTION_TEXT, "FILE", "the key of --certificate", NULL},
+    {"directory", 0, OPTION_TEXT, "DIR",
+     "keep the worker's key and tasks' folders here (default: ~/.local/share/lode-worker)", NULL},
     {"cpus", 0, OPTION_NUMBER, "N", "cores to use (default: all)", NULL},
     {"memory", 0, OPTION_BYTES, "SIZE", "memory to use (default: what the machine has)", NULL},
     {"name", 0, OPTION_TEXT, "NAME", "its name at the site (default: this machine's)", NULL},
+    {"groups", 0, OPTION_TEXT, "GROUP,...",
+     "work for these groups only: of the first that has tasks first (default: for all)", NULL},
     {"grace", 0, OPTION_DURATION, "TIME", "how long a site may be away before the worker ends",
      NULL},
     {"lifetime", 0, OPTION_DURATION, "TIME",
@@ -83,12 +105,16 @@ static const struct command_option WORKER_OPTIONS[] = {
 };
 
 static const struct command_example WORKER_EXAMPLES[] = {
-    {"lode worker --site https://desk:7733 --pin sha256:... --token-file worker.token --directory "
+    {"lode worker",
+     "runs tasks of the site that announces itself on the local network, once \"lode "
+     "worker accept\" was typed there"},
+    {"lode worker --site desk", "the same, of several sites that of the name desk"},
+    {"lode worker --site https://desk:7733 --pin sha256:... --directory /scratch/lode",
+     "asks no question about the site's key"},
+    {"lode worker --site https://desk:7733 --certificate host.pem --key host.key --directory "
      "/scratch/lode",
-     "runs tasks of the site desk on this machine"},
-    {"lode worker --site-file site.json --token-file worker.token --directory \"$TMPDIR\" "
-     "--lifetime "
-     "2h --warning-signal USR1@120",
+     "shows a certificate from an authority that the site knows"},
+    {"lode worker --site https://desk:7733 --lifetime 2h --warning-signal USR1@120",
      "serves in a batch job of two hours that was given --signal=USR1@120"},
 };
 
@@ -100,7 +126,11 @@ const struct command COMMAND_WORKER = {
         "A site starts workers for its own machine itself; this adds another machine. SIGTERM ends "
         "it: it takes no more, running tasks are warned by SIGTERM, and what has not ended when "
         "their notice is over goes back to the site, which has it run elsewhere; nobody is blamed. "
-        "--lifetime, a warning signal and `lode worker drain` do the same at their time.",
+        "--lifetime, a warning signal and `lode worker drain` do the same at their time.\n\n"
+        "Its key, made at the first start, is what the site knows it by: it waits until an "
+        "operator "
+        "has typed \"lode worker accept NAME\" there, once, unless it was enrolled before. The "
+        "site's key is remembered at the first meeting, and another one is refused from then on.",
     .statuses = "3: No sandbox can be made on this machine; the way out is said.",
     .group = GROUP_SITE,
     .options = OPTION_TABLE(WORKER_OPTIONS),

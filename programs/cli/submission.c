@@ -6,6 +6,7 @@
 #include "cli/progress.h"
 #include "cli/words.h"
 #include "crypto/digest.h"
+#include "jobs/retries.h"
 #include "os/file.h"
 #include "os/random.h"
 
@@ -211,9 +212,24 @@ static void set_number(json_t *document, const char *field, double number)
                               is_whole ? json_integer((int64_t)number) : json_real(number));
 }
 
+static enum status add_retries(json_t *document, const struct options *options, struct error *error)
+{
+    const char *when_lost = options_text(options, "when-lost", NULL);
+    const char *text = options_text(options, "retries", NULL);
+    json_t *retries = NULL;
+    if (when_lost) {
+        (void)json_object_set_new(document, "when_lost", json_string(when_lost));
+    }
+    if (text) {
+        TRY(retries_from_text(text_of(text), &retries, error));
+        (void)json_object_set_new(document, "retries", retries);
+    }
+    return OK;
+}
+
 static void add_scalars(json_t *document, const struct options *options)
 {
-    static const char *const TEXTS[] = {"name", "over", "cache", "at", "stage"};
+    static const char *const TEXTS[] = {"name", "group", "over", "cache", "at", "stage"};
     for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
         const char *value = options_text(options, TEXTS[i], NULL);
         if (value) {
@@ -223,7 +239,6 @@ static void add_scalars(json_t *document, const struct options *options)
     add_integer(document, options, "count", "count");
     add_integer(document, options, "memory", "memory_bytes");
     add_integer(document, options, "disk", "disk_bytes");
-    add_integer(document, options, "retries", "retries");
     add_integer(document, options, "priority", "priority");
     if (options_has(options, "cpus")) {
         set_number(document, "cpus", options_number(options, "cpus", 1));
@@ -341,6 +356,7 @@ static enum status add_uploads(struct contact *contact, json_t *document,
 enum status submission_check(const struct options *options, struct error *error)
 {
     AUTO_JSON json_t *document = json_object();
+    TRY(add_retries(document, options, error));
     return add_lists(document, options, error);
 }
 
@@ -349,6 +365,7 @@ enum status submission_document(struct contact *contact, const struct options *o
 {
     AUTO_JSON json_t *document = json_object();
     add_scalars(document, options);
+    TRY(add_retries(document, options, error));
     TRY(add_lists(document, options, error));
     TRY(add_uploads(contact, document, options, is_quiet, error));
     *out = TAKE(document);

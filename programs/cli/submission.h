@@ -54,7 +54,25 @@
         {"disk", 0, OPTION_BYTES, "SIZE", "disk space of each task (default: 10G)", NULL},           \
         {"walltime", 't', OPTION_DURATION, "TIME", "the longest a task may take (default: 1d)",      \
          NULL},                                                                                      \
-        {"retries", 'r', OPTION_COUNT, "N", "run a failed task again up to N times (default: 0)",    \
+        {"retries",                                                                                  \
+         'r',                                                                                        \
+         OPTION_TEXT,                                                                                \
+         "N|CAUSE=N,...",                                                                            \
+         "run a failed task again up to N times (default: 0), or so often for each cause: fail, "    \
+         "limit, lost, input, worker (default: lost=2,worker=2, else 0)",                            \
+         NULL},                                                                                      \
+        {"when-lost",                                                                                \
+         0,                                                                                          \
+         OPTION_TEXT,                                                                                \
+         "WHAT",                                                                                     \
+         "hold a task once too many workers were lost while they ran it (the default), or fail "     \
+         "it",                                                                                       \
+         "hold|fail"},                                                                               \
+        {"group",                                                                                    \
+         'g',                                                                                        \
+         OPTION_TEXT,                                                                                \
+         "GROUP",                                                                                    \
+         "whom it is for: a group that you belong to (default: your own)",                           \
          NULL},                                                                                      \
         {"priority",                                                                                 \
          0,                                                                                          \

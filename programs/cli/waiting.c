@@ -98,7 +98,7 @@ static bool needs_words(struct waiting *waiting, const json_t *job)
         }
         waiting->has_said_place = waiting_say_place(job);
     }
-    return !job_has_ended(job) && (!is_running || is_elsewhere(job));
+    return !job_has_ended(job) && !job_is_held(job) && (!is_running || is_elsewhere(job));
 }
 
 // What cannot be learnt now is left for the next time: the request that is awaited meets the same trouble, and says it.

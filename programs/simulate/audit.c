@@ -50,8 +50,13 @@ enum status audit_commit(struct world *world, int64_t job_id, int64_t from, int6
             return error_set(error, CORRUPT, "task %lld of job %lld was committed twice",
                              (long long)i, (long long)job_id);
         }
+        if (poison_is(world, job_id, i)) {
+            return error_set(error, CORRUPT, "task %lld of job %lld ended, which kills workers",
+                             (long long)i, (long long)job_id);
+        }
         job->committed[i / 64] |= bit;
     }
+    (void)ranges_remove(&job->held, from, to); // Late results are used.
     job->committed_count += to - from;
     audit_note(world, job_id, from, to);
     if (job->committed_count == job->plan.count) {
@@ -158,6 +163,23 @@ static void follow_competition(struct world *world)
     }
 }
 
+// A group that has workers of its own gets at least what the others get.
+static enum status check_listed(const struct world *world, const double shares[WORLD_GROUPS_MAX],
+                                double most, struct error *error)
+{
+    for (size_t i = 0; i < world->group_count; i++) {
+        bool is_competing = world->competing_for[i] >= COMPETING_AUDITS;
+        if (is_competing && groups_is_listed(world, (int64_t)i + 1) &&
+            shares[i] * SHARE_RATIO_MAX < most) {
+            return error_set(error, CORRUPT,
+                             "group %zu has workers of its own and %.2f of the others' share at "
+                             "%.0f s",
+                             i + 1, shares[i] / most, (double)world->now_us / 1e6);
+        }
+    }
+    return OK;
+}
+
 static enum status compare_shares(struct world *world, struct error *error)
 {
     double shares[WORLD_GROUPS_MAX];
@@ -166,7 +188,8 @@ static enum status compare_shares(struct world *world, struct error *error)
     double most = 0;
     size_t competing = 0;
     for (size_t i = 0; i < world->group_count; i++) {
-        if (world->competing_for[i] >= COMPETING_AUDITS) {
+        if (world->competing_for[i] >= COMPETING_AUDITS &&
+            !groups_is_listed(world, (int64_t)i + 1)) {
             least = fmin(least, shares[i]);
             most = fmax(most, shares[i]);
             competing++;
@@ -183,7 +206,7 @@ static enum status compare_shares(struct world *world, struct error *error)
                          "shares of competing groups differ by a factor of %.2f at %.0f s", ratio,
                          (double)world->now_us / 1e6);
     }
-    return OK;
+    return check_listed(world, shares, most, error);
 }
 
 enum status audit_all(struct world *world, struct error *error)

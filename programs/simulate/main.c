@@ -15,8 +15,10 @@ static const char usage[] =
     "Runs a simulated site on Lode's scheduler: workers fail and come back, tasks fail, groups "
     "compete. Ends with status 1\n"
     "when a task is committed twice or never, a capacity is exceeded, a lease crosses places, a "
-    "worker is given what it cannot end before it\n"
-    "leaves, or competing groups do not get their shares.\n"
+    "held\n"
+    "task is leased, a worker gets tasks of a group out of turn or what it cannot end before it "
+    "leaves,\n"
+    "or competing groups do not get their shares.\n"
     "\n"
     "  --workers N            workers (default 200)\n"
     "  --jobs N               jobs (50)\n"
@@ -27,6 +29,8 @@ static const char usage[] =
     "  --restarts N           times that the site restarts and is told of leases again (2)\n"
     "  --elsewhere PART       part of the jobs that are to run at other places (0.1)\n"
     "  --lifetimes PART       part of the workers that leave at a time that is known before (0)\n"
+    "  --poison PART          part of the tasks whose worker dies of them: they must be held (0)\n"
+    "  --dedicated PART       part of the workers that work for two of the groups, in order (0.1)\n"
     "  --json                 one JSON object\n"
     "\n"
     "Example: lode-simulate --workers 10000 --jobs 1000 --tasks 10000000 --seed 7\n";
@@ -74,6 +78,8 @@ static bool read_options(int argc, char **argv, struct options *out)
         {"restarts", required_argument, NULL, 'r'},
         {"elsewhere", required_argument, NULL, 'e'},
         {"lifetimes", required_argument, NULL, 'l'},
+        {"poison", required_argument, NULL, 'p'},
+        {"dedicated", required_argument, NULL, 'd'},
         {"json", no_argument, NULL, 'J'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -110,6 +116,12 @@ static bool read_options(int argc, char **argv, struct options *out)
             break;
         case 'l':
             is_good = read_rate(optarg, 1, &settings->lifetimes);
+            break;
+        case 'p':
+            is_good = read_rate(optarg, 0.5, &settings->poison);
+            break;
+        case 'd':
+            is_good = read_rate(optarg, 1, &settings->dedicated);
             break;
         case 'J':
             out->is_json = true;
@@ -164,6 +176,11 @@ static json_t *describe(const struct world *world, double real_s)
         "shares_compared", (json_int_t)figures->shares_compared, "worst_share_ratio",
         figures->worst_share, "events", (json_int_t)figures->events);
     (void)json_object_update(object, more);
+    (void)json_object_set_new(object, "held", json_integer(figures->held));
+    (void)json_object_set_new(object, "held_innocent", json_integer(figures->held_innocent));
+    (void)json_object_set_new(object, "released", json_integer(figures->released));
+    (void)json_object_set_new(object, "leases_dedicated", json_integer(figures->dedicated));
+    (void)json_object_set_new(object, "worker_moves", json_integer(figures->moves));
     json_decref(more);
     (void)json_object_set_new(object, "decisions_per_second",
                               json_real(decisions * 1e6 / (decision_us > 0 ? decision_us : 1)));
@@ -213,7 +230,8 @@ int main(int argc, char **argv)
                                            .failures = 0.01,
                                            .worker_failures_an_hour = 4,
                                            .restarts = 2,
-                                           .elsewhere = 0.1}};
+                                           .elsewhere = 0.1,
+                                           .dedicated = 0.1}};
     if (!read_options(argc, argv, &options) || options.is_help) {
         (void)fputs(usage, options.is_help ? stdout : stderr);
         return options.is_help ? 0 : 2;

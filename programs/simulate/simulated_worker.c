@@ -13,6 +13,8 @@ enum {
     LEASES_ASKED_MAX = 64,
     HEARTBEAT_US = 2000000,
     CHUNK_US = 100000,
+    CRASH_SECONDS_MAX = 120,
+    SILENCE_SECONDS_MAX = 90,
     SLOTS_ELSEWHERE = 1000, // Another place runs so many of a job's tasks at once.
 };
 
@@ -59,6 +61,9 @@ static enum task_outcome attempt_outcome(const struct world *world, int64_t job,
     if (part < failures * 0.01) {
         return TASK_BLAME_INPUT;
     }
+    if (part > failures * 0.9) {
+        return TASK_LIMITED;
+    }
     return part < failures * 0.05 ? TASK_BLAME_WORKER : TASK_FAILED;
 }
 
@@ -77,8 +82,15 @@ static void start_chunk(struct world *world, uint32_t at, struct sim_lease *leas
     double slots = world->workers[at].place != 0 ? SLOTS_ELSEWHERE : 1;
     lease->chunk_to = lease->next;
     while (lease->chunk_to < lease->lease.to && time_us < CHUNK_US) {
+        bool is_poison = poison_is(world, lease->lease.job, lease->chunk_to);
+        if (is_poison && lease->chunk_to > lease->next) {
+            break; // What ran before it is reported first.
+        }
         time_us +=
             worker_attempt_us(world, lease->lease.job, lease->run, lease->chunk_to++) / slots;
+        if (is_poison) {
+            break;
+        }
     }
     lease->chunk_us = (int64_t)time_us + 1;
     add_event(world, at, EVENT_CHUNK, lease->chunk_us, lease->run);
@@ -145,6 +157,7 @@ void worker_register(struct world *world, uint32_t at)
     scheduler_add_worker(world->scheduler, worker->id, worker->place, &worker->capacity,
                          world->now_us);
     lifetime_begin(world, at);
+    groups_register(world, worker);
 }
 
 // Puts the leases that run before those that wait, each in their order.
@@ -207,6 +220,8 @@ static enum status ask(struct world *world, uint32_t at, struct error *error)
     meter_add(&world->leasing, (int64_t)count, clock_steady_us() - begin_us);
     for (size_t i = 0; i < count; i++) {
         TRY(audit_place(world, worker, &leases[i], error));
+        TRY(poison_check_lease(world, &leases[i], error));
+        TRY(groups_check_lease(world, worker, &leases[i], error));
         append_lease(worker, &leases[i]);
         worker->leases[worker->lease_count - 1].given_us = world->now_us;
         worker->leases[worker->lease_count - 1].was_known = lifetime_is_known(world, leases[i].job);
@@ -220,6 +235,14 @@ static enum status ask(struct world *world, uint32_t at, struct error *error)
     }
     cancel_leases(world, at);
     return audit_capacity(world, worker, error);
+}
+
+static void note_blame(struct world *world, int64_t id, enum task_outcome outcome)
+{
+    struct sim_worker *worker = map_find_int64(world->workers_by_id, id);
+    if (worker && (outcome == TASK_BLAME_WORKER || outcome == TASK_BLAME_INPUT)) {
+        worker->blamed_us = world->now_us;
+    }
 }
 
 static enum status report_one(struct world *world, const struct sim_report *part, int64_t worker,
@@ -237,6 +260,7 @@ static enum status report_one(struct world *world, const struct sim_report *part
         world->figures.failed += outcome != TASK_SUCCEEDED;
         return audit_commit(world, lease->job, index, index + 1, error);
     case TASK_RETRY:
+        note_blame(world, worker, outcome);
         world->figures.retries++;
         break;
     case TASK_DUPLICATE:
@@ -299,6 +323,26 @@ static void keep_report(struct sim_worker *worker, const struct sim_report *part
     worker->kept[worker->kept_count++] = *part;
 }
 
+static void come_back_within(struct world *world, uint32_t at, double seconds_max)
+{
+    double delay_s = random_between(&world->random, 1, seconds_max);
+    add_event(world, at, EVENT_COME_BACK, (int64_t)(delay_s * 1e6), 0);
+}
+
+// Everything that it holds is lost, and what it has not reported.
+static void crash(struct world *world, uint32_t at)
+{
+    struct sim_worker *worker = &world->workers[at];
+    world->figures.crashes++;
+    worker->state = SIM_DOWN;
+    worker->epoch++;
+    worker->end_us = 0; // Its next life begins when it comes back.
+    worker->lease_count = 0;
+    worker->kept_count = 0;
+    worker->used = (struct resources){0};
+    come_back_within(world, at, CRASH_SECONDS_MAX);
+}
+
 static enum status on_chunk(struct world *world, const struct event *event, struct error *error)
 {
     struct sim_worker *worker = &world->workers[event->subject];
@@ -310,6 +354,10 @@ static enum status on_chunk(struct world *world, const struct event *event, stru
         return OK; // It was cancelled.
     }
     struct sim_lease *lease = &worker->leases[at];
+    if (poison_is(world, lease->lease.job, lease->next)) {
+        crash(world, event->subject);
+        return OK;
+    }
     struct sim_report part = {lease->lease, lease->run, lease->chunk_us};
     part.lease.from = lease->next;
     part.lease.to = lease->chunk_to;
@@ -344,19 +392,13 @@ static enum status on_heartbeat(struct world *world, const struct event *event, 
 static void on_break(struct world *world, const struct event *event)
 {
     struct sim_worker *worker = &world->workers[event->subject];
-    bool is_crash = random_below(&world->random, 2) == 0;
-    worker->state = is_crash ? SIM_DOWN : SIM_SILENT;
-    if (is_crash) {
-        world->figures.crashes++;
-        worker->epoch++;
-        worker->end_us = 0; // Its next life begins when it comes back.
-        worker->lease_count = 0;
-        worker->used = (struct resources){0};
-    } else {
-        world->figures.silences++;
+    if (random_below(&world->random, 2) == 0) {
+        crash(world, event->subject);
+        return;
     }
-    double delay_s = random_between(&world->random, 1, is_crash ? 120 : 90);
-    add_event(world, event->subject, EVENT_COME_BACK, (int64_t)(delay_s * 1e6), 0);
+    world->figures.silences++;
+    worker->state = SIM_SILENT;
+    come_back_within(world, event->subject, SILENCE_SECONDS_MAX);
 }
 
 static enum status on_come_back(struct world *world, const struct event *event, struct error *error)

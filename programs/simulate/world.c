@@ -55,6 +55,7 @@ static void make_workers(struct world *world)
             worker->capacity = (struct resources){CPUS_ELSEWHERE * INT64_C(1000),
                                                   CPUS_ELSEWHERE * 4 * SIM_GIBIBYTE, 0};
         }
+        groups_choose(world, i);
         worker_register(world, i);
         worker_schedule_break(world, i);
         struct event first = {.time_us = (int64_t)random_below(&world->random, 10000000),
@@ -79,11 +80,12 @@ static void make_job(struct world *world, uint32_t at, int64_t count)
         .priority = (int64_t)random_below(random, 3) - 1,
         .count = count,
         .need = {cpu * 1000, cpu * SIM_GIBIBYTE * (int64_t)(1 + random_below(random, 3)), 0},
-        .retries = 3,
+        .retries = {.times = {3, 1, 2, 0, 2}},
         .submitted_us = (int64_t)random_below(random, (uint64_t)ARRIVALS_S * 1000000),
         .is_stream = random_below(random, 10) == 0,
         .inputs = random_below(random, 50),
     };
+    job->losses = map_new();
     job->committed = memory_new((size_t)(count / 64 + 1), sizeof *job->committed);
     add_event(world, EVENT_SUBMIT, at, job->plan.submitted_us);
 }
@@ -142,6 +144,7 @@ void world_free(struct world *world)
     }
     for (int64_t i = 0; i < world->settings.jobs; i++) {
         free(world->jobs[i].committed);
+        poison_free(&world->jobs[i]);
     }
     free(world->workers);
     free(world->jobs);
@@ -153,15 +156,13 @@ void world_free(struct world *world)
 
 enum status world_lose_worker(struct world *world, int64_t id, struct error *error)
 {
-    struct task_list failed = {0};
+    struct loss_list losses = {0};
     enum status status = OK;
-    scheduler_remove_worker(world->scheduler, id, true, world->now_us, &failed);
-    for (size_t i = 0; i < failed.count && status == OK; i++) {
-        int64_t index = failed.items[i].index;
-        world->figures.failed++;
-        status = audit_commit(world, failed.items[i].job, index, index + 1, error);
+    scheduler_remove_worker(world->scheduler, id, true, world->now_us, &losses);
+    for (size_t i = 0; i < losses.count && status == OK; i++) {
+        status = poison_take_loss(world, &losses.items[i], error);
     }
-    task_list_done(&failed);
+    loss_list_done(&losses);
     return status;
 }
 
@@ -174,7 +175,7 @@ static enum status sweep(struct world *world, struct error *error)
         worker->is_forgotten = true;
         TRY(world_lose_worker(world, id, error));
     }
-    return OK;
+    return poison_sweep(world, error);
 }
 
 static enum status add_again(struct world *world, const struct sim_job *job, struct error *error)
@@ -187,6 +188,7 @@ static enum status add_again(struct world *world, const struct sim_job *job, str
     }
     enum status status = scheduler_add_job(world->scheduler, &job->plan, &done, error);
     ranges_done(&done);
+    poison_recount(world, job);
     return status;
 }
 
@@ -228,6 +230,7 @@ static enum status take_step(struct world *world, const struct event *event, str
         return restart(world, error);
     case EVENT_AUDIT:
         add_event(world, EVENT_AUDIT, 0, world->now_us + AUDIT_US);
+        groups_move_one(world);
         return audit_all(world, error);
     case EVENT_HEARTBEAT:
     case EVENT_AGAIN:

@@ -10,7 +10,8 @@ enum {
     WORKERS_A_PLACE = 2,
     WORLD_GROUPS_MAX = 8,
     METER_BUCKETS = 64,
-    SIM_CPU_MILLIS_MIN = 1000
+    SIM_CPU_MILLIS_MIN = 1000,
+    SIM_WORKER_GROUPS = 2,
 };
 #define SIM_GIBIBYTE (INT64_C(1) << 30)
 #define SIM_MEMORY_BYTES_MIN                                                                       \
@@ -26,6 +27,14 @@ struct world_settings {
     int64_t restarts;               // Of the site, one after every 50 s.
     double elsewhere;               // Part of the jobs that are to run at other places.
     double lifetimes;               // Part of the workers whose end is known from their start.
+    double poison;                  // Part of the tasks whose worker dies of them.
+    double dedicated;               // Part of the workers that work for some groups only.
+};
+
+// How often a task was running on a worker that was lost.
+struct sim_losses {
+    int64_t index;
+    int64_t times;
 };
 
 struct sim_job {
@@ -33,6 +42,9 @@ struct sim_job {
     double mean_us;      // Of one task.
     uint64_t *committed; // One bit a task.
     int64_t committed_count;
+    struct ranges held;
+    struct map *losses; // By index.
+    bool is_mended;     // What was held was released, and kills no more workers.
     bool is_submitted;
     bool is_complete;
 };
@@ -74,7 +86,10 @@ struct sim_worker {
     struct sim_report *kept; // What has run while the site could not be reached.
     size_t kept_count;
     size_t kept_capacity;
-    int64_t again_us; // When an EVENT_AGAIN is due.
+    int64_t again_us;  // When an EVENT_AGAIN is due.
+    bool is_dedicated; // It works for `groups`, in order; else for all.
+    int64_t groups[SIM_WORKER_GROUPS];
+    int64_t blamed_us; // When it last reported a task that is to run elsewhere; 0: never.
 };
 
 // Times of the scheduler's decisions, in buckets of whole microseconds.
@@ -91,7 +106,12 @@ struct world_figures {
     int64_t attempts;
     int64_t retries;
     int64_t duplicates;
-    int64_t failed;    // Tasks, finally.
+    int64_t failed; // Tasks, finally.
+    int64_t held;
+    int64_t held_innocent; // Without being poison.
+    int64_t released;
+    int64_t dedicated; // Leases of workers that work for some groups only.
+    int64_t moves;     // Of such workers, to other groups.
     int64_t elsewhere; // Leases of other places.
     int64_t crashes;
     int64_t silences;
@@ -155,6 +175,30 @@ void audit_note(struct world *world, int64_t a, int64_t b, int64_t c);
 void meter_add(struct meter *meter, int64_t count, int64_t time_us);
 // The time in microseconds that `part` of the calls stay within.
 int64_t meter_quantile(const struct meter *meter, double part);
+
+// groups.c
+// Are there workers that work for some groups only, and this is one of these?
+bool groups_is_listed(const struct world *world, int64_t group);
+// Decides what a worker works for, and tells the scheduler of its registration.
+void groups_choose(struct world *world, uint32_t at);
+void groups_register(struct world *world, struct sim_worker *worker);
+// Perhaps moves a worker.
+void groups_move_one(struct world *world);
+enum status groups_check_lease(struct world *world, const struct sim_worker *worker,
+                               const struct lease *lease, struct error *error);
+
+// poison.c
+bool poison_is(const struct world *world, int64_t job, int64_t index);
+// The scheduler says that a task was lost with its worker; CORRUPT when that is not what the world has counted.
+enum status poison_take_loss(struct world *world, const struct loss *loss, struct error *error);
+// Nothing of the lease may be held.
+enum status poison_check_lease(const struct world *world, const struct lease *lease,
+                               struct error *error);
+// Tells the scheduler of a restarted site what it has lost and what is held.
+void poison_recount(const struct world *world, const struct sim_job *job);
+// Has jobs with nothing left but held tasks mended.
+enum status poison_sweep(struct world *world, struct error *error);
+void poison_free(struct sim_job *job);
 
 // simulated_worker.c: what workers do at their events.
 void worker_schedule_break(struct world *world, uint32_t at);

@@ -6,6 +6,8 @@
 #include "broker/broker.h"
 #include "catalog/catalog.h"
 #include "catalog/migrations.h"
+#include "identity/groups.h"
+#include "identity/known_workers.h"
 #include "identity/migrations.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -16,6 +18,7 @@
 #include "site/ledger_adapter.h"
 #include "site/local_tokens.h"
 #include "site/openapi.h"
+#include "site/openness.h"
 #include "site/service.h"
 #include "store/blobs.h"
 #include "store/store.h"
@@ -170,12 +173,30 @@ static enum status open_broker(struct site_parts *parts, struct error *error)
     return broker_open(&broker, &parts->broker, error);
 }
 
+static void tell_weight(void *context, const struct group *group)
+{
+    const struct site_parts *parts = context;
+    queue_set_group_weight(parts->queue, text_of(group->name),
+                           (double)group->weight_millis / GROUP_WEIGHT_ONE);
+}
+
+static enum status tell_weights(struct site_parts *parts, struct error *error)
+{
+    struct sql *sql = NULL;
+    const struct group_filter all = {0};
+    TRY(store_read_begin(parts->store, &sql, error));
+    enum status status = groups_list(sql, &all, tell_weight, parts, error);
+    store_read_end(parts->store, sql);
+    return status;
+}
+
 static enum status open_state(struct site_parts *parts, struct error *error)
 {
     TRY(open_store(parts, error));
     TRY(open_federation(parts, error));
     TRY(tokens_open(parts->store, &parts->tokens, error));
     TRY(local_tokens_ensure(parts->store, parts->tokens, parts->settings, error));
+    TRY(known_workers_open(parts->store, parts->settings->is_open, &parts->known_workers, error));
     struct catalog_options catalog = {.store = parts->store,
                                       .publisher = &parts->federation.publisher,
                                       .check_unused = check_unused,
@@ -195,6 +216,7 @@ static enum status open_state(struct site_parts *parts, struct error *error)
     };
     TRY(queue_open(&queue, &parts->queue, error));
     atomic_store(&parts->federation.queue, parts->queue);
+    TRY(tell_weights(parts, error));
     return open_broker(parts, error);
 }
 
@@ -251,10 +273,16 @@ static enum status start_server(struct site_parts *parts, struct error *error)
     AUTO_FREE char *certificate = memory_format("%s/certificate.pem", directory);
     int fds[SERVICE_FDS_MAX];
     size_t fd_count = service_take_sockets(fds);
+    if (parts->settings->is_open) {
+        log_line(LOG_LEVEL_WARNING, "event=open_site detail=\"any worker may join\" address=%s",
+                 parts->settings->address);
+        TRY(openness_check(parts->settings->address, fds, fd_count, error));
+    }
     parts->api = (struct api){
         .store = parts->store,
         .blobs = parts->blobs,
         .tokens = parts->tokens,
+        .known_workers = parts->known_workers,
         .catalog = parts->catalog,
         .queue = parts->queue,
         .peers = parts->federation.peers,
@@ -270,6 +298,8 @@ static enum status start_server(struct site_parts *parts, struct error *error)
     };
     parts->guests = guests_new(check_guest, parts);
     parts->api.guests = parts->guests;
+    parts->api.describe_announcement = announce_describe;
+    parts->api.announcement = &parts->announcement;
     const struct http_route *routes = NULL;
     size_t route_count = 0;
     api_routes_new(&parts->api, &routes, &route_count);
@@ -279,6 +309,7 @@ static enum status start_server(struct site_parts *parts, struct error *error)
         .fd_count = fd_count,
         .key_path = key,
         .certificate_path = certificate,
+        .authority_path = parts->settings->worker_authority,
         .routes = routes,
         .route_count = route_count,
         .context = &parts->api,
@@ -323,10 +354,10 @@ static void report_executor(void *context, const char *problem, const char *chan
     queue_set_executor_problem(parts->queue, problem, change);
 }
 
-static void report_ended(void *context, int64_t process)
+static void report_ended(void *context, int64_t process, const char *how)
 {
     struct site_parts *parts = context;
-    queue_worker_ended(parts->queue, parts->settings->name, process);
+    queue_worker_ended(parts->queue, parts->settings->name, process, how);
 }
 
 static enum status start_executor(struct site_parts *parts, struct error *error)
@@ -364,10 +395,10 @@ static void report_link(void *context, const char *problem, const char *change)
     }
 }
 
-static void report_link_ended(void *context, int64_t process)
+static void report_link_ended(void *context, int64_t process, const char *how)
 {
     struct site_parts *parts = context;
-    queue_worker_ended(parts->queue, NULL, process);
+    queue_worker_ended(parts->queue, NULL, process, how);
 }
 
 enum status parts_need_link(struct site_parts *parts, struct error *error)
@@ -418,6 +449,7 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
     TRY(start_server(parts, error));
     atomic_store(&parts->resolve_adapter.url, public_url(parts));
     TRY(write_site_file(parts, error));
+    announce_start(&parts->announcement, settings, parts->fingerprint.text, parts->server);
     TRY(federation_start(&parts->federation, public_url(parts), error));
     if (settings->peer_count > 0 || peers_count(parts->federation.peers) > 0) {
         TRY(parts_need_link(parts, error));
@@ -427,6 +459,7 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
 
 void parts_stop(struct site_parts *parts)
 {
+    announce_stop(&parts->announcement);
     stop_link(parts);
     EXECUTOR_LOCAL.stop(parts->executor, WORKER_GRACE_US);
     if (parts->queue) {
@@ -458,11 +491,13 @@ void parts_stop(struct site_parts *parts)
     if (parts->tokens) {
         tokens_close(parts->tokens);
     }
+    known_workers_close(parts->known_workers);
     if (parts->blobs) {
         blobs_close(parts->blobs);
     }
     // The last, as until then the writer's thread may have answered requests whose clients had left.
     http_server_free(parts->server);
+    announce_done(&parts->announcement);
     api_routes_free(&parts->api);
     guests_free(parts->guests);
     (void)pthread_mutex_destroy(&parts->link_mutex);

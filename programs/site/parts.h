@@ -6,6 +6,7 @@
 #include "catalog/catalog.h"
 #include "crypto/key.h"
 #include "executor/executor.h"
+#include "site/announce.h"
 #include "site/federation.h"
 #include "site/resolve_adapter.h"
 #include "site/settings.h"
@@ -23,6 +24,7 @@ struct site_parts {
     struct store *store;
     struct blobs *blobs;
     struct tokens *tokens;
+    struct known_workers *known_workers;
     struct federation federation;
     struct resolve_adapter resolve_adapter;
     struct resolver *resolver;
@@ -34,6 +36,7 @@ struct site_parts {
     struct guests *guests;
     struct api api;
     struct http_server *server;
+    struct site_announcement announcement;
     struct executor *executor;
     pthread_mutex_t link_mutex; // Guards the two that follow.
     struct executor *link;      // NULL until jobs may be to run elsewhere.

@@ -113,8 +113,15 @@ enum status settings_read(const struct options *options, struct site_settings *o
     if (out->lease_us < LEASE_MIN_US || out->lease_us > LEASE_MAX_US) {
         return error_set(error, INVALID, "--lease must be from 2s to 30s");
     }
+    out->worker_authority = options_text(options, "worker-ca", NULL);
+    out->is_open = options_has(options, "open");
     TRY(read_name(options, out, error));
     TRY(read_federation(options, out, error));
+    out->is_announced = options_has(options, "announce");
+    out->is_silent = options_has(options, "no-announce");
+    if (out->is_announced && out->is_silent) {
+        return error_set(error, INVALID, "--announce and --no-announce contradict each other");
+    }
     TRY(known_peers_read(options, &out->peers, &out->peer_count, error));
     const struct passwd *user = getpwuid(getuid());
     out->user =

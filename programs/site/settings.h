@@ -23,9 +23,13 @@ struct site_settings {
     const char *hub_mode; // How a hub keeps in step with sites: "push", "poll", "both".
     int64_t lease_us;     // A worker with tasks that is silent for so long is lost.
     int64_t heartbeat_us;
-    bool is_mirror;           // It is a hub.
-    bool is_json;             // What it prints is JSON.
-    struct known_peer *peers; // Given by --peer.
+    const char *worker_authority; // PEM; who has a certificate of it may be a worker. NULL: none.
+    bool is_open;                 // Any worker may join.
+    bool is_announced;            // --announce: on the local network, wherever it listens.
+    bool is_silent;               // --no-announce.
+    bool is_mirror;               // It is a hub.
+    bool is_json;                 // What it prints is JSON.
+    struct known_peer *peers;     // Given by --peer.
     size_t peer_count;
 };
 

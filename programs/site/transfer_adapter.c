@@ -44,6 +44,7 @@ static enum status find_sources(void *context, struct text id, struct arena *are
                                                        .url = location->url,
                                                        .id = location->id,
                                                        .digest = location->digest,
+                                                       .file_count = location->file_count,
                                                        .size_bytes = location->size_bytes};
         }
     }

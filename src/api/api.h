@@ -20,6 +20,7 @@ struct broker;
 struct peers;
 struct resolver;
 struct guests;
+struct known_workers;
 
 enum {
     API_PAGE_DEFAULT = 100,
@@ -49,6 +50,10 @@ struct api {
     struct text openapi; // The document of GET /v1/openapi.json; empty when it is not installed.
     struct api_table *table; // The routes (routes.c).
     struct guests *guests;   // Which other sites may have jobs run here.
+    // What /v1/status says of the announcement on the local network, a new reference; `announcement` is its context.
+    json_t *(*describe_announcement)(void *announcement);
+    void *announcement;
+    struct known_workers *known_workers;
 };
 
 // One request that the guard let through. Lives in the request's arena until it is answered.
@@ -83,6 +88,7 @@ struct api_route {
     bool is_public; // Needs no token.
     bool
         needs_peer; // Needs the client certificate of a site, whose key is call->request->peer_key.
+    bool meets_workers; // Takes the key of a worker that is not known yet; the handler decides.
     enum api_object object;
     enum api_place place;
     void (*handle)(struct api_call *call);
@@ -98,10 +104,12 @@ extern const struct api_route API_BLOB_ROUTES[];
 extern const struct api_route API_TOKEN_ROUTES[];
 extern const struct api_route API_DATA_ROUTES[];
 extern const struct api_route API_RESOLVE_ROUTES[];
+extern const struct api_route API_GROUP_ROUTES[];
 extern const struct api_route API_JOB_ROUTES[];
 extern const struct api_route API_TASK_ROUTES[];
 extern const struct api_route API_EVENT_ROUTES[];
 extern const struct api_route API_WORKER_ROUTES[];
+extern const struct api_route API_WORKER_KEY_ROUTES[];
 extern const struct api_route API_FEDERATION_ROUTES[];
 extern const struct api_route API_HUB_ROUTES[];
 extern const struct api_route API_PLAN_ROUTES[];
@@ -113,7 +121,7 @@ void api_routes_free(struct api *api);
 // The route that the server found, with what the API knows of it.
 const struct api_route *api_route_of(const struct api *api, const struct http_request *request);
 
-// For http_server_options.problem.
+// For http_server_options.problem. Without a fix of its own a refusal has the usual one of its code: each says what to do.
 void api_problem(int code, const char *detail, const char *fix, struct buffer *body,
                  const char **content_type);
 
@@ -121,12 +129,18 @@ void api_problem(int code, const char *detail, const char *fix, struct buffer *b
 enum status api_may(const struct api_call *call, enum action action, struct text owner,
                     struct error *error);
 
+// May the caller submit jobs for the group? NOT_FOUND when there is none, DENIED with the way to become a member. May wait for the database.
+enum status groups_may_use(const struct api_call *call, const char *group, struct error *error);
+
 // May the caller also do `action` to the route's own object?
 bool api_may_with_object(const struct api_call *call, enum action action);
 
 // Answers. The body is copied.
 void api_reply_json(struct api_call *call, int code, struct text body);
 void api_reply_error(struct api_call *call, const struct error *error);
+// The same as a problem of its own kind ("worker_pending") that is about this key.
+void api_reply_key_problem(struct api_call *call, const char *kind, const char *key,
+                           const struct error *error);
 // A JSON value, which is released.
 void api_reply_value(struct api_call *call, int code, json_t *value);
 // 204: it is done, and there is nothing to say.

@@ -4,6 +4,7 @@
 #include "api/answer.h"
 #include "api/audit.h"
 #include "api/dataset.h"
+#include "api/documents.h"
 #include "base/calendar.h"
 #include "catalog/catalog.h"
 #include "os/clock.h"
@@ -141,46 +142,17 @@ static void reply_dataset(struct api_call *call, struct text id, int code)
     api_reply_value(call, code, json_of_dataset(call, &dataset));
 }
 
-static enum status read_texts(const json_t *body, const char *name, enum json_need need,
-                              size_t count_max, struct arena *arena, const struct text **out,
-                              size_t *count, struct error *error)
-{
-    json_t *array = NULL;
-    TRY(json_field_array(body, name, need, count_max, &array, error));
-    size_t length = json_array_size(array);
-    struct text *texts = arena_new(arena, (length + 1) * sizeof *texts);
-    for (size_t i = 0; i < length; i++) {
-        const json_t *item = json_array_get(array, i);
-        if (!json_is_string(item)) {
-            return error_set(error, INVALID, "field \"%s\" must hold strings only", name);
-        }
-        texts[i] = (struct text){arena_copy(arena, json_text(item)), json_text(item).length};
-    }
-    *out = texts;
-    *count = length;
-    return OK;
-}
-
 static enum status register_dataset(struct api_call *call, struct dataset_request *request,
                                     bool *is_new, struct error *error)
 {
-    static const char *const FIELDS[] = {"id", "paths", "aliases", "title", NULL};
     struct arena *arena = call->request->arena;
     AUTO_JSON json_t *body = NULL;
     TRY(api_body(call, &body, error));
-    TRY(json_check_fields(body, FIELDS, error));
-    struct text id = TEXT_NONE;
-    struct text title = TEXT_NONE;
-    TRY(json_field_text(body, "id", JSON_REQUIRED, IDENTIFIER_SIZE_MAX, &id, error));
-    TRY(json_field_text(body, "title", JSON_OPTIONAL, CATALOG_TITLE_MAX, &title, error));
-    TRY(read_texts(body, "paths", JSON_REQUIRED, CATALOG_ROOTS_MAX, arena, &request->paths,
-                   &request->path_count, error));
-    TRY(read_texts(body, "aliases", JSON_OPTIONAL, CATALOG_ALIASES_MAX, arena, &request->aliases,
-                   &request->alias_count, error));
-    request->id = (struct text){arena_copy(arena, id), id.length};
-    request->title = title;
+    TRY(dataset_document_read(body, arena, request, error));
+    // What outlives the document: the answer, and the entry of the audit log, name it.
+    request->id = (struct text){arena_copy(arena, request->id), request->id.length};
     request->owner = call->principal.name;
-    request->witness = witness_of(call, "register", id);
+    request->witness = witness_of(call, "register", request->id);
     return catalog_register(call->api->catalog, request, is_new, error);
 }
 
@@ -339,20 +311,10 @@ static void get_content(struct api_call *call)
 
 static enum status verify_dataset(struct api_call *call, struct error *error)
 {
-    static const char *const FIELDS[] = {"mode", "accept_changes", NULL};
     AUTO_JSON json_t *body = NULL;
-    struct text mode = TEXT("quick");
     struct catalog_verify how = {0};
     TRY(api_body(call, &body, error));
-    TRY(json_check_fields(body, FIELDS, error));
-    TRY(json_field_text(body, "mode", JSON_OPTIONAL, 16, &mode, error));
-    TRY(json_field_bool(body, "accept_changes", JSON_OPTIONAL, &how.accept_changes, error));
-    how.is_full = text_equal(mode, TEXT("full"));
-    if (!how.is_full && !text_equal(mode, TEXT("quick"))) {
-        (void)error_set(error, INVALID, "field \"mode\" is \"%.*s\"", TEXT_ARGS(mode));
-        (void)error_fix(error, "use \"quick\" or \"full\"");
-        return INVALID;
-    }
+    TRY(verify_document_read(body, &how, error));
     how.witness = witness_of(call, how.accept_changes ? "verify and accept" : "verify",
                              call->request->parameters[0]);
     return catalog_verify(call->api->catalog, call->request->parameters[0], how, error);

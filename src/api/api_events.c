@@ -1,4 +1,5 @@
 // GET /v1/jobs/{job}/events: server-sent events, from where the client says it was.
+#include "api/event_position.h"
 #include "api/follow.h"
 #include "os/clock.h"
 
@@ -13,20 +14,6 @@ struct stream {
     struct queue_position at;
     int64_t job_event_us;
 };
-
-static bool parse_position(struct text text, struct queue_position *out)
-{
-    int64_t *const parts[] = {&out->seq, &out->output, &out->error_output};
-    struct text part;
-    size_t count = 0;
-    while (count < 3 && text_next_part(&text, '.', &part)) {
-        if (!text_to_int64(part, parts[count]) || *parts[count] < 0) {
-            return false;
-        }
-        count++;
-    }
-    return count == 3 && text.length == 0;
-}
 
 static bool write_events(struct stream *self, struct queue_events *found)
 {
@@ -99,7 +86,7 @@ static void get_events(struct api_call *call)
     self->follow.end = end;
     self->at.version = -1;
     enum status status = api_parameter_int64(call, 0, "job", &self->follow.job, &error);
-    if (status == OK && last.length > 0 && !parse_position(last, &self->at)) {
+    if (status == OK && last.length > 0 && !event_position_read(last, &self->at)) {
         status = error_set(&error, INVALID, "Last-Event-ID \"%.60s\" is not an id of this stream",
                            arena_copy(call->request->arena, last));
     }

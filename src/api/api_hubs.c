@@ -1,6 +1,7 @@
 // What an operator sees and decides of other sites: hubs, sites, standing. Changes are in the audit log.
 #include "api/answer.h"
 #include "api/audit.h"
+#include "api/documents.h"
 
 #include "base/memory.h"
 #include "peers/peers.h"
@@ -122,24 +123,6 @@ static enum status write_audit(struct sql *sql, void *context, const struct peer
     return audit_change(sql, witness->call, ACTION_SITE_CHANGE, object, error);
 }
 
-static enum status read_standing(const json_t *document, enum peer_standing *out,
-                                 struct error *error)
-{
-    static const char *const FIELDS[] = {"standing", NULL};
-    struct text said = TEXT_NONE;
-    TRY(json_check_fields(document, FIELDS, error));
-    TRY(json_field_text(document, "standing", JSON_REQUIRED, PEER_NAME_MAX, &said, error));
-    for (enum peer_standing each = STANDING_PENDING; each <= STANDING_DENIED; each++) {
-        if (text_equal(said, text_of(peer_standing_name(each)))) {
-            *out = each;
-            return OK;
-        }
-    }
-    (void)error_set(error, INVALID, "field \"standing\" is no standing");
-    (void)error_fix(error, "member, pending or denied");
-    return INVALID;
-}
-
 static void post_standing(struct api_call *call)
 {
     struct error error = {0};
@@ -150,7 +133,7 @@ static void post_standing(struct api_call *call)
     struct witness witness = {.call = call, .what = what};
     const struct peers_witness hook = {.write = write_audit, .context = &witness};
     enum status status = api_body(call, &document, &error);
-    status = status == OK ? read_standing(document, &standing, &error) : status;
+    status = status == OK ? standing_document_read(document, &standing, &error) : status;
     status = status == OK ? find_site(call, &peer, &error) : status;
     if (status == OK) {
         (void)snprintf(what, sizeof what, "standing %s of site", peer_standing_name(standing));
@@ -174,19 +157,6 @@ static void list_hubs(struct api_call *call)
     (void)json_object_set_new(answer, "hubs", list);
     (void)json_object_set_new(answer, "next", json_null());
     api_reply_value(call, 200, answer);
-}
-
-static enum status read_hub(const json_t *document, struct peers_hub_request *out,
-                            struct error *error)
-{
-    static const char *const FIELDS[] = {"url", "fingerprint", "mode", NULL};
-    struct text mode = TEXT("push");
-    TRY(json_check_fields(document, FIELDS, error));
-    TRY(json_field_text(document, "url", JSON_REQUIRED, PEER_URL_MAX, &out->url, error));
-    TRY(json_field_text(document, "fingerprint", JSON_REQUIRED, FINGERPRINT_SIZE - 1,
-                        &out->fingerprint, error));
-    TRY(json_field_text(document, "mode", JSON_OPTIONAL, PEER_NAME_MAX, &mode, error));
-    return peers_mode_from_text(mode, &out->mode, error);
 }
 
 static void reply_hub(struct api_call *call, int code, const struct fingerprint *site,
@@ -215,7 +185,7 @@ static void post_hub(struct api_call *call)
     struct witness witness = {.call = call, .what = "hub added"};
     struct peers_hub_request request = {.witness = {.write = write_audit, .context = &witness}};
     enum status status = api_body(call, &document, &error);
-    status = status == OK ? read_hub(document, &request, &error) : status;
+    status = status == OK ? hub_document_read(document, &request, &error) : status;
     status = status == OK ? peers_add_hub(call->api->peers, &request, &peer, &error) : status;
     // A hub that is away is kept all the same: that is an answer, with what is the matter.
     bool is_kept = status == OK || (status == UNAVAILABLE && peer.site.text[0]);

@@ -20,6 +20,30 @@ static enum status check_guest_job(const struct api_call *call, const struct job
                : OK;
 }
 
+// The digest of the key under which the user of another site submitted the job there; nothing of it is of use to anybody else.
+static enum status read_origin(const struct api_call *call, const struct digest **out,
+                               struct error *error)
+{
+    struct text said = http_header(call->request, "Lode-Origin-Key");
+    if (call->principal.role != ROLE_PEER || said.length == 0) {
+        return OK;
+    }
+    struct digest *digest = arena_new(call->request->arena, sizeof *digest);
+    TRY(digest_from_text(said, digest, error));
+    *out = digest;
+    return OK;
+}
+
+// What is asked for, however it is laid out.
+static const struct digest *request_digest(const struct api_call *call, const json_t *document)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    struct digest *digest = arena_new(call->request->arena, sizeof *digest);
+    json_write(document, true, &text);
+    *digest = digest_of(text.bytes, text.length);
+    return digest;
+}
+
 static enum status read_submission(struct api_call *call, struct queue_submission *out,
                                    struct error *error)
 {
@@ -28,10 +52,15 @@ static enum status read_submission(struct api_call *call, struct queue_submissio
     out->witness = audit_witness(call, "submit job");
     TRY(api_query_wait(call, &out->wait_us, error));
     TRY(api_idempotency_key(call, &out->idempotency_key, error));
+    TRY(read_origin(call, &out->origin, error));
     TRY(api_body(call, &document, error));
+    out->request = request_digest(call, document);
     TRY(spec_parse(document, &out->spec, error));
-    enum status status =
-        call->principal.role == ROLE_PEER ? check_guest_job(call, out->spec, error) : OK;
+    enum status status = out->spec->group ? groups_may_use(call, out->spec->group, error) : OK;
+    if (status == OK && call->principal.role == ROLE_PEER) {
+        out->spec->when_lost = SPEC_LOST_FAIL; // Whether it is held, its user's site decides.
+        status = check_guest_job(call, out->spec, error);
+    }
     if (status != OK) {
         spec_free(TAKE(out->spec));
     }
@@ -119,6 +148,24 @@ static void retry_job(struct api_call *call)
     }
 }
 
+static enum status read_task(struct api_call *call, int64_t *job, int64_t *index,
+                             struct error *error)
+{
+    TRY(api_parameter_int64(call, 0, "job", job, error));
+    return api_parameter_int64(call, 1, "task", index, error);
+}
+
+static void retry_task(struct api_call *call)
+{
+    struct error error = {0};
+    int64_t job = 0;
+    int64_t index = 0;
+    if (!answer_failure(call, read_task(call, &job, &index, &error), &error)) {
+        queue_retry_task(call->api->queue, job, index, audit_witness(call, "retry task"),
+                         answer_ok(call));
+    }
+}
+
 static void why_job(struct api_call *call)
 {
     struct error error = {0};
@@ -133,11 +180,7 @@ static void why_task(struct api_call *call)
     struct error error = {0};
     int64_t job = 0;
     int64_t index = 0;
-    enum status status = api_parameter_int64(call, 0, "job", &job, &error);
-    if (status == OK) {
-        status = api_parameter_int64(call, 1, "task", &index, &error);
-    }
-    if (!answer_failure(call, status, &error)) {
+    if (!answer_failure(call, read_task(call, &job, &index, &error), &error)) {
         queue_why(call->api->queue, job, index, answer_ok(call));
     }
 }
@@ -180,6 +223,12 @@ const struct api_route API_JOB_ROUTES[] = {
      .object = API_OBJECT_JOB,
      .place = API_ON_POOL,
      .handle = retry_job},
+    {.method = "POST",
+     .pattern = "/v1/jobs/{job}/tasks/{index}/retry",
+     .action = ACTION_JOB_CHANGE,
+     .object = API_OBJECT_JOB,
+     .place = API_ON_POOL,
+     .handle = retry_task},
     {.method = "GET",
      .pattern = "/v1/jobs/{job}/why",
      .action = ACTION_JOB_LIST,

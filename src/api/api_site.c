@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "base/calendar.h"
+#include "identity/known_workers.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "queue/queue.h"
@@ -37,6 +38,15 @@ static int64_t resident_bytes(void)
     return pages * (int64_t)sysconf(_SC_PAGESIZE);
 }
 
+static json_t *describe_worker_keys(const struct api *api)
+{
+    struct known_workers_figures figures = known_workers_count(api->known_workers);
+    return json_pack("{s:b, s:I, s:I, s:I, s:I}", "open", known_workers_is_open(api->known_workers),
+                     "accepted", (json_int_t)figures.accepted, "pending",
+                     (json_int_t)figures.pending, "refused", (json_int_t)figures.refused, "rivals",
+                     (json_int_t)figures.rivals);
+}
+
 static void get_status(struct api_call *call)
 {
     const struct api *api = call->api;
@@ -49,6 +59,10 @@ static void get_status(struct api_call *call)
         (json_int_t)((clock_real_us() - api->started_us) / 1000000), "directory",
         json_from_text(text_of(api->directory)), "memory_bytes", (json_int_t)resident_bytes(),
         "store", "commits", (json_int_t)figures.commits, "writes", (json_int_t)figures.writes);
+    if (api->describe_announcement) {
+        (void)json_object_set_new(status, "announcement",
+                                  api->describe_announcement(api->announcement));
+    }
     struct error error = {0};
     enum status read = queue_describe(api->queue, status, &error);
     if (read != OK) {
@@ -57,6 +71,7 @@ static void get_status(struct api_call *call)
         api_reply_error(call, &error);
         return;
     }
+    (void)json_object_set_new(status, "worker_keys", describe_worker_keys(api));
     api_reply_value(call, 200, status);
 }
 
@@ -65,7 +80,10 @@ static void get_whoami(struct api_call *call)
     json_t *answer = json_object();
     (void)json_object_set_new(answer, "principal", json_from_text(call->principal.name));
     (void)json_object_set_new(answer, "role", json_string(role_name(call->principal.role)));
-    (void)json_object_set_new(answer, "token", json_sprintf("%lld", (long long)call->token->id));
+    // Who showed a key has none.
+    (void)json_object_set_new(answer, "token",
+                              call->token ? json_sprintf("%lld", (long long)call->token->id)
+                                          : json_null());
     api_reply_value(call, 200, answer);
 }
 

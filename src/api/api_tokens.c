@@ -1,13 +1,12 @@
 // Tokens: who may use the site. Making and revoking is in the audit log.
 #include "api/answer.h"
 #include "api/audit.h"
+#include "api/documents.h"
 
 #include "base/calendar.h"
 #include "base/memory.h"
 #include "os/clock.h"
 #include "store/store.h"
-
-enum { EXPIRES_SECONDS_MAX = 10 * 366 * 86400 };
 
 static json_t *json_of_time(int64_t time_us)
 {
@@ -46,26 +45,6 @@ static enum status create(struct sql *sql, void *context, struct error *error)
                          &change->token, &change->secret, error);
 }
 
-static enum status read_request(const json_t *document, struct token_request *out,
-                                struct error *error)
-{
-    static const char *const FIELDS[] = {"principal", "role", "label", "expires_seconds", NULL};
-    struct text role = TEXT("user");
-    int64_t expires_seconds = 0;
-    TRY(json_check_fields(document, FIELDS, error));
-    TRY(json_field_text(document, "principal", JSON_REQUIRED, TOKEN_NAME_MAX, &out->name, error));
-    TRY(json_field_text(document, "role", JSON_OPTIONAL, TOKEN_NAME_MAX, &role, error));
-    TRY(json_field_text(document, "label", JSON_OPTIONAL, TOKEN_LABEL_MAX, &out->label, error));
-    TRY(json_field_int64(document, "expires_seconds", JSON_OPTIONAL, 1, EXPIRES_SECONDS_MAX,
-                         &expires_seconds, error));
-    if (!role_from_text(role, &out->role)) {
-        (void)error_set(error, INVALID, "field \"role\" is not a role");
-        return error_fix(error, "user, worker or admin");
-    }
-    out->expires_us = expires_seconds > 0 ? clock_real_us() + expires_seconds * 1000000 : 0;
-    return OK;
-}
-
 static void post_token(struct api_call *call)
 {
     struct error error = {0};
@@ -73,7 +52,7 @@ static void post_token(struct api_call *call)
     struct change change = {.call = call};
     enum status status = api_body(call, &document, &error);
     if (status == OK) {
-        status = read_request(document, &change.request, &error);
+        status = token_document_read(document, clock_real_us(), &change.request, &error);
     }
     if (status == OK) {
         status = store_write_wait(call->api->store, create, &change, &error);

@@ -1,14 +1,13 @@
 // Transfers: replicas on order, at this site or, for one of its users, at another one.
 #include "api/answer.h"
 #include "api/audit.h"
+#include "api/documents.h"
 #include "base/hex.h"
 #include "broker/broker.h"
 #include "catalog/identifier.h"
 #include "os/clock.h"
 #include "peers/peers.h"
 #include "transfer/transfer.h"
-
-enum { SITE_TEXT_MAX = 300 };
 
 // --- at another site
 
@@ -74,23 +73,17 @@ static bool is_self(const struct api_call *call, struct text site)
 
 static enum status read_order(struct api_call *call, struct order *out, struct error *error)
 {
-    static const char *const FIELDS[] = {"id", "to", "from", NULL};
     AUTO_JSON json_t *body = NULL;
-    struct text id = TEXT_NONE;
-    struct text to = TEXT_NONE;
-    struct text from = TEXT_NONE;
+    struct order_document said;
     TRY(api_body(call, &body, error));
-    TRY(json_check_fields(body, FIELDS, error));
-    TRY(json_field_text(body, "id", JSON_REQUIRED, IDENTIFIER_SIZE_MAX, &id, error));
-    TRY(json_field_text(body, "to", JSON_OPTIONAL, SITE_TEXT_MAX, &to, error));
-    TRY(json_field_text(body, "from", JSON_OPTIONAL, SITE_TEXT_MAX, &from, error));
-    TRY(identifier_parse(id, &out->id, error));
-    out->is_there = to.bytes && !is_self(call, to);
+    TRY(order_document_read(body, &said, error));
+    out->id = said.id;
+    out->is_there = said.to.bytes && !is_self(call, said.to);
     if (out->is_there) {
-        TRY(find_site(call, to, &out->to, error));
+        TRY(find_site(call, said.to, &out->to, error));
     }
-    out->has_from = from.bytes != NULL;
-    return out->has_from ? find_site(call, from, &out->from, error) : OK;
+    out->has_from = said.from.bytes != NULL;
+    return out->has_from ? find_site(call, said.from, &out->from, error) : OK;
 }
 
 static enum status order_there(struct api_call *call, const struct order *order, struct buffer *out,

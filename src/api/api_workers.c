@@ -1,6 +1,7 @@
 // Workers: register, poll, drain, list.
 #include "api/answer.h"
 #include "api/audit.h"
+#include "api/worker_meeting.h"
 
 #include "base/calendar.h"
 #include "base/memory.h"
@@ -17,9 +18,13 @@ static void post_worker(struct api_call *call)
     if (status == OK) {
         status = worker_hello_parse(document, &hello, &error);
     }
-    if (!answer_failure(call, status, &error)) {
-        queue_register_worker(call->api->queue, TAKE(document), call->principal.name,
-                              audit_witness(call, "register worker"), answer_created(call));
+    if (answer_failure(call, status, &error)) {
+        return;
+    }
+    if (call->token) {
+        worker_meeting_register(call, TAKE(document));
+    } else {
+        worker_meeting_hold(call, &hello, TAKE(document));
     }
 }
 
@@ -121,6 +126,34 @@ static void list_workers(struct api_call *call)
     }
 }
 
+static enum status read_groups(struct api_call *call, json_t **document, struct text *out,
+                               size_t *count, struct error *error)
+{
+    static const char *const FIELDS[] = {"groups", NULL};
+    json_t *groups = NULL;
+    TRY(api_body(call, document, error));
+    TRY(json_check_fields(*document, FIELDS, error));
+    TRY(json_field_array(*document, "groups", JSON_REQUIRED, WORKER_GROUPS_MAX, &groups, error));
+    return groups_parse(groups, out, count, error);
+}
+
+static void put_groups(struct api_call *call)
+{
+    struct error error = {0};
+    struct text groups[WORKER_GROUPS_MAX];
+    size_t count = 0;
+    int64_t worker = 0;
+    AUTO_JSON json_t *document = NULL;
+    enum status status = api_parameter_int64(call, 0, "worker", &worker, &error);
+    if (status == OK) {
+        status = read_groups(call, &document, groups, &count, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        queue_move_worker(call->api->queue, worker, groups, count,
+                          audit_witness(call, "move worker"), answer_ok(call));
+    }
+}
+
 static void list_places(struct api_call *call)
 {
     struct error error = {0};
@@ -142,6 +175,7 @@ const struct api_route API_WORKER_ROUTES[] = {
     {.method = "POST",
      .pattern = "/v1/workers",
      .action = ACTION_WORKER_POLL,
+     .meets_workers = true,
      .handle = post_worker,
      .body_max = API_JSON_MAX},
     {.method = "POST",
@@ -158,6 +192,11 @@ const struct api_route API_WORKER_ROUTES[] = {
      .pattern = "/v1/workers/{worker}/drain",
      .action = ACTION_SITE_CHANGE,
      .handle = undrain_worker},
+    {.method = "PUT",
+     .pattern = "/v1/workers/{worker}/groups",
+     .action = ACTION_SITE_CHANGE,
+     .handle = put_groups,
+     .body_max = API_JSON_MAX},
     {.method = "GET",
      .pattern = "/v1/workers",
      .action = ACTION_SITE_READ,

@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "api/guests.h"
+#include "api/worker_caller.h"
 #include "os/clock.h"
 #include "queue/queue.h"
 
@@ -65,6 +66,31 @@ static bool authenticate_peer(struct api_call *call)
     return true;
 }
 
+// A worker by its key: `worker:desk-2`. Who says for which user it asks is a site.
+static enum status authenticate_worker(struct api_call *call, struct error *error)
+{
+    char known[KNOWN_WORKER_NAME_MAX + 1];
+    const struct worker_caller caller = worker_caller_of(call->request);
+    TRY(known_workers_admit(call->api->known_workers, &caller, clock_real_us(), known, error));
+    worker_caller_name(call, known);
+    return OK;
+}
+
+static bool authenticate_key(struct api_call *call)
+{
+    struct error error = {0};
+    bool is_site = http_header(call->request, "Lode-User").length > 0;
+    enum status status = is_site ? NOT_FOUND : authenticate_worker(call, &error);
+    if (status == OK) {
+        return true;
+    }
+    if (status == DENIED && !call->route->is_public) {
+        api_reply_key_problem(call, "worker_refused", call->request->peer_key, &error);
+        return false;
+    }
+    return authenticate_peer(call);
+}
+
 // Fills in who asks. False when the request was answered: there is a credential and it is no good.
 static bool authenticate(struct api_call *call)
 {
@@ -72,7 +98,7 @@ static bool authenticate(struct api_call *call)
     struct text header = http_header(request, "Authorization");
     call->principal = (struct principal){.role = ROLE_NOBODY};
     if (header.length == 0) {
-        return !request->peer_key || authenticate_peer(call);
+        return !request->peer_key || authenticate_key(call);
     }
     static const size_t scheme_length = sizeof "Bearer " - 1;
     if (!text_equal_no_case(text_slice(header, 0, scheme_length), TEXT("Bearer "))) {
@@ -225,6 +251,20 @@ static bool identify(struct api_call *call)
     return false;
 }
 
+// What only workers do, asked by a key that is none's. False when that was answered.
+static bool admit_stranger(struct api_call *call)
+{
+    struct error error = {0};
+    if (call->route->meets_workers) {
+        return true;
+    }
+    (void)error_set(&error, NOT_FOUND, "this site has not accepted a worker with the key %s",
+                    call->request->peer_key);
+    (void)error_fix(&error, "register again: POST /v1/workers");
+    api_reply_error(call, &error);
+    return false;
+}
+
 // Everything before the handler. False when the request was answered.
 static bool admit(struct api_call *call)
 {
@@ -232,7 +272,10 @@ static bool admit(struct api_call *call)
     if (!identify(call)) {
         return false;
     }
-    if (call->principal.role == ROLE_PEER && !call->route->is_public && !admit_guest(call)) {
+    bool is_peer = call->principal.role == ROLE_PEER && !call->route->is_public;
+    bool is_stranger = is_peer && call->route->action == ACTION_WORKER_POLL &&
+                       http_header(call->request, "Lode-User").length == 0;
+    if (is_stranger ? !admit_stranger(call) : is_peer && !admit_guest(call)) {
         return false;
     }
     struct error error = {0};
@@ -240,7 +283,7 @@ static bool admit(struct api_call *call)
     if (status == OK) {
         status = find_object(call, &call->object, &error);
     }
-    if (status == OK && !call->route->is_public) {
+    if (status == OK && !call->route->is_public && !is_stranger) {
         status = decide(call, call->route->action, &call->object, &call->reason, &error);
     }
     if (status != OK) {

@@ -3,8 +3,40 @@
 
 #include "base/memory.h"
 
-static void write_problem(int code, const char *name, const char *detail, const char *fix,
-                          struct buffer *body)
+// What to do about a refusal that says no more of it: nobody is to be left without a next step.
+static const char *usual_fix(int code)
+{
+    static const struct {
+        int code;
+        const char *fix;
+    } FIXES[] = {
+        {400, "GET /v1/openapi.json describes each call with its fields and their bounds"},
+        {401, "log in with `lode login URL`, and send its token as `Authorization: Bearer TOKEN`"},
+        {403, "ask an administrator of the site, or do it as somebody who may"},
+        {404, "check the name: `lode jobs`, `lode data list` and `lode sites` show what there is"},
+        {405, "GET /v1/openapi.json names the methods of each address"},
+        {408, "send it again; a request must arrive as a whole while the site waits for it"},
+        {409, "look at its state now (`lode job show`, `lode data show`), then try again"},
+        {413, "send less at once; files lie where they are registered (`lode data add`)"},
+        {422,
+         "send it again; if that does not help, what sent it is damaged or of another version"},
+        {429, "try again in a moment"},
+        {501, "the site cannot do this; `lode status` says what it can"},
+        {503, "try again in a moment; `lode status` says how the site is"},
+        {504, "try again in a moment; `lode status` says how the site is"},
+        {507, "make room, or ask for less, and try again"},
+    };
+    for (size_t i = 0; i < sizeof FIXES / sizeof FIXES[0]; i++) {
+        if (FIXES[i].code == code) {
+            return FIXES[i].fix;
+        }
+    }
+    return code >= 500 ? "try again; if that does not help, the site's log says what happened"
+                       : "GET /v1/openapi.json describes each call";
+}
+
+static void write_open_problem(int code, const char *name, const char *detail, const char *fix,
+                               struct buffer *body)
 {
     AUTO_FREE char *title = memory_copy_string(name);
     for (char *each = title; *each; each++) {
@@ -14,10 +46,14 @@ static void write_problem(int code, const char *name, const char *detail, const 
                   title, code);
     buffer_append_string(body, ",\"detail\":");
     buffer_append_json_string(body, text_of(detail));
-    if (fix && *fix) {
-        buffer_append_string(body, ",\"fix\":");
-        buffer_append_json_string(body, text_of(fix));
-    }
+    buffer_append_string(body, ",\"fix\":");
+    buffer_append_json_string(body, text_of(fix && *fix ? fix : usual_fix(code)));
+}
+
+static void write_problem(int code, const char *name, const char *detail, const char *fix,
+                          struct buffer *body)
+{
+    write_open_problem(code, name, detail, fix, body);
     buffer_append_string(body, "}\n");
 }
 
@@ -52,6 +88,18 @@ void api_reply_error(struct api_call *call, const struct error *error)
     bool is_peer = call->principal.role == ROLE_PEER;
     write_problem(code, status_name(error->status),
                   is_peer ? without_paths(arena, error->detail) : error->detail, error->fix, &body);
+    struct http_response response = {
+        .code = code, .content_type = "application/problem+json", .body = buffer_text(&body)};
+    http_reply(call->request->exchange, &response);
+}
+
+void api_reply_key_problem(struct api_call *call, const char *kind, const char *key,
+                           const struct error *error)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    int code = status_to_http(error->status);
+    write_open_problem(code, kind, error->detail, error->fix, &body);
+    buffer_printf(&body, ",\"fingerprint\":\"%s\"}\n", key);
     struct http_response response = {
         .code = code, .content_type = "application/problem+json", .body = buffer_text(&body)};
     http_reply(call->request->exchange, &response);

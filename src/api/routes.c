@@ -36,10 +36,10 @@ static void add_routes(struct api_table *table, const struct api_route *routes)
 void api_routes_new(struct api *api, const struct http_route **routes, size_t *count)
 {
     static const struct api_route *const TABLES[] = {
-        API_SITE_ROUTES,       API_BLOB_ROUTES, API_DATA_ROUTES,  API_TOKEN_ROUTES,
-        API_JOB_ROUTES,        API_TASK_ROUTES, API_EVENT_ROUTES, API_WORKER_ROUTES,
-        API_FEDERATION_ROUTES, API_HUB_ROUTES,  API_PLAN_ROUTES,  API_TRANSFER_ROUTES,
-        API_RESOLVE_ROUTES,
+        API_SITE_ROUTES,       API_BLOB_ROUTES,       API_DATA_ROUTES,  API_TOKEN_ROUTES,
+        API_JOB_ROUTES,        API_TASK_ROUTES,       API_EVENT_ROUTES, API_WORKER_ROUTES,
+        API_WORKER_KEY_ROUTES, API_FEDERATION_ROUTES, API_HUB_ROUTES,   API_PLAN_ROUTES,
+        API_TRANSFER_ROUTES,   API_RESOLVE_ROUTES,    API_GROUP_ROUTES,
     };
     struct api_table *table = NEW(struct api_table);
     for (size_t i = 0; i < sizeof TABLES / sizeof TABLES[0]; i++) {

@@ -1,62 +1,48 @@
 // Data of other sites, as the queue wants to be told of it; the files of what a job runs over are listed by a site that has it.
 #include "broker/state.h"
 
-#include "base/hex.h"
 #include "base/memory.h"
-#include "catalog/path.h"
-
-enum { PAGE_FILES = 1000, PATH_SIZE_MAX = 4096 };
+#include "catalog/file_page.h"
 
 typedef enum status visit_fn(void *visitor, const struct queue_file *file, struct error *error);
 
-static enum status visit_item(const json_t *item, visit_fn *visit, void *visitor,
-                              struct error *error)
+struct visit {
+    visit_fn *visit;
+    void *visitor;
+    struct file_allowance left;
+};
+
+static enum status visit_file(void *context, const struct listed_file *file, struct error *error)
 {
-    struct queue_file file = {0};
-    struct text digest = TEXT_NONE;
-    TRY(json_field_text(item, "path", JSON_REQUIRED, PATH_SIZE_MAX, &file.path, error));
-    TRY(json_field_text(item, "digest", JSON_REQUIRED, DIGEST_TEXT_SIZE, &digest, error));
-    TRY(json_field_int64(item, "size_bytes", JSON_REQUIRED, 0, INT64_MAX, &file.size_bytes, error));
-    TRY(digest_from_text(digest, &file.digest, error));
-    TRY(path_check_relative(file.path, error));
-    return visit(visitor, &file, error);
+    const struct visit *visit = context;
+    const struct queue_file described = {
+        .path = file->path, .digest = file->digest, .size_bytes = file->size_bytes};
+    return visit->visit(visit->visitor, &described, error);
 }
 
 // One page; *cursor (heap) becomes the next one's, or NULL.
-static enum status visit_page(const struct known_files *files, char **cursor, visit_fn *visit,
-                              void *visitor, struct error *error)
+static enum status visit_page(const struct known_files *files, char **cursor, struct visit *visit,
+                              struct error *error)
 {
-    AUTO_BUFFER struct buffer path = {0};
+    AUTO_FREE char *path = file_page_path(text_of(files->id), *cursor);
     AUTO_BUFFER struct buffer answer = {0};
-    AUTO_JSON json_t *page = NULL;
-    json_t *items = NULL;
-    struct text next = TEXT_NONE;
-    buffer_append_string(&path, "/v1/datasets/");
-    percent_append(&path, text_of(files->id));
-    buffer_printf(&path, "/files?limit=%d", PAGE_FILES);
-    if (*cursor) {
-        buffer_append_string(&path, "&cursor=");
-        percent_append(&path, text_of(*cursor));
-    }
-    TRY(broker_call(files->broker, &files->at.site, files->user, "GET", path.bytes, TEXT_NONE,
-                    &answer, error));
-    TRY(json_parse(buffer_text(&answer), &page, error));
-    TRY(json_field_array(page, "files", JSON_REQUIRED, PAGE_FILES, &items, error));
-    TRY(json_field_text(page, "next", JSON_OPTIONAL, PATH_SIZE_MAX, &next, error));
-    for (size_t i = 0; i < json_array_size(items); i++) {
-        TRY(visit_item(json_array_get(items, i), visit, visitor, error));
-    }
+    char *next = NULL;
+    TRY(broker_call(files->broker, &files->at.site, files->user, "GET", path, TEXT_NONE, &answer,
+                    error));
+    TRY(file_page_read(buffer_text(&answer), &visit->left, visit_file, visit, &next, error));
     free(*cursor);
-    *cursor = next.bytes && json_array_size(items) > 0 ? text_copy(next) : NULL;
+    *cursor = next;
     return OK;
 }
 
 static enum status each_file(void *context, visit_fn *visit, void *visitor, struct error *error)
 {
+    const struct known_files *files = context;
+    struct visit how = {.visit = visit, .visitor = visitor, .left = files->signed_for};
     char *cursor = NULL;
     enum status status = OK;
     do {
-        status = visit_page(context, &cursor, visit, visitor, error);
+        status = visit_page(files, &cursor, &how, error);
     } while (status == OK && cursor);
     free(cursor);
     return status;
@@ -66,7 +52,12 @@ void known_add(struct known_list *list, struct broker *broker, const struct surv
                const struct peer *at)
 {
     struct known_files *files = &list->files[list->count];
-    *files = (struct known_files){.broker = broker, .id = known->id, .user = list->user};
+    *files = (struct known_files){
+        .broker = broker,
+        .id = known->id,
+        .user = list->user,
+        .signed_for = {.files = known->file_count, .bytes = known->size_bytes},
+    };
     if (at) {
         files->at = *at;
     }

@@ -1,9 +1,11 @@
 // Offers: what this site would do for another one, promised for some minutes. They live in memory: a site that restarts keeps no promise, and says so.
+#include "broker/heard.h"
 #include "broker/state.h"
 
 #include "base/calendar.h"
 #include "base/hex.h"
 #include "base/memory.h"
+#include "base/sum.h"
 #include "catalog/catalog.h"
 #include "catalog/identifier.h"
 #include "os/clock.h"
@@ -15,9 +17,7 @@
 enum {
     OFFER_BYTES = 16,
     OFFER_TEXT_SIZE = 2 * OFFER_BYTES + 1,
-    OFFER_DATA_MAX = SPEC_DATA_MAX + 1,
 };
-#define SECONDS_MAX 1e9
 
 struct offer {
     char id[OFFER_TEXT_SIZE];
@@ -76,64 +76,8 @@ enum status broker_check_offer(struct broker *broker, const char *caller, const 
         return OK;
     }
     (void)error_set(error, CONFLICT, "the offer %.64s does not stand (any more)", offer);
-    return error_fix(error, "ask for a new one with POST /v1/federation/offers");
-}
-
-// What is asked for.
-struct wish {
-    const char *data[OFFER_DATA_MAX];
-    size_t data_count;
-    int64_t count;
-    struct resources need;
-    double walltime_seconds;
-    double task_seconds; // What one task is expected to take.
-    bool may_stage;
-};
-
-static enum status read_data(const json_t *request, struct arena *arena, struct wish *out,
-                             struct error *error)
-{
-    json_t *data = NULL;
-    struct text over = TEXT_NONE;
-    TRY(json_field_array(request, "data", JSON_OPTIONAL, SPEC_DATA_MAX, &data, error));
-    TRY(json_field_text(request, "over", JSON_OPTIONAL, SPEC_ID_MAX, &over, error));
-    for (size_t i = 0; i < json_array_size(data); i++) {
-        struct text id = json_text(json_array_get(data, i));
-        if (id.length == 0 || id.length > SPEC_ID_MAX) {
-            return error_set(error, INVALID, "field \"data\" must hold identifiers");
-        }
-        out->data[out->data_count++] = arena_copy(arena, id);
-    }
-    if (over.bytes) {
-        out->data[out->data_count++] = arena_copy(arena, over);
-    }
-    return OK;
-}
-
-static enum status read_wish(const json_t *request, struct arena *arena, struct wish *out,
-                             struct error *error)
-{
-    static const char *const FIELDS[] = {"data",  "over",         "count",
-                                         "cpus",  "memory_bytes", "disk_bytes",
-                                         "stage", "task_seconds", "walltime_seconds",
-                                         NULL};
-    double cpus = 1;
-    *out = (struct wish){.count = 1, .task_seconds = 1, .walltime_seconds = 86400};
-    TRY(json_check_fields(request, FIELDS, error));
-    TRY(read_data(request, arena, out, error));
-    TRY(json_field_int64(request, "count", JSON_OPTIONAL, 0, SPEC_COUNT_MAX, &out->count, error));
-    TRY(json_field_double(request, "cpus", JSON_OPTIONAL, 0.001, SPEC_CPUS_MAX, &cpus, error));
-    TRY(json_field_int64(request, "memory_bytes", JSON_OPTIONAL, 0, SPEC_RESOURCE_BYTES_MAX,
-                         &out->need.memory_bytes, error));
-    TRY(json_field_int64(request, "disk_bytes", JSON_OPTIONAL, 0, SPEC_RESOURCE_BYTES_MAX,
-                         &out->need.disk_bytes, error));
-    TRY(json_field_double(request, "walltime_seconds", JSON_OPTIONAL, 0, SECONDS_MAX,
-                          &out->walltime_seconds, error));
-    TRY(json_field_double(request, "task_seconds", JSON_OPTIONAL, 0, SECONDS_MAX,
-                          &out->task_seconds, error));
-    TRY(json_field_bool(request, "stage", JSON_OPTIONAL, &out->may_stage, error));
-    out->need.cpu_millis = (int64_t)(cpus * 1000);
-    return OK;
+    (void)error_fix(error, "ask for a new one with POST /v1/federation/offers");
+    return CONFLICT;
 }
 
 // What would have to be brought here first.
@@ -162,15 +106,15 @@ static enum status add_missing(struct broker *broker, const char *id, struct are
     }
     bool is_measured =
         peers_find(broker->peers, &locations[0].site, &peer) && peer.bytes_per_second > 0;
-    out->bytes += locations[0].size_bytes;
+    out->bytes = sum_saturated(out->bytes, locations[0].size_bytes);
     out->seconds += (double)locations[0].size_bytes /
                     (is_measured ? (double)peer.bytes_per_second : (double)PLAN_RATE_DEFAULT);
     return OK;
 }
 
 // NOT_FOUND where data is not here and is not to be brought.
-static enum status find_missing(struct broker *broker, const struct wish *wish, struct arena *arena,
-                                struct missing *out, struct error *error)
+static enum status find_missing(struct broker *broker, const struct heard_wish *wish,
+                                struct arena *arena, struct missing *out, struct error *error)
 {
     for (size_t i = 0; i < wish->data_count; i++) {
         struct dataset dataset;
@@ -212,13 +156,13 @@ enum status broker_offer(struct broker *broker, const char *caller, const json_t
                          struct buffer *out, struct error *error)
 {
     AUTO_ARENA struct arena arena = {0};
-    struct wish wish;
+    struct heard_wish wish;
     struct queue_estimate estimate;
     struct fingerprint to = {{0}};
     char id[OFFER_TEXT_SIZE];
     char expires[CALENDAR_TEXT_SIZE];
     struct missing missing = {0};
-    TRY(read_wish(request, &arena, &wish, error));
+    TRY(heard_read_wish(request, &arena, &wish, error));
     TRY(find_missing(broker, &wish, &arena, &missing, error));
     TRY(queue_estimate(broker->queue, &wish.need, &estimate, error));
     TRY(check_fits(&estimate, error));

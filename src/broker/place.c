@@ -326,23 +326,57 @@ static bool is_straight(struct broker *broker, const struct job_spec *spec)
     return is_all_here && (!spec->over || is_here(broker, spec->over));
 }
 
-void broker_submit(struct broker *broker, const struct queue_submission *submission,
-                   struct queue_answer answer)
+static void refuse(const struct queue_submission *submission, enum status status,
+                   const struct error *error, struct queue_answer answer)
 {
-    if (is_straight(broker, submission->spec)) {
-        queue_submit(broker->queue, submission, answer);
-        return;
-    }
+    spec_free(submission->spec);
+    answer.done(answer.context, status, error, TEXT_NONE);
+}
+
+static void show_again(struct broker *broker, const struct queue_submission *submission,
+                       int64_t job, struct queue_answer answer)
+{
+    const struct queue_view view = {.wait_us = submission->wait_us, .after_version = -1};
+    spec_free(submission->spec);
+    queue_show_job(broker->queue, job, &view, answer);
+}
+
+// `repeat`: the number of the job that the same key made before; 0: none.
+static void submit_surveyed(struct broker *broker, const struct queue_submission *submission,
+                            int64_t repeat, struct queue_answer answer)
+{
     struct error error = {0};
     struct survey *survey = NEW(struct survey);
     AUTO_FREE char *user = text_copy(submission->owner);
     enum status status = survey_make(broker, submission->spec, user, survey, &error);
     if (status == OK) {
         submit_planned(broker, submission, survey, answer);
+    } else if (repeat > 0) {
+        show_again(broker, submission, repeat, answer);
     } else {
-        spec_free(submission->spec);
-        answer.done(answer.context, status, &error, TEXT_NONE);
+        refuse(submission, status, &error, answer);
     }
     survey_done(survey);
     free(survey);
+}
+
+void broker_submit(struct broker *broker, const struct queue_submission *submission,
+                   struct queue_answer answer)
+{
+    struct queue_repeat repeat = {0};
+    struct error error = {0};
+    if (is_straight(broker, submission->spec)) {
+        queue_submit(broker->queue, submission, answer);
+        return;
+    }
+    enum status status = queue_find_repeat(broker->queue, submission, &repeat, &error);
+    if (status != OK) {
+        refuse(submission, status, &error, answer);
+    } else if (repeat.job > 0 && !repeat.is_held) {
+        // What was planned is not planned again: the sites may be away by now, and the plan would be another one.
+        show_again(broker, submission, repeat.job, answer);
+    } else {
+        submit_surveyed(broker, submission, repeat.job,
+                        answer); // Data that is to be moved may not have been ordered yet.
+    }
 }

@@ -1,6 +1,7 @@
 // Jobs that are held until data is where they run: one thread orders the transfers, here or at the other site, and follows them.
 //
 // Ordering the same dataset again gives the same transfer, so nothing but the need itself has to be remembered.
+#include "broker/heard.h"
 #include "broker/state.h"
 
 #include "base/memory.h"
@@ -16,6 +17,8 @@
 enum {
     LOOK_US = 300000,
     REASON_MAX = 1200,
+    SHOWN_SITE_MAX = 60, // Bytes of what another site says, in a reason.
+    SHOWN_PROBLEM_MAX = 400,
 };
 
 struct need {
@@ -55,20 +58,23 @@ static void free_needs(struct need *need)
 // --- how far it is
 
 // {"state", "bytes_done", "bytes_total", "problem", "source"} of a transfer, judged.
-static void judge(struct need *need, const json_t *transfer, const char *where)
+static enum status judge(struct need *need, struct text document, const char *where,
+                         struct error *error)
 {
-    const char *state = json_string_value(json_object_get(transfer, "state"));
-    const char *problem = json_string_value(json_object_get(transfer, "problem"));
-    const char *source = json_string_value(json_object_get(transfer, "source"));
-    int64_t done = json_integer_value(json_object_get(transfer, "bytes_done"));
-    int64_t total = json_integer_value(json_object_get(transfer, "bytes_total"));
-    need->is_done = state && strcmp(state, "done") == 0;
-    need->has_failed = state && (strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0);
+    AUTO_JSON json_t *transfer = NULL;
+    struct heard_transfer heard;
+    TRY(json_parse(document, &transfer, error));
+    TRY(heard_read_transfer(transfer, &heard, error));
+    need->is_done = heard.is_done;
+    need->has_failed = heard.has_failed;
     (void)snprintf(need->reason, sizeof need->reason,
-                   "%.200s is being brought to %s%s%.60s: %s, %lld of %lld bytes%s%.400s",
-                   need->dataset, where, source && source[0] ? " from " : "", source ? source : "",
-                   state ? state : "unknown", (long long)done, (long long)total,
-                   problem && problem[0] ? "; " : "", problem ? problem : "");
+                   "%.200s is being brought to %s%s%.*s: %.*s, %lld of %lld bytes%s%.*s",
+                   need->dataset, where, heard.source.length > 0 ? " from " : "",
+                   TEXT_ARGS(text_slice(heard.source, 0, SHOWN_SITE_MAX)), TEXT_ARGS(heard.state),
+                   (long long)heard.bytes_done, (long long)heard.bytes_total,
+                   heard.problem.length > 0 ? "; " : "",
+                   TEXT_ARGS(text_slice(heard.problem, 0, SHOWN_PROBLEM_MAX)));
+    return OK;
 }
 
 static void note_problem(struct need *need, const struct error *error)
@@ -80,17 +86,14 @@ static void note_problem(struct need *need, const struct error *error)
 static void look_here(struct staging *staging, struct need *need)
 {
     AUTO_BUFFER struct buffer document = {0};
-    AUTO_JSON json_t *transfer = NULL;
     struct error error = {0};
     const struct transfer_request request = {.id = text_of(need->dataset),
                                              .owner = text_of(need->owner)};
     enum status status = transfers_order(staging->broker->transfers, &request, &document, &error);
     if (status == OK) {
-        status = json_parse(buffer_text(&document), &transfer, &error);
+        status = judge(need, buffer_text(&document), "this site", &error);
     }
-    if (status == OK) {
-        judge(need, transfer, "this site");
-    } else {
+    if (status != OK) {
         note_problem(need, &error);
     }
 }
@@ -101,7 +104,6 @@ static void look_there(struct staging *staging, struct need *need)
     struct peer peer = {0};
     AUTO_BUFFER struct buffer body = {0};
     AUTO_BUFFER struct buffer answer = {0};
-    AUTO_JSON json_t *transfer = NULL;
     struct error error = {0};
     (void)snprintf(site.text, sizeof site.text, "%s", need->site);
     (void)peers_find(staging->broker->peers, &site, &peer);
@@ -111,11 +113,9 @@ static void look_there(struct staging *staging, struct need *need)
     enum status status = broker_call(staging->broker, &site, need->owner, "POST", "/v1/transfers",
                                      buffer_text(&body), &answer, &error);
     if (status == OK) {
-        status = json_parse(buffer_text(&answer), &transfer, &error);
+        status = judge(need, buffer_text(&answer), peer.name, &error);
     }
-    if (status == OK) {
-        judge(need, transfer, peer.name);
-    } else {
+    if (status != OK) {
         note_problem(need, &error);
         // What the site refuses, it refuses again; what it does not answer, it may answer later.
         need->has_failed = status == DENIED || status == NOT_FOUND || status == INVALID;

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "broker/broker.h"
+#include "catalog/file_page.h"
 #include "crypto/key.h"
 #include "http/client.h"
 #include "peers/peers.h"
@@ -116,6 +117,7 @@ struct known_files { // What lists the files of one of them.
     struct peer at;
     const char *id;
     const char *user;
+    struct file_allowance signed_for;
 };
 struct known_list {
     const char *user;

@@ -1,4 +1,5 @@
 // Where a job's data is, which sites would run it, and the plan that follows.
+#include "broker/heard.h"
 #include "broker/state.h"
 
 #include "base/memory.h"
@@ -7,10 +8,6 @@
 
 #include <stdio.h>
 
-enum {
-    PATH_SIZE_MAX = 4096,
-    OFFER_TEXT_MAX = 200,
-};
 #define BYTES_PER_SECOND 50e6 // That a task is assumed to get through, when nothing is known of it.
 #define RESULT_BYTES 1e6      // Outputs that a part is assumed to have.
 
@@ -237,28 +234,19 @@ static void take_rate(struct survey *survey, size_t site, double stage_bytes, do
     }
 }
 
-static enum status read_offer(struct survey *survey, size_t site, struct text document,
+static enum status note_offer(struct survey *survey, size_t site, struct text document,
                               struct error *error)
 {
-    AUTO_JSON json_t *offer = NULL;
-    json_t *price = NULL;
-    struct text id = TEXT_NONE;
+    struct heard_offer offer;
     struct plan_site *out = &survey->sites[site];
-    double stage_bytes = 0;
-    double stage_seconds = 0;
-    TRY(json_parse(document, &offer, error));
-    TRY(json_field_text(offer, "offer", JSON_REQUIRED, OFFER_TEXT_MAX, &id, error));
-    TRY(json_field_double(offer, "start_seconds", JSON_REQUIRED, 0, 1e12, &out->start_seconds,
-                          error));
-    TRY(json_field_double(offer, "run_seconds", JSON_REQUIRED, 0, 1e12, &out->run_seconds, error));
-    TRY(json_field_object(offer, "price", JSON_REQUIRED, &price, error));
-    TRY(json_field_double(price, "core_hours", JSON_REQUIRED, 0, 1e15, &out->core_hours, error));
-    TRY(json_field_double(offer, "stage_bytes", JSON_OPTIONAL, 0, 1e18, &stage_bytes, error));
-    TRY(json_field_double(offer, "stage_seconds", JSON_OPTIONAL, 0, 1e12, &stage_seconds, error));
-    take_rate(survey, site, stage_bytes, stage_seconds);
-    survey->offers[site] = arena_copy(&survey->arena, id);
-    out->stage_bytes = stage_bytes;
-    out->stage_seconds = stage_seconds;
+    TRY(heard_read_offer(document, &survey->arena, &offer, error));
+    take_rate(survey, site, offer.stage_bytes, offer.stage_seconds);
+    survey->offers[site] = offer.name;
+    out->start_seconds = offer.start_seconds;
+    out->run_seconds = offer.run_seconds;
+    out->core_hours = offer.core_hours;
+    out->stage_bytes = offer.stage_bytes;
+    out->stage_seconds = offer.stage_seconds;
     out->has_offer = true;
     return OK;
 }
@@ -280,7 +268,7 @@ static void take_offer(struct survey *survey, size_t site, struct caller_questio
         return;
     }
     if (status == OK) {
-        status = read_offer(survey, site, buffer_text(&question->answer), &error);
+        status = note_offer(survey, site, buffer_text(&question->answer), &error);
     }
     if (status != OK) {
         survey->sites[site].refusal = arena_copy(&survey->arena, text_of(error.detail));

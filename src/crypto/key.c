@@ -185,11 +185,9 @@ static enum status check_pair(const char *key_path, const char *certificate_path
     return OK;
 }
 
-enum status key_ensure(const char *folder, const char *name, struct fingerprint *out,
-                       struct error *error)
+enum status key_ensure_files(const char *key_path, const char *certificate_path, const char *name,
+                             struct fingerprint *out, struct error *error)
 {
-    AUTO_FREE char *key_path = memory_format("%s/key.pem", folder);
-    AUTO_FREE char *certificate_path = memory_format("%s/certificate.pem", folder);
     AUTO_BUFFER struct buffer pem = {0};
     enum status status = file_read(certificate_path, PEM_SIZE_MAX, &pem, error);
     if (status == NOT_FOUND) {
@@ -199,6 +197,14 @@ enum status key_ensure(const char *folder, const char *name, struct fingerprint 
     TRY(status);
     TRY(check_pair(key_path, certificate_path, buffer_text(&pem), error));
     return key_fingerprint(buffer_text(&pem), out, error);
+}
+
+enum status key_ensure(const char *folder, const char *name, struct fingerprint *out,
+                       struct error *error)
+{
+    AUTO_FREE char *key_path = memory_format("%s/key.pem", folder);
+    AUTO_FREE char *certificate_path = memory_format("%s/certificate.pem", folder);
+    return key_ensure_files(key_path, certificate_path, name, out, error);
 }
 
 enum status fingerprint_to_pin(const char *fingerprint, char out[PIN_SIZE], struct error *error)

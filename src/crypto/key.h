@@ -19,6 +19,10 @@ struct fingerprint {
 enum status key_ensure(const char *folder, const char *name, struct fingerprint *out,
                        struct error *error);
 
+// The same with the two files named: those of a worker, say.
+enum status key_ensure_files(const char *key_path, const char *certificate_path, const char *name,
+                             struct fingerprint *out, struct error *error);
+
 // The fingerprint of a key whose DER SubjectPublicKeyInfo this is.
 struct fingerprint fingerprint_of_public_key(const void *der, size_t length);
 

@@ -26,8 +26,8 @@ struct executor_options {
     // Told, on a thread of the executor, what keeps it from having workers, in words (`change`: what would help); both are ""
     // once it has some. NULL: not told.
     void (*report)(void *context, const char *problem, const char *change);
-    // Told, on a thread of the executor, that a worker's process has ended, however it did. NULL: not told.
-    void (*ended)(void *context, int64_t process);
+    // Told, on a thread of the executor, that a worker's process has ended, and how: "killed by signal 9". NULL: not told.
+    void (*ended)(void *context, int64_t process, const char *how);
     void *context; // Of both.
 };
 

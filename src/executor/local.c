@@ -3,10 +3,21 @@
 
 #include <stdio.h>
 
-enum { WORKER_EXIT_SANDBOX = 3 }; // `lode worker` cannot make sandboxes here.
+// How `lode worker` ends when it cannot work.
+enum {
+    WORKER_EXIT_SANDBOX = 3, // It cannot make sandboxes here.
+    WORKER_EXIT_RUNNER = 4,  // The program that starts tasks is not there.
+};
 
 static bool explain(int exit_status, const char **problem, const char **change)
 {
+    if (exit_status == WORKER_EXIT_RUNNER) {
+        *problem = "this machine's worker does not run: the program lode-runner, which starts "
+                   "tasks, is not beside the program lode";
+        *change = "put lode-runner beside lode, or into libexec/lode beside its folder; the worker "
+                  "is started again within half a minute";
+        return true;
+    }
     *problem = "this machine's worker does not run: bubblewrap (bwrap) is missing or may not make "
                "namespaces here";
     *change = "install bubblewrap or allow user namespaces, or start the site with --sandbox none "

@@ -36,7 +36,7 @@ struct executor {
     char *name;
     supervised_explain_fn *explain;
     void (*report)(void *context, const char *problem, const char *change);
-    void (*ended)(void *context, int64_t process);
+    void (*ended)(void *context, int64_t process, const char *how);
     void *context;
     pthread_t thread;
     int stop_fd; // Readable once the executor is to stop.
@@ -166,6 +166,18 @@ static bool watch_process(struct executor *executor, int pid_fd)
     return woken == WOKEN_BY_STOP;
 }
 
+// Tells whoever wants to know. Of one that is no child nobody is told how it ended.
+static void tell_end(struct executor *executor, pid_t pid, bool is_child, int status)
+{
+    AUTO_FREE char *how =
+        !is_child             ? memory_copy_string("the site, restarted since, was not told how")
+        : WIFSIGNALED(status) ? memory_format("killed by signal %d", WTERMSIG(status))
+                              : memory_format("exit status %d", WEXITSTATUS(status));
+    if (executor->ended) {
+        executor->ended(executor->context, pid, how);
+    }
+}
+
 // One life of the process. True when the executor is to stop.
 static bool run_process(struct executor *executor, int *back_off_ms)
 {
@@ -189,9 +201,7 @@ static bool run_process(struct executor *executor, int *back_off_ms)
     if (is_to_stop) {
         return true;
     }
-    if (executor->ended) {
-        executor->ended(executor->context, pid);
-    }
+    tell_end(executor, pid, is_child, status);
     int64_t lived_us = clock_steady_us() - began_us;
     *back_off_ms = lived_us >= HEALTHY_US ? BACK_OFF_FIRST_MS : *back_off_ms;
     int pause_ms = is_child ? judge_end(executor, status, lived_us, *back_off_ms) : *back_off_ms;

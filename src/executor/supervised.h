@@ -15,7 +15,7 @@ struct supervised_options {
     const char *name; // In messages: "this machine's worker".
     supervised_explain_fn *explain; // NULL: it explains nothing.
     void (*report)(void *context, const char *problem, const char *change);
-    void (*ended)(void *context, int64_t process);
+    void (*ended)(void *context, int64_t process, const char *how);
     void *context;
 };
 enum status supervised_start(const struct supervised_options *options, struct executor **out,

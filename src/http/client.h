@@ -66,6 +66,8 @@ struct http_ask {
     bool has_body_fd; // and must stay open until done.
     int64_t body_size;
     const char *idempotency_key;
+    const char *
+        origin_key; // Lode-Origin-Key: the digest of a user's key at the site that asks; NULL: none
     const char *range; // "bytes=100-"; NULL: none
     const char *last_event_id;
     int64_t timeout_us; // For the whole call; 0: none.

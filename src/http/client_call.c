@@ -1,6 +1,7 @@
 #include "http/client_call.h"
 
-#include "base/json.h"
+#include "http/answered_problem.h"
+
 #include "base/memory.h"
 #include "crypto/key.h"
 #include "http/tls.h"
@@ -17,7 +18,6 @@ enum {
     ANSWER_SIZE_MAX = 64 << 20,
     BLOCK_SIZE = 512 << 10, // Of large transfers.
     PROGRESS_US = 250000,
-    PROBLEM_SIZE_MAX = 1 << 20,
     HEAD_SIZE_MAX =
         256 << 10, // Of an answer's head, and of those of informational ones before it, together.
     UNACKNOWLEDGED_MS_MAX = 10000, // As long as a connection may take to come about.
@@ -148,6 +148,7 @@ static enum status add_fields(const struct curl_library *curl, struct http_call 
     TRY(add_field(curl, call, "Authorization", bearer, error));
     TRY(add_field(curl, call, "Content-Type", has_body ? content_type : NULL, error));
     TRY(add_field(curl, call, "Idempotency-Key", ask->idempotency_key, error));
+    TRY(add_field(curl, call, "Lode-Origin-Key", ask->origin_key, error));
     TRY(add_field(curl, call, "Range", ask->range, error));
     TRY(add_field(curl, call, "Lode-User", ask->user, error));
     return add_field(curl, call, "Last-Event-ID", ask->last_event_id, error);
@@ -298,38 +299,6 @@ void call_free(const struct curl_library *curl, struct http_call *call)
     free(call);
 }
 
-// The text without control characters, lest a server's words move the cursor of a terminal.
-static char *printable(struct text text)
-{
-    char *copy = text_copy(text);
-    for (size_t i = 0; i < text.length; i++) {
-        unsigned char byte = (unsigned char)copy[i];
-        copy[i] = (char)(byte < 0x20 || byte == 0x7F ? ' ' : byte);
-    }
-    return copy;
-}
-
-// The words of a problem document (RFC 9457), or none.
-static void read_problem(struct text body, enum status status, int code, struct error *error)
-{
-    AUTO_JSON json_t *problem = NULL;
-    struct text detail = TEXT_NONE;
-    struct text fix = TEXT_NONE;
-    if (body.length <= PROBLEM_SIZE_MAX && json_parse(body, &problem, NULL) == OK) {
-        detail = json_text(json_object_get(problem, "detail"));
-        detail = detail.length > 0 ? detail : json_text(json_object_get(problem, "title"));
-        fix = json_text(json_object_get(problem, "fix"));
-    }
-    if (detail.length == 0) {
-        (void)error_set(error, status, "the server answered with status %d", code);
-        return;
-    }
-    AUTO_FREE char *words = printable(detail);
-    AUTO_FREE char *way_out = printable(fix);
-    (void)error_set(error, status, "%s", words);
-    (void)error_fix(error, "%s", way_out);
-}
-
 // Did something answer that does not speak HTTP, or not as the standard has it?
 static bool is_garbage(CURLcode result, bool was_sent)
 {
@@ -410,7 +379,7 @@ void call_judge(struct http_call *call, CURLcode result, const struct curl_libra
     }
     answer->status = status_from_http(call->code);
     if (answer->status != OK) {
-        read_problem(answer->body, answer->status, call->code, &answer->error);
+        answered_problem_read(answer->body, answer->status, call->code, &answer->error);
     }
     if (call->ask.on_progress && answer->status == OK) {
         call->progress_at_us = 0;

@@ -244,6 +244,9 @@ static void fill_request(struct connection *connection)
         exchange->request.peer_key =
             arena_copy(&exchange->arena, text_of(connection->peer_key.text));
     }
+    if (connection->peer_name[0] && clock_real_us() <= connection->peer_name_until_us) {
+        exchange->request.peer_name = arena_copy(&exchange->arena, text_of(connection->peer_name));
+    }
 }
 
 // Finds who serves the request. False: nobody, and it is answered.
@@ -475,6 +478,13 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
     settle(connection);
 }
 
+// Is the rest of a body wanted, by one who can still be told that it did not come?
+static bool is_body_awaited(const struct connection *connection)
+{
+    return connection->phase == PHASE_BODY && connection->exchange &&
+           !connection->exchange->is_handed_over && !connection->parser.is_stopped;
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *context)
 {
     static const struct refusal TOO_SLOW = {408, "the request did not arrive in time",
@@ -501,6 +511,9 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     } else if (is_late_head) {
         connection->scan = (struct head_scan){0};
         refuse(connection, &TOO_SLOW);
+    } else if (is_body_awaited(connection)) {
+        struct refusal refusal = TOO_SLOW;
+        stop_body(connection, &refusal);
     } else {
         connection->phase = PHASE_GONE;
     }

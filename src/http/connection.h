@@ -10,6 +10,7 @@
 
 #include "crypto/key.h"
 #include "http/exchange.h"
+#include "http/tls.h"
 #include "http/transport.h"
 
 enum { ADDRESS_SIZE = 64 };
@@ -63,6 +64,8 @@ struct connection {
     char address[ADDRESS_SIZE];
     bool has_peer_key;
     struct fingerprint peer_key;
+    char peer_name[TLS_NAME_SIZE]; // Empty: no authority of ours vouches for one.
+    int64_t peer_name_until_us;    // Wall clock: its certificate ends, maybe while it is connected.
 };
 
 // Takes a new socket over on the loop's thread.

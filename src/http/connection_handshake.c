@@ -71,6 +71,10 @@ static bool shake_hands(struct connection *connection)
     connection->phase = PHASE_HEAD;
     connection->has_peer_key =
         connection->transport.ssl && tls_peer_key(connection->transport.ssl, &connection->peer_key);
+    if (connection->has_peer_key && !tls_peer_name(connection->transport.ssl, connection->peer_name,
+                                                   &connection->peer_name_until_us)) {
+        connection->peer_name[0] = '\0';
+    }
     return true;
 }
 

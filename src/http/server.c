@@ -301,7 +301,8 @@ static enum status prepare(struct http_server *server, const struct http_server_
                            struct error *error)
 {
     if (options->key_path) {
-        TRY(tls_context_new(options->key_path, options->certificate_path, &server->tls, error));
+        TRY(tls_context_new(options->key_path, options->certificate_path, options->authority_path,
+                            &server->tls, error));
     }
     TRY(offload_new(OFFLOAD_THREADS, &server->offload, error));
     TRY(make_loops(server, options->loops, error));
@@ -338,6 +339,19 @@ enum status http_server_start(const struct http_server_options *options, struct 
 int http_server_port(const struct http_server *server)
 {
     return server->port;
+}
+
+size_t http_server_addresses(const struct http_server *server, struct sockaddr_storage *out,
+                             size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < server->listener_count && count < max; i++) {
+        socklen_t length = sizeof out[count];
+        if (getsockname(server->listeners[i].fd, (struct sockaddr *)&out[count], &length) == 0) {
+            count++;
+        }
+    }
+    return count;
 }
 
 static void post(struct loop *loop, void (*deliver)(struct loop *loop, struct mail *mail))

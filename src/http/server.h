@@ -11,6 +11,8 @@
 #include "base/status.h"
 #include "base/text.h"
 
+#include <sys/socket.h>
+
 struct http_server;
 struct http_route;
 struct http_exchange; // One request on its way to its answer; valid until it has been answered.
@@ -33,6 +35,7 @@ struct http_request {
     struct text body;          // Empty for sink routes.
     struct text peer_address;  // "127.0.0.1"
     const char *peer_key; // Fingerprint of the client certificate ("sha256:..."), NULL without one.
+    const char *peer_name; // Its common name, when it chains to one of authority_path; else NULL.
     const struct http_route *route; // The one that fits: an entry of the server's table.
 };
 
@@ -107,7 +110,9 @@ struct http_server_options {
     size_t fd_count;
     const char *key_path; // PEM; NULL: plain HTTP (tests and measurements).
     const char *certificate_path;
-    unsigned loops;                  // 0: one per core.
+    const char *
+        authority_path; // PEM; whose certificates of clients have a name that counts. NULL: nobody's.
+    unsigned loops;     // 0: one per core.
     const struct http_route *routes; // Must outlive the server.
     size_t route_count;
     void *context; // Handed to the handlers and sinks, and to `admit`.
@@ -131,6 +136,10 @@ enum status http_server_start(const struct http_server_options *options, struct 
 
 // The port that it listens on.
 int http_server_port(const struct http_server *server);
+
+// Fills `out` with the addresses that its sockets are bound to, at most `max`; returns how many.
+size_t http_server_addresses(const struct http_server *server, struct sockaddr_storage *out,
+                             size_t max);
 
 // Stops taking connections and requests, lets answers under way finish for up to `grace_us`, closes all connections and ends
 // all threads. Exchanges that are unanswered then may still be answered, which has no effect, until http_server_free.

@@ -151,6 +151,24 @@ enum status known_sites_find(const char *folder, const struct site_address *addr
     return known_sites_look(buffer_text(&content), address, out, error);
 }
 
+bool known_sites_has_key(const char *folder, const struct fingerprint *fingerprint)
+{
+    AUTO_BUFFER struct buffer content = {0};
+    if (site_lines_read(folder, FILE_NAME, &content, NULL) != OK) {
+        return false;
+    }
+    struct text rest = buffer_text(&content);
+    struct site_line line = {0};
+    while (site_line_next(&rest, &line)) {
+        struct known_site known;
+        if (read_value(&line, &known, NULL) == OK &&
+            strcmp(known.fingerprint.text, fingerprint->text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum status known_sites_check(const char *folder, const struct site_address *address,
                               const struct fingerprint *shown, struct error *error)
 {

@@ -38,6 +38,9 @@ enum status known_sites_look(struct text content, const struct site_address *add
 enum status known_sites_find(const char *folder, const struct site_address *address,
                              struct known_site *out, struct error *error);
 
+// Has a site with this key been met, at whatever address? A file that cannot be read holds none.
+bool known_sites_has_key(const char *folder, const struct fingerprint *fingerprint);
+
 // Is this the key that the site had? OK; NOT_FOUND for a first meeting; DENIED for another key, saying which line of which
 // file holds the old one and how to remove it.
 enum status known_sites_check(const char *folder, const struct site_address *address,

@@ -21,5 +21,41 @@ const struct store_migration IDENTITY_MIGRATIONS[] = {
      "    reason TEXT NOT NULL,\n"
      "    digest BLOB_TYPE NOT NULL\n"
      ")"},
+    {"identity", 2,
+     "CREATE TABLE identity_workers (\n"
+     "    fingerprint TEXT PRIMARY KEY,\n"
+     "    name TEXT NOT NULL,\n"
+     "    state TEXT NOT NULL,\n"
+     "    trust TEXT NOT NULL,\n"
+     "    decided_by TEXT NOT NULL,\n"
+     "    address TEXT NOT NULL,\n"
+     "    first_us BIGINT NOT NULL,\n"
+     "    seen_us BIGINT NOT NULL,\n"
+     "    decided_us BIGINT NOT NULL,\n"
+     "    rival_fingerprint TEXT NOT NULL,\n"
+     "    rival_address TEXT NOT NULL,\n"
+     "    rival_us BIGINT NOT NULL\n"
+     ");\n"
+     "CREATE TABLE identity_invitations (\n"
+     "    id BIGINT PRIMARY KEY,\n"
+     "    digest BLOB_TYPE NOT NULL UNIQUE,\n"
+     "    name TEXT NOT NULL,\n"
+     "    made_by TEXT NOT NULL,\n"
+     "    created_us BIGINT NOT NULL,\n"
+     "    expires_us BIGINT NOT NULL,\n"
+     "    used_us BIGINT NOT NULL\n"
+     ")"},
+    {"identity", 3,
+     "CREATE TABLE identity_groups (\n"
+     "    name TEXT PRIMARY KEY,\n"
+     "    weight_millis BIGINT NOT NULL,\n"
+     "    created_us BIGINT NOT NULL\n"
+     ");\n"
+     "CREATE TABLE identity_members (\n"
+     "    group_name TEXT NOT NULL,\n"
+     "    member TEXT NOT NULL,\n"
+     "    PRIMARY KEY (group_name, member)\n"
+     ");\n"
+     "CREATE INDEX identity_members_member ON identity_members (member, group_name)"},
 };
 const size_t IDENTITY_MIGRATION_COUNT = sizeof IDENTITY_MIGRATIONS / sizeof IDENTITY_MIGRATIONS[0];

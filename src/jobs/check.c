@@ -27,6 +27,14 @@ static enum status check_places(const struct job_state *job, struct ranges *all,
         const struct range *each = &job->again.items[i];
         TRY(check_disjoint(all, each->from, each->to, id, "to run again", error));
     }
+    for (size_t i = 0; i < job->alone.count; i++) {
+        const struct range *each = &job->alone.items[i];
+        TRY(check_disjoint(all, each->from, each->to, id, "on its last chance", error));
+    }
+    for (size_t i = 0; i < job->held.count; i++) {
+        const struct range *each = &job->held.items[i];
+        TRY(check_disjoint(all, each->from, each->to, id, "held", error));
+    }
     for (struct fit_node *node = fit_tree_first(&job->pieces); node; node = fit_node_next(node)) {
         const struct piece *piece = (const struct piece *)node;
         TRY(check_disjoint(all, node->key.second, piece->to, id, "leased", error));
@@ -39,7 +47,9 @@ static enum status check_places(const struct job_state *job, struct ranges *all,
         cursor = gap.to;
     }
     if (ranges_total(all) != job->plan.count || leased != job->leased_count ||
-        ranges_total(&job->done) != job->done_count) {
+        ranges_total(&job->done) != job->done_count ||
+        ranges_total(&job->held) != job->held_count ||
+        ranges_total(&job->alone) != job->alone_count) {
         return error_set(error, CORRUPT, "job %lld: %lld of %lld indices, %lld leased not %lld",
                          (long long)id, (long long)ranges_total(all), (long long)job->plan.count,
                          (long long)leased, (long long)job->leased_count);
@@ -85,8 +95,10 @@ static enum status check_list(const struct worker_state *worker, const struct le
                               struct load *running, struct error *error)
 {
     struct resources need = {0};
+    int64_t alone = 0;
     for (const struct lease_state *lease = list->first; lease; lease = lease->next) {
         TRY(check_lease(lease, error));
+        alone += lease->is_alone;
         need = resources_sum(&need, &lease->job->plan.need);
         if (lease->job->group->place != worker->place) {
             return error_set(error, CORRUPT, "lease %lld crosses from place %lld to place %lld",
@@ -103,6 +115,10 @@ static enum status check_list(const struct worker_state *worker, const struct le
         need.disk_bytes != list->need.disk_bytes) {
         return error_set(error, CORRUPT, "worker %lld: its sums do not fit its leases",
                          (long long)worker->id);
+    }
+    if (alone > worker->alone_count || worker->alone_count > 1) {
+        return error_set(error, CORRUPT, "worker %lld has %lld tasks on their last chance",
+                         (long long)worker->id, (long long)worker->alone_count);
     }
     load_add(running, &need, 1);
     return OK;

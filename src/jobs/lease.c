@@ -62,6 +62,7 @@ void lease_close(struct scheduler *scheduler, struct lease_state *lease)
     list_remove(lease->is_started ? &worker->started : &worker->waiting, lease);
     worker->is_strained = worker->is_strained && !worker_is_idle(worker);
     heard_follow_leases(scheduler, worker);
+    worker->alone_count -= lease->is_alone;
     job->started_count -= lease->is_started;
     (void)map_set_int64(scheduler->leases, lease->lease.id, NULL);
     load_add(&job->group->running, &job->plan.need, -1);
@@ -220,7 +221,8 @@ static struct job_state *choose_in_group(const struct group_state *group,
         if (first && !is_equal_choice(first, job)) {
             break;
         }
-        if (worker_avoids(worker, job->plan.id, now_us) || !worker_has_time(worker, job, now_us)) {
+        if (worker_avoids(worker, job->plan.id, now_us) || !job_has_for(job, worker) ||
+            !worker_has_time(worker, job, now_us)) {
             unfit++;
             continue;
         }
@@ -233,9 +235,36 @@ static struct job_state *choose_in_group(const struct group_state *group,
     return first;
 }
 
+int worker_rank(const struct worker_state *worker, int64_t group)
+{
+    for (size_t i = 0; i < worker->group_count; i++) {
+        if (worker->groups[i] == group) {
+            return (int)i;
+        }
+    }
+    return worker->group_count > 0 ? -1 : 0;
+}
+
+// Of the groups that the worker works for, those before it have nothing that fits.
+static struct job_state *choose_of_own(const struct worker_state *worker,
+                                       const struct resources *room, int64_t now_us)
+{
+    struct job_state *job = NULL;
+    for (size_t i = 0; i < worker->group_count && !job; i++) {
+        const struct group_state *group = map_find_int64(worker->place->groups, worker->groups[i]);
+        if (group && group->node.is_in) {
+            job = choose_in_group(group, worker, room, now_us);
+        }
+    }
+    return job;
+}
+
 static struct job_state *choose(const struct worker_state *worker, const struct resources *room,
                                 int64_t now_us)
 {
+    if (worker->group_count > 0) {
+        return choose_of_own(worker, room, now_us);
+    }
     struct fit_node *node = fit_tree_first_fit(&worker->place->groups_ready, room);
     for (; node; node = fit_node_next_fit(node, room)) {
         struct job_state *job = choose_in_group((struct group_state *)node, worker, room, now_us);
@@ -277,14 +306,26 @@ static bool reserves(struct scheduler *scheduler, struct worker_state *worker,
     return true;
 }
 
+// A group before that of the job for which the worker is being emptied has work for it by now.
+static bool is_overtaken(const struct worker_state *worker, const struct job_state *job,
+                         int64_t now_us)
+{
+    if (worker->group_count == 0) {
+        return false;
+    }
+    const struct job_state *wanted = choose(worker, &worker->capacity, now_us);
+    return wanted && worker_rank(worker, wanted->plan.group) < worker_rank(worker, job->plan.group);
+}
+
 // The job that the worker gets next; NULL when there is none for its room.
 static struct job_state *next_job(struct scheduler *scheduler, struct worker_state *worker,
                                   const struct resources *room, int64_t now_us)
 {
     if (worker->reserved_for != 0) {
         struct job_state *job = map_find_int64(scheduler->jobs, worker->reserved_for);
-        if (job && job->node.is_in && resources_fit(&job->plan.need, &worker->capacity) &&
-            worker_has_time(worker, job, now_us)) {
+        if (job && job->node.is_in && job_has_for(job, worker) &&
+            resources_fit(&job->plan.need, &worker->capacity) &&
+            worker_has_time(worker, job, now_us) && !is_overtaken(worker, job, now_us)) {
             return resources_fit(&job->plan.need, room) ? job : NULL;
         }
         worker_end_reservation(scheduler, worker);

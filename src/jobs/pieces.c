@@ -7,7 +7,7 @@
 
 int64_t job_waiting(const struct job_state *job)
 {
-    return job->plan.count - job->done_count - job->leased_count;
+    return job->plan.count - job->done_count - job->leased_count - job->held_count;
 }
 
 static int64_t piece_from(const struct piece *piece)
@@ -51,7 +51,11 @@ bool job_take(struct lease_state *lease, int64_t count_max)
 {
     struct job_state *job = lease->job;
     struct range taken;
-    if (!ranges_take(&job->again, count_max, &taken)) {
+    if (lease->worker->alone_count == 0 && ranges_take(&job->alone, 1, &taken)) {
+        job->alone_count--;
+        lease->is_alone = true;
+        lease->worker->alone_count++;
+    } else if (!ranges_take(&job->again, count_max, &taken)) {
         if (!ranges_first_gap(&job->done, job->cursor, job->plan.count, &taken)) {
             return false;
         }
@@ -67,14 +71,40 @@ bool job_take(struct lease_state *lease, int64_t count_max)
     return true;
 }
 
-int64_t job_take_part(struct lease_state *lease, int64_t from, int64_t to)
+// What is untouched before `to` is to run again, as if it had been in a lease.
+static void touch(struct job_state *job, int64_t to)
 {
-    struct job_state *job = lease->job;
     struct range part;
     while (job->cursor < to && ranges_first_gap(&job->done, job->cursor, to, &part)) {
         (void)ranges_add(&job->again, part.from, part.to);
         job->cursor = part.to;
     }
+}
+
+// What is on its last chance in [from, to) is to run again as if it were not.
+static void mingle(struct job_state *job, int64_t from, int64_t to)
+{
+    struct range part;
+    for (int64_t at = from; ranges_first_overlap(&job->alone, at, to, &part); at = part.to) {
+        job->alone_count -= ranges_remove(&job->alone, part.from, part.to);
+        (void)ranges_add(&job->again, part.from, part.to);
+    }
+}
+
+void job_leave_alone(struct job_state *job, int64_t index)
+{
+    touch(job, index + 1);
+    if (ranges_remove(&job->again, index, index + 1) > 0) {
+        job->alone_count += ranges_add(&job->alone, index, index + 1);
+    }
+}
+
+int64_t job_take_part(struct lease_state *lease, int64_t from, int64_t to)
+{
+    struct job_state *job = lease->job;
+    struct range part;
+    touch(job, to);
+    mingle(job, from, to); // It runs already, beside whatever it runs.
     struct piece *last = NULL;
     int64_t taken = 0;
     for (int64_t at = from; ranges_first_overlap(&job->again, at, to, &part); at = part.to) {
@@ -156,7 +186,9 @@ int64_t job_cut(struct scheduler *scheduler, struct job_state *job, int64_t from
                              piece->to < to ? piece->to : to};
         struct piece *next = (struct piece *)fit_node_next(&piece->node);
         cut += cut_piece(piece, part.from, part.to);
-        if (is_again) {
+        if (is_again && lease->is_alone) {
+            job->alone_count += ranges_add(&job->alone, part.from, part.to);
+        } else if (is_again) {
             (void)ranges_add(&job->again, part.from, part.to);
         }
         if (lease->left == 0) {
@@ -188,11 +220,26 @@ void lease_give_back(struct scheduler *scheduler, struct lease_state *lease, int
     job_refresh(job);
 }
 
-static void forget_attempts(struct job_state *job, int64_t from, int64_t to)
+void job_forget_attempts(struct job_state *job, int64_t from, int64_t to)
 {
     for (int64_t i = from; i < to && job->attempts && map_count(job->attempts) > 0; i++) {
         free(map_set_int64(job->attempts, i, NULL));
     }
+}
+
+int64_t job_hold_tasks(struct job_state *job, int64_t from, int64_t to)
+{
+    struct range part;
+    int64_t held = 0;
+    touch(job, to);
+    mingle(job, from, to);
+    for (int64_t at = from; ranges_first_overlap(&job->again, at, to, &part); at = part.to) {
+        (void)ranges_remove(&job->again, part.from, part.to);
+        held += ranges_add(&job->held, part.from, part.to);
+    }
+    job->held_count += held;
+    job_refresh(job);
+    return held;
 }
 
 int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t from, int64_t to,
@@ -205,8 +252,10 @@ int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t f
         assert(new_count == gap.to - gap.from);
         if (job_cut(scheduler, job, gap.from, gap.to, false) < new_count) {
             (void)ranges_remove(&job->again, gap.from, gap.to);
+            job->held_count -= ranges_remove(&job->held, gap.from, gap.to);
+            job->alone_count -= ranges_remove(&job->alone, gap.from, gap.to);
         }
-        forget_attempts(job, gap.from, gap.to);
+        job_forget_attempts(job, gap.from, gap.to);
         if (fresh) {
             (void)ranges_add(fresh, gap.from, gap.to);
         }

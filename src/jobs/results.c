@@ -1,5 +1,4 @@
-// What ended attempts mean: commit, again, or too late. Causes are counted apart: a task's own failures against its retries, lost
-// workers and workers' faults against attempts_lost_max.
+// What ended attempts mean: commit, again, held, or too late. Causes are counted apart, each against its own number of retries.
 #include "jobs/state.h"
 
 #include "base/memory.h"
@@ -49,7 +48,11 @@ int64_t scheduler_attempts(const struct scheduler *scheduler, struct task_id tas
     const struct job_state *job = map_find_int64(scheduler->jobs, task.job);
     const struct attempts *attempts =
         job && job->attempts ? map_find_int64(job->attempts, task.index) : NULL;
-    return attempts ? attempts->failed + attempts->lost : 0;
+    int64_t count = 0;
+    for (int i = 0; attempts && i < CAUSE_COUNT; i++) {
+        count += attempts->times[i];
+    }
+    return count;
 }
 
 static void avoid_job(struct worker_state *worker, int64_t job, int64_t now_us)
@@ -58,15 +61,26 @@ static void avoid_job(struct worker_state *worker, int64_t job, int64_t now_us)
         (struct avoided_job){job, now_us + AVOID_JOB_US};
 }
 
-// Counts one more failure of the task; true when it was the last that it may have.
-static bool is_last_failure(struct scheduler *scheduler, struct job_state *job, int64_t index,
-                            enum task_outcome outcome)
+// Counts one more attempt of the task that came to nothing; true when it was the last that it may have for this cause.
+static bool is_last_attempt(struct job_state *job, int64_t index, enum task_cause cause)
 {
-    struct attempts *attempts = attempts_of(job, index);
-    if (outcome == TASK_FAILED) {
-        return ++attempts->failed > job->plan.retries;
+    return ++attempts_of(job, index)->times[cause] > job->plan.retries.times[cause];
+}
+
+static enum task_cause cause_of(enum task_outcome outcome)
+{
+    switch (outcome) {
+    case TASK_LIMITED:
+        return CAUSE_LIMIT;
+    case TASK_BLAME_WORKER:
+        return CAUSE_WORKER;
+    case TASK_BLAME_INPUT:
+        return CAUSE_INPUT;
+    case TASK_SUCCEEDED:
+    case TASK_FAILED:
+        break;
     }
-    return ++attempts->lost >= scheduler->options.attempts_lost_max;
+    return CAUSE_FAIL;
 }
 
 static enum task_verdict finish_badly(struct scheduler *scheduler, struct job_state *job,
@@ -74,13 +88,14 @@ static enum task_verdict finish_badly(struct scheduler *scheduler, struct job_st
 {
     struct piece *piece = job_find_piece(job, index);
     struct worker_state *reporter = map_find_int64(scheduler->workers, worker);
-    if (outcome == TASK_BLAME_WORKER && reporter) {
+    bool is_elsewhere = outcome == TASK_BLAME_WORKER || outcome == TASK_BLAME_INPUT;
+    if (is_elsewhere && reporter) {
         avoid_job(reporter, job->plan.id, scheduler->now_us);
     }
-    if (piece && piece->lease->worker != reporter) {
-        return TASK_RETRY; // It runs elsewhere already: that attempt decides.
+    if ((piece && piece->lease->worker != reporter) || ranges_contains(&job->held, index)) {
+        return TASK_RETRY; // It runs elsewhere already, where that attempt decides, or is held.
     }
-    if (is_last_failure(scheduler, job, index, outcome)) {
+    if (is_last_attempt(job, index, cause_of(outcome))) {
         (void)job_commit(scheduler, job, index, index + 1, NULL);
         return TASK_COMMIT;
     }
@@ -100,10 +115,11 @@ enum task_verdict scheduler_finish(struct scheduler *scheduler, int64_t lease, i
         ranges_contains(&job->done, task.index)) {
         return TASK_DUPLICATE;
     }
-    if (outcome == TASK_SUCCEEDED || outcome == TASK_FAILED) {
+    if (outcome == TASK_SUCCEEDED || outcome == TASK_FAILED || outcome == TASK_LIMITED) {
         note_wall(job, 1, wall_us);
     }
-    if (outcome == TASK_SUCCEEDED || outcome == TASK_BLAME_INPUT) {
+    bool is_input_final = outcome == TASK_BLAME_INPUT && job->plan.retries.times[CAUSE_INPUT] == 0;
+    if (outcome == TASK_SUCCEEDED || is_input_final) {
         (void)job_commit(scheduler, job, task.index, task.index + 1, NULL);
         return TASK_COMMIT;
     }
@@ -149,31 +165,100 @@ void scheduler_return(struct scheduler *scheduler, int64_t lease, int64_t from, 
     }
 }
 
-void task_list_append(struct task_list *list, struct task_id task)
+void scheduler_recount(struct scheduler *scheduler, struct task_id task, enum task_cause cause,
+                       int64_t times)
+{
+    struct job_state *job = map_find_int64(scheduler->jobs, task.job);
+    if (job && task.index >= 0 && task.index < job->plan.count &&
+        !ranges_contains(&job->done, task.index)) {
+        attempts_of(job, task.index)->times[cause] += (int32_t)times;
+        if (cause == CAUSE_LOST && times == job->plan.retries.times[CAUSE_LOST]) {
+            job_leave_alone(job, task.index);
+        }
+    }
+}
+
+bool scheduler_hold_task(struct scheduler *scheduler, struct task_id task)
+{
+    struct job_state *job = map_find_int64(scheduler->jobs, task.job);
+    return job && task.index >= 0 && task.index < job->plan.count &&
+           job_hold_tasks(job, task.index, task.index + 1) > 0;
+}
+
+int64_t scheduler_release_tasks(struct scheduler *scheduler, int64_t id, int64_t from, int64_t to)
+{
+    struct job_state *job = map_find_int64(scheduler->jobs, id);
+    struct range part;
+    int64_t released = 0;
+    for (int64_t at = from; job && ranges_first_overlap(&job->held, at, to, &part); at = part.to) {
+        released += ranges_remove(&job->held, part.from, part.to);
+        (void)ranges_add(&job->again, part.from, part.to);
+        job_forget_attempts(job, part.from, part.to);
+    }
+    if (job) {
+        job->held_count -= released;
+        job_refresh(job);
+    }
+    return released;
+}
+
+int64_t scheduler_next_held(const struct scheduler *scheduler, int64_t id, int64_t from)
+{
+    const struct job_state *job = map_find_int64(scheduler->jobs, id);
+    struct range part;
+    bool is_there = job && ranges_first_overlap(&job->held, from, job->plan.count, &part);
+    return is_there ? part.from : -1;
+}
+
+void loss_list_append(struct loss_list *list, const struct loss *loss)
 {
     if (list->count == list->capacity) {
         list->capacity = list->capacity ? list->capacity * 2 : 8;
         list->items = memory_resize(list->items, list->capacity, sizeof *list->items);
     }
-    list->items[list->count++] = task;
+    list->items[list->count++] = *loss;
 }
 
-void task_list_done(struct task_list *list)
+void loss_list_done(struct loss_list *list)
 {
     free(list->items);
-    *list = (struct task_list){0};
+    *list = (struct loss_list){0};
 }
 
-void worker_blame_fronts(struct scheduler *scheduler, struct worker_state *worker,
-                         struct task_list *failed)
+void worker_blame_fronts(const struct scheduler *scheduler, const struct worker_state *worker,
+                         struct loss_list *losses)
 {
     if (worker->place->number != 0) {
         return; // What it carried runs elsewhere, whatever became of it.
     }
     for (struct lease_state *lease = worker->started.first; lease; lease = lease->next) {
+        const struct job_plan *plan = &lease->job->plan;
         int64_t front = lease->pieces->node.key.second;
-        if (is_last_failure(scheduler, lease->job, front, TASK_BLAME_WORKER)) {
-            task_list_append(failed, (struct task_id){lease->job->plan.id, front});
+        bool is_last = is_last_attempt(lease->job, front, CAUSE_LOST);
+        const struct loss loss = {
+            .task = {plan->id, front},
+            .times = attempts_of(lease->job, front)->times[CAUSE_LOST],
+            .ran_us = scheduler->now_us - lease->heard_us,
+            .end = !is_last                ? LOSS_RETRY
+                   : plan->fails_when_lost ? LOSS_FAILED
+                                           : LOSS_HELD,
+        };
+        loss_list_append(losses, &loss);
+    }
+}
+
+void losses_settle(struct scheduler *scheduler, const struct loss_list *losses)
+{
+    for (size_t i = 0; i < losses->count; i++) {
+        const struct loss *loss = &losses->items[i];
+        struct job_state *job = map_find_int64(scheduler->jobs, loss->task.job);
+        int64_t index = loss->task.index;
+        if (loss->end == LOSS_HELD) {
+            (void)job_hold_tasks(job, index, index + 1);
+        } else if (loss->end == LOSS_FAILED) {
+            (void)job_commit(scheduler, job, index, index + 1, NULL);
+        } else if (loss->times == job->plan.retries.times[CAUSE_LOST]) {
+            job_leave_alone(job, index);
         }
     }
 }

@@ -16,7 +16,6 @@ static struct scheduler_options with_defaults(const struct scheduler_options *op
     }
     full.lease_target_us = full.lease_target_us > 0 ? full.lease_target_us : 500000;
     full.ahead_us = full.ahead_us > 0 ? full.ahead_us : 150000;
-    full.attempts_lost_max = full.attempts_lost_max > 0 ? full.attempts_lost_max : 3;
     return full;
 }
 
@@ -50,6 +49,8 @@ static void free_job(struct job_state *job)
 {
     ranges_done(&job->done);
     ranges_done(&job->again);
+    ranges_done(&job->held);
+    ranges_done(&job->alone);
     size_t at = 0;
     for (void *attempts; job->attempts && (attempts = map_next(job->attempts, &at));) {
         free(attempts);
@@ -71,6 +72,10 @@ static void free_places(struct map *places)
 {
     size_t at = 0;
     for (struct place_state *place; (place = map_next(places, &at));) {
+        size_t group_at = 0;
+        for (struct group_state *group; (group = map_next(place->groups, &group_at));) {
+            free(group->name);
+        }
         free_all(place->groups);
     }
     free_all(places);
@@ -133,6 +138,10 @@ enum status scheduler_add_job(struct scheduler *scheduler, const struct job_plan
         job->plan.need.cpu_millis = 1; // Else a worker would take any number of its leases.
     }
     job->group = group_get(scheduler, plan->place, plan->group);
+    if (plan->group_name && !job->group->name) {
+        job->group->name = memory_copy_string(plan->group_name);
+    }
+    job->plan.group_name = NULL; // The group has it.
     job->node.key = (struct fit_key){-(double)plan->priority, plan->submitted_us, plan->id};
     job->node.need = job->plan.need;
     (void)map_set_int64(scheduler->jobs, plan->id, job);
@@ -234,6 +243,20 @@ void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place
     worker_start_waiting(scheduler, worker);
 }
 
+void scheduler_set_worker_groups(struct scheduler *scheduler, int64_t id, const int64_t *groups,
+                                 size_t count)
+{
+    struct worker_state *worker = map_find_int64(scheduler->workers, id);
+    if (!worker) {
+        return;
+    }
+    worker->group_count = count < WORKER_GROUPS_MAX ? count : WORKER_GROUPS_MAX;
+    for (size_t i = 0; i < worker->group_count; i++) {
+        worker->groups[i] = groups[i];
+    }
+    worker_end_reservation(scheduler, worker);
+}
+
 void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining)
 {
     struct worker_state *worker = map_find_int64(scheduler->workers, id);
@@ -246,29 +269,27 @@ void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_dra
 }
 
 void scheduler_remove_worker(struct scheduler *scheduler, int64_t id, bool is_lost, int64_t now_us,
-                             struct task_list *failed)
+                             struct loss_list *losses)
 {
     scheduler_tell_time(scheduler, now_us);
     struct worker_state *worker = map_find_int64(scheduler->workers, id);
     if (!worker) {
         return;
     }
-    struct task_list given_up = {0};
+    struct loss_list fronts = {0};
     if (is_lost) {
-        worker_blame_fronts(scheduler, worker, &given_up);
+        worker_blame_fronts(scheduler, worker, &fronts);
     }
     scheduler_drain_worker(scheduler, id, true);
     while (!worker_is_idle(worker)) { // Giving back what runs starts what waits, and so on.
         struct lease_state *lease = worker->started.first;
         lease_give_back(scheduler, lease ? lease : worker->waiting.first, 0, INT64_MAX);
     }
-    for (size_t i = 0; i < given_up.count; i++) {
-        struct job_state *job = map_find_int64(scheduler->jobs, given_up.items[i].job);
-        int64_t index = given_up.items[i].index;
-        (void)job_commit(scheduler, job, index, index + 1, NULL);
-        task_list_append(failed, given_up.items[i]);
+    losses_settle(scheduler, &fronts);
+    for (size_t i = 0; i < fronts.count; i++) {
+        loss_list_append(losses, &fronts.items[i]);
     }
-    task_list_done(&given_up);
+    loss_list_done(&fronts);
     heard_unlink(scheduler, worker);
     worker->place->worker_count--;
     (void)map_set_int64(scheduler->workers, id, NULL);
@@ -292,6 +313,7 @@ bool scheduler_figures(const struct scheduler *scheduler, int64_t id, struct job
         .leased = job->leased_count,
         .running = job->started_count,
         .waiting = job_waiting(job),
+        .held = job->held_count,
         .mean_wall_us = (int64_t)(job->mean_wall_us + 0.5),
     };
     return true;
@@ -306,6 +328,9 @@ enum task_place scheduler_find_task(const struct scheduler *scheduler, struct ta
     }
     if (ranges_contains(&job->done, task.index)) {
         return TASK_FINISHED;
+    }
+    if (ranges_contains(&job->held, task.index)) {
+        return TASK_HELD;
     }
     const struct piece *piece = job_find_piece(job, task.index);
     if (!piece) {

@@ -21,7 +21,6 @@ struct scheduler_options {
     int64_t
         ahead_us; // A slot whose lease has less than this left may get its next one already. 0: 150 ms.
     int64_t lease_count_max; // Tasks in one lease. 0: 10000 (stream: 50000).
-    int attempts_lost_max;   // A task that was running on this many lost workers fails. 0: 3.
 };
 
 struct scheduler *scheduler_new(const struct scheduler_options *options);
@@ -30,13 +29,15 @@ void scheduler_free(struct scheduler *scheduler);
 // What the scheduler needs to know of a job.
 struct job_plan {
     int64_t id;
-    int64_t group; // Fair share is between groups of one place.
-    int64_t place; // Where it is to run: 0: here. Only workers of that place get it.
+    int64_t group;          // Fair share is between groups of one place.
+    const char *group_name; // For people; copied. NULL: its number.
+    int64_t place;          // Where it is to run: 0: here. Only workers of that place get it.
     int64_t priority;
     int64_t count;
     struct resources need;
-    int64_t retries;     // Times that a task may fail by itself and run again.
-    int64_t walltime_us; // What a task may take, as far as its user has said so; 0: nobody has.
+    struct retries retries;
+    bool fails_when_lost; // A task that was lost too often fails; else it is held.
+    int64_t walltime_us;  // What a task may take, as far as its user has said so; 0: nobody has.
     int64_t
         checkpoint_us; // A task that is interrupted loses about so much; 0: all of it. Its leases are of one task each.
     int64_t submitted_us;
@@ -62,6 +63,11 @@ void scheduler_set_group_weight(struct scheduler *scheduler, int64_t id,
 // A worker of a place (0: here) and what it has in all. Known id: its capacity changes, its place does not.
 void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place,
                           const struct resources *capacity, int64_t now_us);
+// The groups that it works for: it gets tasks of the first that has any for it, of the others only meanwhile. None: for all, by their
+// shares. What it has goes on. More than WORKER_GROUPS_MAX are not taken.
+enum { WORKER_GROUPS_MAX = 16 };
+void scheduler_set_worker_groups(struct scheduler *scheduler, int64_t id, const int64_t *groups,
+                                 size_t count);
 // A draining worker gets no new leases.
 void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining);
 // Until when the worker lets tasks run; INT64_MAX: until it says so. It gets no task that is not expected to have ended by then. What a
@@ -69,20 +75,27 @@ void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_dra
 // what one had when its worker left. A task with checkpoints loses little, so it needs time for some of them only.
 void scheduler_set_worker_end(struct scheduler *scheduler, int64_t id, int64_t end_us);
 // The worker is gone: its leases end, unfinished tasks go back; the task at each lease's front counts as lost once more (when
-// `is_lost`; not when it left in order, nor at another place, where it only carries tasks that run elsewhere). Tasks that were lost too often fail: they are appended to *failed (may be NULL
-// when not is_lost).
+// `is_lost`; not when it left in order, nor at another place, where it only carries tasks that run elsewhere). Each of these is
+// appended to *losses (may be NULL when not is_lost). One that was lost too often is held, or has failed if its job says so.
 struct task_id {
     int64_t job;
     int64_t index;
 };
-struct task_list {
-    struct task_id *items;
+enum loss_end { LOSS_RETRY, LOSS_HELD, LOSS_FAILED };
+struct loss {
+    struct task_id task;
+    int64_t times;  // That it was lost, with this one.
+    int64_t ran_us; // At most, since its worker was given it or reported on the task before it.
+    enum loss_end end;
+};
+struct loss_list {
+    struct loss *items;
     size_t count;
     size_t capacity;
 };
-void task_list_done(struct task_list *list);
+void loss_list_done(struct loss_list *list);
 void scheduler_remove_worker(struct scheduler *scheduler, int64_t id, bool is_lost, int64_t now_us,
-                             struct task_list *failed);
+                             struct loss_list *losses);
 // It has been heard.
 void scheduler_touch_worker(struct scheduler *scheduler, int64_t id, int64_t now_us);
 // The next worker whose time is up at `now_us`; 0 when there is none. Remove it with is_lost.
@@ -97,8 +110,8 @@ struct lease {
 };
 
 // Gives the worker up to `max` leases of jobs of its place; returns how many. All bounded by capacity: the sum of the needs of leases that are not nearly
-// done is at most the worker's capacity. Fair share between groups (running need over weight), then priority, then age, then
-// locality among equals. O(log jobs) a lease. At another place a lease is all that waits of the job in one range: it is the scheduler
+// done is at most the worker's capacity. The worker's own groups in their order, else fair share between groups (running need over weight), then priority, then age, then
+// locality among equals. O(log jobs) a lease, and a look-up for each of the worker's groups. At another place a lease is all that waits of the job in one range: it is the scheduler
 // there that divides it.
 size_t scheduler_lease(struct scheduler *scheduler, int64_t worker, int64_t now_us,
                        struct lease *out, size_t max);
@@ -124,9 +137,10 @@ void scheduler_return(struct scheduler *scheduler, int64_t lease, int64_t from, 
 
 enum task_outcome {
     TASK_SUCCEEDED,
-    TASK_FAILED, // By itself: exit status, signal, limit. Counts against retries.
-    TASK_BLAME_WORKER, // The worker could not run it (sandbox, disk): again elsewhere; counts like a lost worker.
-    TASK_BLAME_INPUT, // An input is missing or changed: final, repeating cannot help.
+    TASK_FAILED,       // By itself: exit status, signal.
+    TASK_LIMITED,      // It reached its walltime, or its limit of memory, disk or processes.
+    TASK_BLAME_WORKER, // The worker could not run it (sandbox, disk): again elsewhere.
+    TASK_BLAME_INPUT,  // An input is missing or changed: again elsewhere, if at all.
 };
 enum task_verdict {
     TASK_COMMIT,    // Final: record this result.
@@ -143,7 +157,17 @@ void scheduler_finish_range(struct scheduler *scheduler, int64_t lease, int64_t 
                             int64_t from, int64_t to, int64_t wall_us, int64_t now_us,
                             struct ranges *fresh);
 
-// Is every task of the job finished (succeeded or finally failed)?
+// Counts an attempt from before a restart of the site, as if the task had ended so in this life.
+void scheduler_recount(struct scheduler *scheduler, struct task_id task, enum task_cause cause,
+                       int64_t times);
+// Holds a task that waits: it is not leased until it is released. For what was held before a restart. False: it does not wait.
+bool scheduler_hold_task(struct scheduler *scheduler, struct task_id task);
+// The held tasks of [from, to) wait again, and what was counted of their attempts is forgotten; returns how many.
+int64_t scheduler_release_tasks(struct scheduler *scheduler, int64_t job, int64_t from, int64_t to);
+// The first held task of the job from `from` on; -1: none.
+int64_t scheduler_next_held(const struct scheduler *scheduler, int64_t job, int64_t from);
+
+// Is every task of the job finished (succeeded or finally failed)? A held one is not.
 bool scheduler_is_complete(const struct scheduler *scheduler, int64_t id);
 
 // How often an attempt at the task has failed or was lost.
@@ -155,12 +179,13 @@ struct job_figures {
     int64_t
         running; // Of these, as far as the books know: the first of each lease that its worker has started.
     int64_t waiting;
+    int64_t held;
     int64_t mean_wall_us; // Of one task, recent; 0 when unknown.
 };
 bool scheduler_figures(const struct scheduler *scheduler, int64_t id, struct job_figures *out);
 
 // Where is a task now? Fills *lease when it is in one.
-enum task_place { TASK_WAITING, TASK_LEASED, TASK_FINISHED, TASK_UNKNOWN };
+enum task_place { TASK_WAITING, TASK_LEASED, TASK_HELD, TASK_FINISHED, TASK_UNKNOWN };
 enum task_place scheduler_find_task(const struct scheduler *scheduler, struct task_id task,
                                     struct lease *lease);
 
@@ -179,6 +204,9 @@ struct place_words {
     const char *since;   // When its first tasks were taken there; NULL: not yet.
     const char *problem; // What keeps its tasks from getting there; NULL: nothing that is known.
     const char *change;  // What would change that; with `problem`.
+    const char *
+        said; // What the site itself says of why nothing of the job has begun there; NULL: nothing.
+    const char *said_change; // With `said`.
 };
 void scheduler_why(const struct scheduler *scheduler, int64_t job, int64_t index,
                    const struct place_words *words, struct buffer *why, struct buffer *change);

@@ -9,7 +9,7 @@ static const char *const known_fields[] = {
     "items",    "data",         "files",       "outputs",    "environment", "after",
     "cpus",     "memory_bytes", "disk_bytes",  "cache",      "retries",     "walltime_seconds",
     "priority", "network",      "first_index", "input_from", "at",          "merge",
-    "stage",    "offer",        "checkpoint",  NULL,
+    "stage",    "offer",        "when_lost",   "group",      "checkpoint",  NULL,
 };
 
 // Reads a field that is one of `names` (NULL-terminated); *out is its place among them.
@@ -34,22 +34,45 @@ static enum status read_word(const json_t *document, const char *field, const ch
     return error_fix(error, "use one of %s", choice.bytes ? choice.bytes : "");
 }
 
+static enum status read_group(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    struct text group = TEXT_NONE;
+    TRY(json_field_text(document, "group", JSON_OPTIONAL, SPEC_GROUP_MAX, &group, error));
+    if (!group.bytes) {
+        return OK;
+    }
+    TRY(spec_check_text(group, "field \"group\"", error));
+    if (group.length == 0 || text_has_control(group) || text_contains_byte(group, ',') ||
+        text_contains_byte(group, ' ')) {
+        (void)error_set(error, INVALID, "field \"group\" is not the name of a group");
+        (void)error_fix(error, "`lode group list` shows the groups that you belong to");
+        return INVALID;
+    }
+    spec->group = arena_copy(&spec->arena, group);
+    return OK;
+}
+
 static enum status read_words(struct job_spec *spec, const json_t *document, struct error *error)
 {
     static const char *const modes[] = {"command", "stream", NULL};
     static const char *const caches[] = {"use", "refresh", "off", NULL};
+    static const char *const ends[] = {"hold", "fail", NULL};
     int mode = SPEC_COMMAND;
     int cache = SPEC_CACHE_USE;
+    int when_lost = SPEC_LOST_HOLD;
     struct text name = TEXT_NONE;
     TRY(read_word(document, "mode", modes, &mode, error));
     TRY(read_word(document, "cache", caches, &cache, error));
+    TRY(read_word(document, "when_lost", ends, &when_lost, error));
     TRY(json_field_text(document, "name", JSON_OPTIONAL, SPEC_NAME_MAX, &name, error));
     TRY(spec_check_text(name, "field \"name\"", error));
     if (text_has_control(name)) {
         return error_set(error, INVALID, "field \"name\" has a control character");
     }
+    TRY(read_group(spec, document, error));
     spec->mode = (enum spec_mode)mode;
     spec->cache = (enum spec_cache)cache;
+    spec->when_lost = (enum spec_when_lost)when_lost;
     spec->name = arena_copy(&spec->arena, name);
     return OK;
 }
@@ -156,8 +179,7 @@ static enum status read_numbers(struct job_spec *spec, const json_t *document, s
                          &spec->need.disk_bytes, error));
     TRY(json_field_double(document, "walltime_seconds", JSON_OPTIONAL, 0.001,
                           SPEC_WALLTIME_SECONDS_MAX, &walltime_seconds, error));
-    TRY(json_field_int64(document, "retries", JSON_OPTIONAL, 0, SPEC_RETRIES_MAX, &spec->retries,
-                         error));
+    TRY(retries_parse(json_object_get(document, "retries"), &spec->retries, error));
     TRY(json_field_int64(document, "priority", JSON_OPTIONAL, -SPEC_PRIORITY_MAX, SPEC_PRIORITY_MAX,
                          &spec->priority, error));
     TRY(json_field_bool(document, "network", JSON_OPTIONAL, &spec->has_network, error));

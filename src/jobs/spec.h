@@ -4,11 +4,13 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "jobs/retries.h"
 
 enum {
     SPEC_ARGUMENTS_MAX = 4096,
     SPEC_ARGUMENTS_SIZE_MAX = 128 << 10, // Bytes of the whole command.
     SPEC_NAME_MAX = 200,
+    SPEC_GROUP_MAX = 64, // Bytes of a group's name.
     SPEC_DATA_MAX = 64,
     SPEC_FILES_MAX = 4096,
     SPEC_FILES_TOP_MAX = 256, // Different first parts of their names: each is a mount of its own.
@@ -20,7 +22,6 @@ enum {
     SPEC_AFTER_MAX = 64,
     SPEC_INPUTS_MAX = 64, // Jobs in input_from.
     SPEC_OFFER_MAX = 200,
-    SPEC_RETRIES_MAX = 100,
     SPEC_BODY_MAX = 1 << 20, // Bytes of the JSON document.
     SPEC_ID_MAX = 2048,      // Bytes of a dataset's identifier.
     SPEC_PATTERN_MAX = 1024, // Bytes of an output pattern, and of a file's name.
@@ -38,6 +39,7 @@ enum spec_mode { SPEC_COMMAND, SPEC_STREAM };
 enum spec_index { SPEC_INDEX_COUNT, SPEC_INDEX_OVER, SPEC_INDEX_ITEMS };
 enum spec_cache { SPEC_CACHE_USE, SPEC_CACHE_REFRESH, SPEC_CACHE_OFF };
 enum spec_stage { SPEC_STAGE_AUTO, SPEC_STAGE_NEVER };
+enum spec_when_lost { SPEC_LOST_HOLD, SPEC_LOST_FAIL };
 
 // What one task takes of a worker while it runs.
 struct resources {
@@ -75,7 +77,8 @@ struct spec_variable {
 // dataset, {} the item (the index, the file's path or the line), {{ and }} are braces. Unknown {words} stay as they are.
 struct job_spec {
     struct arena arena;
-    const char *name; // "" when not given.
+    const char *name;  // "" when not given.
+    const char *group; // That it is for; NULL: its owner's own.
     enum spec_mode mode;
     enum spec_index index;
     int64_t count;       // Index sets by count; for others 0 until the site has resolved them.
@@ -106,7 +109,9 @@ struct job_spec {
     const char *offer; // Of this site, that the job is submitted under; or NULL.
     struct resources need;
     int64_t walltime_us;
-    int64_t retries;
+    struct retries retries;
+    enum spec_when_lost
+        when_lost;    // Of a task once more workers were lost with it than it may lose.
     int64_t priority; // -100 to 100
     bool has_network;
     enum spec_cache cache;
@@ -114,10 +119,10 @@ struct job_spec {
 
 // Reads and checks the document of POST /v1/jobs:
 //
-//   {"name", "mode": "command" | "stream", "command": [...], "count": n | "over": id, "over_name" | "items": "sha256:...",
+//   {"name", "group", "mode": "command" | "stream", "command": [...], "count": n | "over": id, "over_name" | "items": "sha256:...",
 //    "data": [{"id", "name"}], "files": [{"name", "blob": "sha256:...", "executable"}], "outputs": [...], "environment": {...},
-//    "after": [job...], "cpus", "memory_bytes", "disk_bytes", "walltime_seconds", "retries", "priority", "network",
-//    "cache": "use" | "refresh" | "off", "first_index", "input_from": [job...], "at": site, "merge": [...],
+//    "after": [job...], "cpus", "memory_bytes", "disk_bytes", "walltime_seconds", "retries": n | {cause: n},
+//    "when_lost": "hold" | "fail", "priority", "network", "cache": "use" | "refresh" | "off", "first_index", "input_from": [job...], "at": site, "merge": [...],
 //    "stage": "auto" | "never", "offer", "checkpoint": {"files": [...], "interval_seconds", "signal": "USR1"}}
 //
 // With "first_index" the other two index sets may have a "count" too: so many from there.
@@ -125,16 +130,16 @@ struct job_spec {
 // Every refusal names the field, the value and the way out: unknown fields, an empty command, output patterns that are absolute or
 // have "..", names of data that are no single path part, names of files that are no path below the working folder, NUL bytes, wrong UTF-8, two index sets, equal data names, variables LODE_..., outputs
 // or checkpoints of a streamed job, limits above. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
-// retries 0, no network, cache use; a data name is the last part (after "/" or ":") of its id made safe ([A-Za-z0-9._-]).
+// retries as retries_default says, no network, cache use; a data name is the last part (after "/" or ":") of its id made safe ([A-Za-z0-9._-]).
 // *out is the caller's (spec_free).
 enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error);
 void spec_free(struct job_spec *spec);
 
-// The full document again, with defaults filled in; without first_index, input_from, at, merge, stage and offer where they say nothing.
+// The full document again, with defaults filled in; without group, when_lost, first_index, input_from, at, merge, stage and offer where they say nothing.
 json_t *spec_to_json(const struct job_spec *spec);
 
 // The part of the spec that the result depends on, as canonical JSON: command, mode, files with digests, environment, outputs, network,
-// over_name, first_index when it is not 0; not name, count, resources, retries, priority, after, cache, checkpoint, nor where it runs. Digests of
+// over_name, first_index when it is not 0; not name, group, count, resources, retries, when_lost, priority, after, cache, checkpoint, nor where it runs. Digests of
 // data, and of what input_from brings, are added by who knows them.
 void spec_write_identity(const struct job_spec *spec, struct buffer *out);
 

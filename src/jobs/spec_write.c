@@ -155,7 +155,13 @@ json_t *spec_to_json(const struct job_spec *spec)
     (void)json_object_set_new(document, "disk_bytes", json_integer(spec->need.disk_bytes));
     (void)json_object_set_new(document, "walltime_seconds",
                               number_of((double)spec->walltime_us / 1e6));
-    (void)json_object_set_new(document, "retries", json_integer(spec->retries));
+    (void)json_object_set_new(document, "retries", retries_to_json(&spec->retries));
+    if (spec->group) {
+        (void)json_object_set_new(document, "group", json_string(spec->group));
+    }
+    if (spec->when_lost == SPEC_LOST_FAIL) {
+        (void)json_object_set_new(document, "when_lost", json_string("fail"));
+    }
     (void)json_object_set_new(document, "priority", json_integer(spec->priority));
     (void)json_object_set_new(document, "network", json_boolean(spec->has_network));
     (void)json_object_set_new(document, "cache", json_string(caches[spec->cache]));

@@ -1,7 +1,10 @@
 // The scheduler's books, shared by the files of this folder only.
 //
-// Each index of a job is in exactly one place: finished (done), to run again (again), in a piece of a lease, or untouched (at or
-// after the cursor and not done). Waiting are those of `again` and the untouched ones.
+// Each index of a job is in exactly one place: finished (done), to run again (again), on its last chance (alone), held, in a piece of a
+// lease, or untouched (at or after the cursor and not done).
+//
+// When a worker is lost, whatever it ran is suspected, however innocent. So a task that would be held if it were lost once more runs
+// beside no other such task: when it is held, none but it had been suspected so often. Waiting are those of `again` and the untouched ones.
 #ifndef LODE_JOBS_STATE_H
 #define LODE_JOBS_STATE_H
 
@@ -35,13 +38,13 @@ struct lease_state {
     struct lease_state *previous;
     struct worker_state *worker;
     struct piece *pieces; // Ascending; never empty but inside one change.
+    bool is_alone;        // It is of one task, on its last chance.
     bool is_started;      // As far as the worker's capacity says; the others wait at the worker.
     struct lease lease;
 };
 
 struct attempts {
-    int32_t failed;
-    int32_t lost;
+    int32_t times[CAUSE_COUNT];
 };
 
 struct job_state {
@@ -50,13 +53,17 @@ struct job_state {
     struct group_state *group;
     struct ranges done;
     struct ranges again;
+    struct ranges alone; // All before the cursor, as those held.
+    struct ranges held;
     int64_t cursor;
     int64_t done_count;
+    int64_t held_count;
+    int64_t alone_count;
     int64_t leased_count;
     int64_t started_count; // Leases.
     struct fit_tree pieces;
     struct map *
-        attempts; // By index: struct attempts of unfinished tasks that have failed or were lost; NULL when none ever.
+        attempts; // By index: struct attempts of unfinished tasks that came to nothing before; NULL when none ever.
     double mean_wall_us;
     int64_t walls_seen;
     int64_t interrupted_us; // The most that a task had run when its worker left.
@@ -73,6 +80,7 @@ struct group_state {
     struct place_state *place;
     double weight;
     struct load running;
+    char *name; // NULL: it has none for people.
     struct fit_tree ready;
     int64_t served; // The number of the last lease: who waits longest is first among equal shares.
 };
@@ -110,7 +118,10 @@ struct worker_state {
     int64_t heard_us;
     int64_t end_us; // Leases are given that end until then; INT64_MAX: whatever they take.
     int64_t due_us; // When the first of its leases will be nearly done, as seen when it last asked.
-    int64_t reserved_for; // The only job that it gets; 0: any.
+    int64_t reserved_for;              // The only job that it gets; 0: any.
+    int64_t groups[WORKER_GROUPS_MAX]; // That it works for, in order.
+    size_t group_count;                // 0: for all.
+    int64_t alone_count;               // Of its leases that are of a task on its last chance.
     bool is_draining;
     bool
         is_strained; // It may hold more than fits: leases taken back after a restart, or its capacity was changed.
@@ -143,7 +154,12 @@ void scheduler_tell_time(struct scheduler *scheduler, int64_t now_us);
 
 // pieces.c: moving indices between the places.
 int64_t job_waiting(const struct job_state *job);
-// Takes up to count_max waiting indices into the lease, which gets one piece; false when none waits.
+// Does a task of it wait that the worker may have?
+static inline bool job_has_for(const struct job_state *job, const struct worker_state *worker)
+{
+    return worker->alone_count == 0 || job_waiting(job) > job->alone_count;
+}
+// Takes up to count_max waiting indices into the lease, which gets one piece; false when none waits that its worker may have.
 bool job_take(struct lease_state *lease, int64_t count_max);
 // Takes what waits of [from, to) into the lease; returns how many.
 int64_t job_take_part(struct lease_state *lease, int64_t from, int64_t to);
@@ -162,6 +178,12 @@ void lease_give_back(struct scheduler *scheduler, struct lease_state *lease, int
 // Makes [from, to) finished wherever it was; appends what was not yet to *fresh (may be NULL). Returns how many.
 int64_t job_commit(struct scheduler *scheduler, struct job_state *job, int64_t from, int64_t to,
                    struct ranges *fresh);
+// Moves a waiting index to those on their last chance.
+void job_leave_alone(struct job_state *job, int64_t index);
+// Moves [from, to), as far as it waits, to the held ones; returns how many.
+int64_t job_hold_tasks(struct job_state *job, int64_t from, int64_t to);
+// Forgets what was counted of their attempts.
+void job_forget_attempts(struct job_state *job, int64_t from, int64_t to);
 // Brings the trees of ready jobs and groups into line with the job's state.
 void job_refresh(struct job_state *job);
 // The same for a group whose share has changed.
@@ -189,6 +211,8 @@ static inline bool worker_is_idle(const struct worker_state *worker)
 int64_t lease_left_us(const struct lease_state *lease, int64_t now_us);
 // How many tasks like this could run at once on all workers of the place; at least 1.
 double place_slots(const struct place_state *place, const struct resources *need);
+// Where the group stands in the worker's list, -1 when it is not there; 0 for all groups when it has none.
+int worker_rank(const struct worker_state *worker, int64_t group);
 bool worker_avoids(const struct worker_state *worker, int64_t job, int64_t now_us);
 
 // heard.c
@@ -210,10 +234,12 @@ int64_t worker_time_count(const struct worker_state *worker, const struct job_st
 void lease_note_interruption(const struct lease_state *lease, int64_t from, int64_t to,
                              int64_t now_us);
 
-// results.c: the task at the front of each started lease was lost once more; those lost too often are appended to *failed.
-void worker_blame_fronts(struct scheduler *scheduler, struct worker_state *worker,
-                         struct task_list *failed);
-void task_list_append(struct task_list *list, struct task_id task);
+// results.c: the task at the front of each started lease was lost once more; each is appended to *losses.
+void loss_list_append(struct loss_list *list, const struct loss *loss);
+void worker_blame_fronts(const struct scheduler *scheduler, const struct worker_state *worker,
+                         struct loss_list *losses);
+// What becomes of them, once they wait again.
+void losses_settle(struct scheduler *scheduler, const struct loss_list *losses);
 
 static inline struct resources resources_sum(const struct resources *a, const struct resources *b)
 {

@@ -17,7 +17,8 @@ struct answer {
 // What all workers together say about one job.
 struct survey {
     int64_t workers;
-    int64_t draining;
+    int64_t serving;                 // Its group.
+    int64_t draining;                // Of these.
     int64_t large_enough;            // Not draining, and its whole capacity would do.
     int64_t with_room;               // And it has the room now.
     int64_t leaving;                 // Large enough, but they leave before a task could end,
@@ -68,6 +69,15 @@ static const char *format_bytes(int64_t bytes, char out[AMOUNT_SIZE])
     return out;
 }
 
+static void append_group(struct buffer *out, const struct group_state *group)
+{
+    if (group->name) {
+        buffer_printf(out, "\"%s\"", group->name);
+    } else {
+        buffer_append_int64(out, group->id);
+    }
+}
+
 static int64_t slots_of(const struct resources *need, const struct resources *capacity)
 {
     int64_t slots = capacity->cpu_millis / need->cpu_millis;
@@ -91,6 +101,10 @@ static void survey_worker(const struct answer *answer, const struct worker_state
     const struct resources *need = &answer->job->plan.need;
     const struct resources *capacity = &worker->capacity;
     survey->workers++;
+    if (worker_rank(worker, answer->job->plan.group) < 0) {
+        return;
+    }
+    survey->serving++;
     survey->draining += worker->is_draining;
     survey->largest.cpu_millis = greater(survey->largest.cpu_millis, capacity->cpu_millis);
     survey->largest.memory_bytes = greater(survey->largest.memory_bytes, capacity->memory_bytes);
@@ -190,9 +204,16 @@ static bool say_no_worker(const struct answer *answer, const struct survey *surv
         buffer_append_string(answer->change, "start one: lode worker");
         return true;
     }
-    if (survey->draining == survey->workers) {
+    if (survey->serving == 0) {
+        buffer_append_string(answer->why, "no worker works for its group, ");
+        append_group(answer->why, answer->job->group);
+        buffer_append_string(answer->change, "move one to it (lode worker move WORKER GROUP), or "
+                                             "start one that works for it or for all");
+        return true;
+    }
+    if (survey->draining == survey->serving) {
         buffer_printf(answer->why, "no worker takes new tasks: %s draining",
-                      survey->workers == 1 ? "the only one is" : "all are");
+                      survey->serving == 1 ? "the only one is" : "all are");
         buffer_append_string(answer->change, "add a worker, or let one take tasks again");
         return true;
     }
@@ -214,11 +235,12 @@ static void say_who_is_first(const struct answer *answer)
     const struct fit_node *first = fit_tree_first(&job->group->place->groups_ready);
     const struct group_state *group = (const struct group_state *)first;
     if (group && group != job->group) {
+        buffer_append_string(answer->why, "; group ");
+        append_group(answer->why, group);
         buffer_printf(answer->why,
-                      "; group %lld comes first: it uses %.1f %% of the site, this job's group "
+                      " comes first: it uses %.1f %% of the site, this job's group "
                       "%.1f %% (each divided by its weight)",
-                      (long long)group->id, 100 * group_share(group),
-                      100 * group_share(job->group));
+                      100 * group_share(group), 100 * group_share(job->group));
     }
     int64_t ahead = 0;
     const struct fit_node *node = fit_tree_first(&job->group->ready);
@@ -272,7 +294,8 @@ static void say_travelling(const struct answer *answer, int64_t waiting)
         buffer_printf(answer->why, "%lld of its tasks %s at site %s", (long long)job->leased_count,
                       job->leased_count == 1 ? "is" : "are", words->name);
         if (words->since) {
-            buffer_printf(answer->why, "; it runs there since %s", words->since);
+            buffer_printf(answer->why, "; it %s there since %s", words->said ? "is" : "runs",
+                          words->since);
         }
     }
     if (waiting > 0) {
@@ -282,6 +305,9 @@ static void say_travelling(const struct answer *answer, int64_t waiting)
     if (words->problem) {
         buffer_printf(answer->why, "%s%s", waiting > 0 ? ": " : "; ", words->problem);
         buffer_append_string(answer->change, words->change);
+    } else if (words->said && job->leased_count > 0) {
+        buffer_printf(answer->why, "; site %s says: %s", words->name, words->said);
+        buffer_printf(answer->change, "at site %s: %s", words->name, words->said_change);
     } else if (waiting == 0) {
         buffer_append_string(answer->change, "nothing needs to be done");
     } else if (job->group->place->worker_count == 0) {
@@ -293,6 +319,20 @@ static void say_travelling(const struct answer *answer, int64_t waiting)
         buffer_append_string(answer->why, ": it is being handed over");
         buffer_append_string(answer->change, "nothing needs to be done");
     }
+}
+
+// Nothing is left of the job but tasks that were lost too often.
+static void say_held(const struct answer *answer)
+{
+    const struct job_state *job = answer->job;
+    long long id = (long long)job->plan.id;
+    buffer_printf(answer->why, "%lld of its tasks %s held, as workers were lost while running %s",
+                  (long long)job->held_count, job->held_count == 1 ? "is" : "are",
+                  job->held_count == 1 ? "it" : "them");
+    buffer_printf(answer->change,
+                  "`lode why %lld/%lld` has the evidence; `lode retry %lld` lets them run again, "
+                  "`lode cancel %lld` ends the job",
+                  id, (long long)job->held.items[0].from, id, id);
 }
 
 static void say_job(const struct answer *answer)
@@ -313,6 +353,10 @@ static void say_job(const struct answer *answer)
     }
     if (answer->words) {
         say_travelling(answer, waiting);
+        return;
+    }
+    if (waiting + job->leased_count == 0) {
+        say_held(answer);
         return;
     }
     if (waiting == 0) {
@@ -363,6 +407,28 @@ static void say_leased(const struct answer *answer, const struct piece *found, i
     buffer_append_string(answer->change, "nothing needs to be done");
 }
 
+// What was tried before came to nothing: how often, by cause, and how often it may.
+static void say_attempts(const struct answer *answer, int64_t index)
+{
+    static const char *const SAID[CAUSE_COUNT] = {
+        [CAUSE_FAIL] = "it has failed",
+        [CAUSE_LIMIT] = "it has reached a limit",
+        [CAUSE_LOST] = "its worker was lost",
+        [CAUSE_INPUT] = "an input was not as it should be",
+        [CAUSE_WORKER] = "a worker could not run it",
+    };
+    const struct job_state *job = answer->job;
+    const struct attempts *attempts = job->attempts ? map_find_int64(job->attempts, index) : NULL;
+    for (int i = 0; i < CAUSE_COUNT && attempts; i++) {
+        int64_t left = job->plan.retries.times[i] - attempts->times[i];
+        if (attempts->times[i] > 0) {
+            buffer_printf(answer->why, "%s %d time%s and may %lld more; ", SAID[i],
+                          attempts->times[i], plural(attempts->times[i]),
+                          (long long)(left > 0 ? left : 0));
+        }
+    }
+}
+
 static void say_task(const struct answer *answer, int64_t index)
 {
     const struct job_state *job = answer->job;
@@ -375,14 +441,15 @@ static void say_task(const struct answer *answer, int64_t index)
         buffer_append_string(answer->why, "it has finished");
         return;
     }
-    const struct attempts *attempts = job->attempts ? map_find_int64(job->attempts, index) : NULL;
-    if (attempts && attempts->failed > 0) {
-        buffer_printf(answer->why, "it has failed %d time%s and may %lld more; ", attempts->failed,
-                      plural(attempts->failed), (long long)(job->plan.retries - attempts->failed));
-    }
-    if (attempts && attempts->lost > 0) {
-        buffer_printf(answer->why, "%d worker%s running it %s lost; ", attempts->lost,
-                      plural(attempts->lost), attempts->lost == 1 ? "was" : "were");
+    say_attempts(answer, index);
+    if (ranges_contains(&job->held, index)) {
+        long long id = (long long)job->plan.id;
+        buffer_append_string(answer->why, "it is held");
+        buffer_printf(answer->change,
+                      "look at what it does to a machine; `lode retry %lld/%lld` lets it run "
+                      "again, `lode cancel %lld` ends the job",
+                      id, (long long)index, id);
+        return;
     }
     const struct piece *piece = job_find_piece(job, index);
     if (piece && !answer->words) {

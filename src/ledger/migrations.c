@@ -1,7 +1,8 @@
 #include "ledger/ledger.h"
 
 // Identifiers and entries are BLOB_TYPE: they are compared byte by byte in every database. A batch of another site's log is one row, so that a log of
-// millions of entries is thousands of rows.
+// millions of entries is thousands of rows; `batch` is a frame of store/compressed.h unless it was stored before there was `is_compressed`, `size_bytes` what it
+// holds.
 const struct store_migration LEDGER_MIGRATIONS[] = {
     {"ledger", 1,
      "CREATE TABLE ledger_log ("
@@ -40,5 +41,6 @@ const struct store_migration LEDGER_MIGRATIONS[] = {
      "head BLOB_TYPE NOT NULL, "
      "batch BLOB_TYPE NOT NULL, "
      "PRIMARY KEY (number, epoch, last))"},
+    {"ledger", 2, "ALTER TABLE mirror_batches ADD COLUMN is_compressed BIGINT NOT NULL DEFAULT 0"},
 };
 const size_t LEDGER_MIGRATION_COUNT = sizeof LEDGER_MIGRATIONS / sizeof LEDGER_MIGRATIONS[0];

@@ -17,31 +17,32 @@ static const char SQL_SITE_MOVE[] =
 static const char SQL_SITE_STATEMENT[] = "SELECT statement FROM mirror_sites WHERE number = $1";
 
 static const char SQL_BATCH_ADD[] =
-    "INSERT INTO mirror_batches (number, epoch, last, first, entries, size_bytes, head, batch) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    "INSERT INTO mirror_batches "
+    "(number, epoch, last, first, entries, size_bytes, head, batch, is_compressed) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)";
 
 static const char SQL_BATCH_LAST[] = "SELECT last, first, entries, size_bytes FROM mirror_batches "
                                      "WHERE number = $1 AND epoch = $2 ORDER BY last DESC LIMIT 1";
 
-static const char SQL_BATCH_READ[] =
-    "SELECT batch FROM mirror_batches WHERE number = $1 AND epoch = $2 AND last = $3";
+static const char SQL_BATCH_READ[] = "SELECT batch, is_compressed FROM mirror_batches "
+                                     "WHERE number = $1 AND epoch = $2 AND last = $3";
 
 static const char SQL_BATCH_DELETE[] =
     "DELETE FROM mirror_batches WHERE number = $1 AND epoch = $2 AND last = $3";
 
-static const char SQL_BATCH_LIST[] =
-    "SELECT batch FROM mirror_batches WHERE number = $1 AND epoch = $2 AND last > $3 ORDER BY last";
+static const char SQL_BATCH_LIST[] = "SELECT batch, is_compressed FROM mirror_batches "
+                                     "WHERE number = $1 AND epoch = $2 AND last > $3 ORDER BY last";
 
 static const char SQL_BATCH_NEXT[] =
-    "SELECT epoch, last, batch FROM mirror_batches "
+    "SELECT batch, is_compressed, epoch, last FROM mirror_batches "
     "WHERE number = $1 AND (epoch > $2 OR (epoch = $2 AND last > $3)) ORDER BY epoch, last LIMIT 1";
 
 static const char SQL_BATCH_OF_OLD_EPOCH[] =
-    "SELECT epoch, last, batch FROM mirror_batches WHERE number = $1 AND epoch < $2 "
+    "SELECT batch, is_compressed, epoch, last FROM mirror_batches WHERE number = $1 AND epoch < $2 "
     "ORDER BY epoch, last LIMIT 1";
 
 static const char SQL_BATCH_AT[] =
-    "SELECT last, head, batch FROM mirror_batches "
+    "SELECT batch, is_compressed FROM mirror_batches "
     "WHERE number = $1 AND epoch = $2 AND last >= $3 ORDER BY last LIMIT 1";
 
 static const char SQL_BATCH_BEFORE[] =

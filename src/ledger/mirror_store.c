@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "ledger/chain.h"
 #include "ledger/mirror_sql.h"
+#include "store/compressed.h"
 
 static struct sql_value bytes_of(struct text text)
 {
@@ -22,6 +23,34 @@ static struct digest digest_column(const struct sql_rows *rows, int column)
         memcpy(digest.bytes, bytes.bytes, DIGEST_SIZE);
     }
     return digest;
+}
+
+// Appends the batch of the row, whose first two columns are the bytes and whether they are compressed.
+static enum status append_batch(const struct sql_rows *rows, struct buffer *out,
+                                struct error *error)
+{
+    struct error wrong = {0};
+    struct text bytes = sql_column_text(rows, 0);
+    if (sql_column_int64(rows, 1) == 0) {
+        buffer_append_text(out, bytes);
+        return OK;
+    }
+    enum status status = compressed_read(bytes, LEDGER_BATCH_SIZE_MAX, out, &wrong);
+    if (status != OK) {
+        (void)error_set(error, status, "the copy of a site's log in the database: %.400s",
+                        wrong.detail);
+        (void)error_fix(error, "restore the database from a backup: its disk may be failing");
+    }
+    return status;
+}
+
+// Appends the batch that the query, by three values, finds first. NOT_FOUND.
+static enum status read_batch(struct sql *sql, const char *query, const struct sql_value *values,
+                              struct buffer *out, struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_first(sql, query, values, 3, &rows, error));
+    return append_batch(rows, out, error);
 }
 
 // --- sites
@@ -127,7 +156,7 @@ struct stored {
     int64_t last;
     int64_t first;
     int64_t entries;
-    int64_t size_bytes;
+    int64_t size_bytes; // Not compressed.
 };
 
 static enum status find_last(struct sql *sql, uint32_t number, int64_t epoch, struct stored *out,
@@ -150,15 +179,13 @@ static enum status join(struct sql *sql, uint32_t number, int64_t epoch, const s
                         struct buffer *entries, struct error *error)
 {
     const struct sql_value key[] = {sql_int64(number), sql_int64(epoch), sql_int64(old->last)};
+    AUTO_BUFFER struct buffer stored = {0};
     AUTO_BUFFER struct buffer joined = {0};
-    {
-        AUTO_ROWS struct sql_rows *rows = NULL;
-        struct text head;
-        TRY(sql_first(sql, SQL_BATCH_READ, key, 3, &rows, error));
-        struct text batch = sql_column_text(rows, 0);
-        (void)batch_next_line(&batch, &head);
-        buffer_append_text(&joined, batch);
-    }
+    struct text head;
+    TRY(read_batch(sql, SQL_BATCH_READ, key, &stored, error));
+    struct text batch = buffer_text(&stored);
+    (void)batch_next_line(&batch, &head);
+    buffer_append_text(&joined, batch);
     buffer_append_text(&joined, buffer_text(entries));
     buffer_done(entries);
     *entries = joined;
@@ -200,18 +227,20 @@ enum status mirror_store_add(struct sql *sql, uint32_t number, const struct ledg
     struct stored to = {.first = batch->first, .entries = (int64_t)batch->count};
     AUTO_BUFFER struct buffer entries = {0};
     AUTO_BUFFER struct buffer text = {0};
+    AUTO_BUFFER struct buffer frame = {0};
     (void)batch_next_line(&rest, &head);
     buffer_append_text(&entries, rest);
     TRY(join_small(sql, number, from, batch, &to, &entries, error));
     buffer_append_text(&text, head);
     buffer_append_byte(&text, '\n');
     buffer_append_text(&text, buffer_text(&entries));
+    compressed_append(buffer_text(&text), &frame);
     struct sql_value last = sql_int64(batch->end.serial);
     struct sql_value digest = digest_value(&batch->end.head);
     TRY(sql_run(sql, SQL_BATCH_ADD,
                 SQL_VALUES(sql_int64(number), sql_int64(batch->end.epoch), last,
                            sql_int64(to.first), sql_int64(to.entries),
-                           sql_int64((int64_t)text.length), digest, bytes_of(buffer_text(&text))),
+                           sql_int64((int64_t)text.length), digest, bytes_of(buffer_text(&frame))),
                 NULL, error));
     return sql_run(
         sql, SQL_SITE_MOVE,
@@ -231,7 +260,7 @@ static enum status read_batches(struct sql *sql, uint32_t number, int64_t epoch,
     enum status status = OK;
     while (out->length - begin + LEDGER_BATCH_SIZE_MAX <= LEDGER_READ_SIZE_MAX &&
            sql_next(rows, &status, error)) {
-        buffer_append_text(out, sql_column_text(rows, 0));
+        TRY(append_batch(rows, out, error));
     }
     return status;
 }
@@ -249,22 +278,13 @@ enum status mirror_store_read(struct store *store, uint32_t number, int64_t epoc
     return OK;
 }
 
-static enum status read_next(struct sql *sql, const struct sql_value *values, struct buffer *out,
-                             struct error *error)
-{
-    AUTO_ROWS struct sql_rows *rows = NULL;
-    TRY(sql_first(sql, SQL_BATCH_NEXT, values, 3, &rows, error));
-    buffer_append_text(out, sql_column_text(rows, 2));
-    return OK;
-}
-
 enum status mirror_store_next(struct store *store, uint32_t number, int64_t epoch, int64_t serial,
                               struct buffer *out, struct error *error)
 {
     struct sql *sql = NULL;
     const struct sql_value values[] = {sql_int64(number), sql_int64(epoch), sql_int64(serial)};
     TRY(store_read_begin(store, &sql, error));
-    enum status status = read_next(sql, values, out, error);
+    enum status status = read_batch(sql, SQL_BATCH_NEXT, values, out, error);
     store_read_end(store, sql);
     return status;
 }
@@ -277,10 +297,9 @@ static enum status read_old(struct sql *sql, struct mirror_old_batch *out, struc
     AUTO_ROWS struct sql_rows *rows = NULL;
     TRY(sql_first(sql, SQL_BATCH_OF_OLD_EPOCH, SQL_VALUES(sql_int64(out->number), sql_int64(epoch)),
                   &rows, error));
-    out->epoch = sql_column_int64(rows, 0);
-    out->last = sql_column_int64(rows, 1);
-    buffer_append_text(text, sql_column_text(rows, 2));
-    return OK;
+    out->epoch = sql_column_int64(rows, 2);
+    out->last = sql_column_int64(rows, 3);
+    return append_batch(rows, text, error);
 }
 
 enum status mirror_store_find_old(struct store *store, uint32_t number, int64_t epoch,
@@ -339,9 +358,9 @@ static enum status read_chain(struct sql *sql, const struct sql_value *values, i
     struct digest chain;
     struct text line;
     TRY(chain_before(sql, values, &chain, &at, error));
-    AUTO_ROWS struct sql_rows *rows = NULL;
-    TRY(sql_first(sql, SQL_BATCH_AT, values, 3, &rows, error));
-    struct text batch = sql_column_text(rows, 2);
+    AUTO_BUFFER struct buffer stored = {0};
+    TRY(read_batch(sql, SQL_BATCH_AT, values, &stored, error));
+    struct text batch = buffer_text(&stored);
     while (at < serial && batch_next_line(&batch, &line)) {
         struct entry entry;
         TRY(entry_scan(line, &entry, error));

@@ -1,4 +1,4 @@
-// Mirrored logs in the database: batches as they came, and how far each log is.
+// Mirrored logs in the database: batches, compressed, which come out byte for byte as they were signed, and how far each log is.
 #ifndef LODE_LEDGER_MIRROR_STORE_H
 #define LODE_LEDGER_MIRROR_STORE_H
 

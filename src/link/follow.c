@@ -90,6 +90,18 @@ static enum status take_end(struct submission *submission, struct text data, str
     return OK;
 }
 
+// Its state, before anything is heard of what runs.
+static enum status take_job(struct submission *submission, struct text data, struct error *error)
+{
+    struct arena arena AUTO_ARENA = {0};
+    struct wire_end job = {0};
+    TRY(wire_read_end(data, &arena, &job, error));
+    if (text_equal(job.state, TEXT("running"))) {
+        words_end(submission);
+    }
+    return OK;
+}
+
 static enum status take_event(struct submission *submission, const struct event *event,
                               struct error *error)
 {
@@ -98,10 +110,13 @@ static enum status take_event(struct submission *submission, const struct event 
         enum status (*take)(struct submission *submission, struct text data, struct error *error);
     } KINDS[] = {
         {TEXT("setup"), take_setup}, {TEXT("result"), take_result}, {TEXT("piece"), take_piece},
-        {TEXT("log"), take_log},     {TEXT("end"), take_end},
+        {TEXT("log"), take_log},     {TEXT("end"), take_end},       {TEXT("job"), take_job},
     };
     for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
         if (text_equal(event->name, KINDS[i].name)) {
+            if (KINDS[i].take != take_job) {
+                words_end(submission);
+            }
             return KINDS[i].take(submission, event->data, error);
         }
     }

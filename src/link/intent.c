@@ -44,13 +44,13 @@ enum status intent_write(const struct submission *submission, struct error *erro
     AUTO_FREE char *path = intent_path(place->link, submission->number, ".json");
     AUTO_JSON json_t *body = NULL;
     TRY(json_parse(text_of(submission->body), &body, error));
-    AUTO_JSON json_t *document =
-        json_pack("{s:I, s:I, s:I, s:I, s:s, s:o, s:s, s:o, s:s, s:b, s:O}", "number",
-                  (json_int_t)submission->number, "job", (json_int_t)submission->home_job, "from",
-                  (json_int_t)submission->from, "to", (json_int_t)submission->to, "place",
-                  place->known.site, "name", json_from_text(text_of(place->known.name)), "url",
-                  place->known.url, "owner", json_from_text(text_of(submission->owner)), "key",
-                  submission->key, "is_abandoned", submission->is_abandoned, "body", body);
+    AUTO_JSON json_t *document = json_pack(
+        "{s:I, s:I, s:I, s:I, s:s, s:o, s:s, s:o, s:s, s:s, s:b, s:O}", "number",
+        (json_int_t)submission->number, "job", (json_int_t)submission->home_job, "from",
+        (json_int_t)submission->from, "to", (json_int_t)submission->to, "place", place->known.site,
+        "name", json_from_text(text_of(place->known.name)), "url", place->known.url, "owner",
+        json_from_text(text_of(submission->owner)), "key", submission->key, "origin",
+        submission->origin, "is_abandoned", submission->is_abandoned, "body", body);
     json_write(document, false, &out);
     return file_write_atomic(path, buffer_text(&out), 0600, error);
 }
@@ -141,6 +141,7 @@ static enum status read_intent(struct link *link, const char *path, struct error
     submission->to = numbers[3];
     submission->owner = copy_field(document, "owner");
     submission->key = copy_field(document, "key");
+    submission->origin = copy_field(document, "origin");
     submission->body = buffer_take_string(&body);
     submission->is_durable = true;
     submission->may_be_there = true;

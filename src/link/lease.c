@@ -13,34 +13,31 @@ void placed_job_free(struct placed_job *job)
 {
     json_decref(job->spec);
     free(job->owner);
+    free(job->origin);
     free(job->setup);
+    free(job->why);
+    free(job->change);
     free(job);
 }
 
 enum status placed_job_take(struct place *place, const json_t *document, struct error *error)
 {
-    int64_t id = 0;
-    int64_t disk_bytes = INT64_MAX;
-    struct text owner = TEXT_NONE;
-    struct text mode = TEXT_NONE;
-    json_t *spec = NULL;
-    TRY(json_field_int64(document, "job", JSON_REQUIRED, 1, INT64_MAX, &id, error));
-    TRY(json_field_text(document, "owner", JSON_REQUIRED, 200, &owner, error));
-    TRY(json_field_object(document, "spec", JSON_REQUIRED, &spec, error));
-    TRY(json_field_text(spec, "mode", JSON_OPTIONAL, 16, &mode, error));
-    TRY(json_field_int64(spec, "disk_bytes", JSON_OPTIONAL, 0, INT64_MAX, &disk_bytes, error));
-    struct placed_job *job = placed_job_find(place, id);
+    struct wire_job read;
+    TRY(wire_read_job(document, &read, error));
+    struct placed_job *job = placed_job_find(place, read.id);
     if (!job) {
         job = NEW(struct placed_job);
-        job->id = id;
-        (void)map_set_int64(place->jobs, id, job);
+        job->id = read.id;
+        (void)map_set_int64(place->jobs, job->id, job);
     }
     json_decref(job->spec);
     free(job->owner);
-    job->spec = json_incref(spec);
-    job->owner = text_copy(owner);
-    job->is_stream = text_equal(mode, TEXT("stream"));
-    job->disk_bytes = disk_bytes;
+    free(job->origin);
+    job->spec = json_incref(read.spec);
+    job->origin = text_copy(read.origin);
+    job->owner = text_copy(read.owner);
+    job->is_stream = read.is_stream;
+    job->disk_bytes = read.disk_bytes;
     job->is_dropped = false;
     return OK;
 }

@@ -3,6 +3,7 @@
 
 #include "base/calendar.h"
 #include "base/memory.h"
+#include "jobs/poll_answer.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/random.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { WAIT_DEFAULT_SECONDS = 20, WAIT_SECONDS_MAX = 60, CANCELS_MAX = 1 << 20 };
 #define TROUBLE_TOLD_US INT64_C(1000000) // A blink is not worth words.
 #define CPUS_OFFERED 65536
 #define BYTES_OFFERED (INT64_C(1) << 50)
@@ -151,36 +151,29 @@ void place_forget_worker(struct place *place)
          job = map_next(place->jobs, &at)) {
         job->is_setup_told = false;
     }
+    words_tell_again(place);
 }
 
 static void on_registered(void *context, const struct http_answer *answer)
 {
     struct place *place = context;
-    AUTO_JSON json_t *document = NULL;
+    struct registration registration;
     struct error error = answer->error;
-    int64_t id = 0;
-    place->registering = NULL;
-    place->wait_seconds = WAIT_DEFAULT_SECONDS;
     enum status status = answer->status;
+    place->registering = NULL;
     if (status == OK) {
-        status = json_parse(answer->body, &document, &error);
-    }
-    if (status == OK) {
-        status = json_field_int64(document, "worker", JSON_REQUIRED, 1, INT64_MAX, &id, &error);
-    }
-    if (status == OK) {
-        status = json_field_int64(document, "wait_seconds", JSON_OPTIONAL, 0, WAIT_SECONDS_MAX,
-                                  &place->wait_seconds, &error);
+        status = registration_read(answer->body, &registration, &error);
     }
     if (status != OK) {
         link_home_failed(place->link, &error);
         return;
     }
     link_home_answered(place->link);
-    place->worker = id;
+    place->worker = registration.worker;
+    place->wait_seconds = registration.wait_seconds;
     place->is_problem_told = place->problem[0] == '\0';
     log_line(LOG_LEVEL_INFO, "event=registered place=\"%s\" worker=%" PRId64, place->known.name,
-             id);
+             place->worker);
 }
 
 static void start_registering(struct place *place)
@@ -203,54 +196,34 @@ static void start_registering(struct place *place)
     place->registering = http_client_start(place->link->client, &ask, on_registered);
 }
 
-static enum status take_leases(struct place *place, const json_t *leases, struct error *error)
+static void take_leases(struct place *place, const struct poll_answer *answer)
 {
-    size_t at = 0;
-    const json_t *lease = NULL;
-    json_array_foreach((json_t *)(uintptr_t)leases, at, lease)
-    {
-        int64_t numbers[4] = {0};
-        for (size_t i = 0; i < 4; i++) {
-            numbers[i] = json_integer_value(json_array_get(lease, i));
-        }
-        struct placed_job *job = placed_job_find(place, numbers[1]);
-        if (numbers[0] <= 0 || numbers[2] < 0 || numbers[3] <= numbers[2]) {
-            return error_set(error, INVALID, "the site gave a lease of [%" PRId64 ", %" PRId64 ")",
-                             numbers[2], numbers[3]);
-        }
+    for (size_t i = 0; i < answer->lease_count; i++) {
+        const struct leased *leased = &answer->leases[i];
+        struct placed_job *job = placed_job_find(place, leased->job);
         if (!job) {
             // An answer that told of the job was lost: registering again makes the site tell everything again.
             place_forget_worker(place);
-            return OK;
+            return;
         }
-        lease_take(place, numbers[0], job, numbers[2], numbers[3]);
+        lease_take(place, leased->lease, job, leased->from, leased->to);
     }
-    return OK;
 }
 
 static enum status take_answer(struct place *place, struct text body, struct error *error)
 {
-    AUTO_JSON json_t *document = NULL;
-    json_t *arrays[4] = {NULL};
-    static const char *const NAMES[4] = {"drop_jobs", "jobs", "leases", "cancel"};
-    const json_t *element = NULL;
-    size_t at = 0;
-    TRY(json_parse(body, &document, error));
-    for (size_t i = 0; i < 4; i++) {
-        TRY(json_field_array(document, NAMES[i], JSON_OPTIONAL, CANCELS_MAX, &arrays[i], error));
+    AUTO_ARENA struct arena arena = {0};
+    AUTO_POLL_ANSWER struct poll_answer answer = {0};
+    TRY(poll_answer_read(body, &arena, &answer, error));
+    for (size_t i = 0; i < answer.dropped_count; i++) {
+        placed_job_drop(place, answer.dropped[i]);
     }
-    json_array_foreach(arrays[0], at, element)
-    {
-        placed_job_drop(place, json_integer_value(element));
+    for (size_t i = 0; i < json_array_size(answer.jobs); i++) {
+        TRY(placed_job_take(place, json_array_get(answer.jobs, i), error));
     }
-    json_array_foreach(arrays[1], at, element)
-    {
-        TRY(placed_job_take(place, element, error));
-    }
-    TRY(take_leases(place, arrays[2], error));
-    json_array_foreach(arrays[3], at, element)
-    {
-        lease_drop(place, json_integer_value(element));
+    take_leases(place, &answer);
+    for (size_t i = 0; i < answer.cancelled_count; i++) {
+        lease_drop(place, answer.cancelled[i]);
     }
     return OK;
 }
@@ -300,6 +273,7 @@ static void on_reported(void *context, const struct http_answer *answer)
         answer->code == 400 || answer->code == 409 || answer->code == 413 || answer->code == 422;
     bool has_arrived = finish_poll(place, answer);
     settle_setups(place, has_arrived);
+    words_settle(place, has_arrived || is_refused);
     if (has_arrived) {
         bool has_comma = place->logs_sent > 0 && place->logs.length > place->logs_sent;
         buffer_consume(&place->logs, place->logs_sent + (has_comma ? 1 : 0));
@@ -406,6 +380,7 @@ static void start_reporting(struct place *place)
     leases_write(place, &body);
     parcels_write(place, &body);
     write_setups(place, &body);
+    words_write(place, &body);
     if (place->logs.length > 0) {
         buffer_append_string(&body, ",\"logs\":[");
         buffer_append_text(&body, buffer_text(&place->logs));
@@ -430,8 +405,8 @@ static void talk_to_home(struct place *place, int64_t now_us)
         }
         return;
     }
-    bool has_problem = has_problem_to_tell(place, now_us);
-    if (!place->reporting && (place->ready.first || place->logs.length > 0 || has_problem)) {
+    bool has_news = has_problem_to_tell(place, now_us) || words_are_new(place);
+    if (!place->reporting && (place->ready.first || place->logs.length > 0 || has_news)) {
         start_reporting(place);
     }
     if (!place->waiting) {

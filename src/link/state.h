@@ -5,6 +5,7 @@
 //     submission.c  a job at a place, step by step   follow.c  its results as they come
 //     intent.c      what is durable of it            parcel.c  results on their way home
 //     courier.c     blobs on their way               wire.c    what is said, checked
+//     words.c       why nothing has begun there
 #ifndef LODE_LINK_STATE_H
 #define LODE_LINK_STATE_H
 
@@ -29,6 +30,9 @@ enum {
 };
 #define CALL_TIMEOUT_US INT64_C(30000000)
 #define SILENCE_US INT64_C(45000000) // The stream of events has a sign of life each 15 s.
+#define ASK_WHY_FIRST_US                                                                           \
+    INT64_C(2000000) // A job that has not begun so long after its submission is asked why; again
+#define ASK_WHY_LAST_US INT64_C(20000000) // after twice the time, and then as often as this.
 #define ORPHAN_US                                                                                  \
     INT64_C(                                                                                       \
         60000000) // A submission whose tasks home does not lease again is given up after so long.
@@ -41,6 +45,7 @@ enum {
 struct placed_job {
     int64_t id;
     char *owner;
+    char *origin; // Digest of the key that it was submitted under at home; "": none.
     json_t *spec;
     bool is_stream;
     int64_t disk_bytes; // The most that one of its tasks may write.
@@ -48,6 +53,10 @@ struct placed_job {
     char *setup;        // JSON of the last one told by the place, for a poll; NULL: none yet.
     bool is_setup_told;
     bool is_setup_sent;
+    char *why; // What the place says of why nothing of it has begun; NULL: nothing.
+    char *change;
+    bool has_news; // Home has not been told of these words, or that there are none any more.
+    bool is_news_sent;
 };
 
 // A lease of home's.
@@ -83,12 +92,17 @@ struct submission {
     int64_t to;
     char *owner;
     char *key;
-    char *body; // JSON.
+    char *origin; // As the job's.
+    char *body;   // JSON.
     enum submission_step step;
     bool is_durable;   // Its intent is written.
     bool is_abandoned; // Nobody waits for it any more.
     int64_t there;     // Its number there; 0: not known.
     struct http_call *call;
+    struct http_call *asking; // Why nothing has begun.
+    int64_t ask_us;           // Steady time from which on that is asked; 0: not known yet.
+    int64_t ask_pause_us;
+    bool has_begun; // Something of it ran there.
     struct event_stream events;
     bool is_refused; // An event could not be taken, for the reason in `refusal`.
     struct error refusal;
@@ -247,6 +261,17 @@ void submission_free(struct submission *submission);
 // follow.c
 void submission_follow(struct submission *submission);
 void submission_follow_anew(struct submission *submission); // From the beginning.
+
+// words.c
+// Asks the place why nothing of the submission has begun, when it is time to.
+void words_ask(struct submission *submission, int64_t now_us);
+// Something has begun: there is nothing to say any more.
+void words_end(struct submission *submission);
+void words_stop(struct submission *submission); // Of a submission that goes.
+void words_write(struct place *place, struct buffer *out);
+void words_settle(struct place *place, bool has_arrived);
+bool words_are_new(const struct place *place);
+void words_tell_again(struct place *place);
 
 // intent.c
 enum status intents_open(struct link *link, struct error *error);

@@ -42,6 +42,7 @@ struct submission *submission_new(struct place *place, const struct placed_job *
     submission->key =
         memory_format("link %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %016" PRIx64,
                       place->link->home_key, job->id, from, to, submission->number, token);
+    submission->origin = text_copy(text_of(job->origin));
     submission->body = buffer_take_string(&body);
     event_stream_init(&submission->events);
     submission->next = place->submissions;
@@ -54,10 +55,12 @@ void submission_free(struct submission *submission)
     if (submission->call) {
         http_client_cancel(submission->place->link->client, submission->call);
     }
+    words_stop(submission);
     event_stream_done(&submission->events);
     ranges_done(&submission->reported);
     free(submission->owner);
     free(submission->key);
+    free(submission->origin);
     free(submission->body);
     free(submission->end_words);
     free(submission);
@@ -101,6 +104,7 @@ void submission_abandon(struct submission *submission)
         return; // Its answer says what is to be cancelled.
     }
     stop_call(submission);
+    words_stop(submission);
     bool has_begun = submission->step == SUBMISSION_SUBMITS || submission->there != 0 ||
                      submission->may_be_there;
     bool is_over = submission->step == SUBMISSION_ENDED || submission->is_lost;
@@ -184,6 +188,7 @@ static void start_submitting(struct submission *submission)
                                  .path = "/v1/jobs",
                                  .body = text_of(submission->body),
                                  .idempotency_key = submission->key,
+                                 .origin_key = submission->origin[0] ? submission->origin : NULL,
                                  .timeout_us = CALL_TIMEOUT_US,
                                  .answer_size_max = ANSWER_BYTES_MAX,
                                  .context = submission};
@@ -346,6 +351,9 @@ void submission_work(struct submission *submission, int64_t now_us)
     watch_orphan(submission, now_us);
     if (submission->is_lost && submission->step != SUBMISSION_CLOSED) {
         submit_anew(submission);
+    }
+    if (submission->step == SUBMISSION_FOLLOWS) {
+        words_ask(submission, now_us);
     }
     if (submission->step == SUBMISSION_ENDED) {
         settle_end(submission);

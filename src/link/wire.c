@@ -9,7 +9,9 @@ static bool copy_text(struct text text, char *out, size_t size)
     if (text.length >= size || text_has_control(text) || !text_is_utf8(text)) {
         return false;
     }
-    memcpy(out, text.bytes, text.length);
+    if (text.length > 0) { // One that was left out has no bytes at all.
+        memcpy(out, text.bytes, text.length);
+    }
     out[text.length] = '\0';
     return true;
 }
@@ -62,6 +64,27 @@ enum status wire_read_places(struct text text, struct arena *arena, struct wire_
 static struct text keep(struct arena *arena, struct text text)
 {
     return (struct text){arena_copy(arena, text), text.length};
+}
+
+enum status wire_read_job(const json_t *document, struct wire_job *out, struct error *error)
+{
+    struct wire_job read = {.disk_bytes = INT64_MAX};
+    struct text mode = TEXT_NONE;
+    TRY(json_field_int64(document, "job", JSON_REQUIRED, 1, INT64_MAX, &read.id, error));
+    TRY(json_field_text(document, "owner", JSON_REQUIRED, WIRE_OWNER_MAX, &read.owner, error));
+    TRY(json_field_text(document, "origin", JSON_OPTIONAL, WIRE_FINGERPRINT_SIZE, &read.origin,
+                        error));
+    struct digest origin;
+    if (read.origin.length > 0) {
+        TRY(digest_from_text(read.origin, &origin, error));
+    }
+    TRY(json_field_object(document, "spec", JSON_REQUIRED, &read.spec, error));
+    TRY(json_field_text(read.spec, "mode", JSON_OPTIONAL, WIRE_MODE_MAX, &mode, error));
+    TRY(json_field_int64(read.spec, "disk_bytes", JSON_OPTIONAL, 0, INT64_MAX, &read.disk_bytes,
+                         error));
+    read.is_stream = text_equal(mode, TEXT("stream"));
+    *out = read;
+    return OK;
 }
 
 static enum status read_blob(const json_t *digest, const json_t *size, struct wire_blob *out,
@@ -316,10 +339,54 @@ enum status wire_read_end(struct text data, struct arena *arena, struct wire_end
     return OK;
 }
 
+// At most WIRE_WORDS_MAX bytes, each run of characters that could do something to a terminal a space: controls, C0 and C1, and what turns the
+// direction of writing (U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069).
+static struct text keep_words(struct arena *arena, struct text text)
+{
+    AUTO_BUFFER struct buffer out = {0};
+    struct text part = short_detail(text_slice(text, 0, WIRE_WORDS_MAX));
+    for (size_t i = 0; i < part.length; i++) {
+        const unsigned char *at = (const unsigned char *)part.bytes + i;
+        size_t left = part.length - i;
+        size_t length = at[0] < 0x20 || at[0] == 0x7f ? 1 : 0;
+        if (left >= 2 && at[0] == 0xc2 && at[1] < 0xa0) {
+            length = 2;
+        } else if (left >= 3 && at[0] == 0xe2 &&
+                   ((at[1] == 0x80 && (at[2] == 0x8e || at[2] == 0x8f)) ||
+                    (at[1] == 0x80 && at[2] >= 0xaa && at[2] <= 0xae) ||
+                    (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9))) {
+            length = 3;
+        }
+        if (length == 0) {
+            buffer_append_byte(&out, part.bytes[i]);
+            continue;
+        }
+        i += length - 1;
+        if (out.length > 0 && out.bytes[out.length - 1] != ' ') {
+            buffer_append_byte(&out, ' ');
+        }
+    }
+    return keep(arena, text_trim(buffer_text(&out)));
+}
+
+enum status wire_read_words(struct text text, struct arena *arena, struct wire_words *out,
+                            struct error *error)
+{
+    AUTO_JSON json_t *value = NULL;
+    TRY(json_parse(text, &value, error));
+    if (!json_is_string(json_object_get(value, "why"))) {
+        return error_set(error, INVALID, "an answer to why has no words");
+    }
+    out->why = keep_words(arena, json_text(json_object_get(value, "why")));
+    out->change = keep_words(arena, json_text(json_object_get(value, "change")));
+    return OK;
+}
+
 json_t *wire_spec_for(const json_t *spec, int64_t from, int64_t to)
 {
     // What it waited for has ended, its inputs are files by now, failures are home's to judge, and where it runs is decided.
-    static const char *const HOME[] = {"after", "input_from", "at", "merge", "stage", "offer"};
+    static const char *const HOME[] = {"after", "input_from", "at",        "merge",
+                                       "stage", "offer",      "when_lost", "group"};
     json_t *copy = json_copy((json_t *)(uintptr_t)spec);
     for (size_t i = 0; i < sizeof HOME / sizeof HOME[0]; i++) {
         (void)json_object_del(copy, HOME[i]);

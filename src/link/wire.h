@@ -14,6 +14,8 @@ enum {
     WIRE_NAME_MAX = 64,
     WIRE_URL_MAX = 300,
     WIRE_LEASES_MAX = 10000,
+    WIRE_OWNER_MAX = 200,
+    WIRE_MODE_MAX = 16,
     WIRE_OUTCOME_MAX = 7,
     WIRE_OUTCOME_INPUT = 5,
     WIRE_OUTCOME_WORKER = 6,
@@ -21,6 +23,7 @@ enum {
     WIRE_OUTPUTS_MAX = 10000,
     WIRE_PATH_MAX = 4096,
     WIRE_DETAIL_MAX = 1000,
+    WIRE_WORDS_MAX = 500,
     WIRE_FINGERPRINT_SIZE = 72,
     WIRE_LOG_MAX = 64 << 10,
 };
@@ -36,6 +39,17 @@ struct wire_place {
 // *out lives in the arena.
 enum status wire_read_places(struct text text, struct arena *arena, struct wire_place **out,
                              size_t *count, int64_t *version, struct error *error);
+
+// A job that home tells of: its number there, for whom it is, and its document, which is borrowed.
+struct wire_job {
+    int64_t id;
+    struct text owner;
+    struct text origin; // Digest of the key that it was submitted under; empty: none.
+    json_t *spec;
+    bool is_stream;
+    int64_t disk_bytes; // INT64_MAX when it names no bound.
+};
+enum status wire_read_job(const json_t *document, struct wire_job *out, struct error *error);
 
 // A blob that a result names.
 struct wire_blob {
@@ -97,6 +111,14 @@ struct wire_setup {
 enum status wire_read_setup(struct text data, struct arena *arena, struct wire_setup *out,
                             struct error *error);
 
+// GET /v1/jobs/{job}/why: texts for people, made harmless. They live in the arena.
+struct wire_words {
+    struct text why;
+    struct text change;
+};
+enum status wire_read_words(struct text text, struct arena *arena, struct wire_words *out,
+                            struct error *error);
+
 // `event: log`: live output of a job with one task.
 struct wire_log {
     bool is_error_output;
@@ -106,7 +128,7 @@ struct wire_log {
 enum status wire_read_log(struct text data, struct arena *arena, struct wire_log *out,
                           struct error *error);
 
-// `event: end`: how the job there has ended.
+// `event: end`: how the job there has ended; of `event: job`, how it is.
 struct wire_end {
     struct text state;
     struct text message;

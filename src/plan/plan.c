@@ -1,6 +1,7 @@
 #include "plan/plan.h"
 
 #include "base/memory.h"
+#include "base/sum.h"
 
 #include "plan/plan_words.h"
 
@@ -230,12 +231,13 @@ static void consider_move(struct planning *planning, size_t s)
         double seconds = seconds_between(planning, (double)data->size_bytes, from, (int)s);
         option->moves[option->move_count++] =
             (struct plan_move){.data = (int)d, .from = from, .to = (int)s, .seconds = seconds};
-        option->bytes_moved += data->size_bytes;
+        option->bytes_moved = sum_saturated(option->bytes_moved, data->size_bytes);
         staging += seconds;
     }
     double ready = staging > site->start_seconds ? staging : site->start_seconds;
     bool travels = planning->home >= 0 && (int)s != planning->home;
-    option->bytes_moved += travels ? (int64_t)request->result_bytes : 0;
+    int64_t result = travels ? (int64_t)request->result_bytes : 0;
+    option->bytes_moved = sum_saturated(option->bytes_moved, result);
     option->seconds = ready + site->run_seconds +
                       seconds_between(planning, request->result_bytes, (int)s, planning->home);
     option->core_hours = site->core_hours;

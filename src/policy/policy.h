@@ -13,6 +13,9 @@
 //   blob.read        -        yes     yes      yes     yes     yes     whoever knows the digest knew the bytes or was given it
 //   blob.write       -        yes     yes      yes     yes     yes
 //   worker.poll      -        -       yes      yes     -       -       lease, report
+//   group.use        -        own     -        yes     -       -       submit jobs for a group; "own": its members'
+//   group.list       -        yes     -        yes     -       -       users: those that they belong to
+//   group.change     -        -       -        yes     -       -       make groups, their members and weights
 //   token.own        -        own     -        yes     -       -       list and revoke one's own tokens
 //   token.change     -        -       -        yes     -       -       make tokens; those of others
 //   audit.read       -        -       -        yes     -       -
@@ -27,7 +30,7 @@
 enum role {
     ROLE_NOBODY, // No credential.
     ROLE_USER,
-    ROLE_WORKER,
+    ROLE_WORKER, // By a token, or by its key.
     ROLE_ADMIN,
     ROLE_TASK, // What runs inside a task, with that task's token.
     ROLE_PEER, // Another site, by its client certificate, for one of its users.
@@ -52,6 +55,9 @@ enum action {
     ACTION_BLOB_READ,
     ACTION_BLOB_WRITE,
     ACTION_WORKER_POLL,
+    ACTION_GROUP_USE,
+    ACTION_GROUP_LIST,
+    ACTION_GROUP_CHANGE,
     ACTION_TOKEN_OWN,
     ACTION_TOKEN_CHANGE,
     ACTION_AUDIT_READ,

@@ -79,16 +79,17 @@ static bool are_setups_same(struct queue *queue, struct sql *sql, int64_t job)
     return status == OK && is_same;
 }
 
-static enum status read_candidates(struct queue *queue, struct sql *sql,
-                                   const struct sql_value values[2], struct candidate *out,
-                                   size_t *count, struct error *error)
+struct candidates {
+    struct candidate items[2 * FAMILY_JOBS_MAX];
+    size_t count;
+};
+
+static enum status take_candidates(struct queue *queue, struct sql *sql, struct sql_rows *rows,
+                                   struct candidates *out, struct error *error)
 {
     enum status status = OK;
-    AUTO_ROWS struct sql_rows *rows = NULL;
-    TRY(sql_query(sql, SQL_FAMILY_JOBS, values, 2, &rows, error));
-    *count = 0;
-    while (*count < FAMILY_JOBS_MAX && sql_next(rows, &status, error)) {
-        struct candidate *each = &out[*count];
+    for (int i = 0; i < FAMILY_JOBS_MAX && sql_next(rows, &status, error); i++) {
+        struct candidate *each = &out->items[out->count];
         *each = (struct candidate){
             .job = sql_column_int64(rows, 0),
             .has_items = !sql_column_is_null(rows, 1),
@@ -100,9 +101,30 @@ static enum status read_candidates(struct queue *queue, struct sql *sql,
         if (items.length == DIGEST_SIZE) {
             memcpy(each->items.bytes, items.bytes, DIGEST_SIZE);
         }
-        *count += are_setups_same(queue, sql, each->job);
+        out->count += are_setups_same(queue, sql, each->job);
     }
     return status;
+}
+
+// Those that the cache knows, as far as the job may ask it, and those that are the same submission.
+static enum status read_candidates(struct queue *queue, struct sql *sql, const struct job_row *row,
+                                   const struct queue_look *look, struct candidates *out,
+                                   struct error *error)
+{
+    const struct sql_value values[] = {sql_blob(row->family.bytes, DIGEST_SIZE),
+                                       sql_int64((int64_t)look->state),
+                                       sql_blob(row->origin.bytes, DIGEST_SIZE)};
+    AUTO_ROWS struct sql_rows *known = NULL;
+    AUTO_ROWS struct sql_rows *same = NULL;
+    if (row->cache == SPEC_CACHE_USE) {
+        TRY(sql_query(sql, SQL_FAMILY_JOBS, values, 2, &known, error));
+        TRY(take_candidates(queue, sql, known, out, error));
+    }
+    if (row->has_origin) {
+        TRY(sql_query(sql, SQL_ORIGIN_JOBS, values, 3, &same, error));
+        TRY(take_candidates(queue, sql, same, out, error));
+    }
+    return OK;
 }
 
 struct join {
@@ -165,15 +187,15 @@ enum status cache_look_up(struct queue *queue, const struct job_row *row, bool n
                           struct error *error)
 {
     struct sql *sql = NULL;
-    struct candidate candidates[FAMILY_JOBS_MAX];
-    size_t count = 0;
+    struct candidates candidates = {.count = 0};
+    if (row->cache != SPEC_CACHE_USE && !row->has_origin) {
+        return OK;
+    }
     TRY(store_read_begin(queue->store, &sql, error));
-    const struct sql_value values[] = {sql_blob(row->family.bytes, DIGEST_SIZE),
-                                       sql_int64((int64_t)look->state)};
-    enum status status = read_candidates(queue, sql, values, candidates, &count, error);
+    enum status status = read_candidates(queue, sql, row, look, &candidates, error);
     store_read_end(queue->store, sql);
-    for (size_t i = 0; status == OK && i < count; i++) {
-        status = plan_candidate(queue, row, &candidates[i], needs_index, out, error);
+    for (size_t i = 0; status == OK && i < candidates.count; i++) {
+        status = plan_candidate(queue, row, &candidates.items[i], needs_index, out, error);
     }
     if (status != OK) {
         cache_plan_done(out);
@@ -306,6 +328,7 @@ static enum status run_apply(struct queue_op *op, struct sql *sql, struct error 
     TRY(cache_apply_piece(queue, sql, job, &self->plan, error));
     if (self->plan.run_count == 0 && !job->has_ended) {
         job->is_looking_up = false;
+        TRY(twins_join(queue, sql, job, error));
         return job_look_at_needs(queue, sql, job, error);
     }
     return OK;

@@ -94,13 +94,8 @@ static void undo_drops(struct queue *queue, int64_t job)
     }
 }
 
-static enum status check_retry(const struct queue *queue, const struct job_row *row,
-                               struct error *error)
+static enum status check_retry(const struct job_row *row, struct error *error)
 {
-    if (queue_find_job(queue, row->id)) {
-        (void)error_set(error, CONFLICT, "job %lld has not ended yet", (long long)row->id);
-        return error_fix(error, "wait for it, or cancel it first");
-    }
     if (row->progress.failed + row->progress.cancelled == 0) {
         return error_set(error, CONFLICT, "job %lld has no failed or cancelled tasks",
                          (long long)row->id);
@@ -123,18 +118,87 @@ static enum status check_never_held(struct sql *sql, int64_t job, struct error *
     return CONFLICT;
 }
 
+// Of a job that has not ended: its held tasks run again, or the one of them.
+static enum status check_held(const struct control_op *self, int64_t from, int64_t to,
+                              struct error *error)
+{
+    int64_t first = scheduler_next_held(self->op.queue->scheduler, self->job, from);
+    if (first >= 0 && first < to) {
+        return OK;
+    }
+    if (self->index >= 0) {
+        (void)error_set(error, CONFLICT, "task %lld of job %lld is not held",
+                        (long long)self->index, (long long)self->job);
+        (void)error_fix(error, "`lode why %lld/%lld` says where it is", (long long)self->job,
+                        (long long)self->index);
+        return CONFLICT;
+    }
+    (void)error_set(error, CONFLICT, "job %lld has not ended yet, and none of its tasks is held",
+                    (long long)self->job);
+    (void)error_fix(error, "wait for it, or cancel it first");
+    return CONFLICT;
+}
+
+static enum status release_held(struct control_op *self, struct sql *sql, struct active_job *job,
+                                struct error *error)
+{
+    struct queue *queue = self->op.queue;
+    int64_t from = self->index >= 0 ? self->index : 0;
+    int64_t to = self->index >= 0 ? self->index + 1 : job->row.count;
+    TRY(check_held(self, from, to, error));
+    TRY(held_release(queue, sql, job, from, to, error));
+    TRY(queue_flush(queue, sql, error));
+    TRY(queue_witness_change(&self->witness, sql, self->job, error));
+    return job_write_document(queue, sql, self->job, true, &self->document, error);
+}
+
+static enum status run_retry_task(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    struct control_op *self = (struct control_op *)op;
+    struct active_job *job = queue_find_job(op->queue, self->job);
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    struct job_row row;
+    TRY(read_job(sql, self->job, &rows, &row, error));
+    if (self->index >= row.count) {
+        return error_set(error, NOT_FOUND, "job %lld has no task %lld; it has %lld",
+                         (long long)self->job, (long long)self->index, (long long)row.count);
+    }
+    if (!job) {
+        (void)error_set(error, CONFLICT, "job %lld has ended: none of its tasks is held",
+                        (long long)self->job);
+        (void)error_fix(error, "`lode retry %lld` runs all that failed again",
+                        (long long)self->job);
+        return CONFLICT;
+    }
+    return release_held(self, sql, job, error);
+}
+
+void queue_retry_task(struct queue *queue, int64_t job, int64_t index, struct queue_witness witness,
+                      struct queue_answer answer)
+{
+    struct control_op *self = new_control(job, answer);
+    self->op.run = run_retry_task;
+    self->index = index;
+    self->witness = witness;
+    queue_enqueue(queue, &self->op);
+}
+
 static enum status run_retry(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct control_op *self = (struct control_op *)op;
     struct queue *queue = op->queue;
     AUTO_ROWS struct sql_rows *rows = NULL;
-    struct active_job *job = NULL;
+    struct active_job *job = queue_find_job(queue, self->job);
     struct job_row row;
+    if (job) {
+        return release_held(self, sql, job, error);
+    }
     TRY(read_job(sql, self->job, &rows, &row, error));
-    TRY(check_retry(queue, &row, error));
+    TRY(check_retry(&row, error));
     TRY(check_never_held(sql, row.id, error));
     TRY(sql_run(sql, SQL_ARCHIVE_FAILED, SQL_VALUES(sql_int64(row.id)), NULL, error));
     TRY(sql_run(sql, SQL_DELETE_FAILED, SQL_VALUES(sql_int64(row.id)), NULL, error));
+    TRY(sql_run(sql, SQL_PASS_ALL_ATTEMPTS, SQL_VALUES(sql_int64(row.id)), NULL, error));
     TRY(sql_run(sql, SQL_FORGET_SECOND_LOOK, SQL_VALUES(sql_int64(row.id)), NULL, error));
     struct ranges done = {0};
     enum status status = queue_read_done(sql, row.id, &done, error);
@@ -147,12 +211,16 @@ static enum status run_retry(struct queue_op *op, struct sql *sql, struct error 
     row.progress.message[0] = '\0';
     undo_drops(queue, row.id);
     if (status == OK) {
+        status = sql_run(sql, SQL_DELETE_TWIN, SQL_VALUES(sql_int64(row.id)), NULL, error);
+    }
+    if (status == OK) {
         status = queue_activate(queue, sql, &row, sql_column_text(rows, COLUMN_DESCRIPTION), &done,
                                 &job, error);
     }
     ranges_done(&done);
     TRY(status);
     job_touch(queue, job);
+    TRY(twins_join(queue, sql, job, error));
     TRY(queue_flush(queue, sql, error));
     TRY(queue_witness_change(&self->witness, sql, self->job, error));
     return job_write_document(queue, sql, self->job, true, &self->document, error);
@@ -192,6 +260,7 @@ static void explain_end(int64_t job, enum job_state state, struct text message, 
         break;
     case JOB_WAITING:
     case JOB_RUNNING:
+    case JOB_HELD:
         return;
     }
     buffer_append_text(why, message);
@@ -230,6 +299,8 @@ static void explain_travelling(const struct queue *queue, const struct active_jo
         .since = started_us > 0 ? calendar_format(started_us, since) : NULL,
         .problem = place->problem[0] != '\0' ? place->problem : NULL,
         .change = place->change,
+        .said = job->there_why,
+        .said_change = job->there_change,
     };
     scheduler_why(queue->scheduler, job->row.id, index, &words, why, change);
 }
@@ -242,11 +313,43 @@ static void explain_waiting(const struct queue *queue, const struct active_job *
         explain_travelling(queue, job, index, why, change);
         return;
     }
-    scheduler_why(queue->scheduler, job->row.id, index, NULL, why, change);
     (void)scheduler_figures(queue->scheduler, job->row.id, &figures);
+    if (figures.leased == 0 && figures.waiting > 0 &&
+        groups_say_unserved(queue, job, why, change)) {
+        return;
+    }
+    scheduler_why(queue->scheduler, job->row.id, index, NULL, why, change);
     if (queue->executor_problem[0] != '\0' && figures.leased == 0) {
         buffer_printf(why, "; %s", queue->executor_problem);
         buffer_printf(change, "; %s", queue->executor_change);
+    }
+}
+
+// Why another owner's job has not ended yet is not said.
+static void explain_twin(const struct queue *queue, const struct active_job *job,
+                         struct buffer *why, struct buffer *change)
+{
+    const struct active_job *twin = queue_find_job(queue, job->twin);
+    if (!twin) {
+        buffer_printf(why, "the results of job %lld, which computed the same, are being looked up",
+                      (long long)job->twin);
+        buffer_append_string(change, "what is not among them starts as soon as that is done");
+        return;
+    }
+    bool is_own = text_equal(twin->row.owner, job->row.owner);
+    bool is_chosen = job->row.cache == SPEC_CACHE_USE;
+    buffer_printf(why, "it waits for job %lld%s, which computes the same", (long long)job->twin,
+                  is_own ? "" : " of another user");
+    buffer_append_string(why, is_chosen ? "" : " and was submitted under the same key");
+    buffer_append_string(change,
+                         "it goes on by itself with the results of that one when that one ends");
+    buffer_append_string(change, is_chosen
+                                     ? "; submitted with --cache off it would compute anyway"
+                                     : "; submitted under another key it would compute anyway");
+    if (is_own && !twin->is_looking_up) {
+        AUTO_BUFFER struct buffer unsaid = {0};
+        buffer_printf(why, "; job %lld: ", (long long)job->twin);
+        explain_waiting(queue, twin, -1, why, &unsaid);
     }
 }
 
@@ -265,6 +368,10 @@ static enum status explain_job(struct queue *queue, struct sql *sql, const struc
     if (job->hold_reason) {
         buffer_append_string(why, job->hold_reason);
         buffer_append_string(change, job->hold_change);
+        return OK;
+    }
+    if (job->twin > 0) {
+        explain_twin(queue, job, why, change);
         return OK;
     }
     if (job->is_looking_up) {
@@ -324,7 +431,11 @@ static enum status run_why(struct queue_op *op, struct sql *sql, struct error *e
     buffer_append_json_string(&self->document, buffer_text(&why));
     buffer_append_string(&self->document, ",\"change\":");
     buffer_append_json_string(&self->document, buffer_text(&change));
-    buffer_append_string(&self->document, "}\n");
+    buffer_append_string(&self->document, ",\"evidence\":[");
+    if (self->index >= 0) {
+        TRY(losses_write(sql, self->job, self->index, &self->document, error));
+    }
+    buffer_append_string(&self->document, "]}\n");
     return OK;
 }
 

@@ -1,5 +1,5 @@
 // The documents of jobs, as docs/protocols/api.md has them.
-#include "queue/state.h"
+#include "queue/record.h"
 
 #include "base/calendar.h"
 #include "base/memory.h"
@@ -18,18 +18,18 @@ static void write_time(struct buffer *out, const char *name, int64_t time_us)
     }
 }
 
-// What is in memory only: tasks under way, and the start that is not written yet.
-static int64_t look_at_active(const struct queue *queue, struct job_row *row)
+// What is in memory only: tasks under way and held, and the start that is not written yet.
+static struct job_figures look_at_active(const struct queue *queue, struct job_row *row)
 {
     const struct active_job *job = queue_find_job(queue, row->id);
     struct job_figures figures = {0};
     if (!job || !scheduler_figures(queue->scheduler, row->id, &figures)) {
-        return 0;
+        return figures;
     }
-    row->progress.state = job->row.progress.state;
+    row->progress.state = job_shown_state(queue, job);
     row->progress.started_us = job->row.progress.started_us;
     row->progress.version = job->row.progress.version;
-    return figures.running;
+    return figures;
 }
 
 static void write_where(const struct queue *queue, const struct job_row *row, struct buffer *out)
@@ -45,8 +45,25 @@ static void write_where(const struct queue *queue, const struct job_row *row, st
     buffer_append_json_string(out, buffer_text(&name));
 }
 
-static void write_job(const struct queue *queue, const struct job_row *row, int64_t running,
-                      struct buffer *out)
+static bool has_ended(enum job_state state)
+{
+    return state == JOB_SUCCEEDED || state == JOB_FAILED || state == JOB_CANCELLED;
+}
+
+static void write_message(const struct queue *queue, const struct job_row *row,
+                          const struct job_figures *figures, struct buffer *out)
+{
+    AUTO_BUFFER struct buffer held = {0};
+    if (figures->held > 0) {
+        held_message(queue, row->id, &held);
+    }
+    buffer_append_string(out, ",\"message\":");
+    buffer_append_json_string(out, held.length > 0 ? buffer_text(&held)
+                                                   : text_of(row->progress.message));
+}
+
+static void write_job(const struct queue *queue, const struct job_row *row,
+                      const struct job_figures *figures, struct buffer *out)
 {
     const struct job_progress *progress = &row->progress;
     char digest[DIGEST_TEXT_SIZE];
@@ -57,6 +74,8 @@ static void write_job(const struct queue *queue, const struct job_row *row, int6
     buffer_append_json_string(out, row->command);
     buffer_append_string(out, ",\"owner\":");
     buffer_append_json_string(out, row->owner);
+    buffer_append_string(out, ",\"group\":");
+    buffer_append_json_string(out, row->group);
     buffer_printf(out, ",\"state\":\"%s\",\"mode\":\"%s\"", job_state_name(progress->state),
                   row->mode == SPEC_STREAM ? "stream" : "command");
     write_where(queue, row, out);
@@ -65,18 +84,19 @@ static void write_job(const struct queue *queue, const struct job_row *row, int6
     write_time(out, "finished_at", progress->finished_us);
     buffer_printf(out,
                   ",\"tasks\":{\"total\":%lld,\"succeeded\":%lld,\"failed\":%lld,\"running\":%lld,"
-                  "\"waiting\":%lld,\"cancelled\":%lld,\"cached\":%lld}",
+                  "\"waiting\":%lld,\"held\":%lld,\"cancelled\":%lld,\"cached\":%lld}",
                   (long long)row->count, (long long)progress->succeeded,
-                  (long long)progress->failed, (long long)running,
-                  (long long)(row->count - ended - running), (long long)progress->cancelled,
+                  (long long)progress->failed, (long long)figures->running,
+                  (long long)(row->count - ended - figures->running - figures->held),
+                  (long long)figures->held, (long long)progress->cancelled,
                   (long long)progress->cached);
-    if (progress->state <= JOB_RUNNING) {
+    record_write_failures(progress->failures, out);
+    if (!has_ended(progress->state)) {
         buffer_append_string(out, ",\"exit_code\":null");
     } else {
         buffer_printf(out, ",\"exit_code\":%lld", (long long)progress->exit_code);
     }
-    buffer_append_string(out, ",\"message\":");
-    buffer_append_json_string(out, text_of(progress->message));
+    write_message(queue, row, figures, out);
     buffer_printf(out, ",\"identity\":\"%s\",\"version\":%lld",
                   digest_to_text(&row->family, digest), (long long)progress->version);
 }
@@ -117,7 +137,8 @@ enum status job_write_document(struct queue *queue, struct sql *sql, int64_t job
     }
     TRY(status);
     job_row_read(rows, &row);
-    write_job(queue, &row, look_at_active(queue, &row), out);
+    struct job_figures figures = look_at_active(queue, &row);
+    write_job(queue, &row, &figures, out);
     if (is_full) {
         buffer_append_string(out, ",\"spec\":");
         buffer_append_text(out, sql_column_text(rows, COLUMN_SPEC));
@@ -133,10 +154,10 @@ struct list_write {
     struct buffer *out;
 };
 
+// `state`: any, where the filter has none.
 static enum status start_list(struct sql *sql, const struct queue_job_filter *filter,
-                              struct sql_rows **rows, struct error *error)
+                              enum job_state *state, struct sql_rows **rows, struct error *error)
 {
-    enum job_state state = JOB_WAITING;
     struct sql_value before = sql_int64(filter->before ? filter->before : INT64_MAX);
     struct sql_value limit = sql_int64(filter->limit + 1);
     struct sql_value owner = sql_text(filter->owner);
@@ -146,12 +167,14 @@ static enum status start_list(struct sql *sql, const struct queue_job_filter *fi
                                error)
                    : sql_query(sql, SQL_LIST_JOBS, SQL_VALUES(before, limit), rows, error);
     }
-    if (!job_state_from_text(filter->state, &state)) {
+    if (!job_state_from_text(filter->state, state)) {
         (void)error_set(error, INVALID, "state=%.40s is not a state of a job",
                         filter->state.length < 40 ? filter->state.bytes : "...");
-        return error_fix(error, "waiting, running, succeeded, failed or cancelled");
+        return error_fix(error, "waiting, running, held, succeeded, failed or cancelled");
     }
-    struct sql_value wanted = sql_int64(state);
+    bool is_held_told_apart = *state == JOB_RUNNING || *state == JOB_HELD; // Rows say running.
+    struct sql_value wanted = sql_int64(is_held_told_apart ? JOB_RUNNING : *state);
+    limit = is_held_told_apart ? sql_int64(INT64_MAX) : limit;
     return filter->owner.length > 0
                ? sql_query(sql, SQL_LIST_JOBS_STATE_OWNER, SQL_VALUES(before, limit, wanted, owner),
                            rows, error)
@@ -167,18 +190,25 @@ static enum status write_list(struct sql *sql, void *context, struct error *erro
     int64_t count = 0;
     int64_t last = 0;
     bool is_more = false;
+    enum job_state state = JOB_WAITING;
     TRY(queue_settle(self->queue, sql, error));
-    TRY(start_list(sql, self->filter, &rows, error));
+    TRY(start_list(sql, self->filter, &state, &rows, error));
     buffer_append_string(self->out, "{\"jobs\":[");
     while (sql_next(rows, &status, error)) {
+        struct job_row row;
+        job_row_read(rows, &row);
+        struct job_figures figures = look_at_active(self->queue, &row);
+        bool is_other = state == JOB_HELD ? row.progress.state != JOB_HELD
+                                          : state == JOB_RUNNING && row.progress.state == JOB_HELD;
+        if (is_other) {
+            continue;
+        }
         if (count == self->filter->limit) {
             is_more = true;
             break;
         }
-        struct job_row row;
-        job_row_read(rows, &row);
         buffer_append_string(self->out, count++ > 0 ? "," : "");
-        write_job(self->queue, &row, look_at_active(self->queue, &row), self->out);
+        write_job(self->queue, &row, &figures, self->out);
         buffer_append_byte(self->out, '}');
         last = row.id;
     }
@@ -230,7 +260,7 @@ static enum status describe(struct sql *sql, void *context, struct error *error)
     TRY(sql_query(sql, SQL_COUNT_STATES, SQL_NO_VALUES, &rows, error));
     while (sql_next(rows, &status, error)) {
         int64_t state = sql_column_int64(rows, 0);
-        if (state > JOB_RUNNING && state < JOB_STATE_COUNT) {
+        if (state > JOB_RUNNING && state <= JOB_CANCELLED) {
             counts[state] = sql_column_int64(rows, 1);
         }
     }
@@ -239,7 +269,7 @@ static enum status describe(struct sql *sql, void *context, struct error *error)
     for (const struct active_job *job; (job = map_next(queue->jobs, &at)) != NULL;) {
         struct job_figures figures = {0};
         (void)scheduler_figures(queue->scheduler, job->row.id, &figures);
-        counts[job->row.progress.state]++;
+        counts[job_shown_state(queue, job)]++;
         running += figures.running;
         waiting += figures.waiting + figures.leased - figures.running;
     }

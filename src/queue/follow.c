@@ -40,7 +40,9 @@ static enum status run_show(struct queue_op *op, struct sql *sql, struct error *
     const struct active_job *job = queue_find_job(op->queue, self->job);
     bool is_new = self->view.after_version >= 0 && job &&
                   job->row.progress.version > self->view.after_version;
-    if (job && self->view.wait_us > 0 && !is_new && !op->queue->is_stopping) {
+    bool is_stuck =
+        self->view.after_version < 0 && job && job_shown_state(op->queue, job) == JOB_HELD;
+    if (job && self->view.wait_us > 0 && !is_new && !is_stuck && !op->queue->is_stopping) {
         self->is_waiting = true;
         return OK;
     }
@@ -61,8 +63,9 @@ static void tell_waits(struct queue *queue, int64_t id, int64_t now_us)
         }
         job = queue_find_job(queue, wait->job);
         if (job && !is_over) {
-            is_over = wait->view.after_version >= 0 &&
-                      job->row.progress.version > wait->view.after_version;
+            is_over = wait->view.after_version >= 0
+                          ? job->row.progress.version > wait->view.after_version
+                          : job_shown_state(queue, job) == JOB_HELD;
             if (!is_over) {
                 at = &wait->next;
                 continue;

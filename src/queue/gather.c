@@ -6,6 +6,7 @@
 #include "os/thread.h"
 #include "queue/prepare.h"
 #include "queue/queue_sql.h"
+#include "queue/second_look.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -19,12 +20,18 @@ enum {
     FILE_OVERHEAD = 120, // Of one file in that list beside its name.
 };
 
+struct request {
+    int64_t job;
+    gatherer_work *work;
+};
+
 struct gatherer {
     struct queue *queue;
     pthread_t thread;
     pthread_mutex_t mutex; // Guards what follows.
     pthread_cond_t changed;
-    int64_t *jobs; // To be looked at, oldest first.
+    struct request *requests; // Oldest first: [first, first + count).
+    size_t first;
     size_t count;
     size_t capacity;
     bool is_ending;
@@ -198,18 +205,6 @@ static enum status read_all(struct gather_op *self, struct sql *sql, struct job_
     return OK;
 }
 
-// What its data was like when it was submitted; left as it is where it has none, or nothing is known.
-static enum status read_look(struct sql *sql, int64_t job, struct queue_look *out,
-                             struct error *error)
-{
-    AUTO_ROWS struct sql_rows *rows = NULL;
-    enum status status = sql_first(sql, SQL_FIRST_LOOK, SQL_VALUES(sql_int64(job)), &rows, error);
-    if (status == OK) {
-        *out = (struct queue_look){(uint64_t)sql_column_int64(rows, 0), true};
-    }
-    return status == NOT_FOUND ? OK : status;
-}
-
 static enum status gather_job(struct queue *queue, struct gather_op *self, struct error *error)
 {
     struct sql *sql = NULL;
@@ -218,11 +213,9 @@ static enum status gather_job(struct queue *queue, struct gather_op *self, struc
     struct job_spec *spec = NULL;
     TRY(store_read_begin(queue->store, &sql, error));
     enum status status = read_all(self, sql, &row, &spec, error);
-    if (status == OK) {
-        status = read_look(sql, self->job, &look, error);
-    }
     store_read_end(queue->store, sql);
-    if (status == OK && row.cache == SPEC_CACHE_USE) {
+    // Who computed the same may have begun before this job was submitted, and ended after it.
+    if (status == OK && second_look_now(queue, self->job, &look) == OK) {
         status = cache_look_up(queue, &row, prepare_says_index(spec), &look, &self->plan, error);
     }
     spec_free(spec);
@@ -242,11 +235,14 @@ static enum status take_files(struct gather_op *self, struct sql *sql, struct ac
     job_touch(queue, job);
     free(job->description);
     job->description = text_copy(buffer_text(&self->description));
+    twins_remove(queue, job);
     job->row.family = self->family;
+    twins_add(queue, job);
     job->row.gathers = false;
     TRY(cache_apply_piece(queue, sql, job, &self->plan, error));
     self->is_looking_up = !job->has_ended && self->plan.run_count > 0;
     job->is_looking_up = self->is_looking_up;
+    TRY(twins_join(queue, sql, job, error));
     return job->has_ended ? OK : job_look_at_needs(queue, sql, job, error);
 }
 
@@ -287,7 +283,7 @@ static void done_gather(struct queue_op *op, enum status status, const struct er
     free(self);
 }
 
-static void gather_one(struct queue *queue, int64_t job)
+void gather_outputs(struct queue *queue, int64_t job)
 {
     struct gather_op *self = NEW(struct gather_op);
     struct error error = {0};
@@ -311,11 +307,10 @@ static void *run(void *context)
             (void)pthread_cond_wait(&gatherer->changed, &gatherer->mutex);
             continue;
         }
-        int64_t job = gatherer->jobs[0];
+        const struct request request = gatherer->requests[gatherer->first++];
         gatherer->count--;
-        memmove(gatherer->jobs, gatherer->jobs + 1, gatherer->count * sizeof *gatherer->jobs);
         (void)pthread_mutex_unlock(&gatherer->mutex);
-        gather_one(gatherer->queue, job);
+        request.work(gatherer->queue, request.job);
         (void)pthread_mutex_lock(&gatherer->mutex);
     }
     (void)pthread_mutex_unlock(&gatherer->mutex);
@@ -326,7 +321,7 @@ static void destroy(struct gatherer *gatherer)
 {
     (void)pthread_cond_destroy(&gatherer->changed);
     (void)pthread_mutex_destroy(&gatherer->mutex);
-    free(gatherer->jobs);
+    free(gatherer->requests);
     free(gatherer);
 }
 
@@ -368,14 +363,20 @@ void gatherer_free(struct gatherer *gatherer)
     }
 }
 
-void gatherer_ask(struct gatherer *gatherer, int64_t job)
+void gatherer_ask(struct gatherer *gatherer, gatherer_work *work, int64_t job)
 {
     (void)pthread_mutex_lock(&gatherer->mutex);
-    if (gatherer->count == gatherer->capacity) {
+    bool is_full = gatherer->first + gatherer->count == gatherer->capacity;
+    if (is_full && gatherer->first > gatherer->count) {
+        memcpy(gatherer->requests, gatherer->requests + gatherer->first,
+               gatherer->count * sizeof *gatherer->requests);
+        gatherer->first = 0;
+    } else if (is_full) {
         gatherer->capacity = gatherer->capacity ? gatherer->capacity * 2 : 8;
-        gatherer->jobs = memory_resize(gatherer->jobs, gatherer->capacity, sizeof *gatherer->jobs);
+        gatherer->requests =
+            memory_resize(gatherer->requests, gatherer->capacity, sizeof *gatherer->requests);
     }
-    gatherer->jobs[gatherer->count++] = job;
+    gatherer->requests[gatherer->first + gatherer->count++] = (struct request){job, work};
     (void)pthread_cond_signal(&gatherer->changed);
     (void)pthread_mutex_unlock(&gatherer->mutex);
 }

@@ -27,10 +27,12 @@ static void write_stream(const struct poll_stream *stream, struct buffer *out)
 static void write_task(const struct task_row *row, const struct queue_position *at,
                        struct buffer *out)
 {
+    // At home a loss here is the worker's fault: the protocol of workers has no other word for it.
+    enum poll_outcome outcome = row->outcome == OUTCOME_LOST ? OUTCOME_WORKER : row->outcome;
     begin_event("result", at, out);
-    buffer_printf(out, "[%lld,%d,%lld,%lld,%lld,%lld,%lld,", (long long)row->index,
-                  (int)row->outcome, (long long)row->code, (long long)row->started_us,
-                  (long long)row->wall_us, (long long)row->cpu_us, (long long)row->peak_bytes);
+    buffer_printf(out, "[%lld,%d,%lld,%lld,%lld,%lld,%lld,", (long long)row->index, (int)outcome,
+                  (long long)row->code, (long long)row->started_us, (long long)row->wall_us,
+                  (long long)row->cpu_us, (long long)row->peak_bytes);
     write_stream(&row->output, out);
     buffer_append_byte(out, ',');
     write_stream(&row->error_output, out);

@@ -164,8 +164,10 @@ static void take_prepared(struct queue *queue, struct active_job *job,
     struct place *place = place_get(queue, prepared->row.place);
     free(job->description);
     job->description = text_copy(buffer_text(&prepared->description));
+    twins_remove(queue, job);
     job->row.family = prepared->row.family;
     job->row.items = prepared->row.items;
+    twins_add(queue, job);
     job->row.locality = prepared->row.locality;
     place_count(queue, job->place, -1);
     place_count(queue, place, 1);
@@ -199,11 +201,12 @@ static enum status run_release(struct queue_op *op, struct sql *sql, struct erro
     take_prepared(op->queue, job, prepared);
     job_touch(op->queue, job);
     TRY(job_look_at_needs(op->queue, sql, job, error));
+    TRY(twins_join(op->queue, sql, job, error));
     return answer_job(self, sql, error);
 }
 
-// The document that a job was submitted with, and its owner.
-static enum status read_spec(struct queue *queue, int64_t job, struct job_spec **out,
+// The document that a job was submitted with, and owner and key as one text, which is the caller's; empty: none.
+static enum status read_spec(struct queue *queue, int64_t job, struct job_spec **out, char **key,
                              struct error *error)
 {
     struct sql *sql = NULL;
@@ -213,6 +216,7 @@ static enum status read_spec(struct queue *queue, int64_t job, struct job_spec *
     enum status status = sql_first(sql, SQL_JOB_SPEC, SQL_VALUES(sql_int64(job)), &rows, error);
     if (status == OK) {
         status = json_parse(sql_column_text(rows, 0), &document, error);
+        *key = text_copy(sql_column_text(rows, 1));
     } else if (status == NOT_FOUND) {
         status = queue_no_job(job, error);
     }
@@ -226,9 +230,15 @@ static enum status prepare_again(struct queue *queue, struct hold_op *self,
                                  const struct queue_destination *to, struct error *error)
 {
     char owner[QUEUE_OWNER_MAX + 1];
+    AUTO_FREE char *key = NULL;
     TRY(queue_job_owner(queue, self->job, owner, error));
-    TRY(read_spec(queue, self->job, &self->spec, error));
-    const struct prepare_options options = {.to = *to, .owner = text_of(owner), .is_again = true};
+    TRY(read_spec(queue, self->job, &self->spec, &key, error));
+    const struct prepare_options options = {
+        .to = *to,
+        .owner = text_of(owner),
+        .key = text_slice(text_of(key), strlen(owner) + 1, SIZE_MAX),
+        .is_again = true,
+    };
     return prepare_job(queue, self->spec, &options, &self->prepared, error);
 }
 

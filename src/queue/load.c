@@ -35,6 +35,9 @@ static void read_progress(const struct sql_rows *rows, struct job_progress *out)
     }
     out->seq = sql_column_int64(rows, 26);
     out->version = sql_column_int64(rows, 27);
+    for (int i = 0; i < CAUSE_COUNT; i++) {
+        out->failures[i] = sql_column_int64(rows, 38 + i);
+    }
 }
 
 void job_row_read(const struct sql_rows *rows, struct job_row *out)
@@ -51,7 +54,6 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
         .need = {.cpu_millis = sql_column_int64(rows, 9),
                  .memory_bytes = sql_column_int64(rows, 10),
                  .disk_bytes = sql_column_int64(rows, 11)},
-        .retries = sql_column_int64(rows, 12),
         .priority = sql_column_int64(rows, 13),
         .locality = sql_column_int64(rows, 14),
         .submitted_us = sql_column_int64(rows, 15),
@@ -59,11 +61,21 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
         .first_index = sql_column_int64(rows, 29),
         .gathers = sql_column_int64(rows, 30) != 0,
         .place = sql_column_text(rows, 31),
-        .walltime_us = sql_column_int64(rows, 32),
-        .checkpoint_us = sql_column_int64(rows, 33),
+        .retries = {.times = {[CAUSE_FAIL] = sql_column_int64(rows, 12),
+                              [CAUSE_LIMIT] = sql_column_int64(rows, 33),
+                              [CAUSE_LOST] = sql_column_int64(rows, 34),
+                              [CAUSE_INPUT] = sql_column_int64(rows, 35),
+                              [CAUSE_WORKER] = sql_column_int64(rows, 36)}},
+        .when_lost = (enum spec_when_lost)sql_column_int64(rows, 37),
+        .walltime_us = sql_column_int64(rows, 44),
+        .checkpoint_us = sql_column_int64(rows, 45),
     };
+    struct text group = sql_column_text(rows, 43);
+    out->group = group.length > 0 ? group : out->owner;
     read_digest(sql_column_text(rows, 5), &out->family);
     read_digest(sql_column_text(rows, 7), &out->items);
+    out->has_origin = !sql_column_is_null(rows, 32);
+    read_digest(sql_column_text(rows, 32), &out->origin);
     read_progress(rows, &out->progress);
 }
 
@@ -71,24 +83,18 @@ void active_job_free(struct active_job *job)
 {
     if (job) {
         free(job->owner);
+        free(job->group);
         free(job->name);
         free(job->description);
         free(job->hold_reason);
         free(job->hold_change);
+        free(job->there_why);
+        free(job->there_change);
         ranges_done(&job->told);
         job_forget_checkpoints(job);
+        ranges_done(&job->followers);
         free(job);
     }
-}
-
-// Fair share is between owners; the scheduler knows them by number.
-static int64_t group_of(struct text owner)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < owner.length; i++) {
-        hash = (hash ^ (unsigned char)owner.bytes[i]) * UINT64_C(1099511628211);
-    }
-    return (int64_t)(hash >> 1);
 }
 
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
@@ -96,16 +102,19 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
                            struct active_job **out, struct error *error)
 {
     struct place *place = place_get(queue, row->place);
+    AUTO_FREE char *group = text_copy(row->group);
     struct job_plan plan = {
         .id = row->id,
         .place = place_number(place),
-        .group = group_of(row->owner),
+        .group = group_number(row->group),
+        .group_name = group,
         .priority = row->priority,
         .count = row->count,
         .need = row->need,
         .retries = row->retries,
         .walltime_us = row->walltime_us,
         .checkpoint_us = row->checkpoint_us,
+        .fails_when_lost = row->when_lost == SPEC_LOST_FAIL,
         .submitted_us = row->submitted_us,
         .is_stream = row->mode == SPEC_STREAM,
         .inputs = (uint64_t)row->locality,
@@ -114,16 +123,19 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
     TRY(scheduler_add_job(queue->scheduler, &plan, done, error));
     struct active_job *job = NEW(struct active_job);
     job->owner = text_copy(row->owner);
+    job->group = TAKE(group);
     job->name = text_copy(row->name);
     job->description = text_copy(description);
     job->row = *row;
     job->row.owner = text_of(job->owner);
+    job->row.group = text_of(job->group);
     job->row.name = text_of(job->name);
     job->row.command = TEXT_NONE;
     job->place = place;
     job->row.place = text_of(place ? place->fingerprint : "");
     place_count(queue, place, 1);
     (void)map_set_int64(queue->jobs, row->id, job);
+    twins_add(queue, job);
     queue->has_work = true;
     *out = job;
     return job_look_at_needs(queue, sql, job, error);
@@ -164,6 +176,9 @@ static enum status load_job(struct queue *queue, struct sql *sql, const struct s
     if (status == OK && !job->has_ended) {
         status = checkpoints_load(sql, job, error);
     }
+    if (status == OK) {
+        status = attempts_load(queue, sql, job, error);
+    }
     ranges_done(&done);
     return status;
 }
@@ -189,6 +204,8 @@ void queue_forget_jobs(struct queue *queue)
     }
     map_free(queue->jobs);
     queue->jobs = map_new();
+    map_free(queue->families);
+    queue->families = map_new();
     places_forget_jobs(queue);
 }
 
@@ -199,6 +216,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
     queue->scheduler = scheduler_new(&queue->scheduler_options);
     queue->lease_base = queue->lease_last;
     workers_reload(queue);
+    weights_reload(queue);
     queue->needs_reload = true; // Until all of it has been read.
     AUTO_ROWS struct sql_rows *rows = NULL;
     enum status status = OK;
@@ -208,6 +226,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
     }
     TRY(status);
     TRY(holds_load(queue, sql, error));
+    TRY(twins_load(queue, sql, error));
     TRY(queue_flush(queue, sql, error));
     queue->needs_reload = false;
     queue->tell_all = true;

@@ -64,10 +64,36 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "ALTER TABLE jobs ADD COLUMN gathers BIGINT NOT NULL DEFAULT 0;\n"
      "ALTER TABLE jobs ADD COLUMN place TEXT NOT NULL DEFAULT '';\n"
      "CREATE TABLE holds (job BIGINT PRIMARY KEY, reason TEXT NOT NULL, way_out TEXT NOT NULL)"},
-    // What a task may take, as its user has said; 0: the default.
-    {"queue", 6, "ALTER TABLE jobs ADD COLUMN walltime_us BIGINT NOT NULL DEFAULT 0"},
-    // From what a task that has not ended goes on: the newest only.
+    // Jobs that wait for another one, which computes the same.
+    {"queue", 6, "CREATE TABLE twins (job BIGINT PRIMARY KEY, twin BIGINT NOT NULL)"},
+    // Of a job that another site brought: the digest of the key under which it was submitted there.
     {"queue", 7,
+     "ALTER TABLE jobs ADD COLUMN origin BLOB_TYPE;\n"
+     "CREATE INDEX jobs_origin ON jobs (origin, family) WHERE origin IS NOT NULL"},
+    // Of a job with an idempotency key: the digest of the request, to tell it from another one under the same key. NULL: not kept.
+    {"queue", 8, "ALTER TABLE jobs ADD COLUMN request BLOB_TYPE"},
+    // `retries` is that of the tasks' own failures. What is past of a task's attempts is no longer counted: it was released or tried again.
+    {"queue", 9,
+     "ALTER TABLE jobs ADD COLUMN retry_limit BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE jobs ADD COLUMN retry_lost BIGINT NOT NULL DEFAULT 2;\n"
+     "ALTER TABLE jobs ADD COLUMN retry_input BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE jobs ADD COLUMN retry_worker BIGINT NOT NULL DEFAULT 2;\n"
+     "ALTER TABLE jobs ADD COLUMN when_lost BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE progress ADD COLUMN ended_fail BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE progress ADD COLUMN ended_limit BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE progress ADD COLUMN ended_lost BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE progress ADD COLUMN ended_input BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE progress ADD COLUMN ended_worker BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE attempts ADD COLUMN is_past BIGINT NOT NULL DEFAULT 0"},
+    // An empty group is the owner's own. Where workers were moved to, and what they said then that they work for.
+    {"queue", 10,
+     "ALTER TABLE jobs ADD COLUMN group_name TEXT NOT NULL DEFAULT '';\n"
+     "CREATE TABLE moves (owner TEXT NOT NULL, name TEXT NOT NULL, said TEXT NOT NULL,"
+     " moved_to TEXT NOT NULL, PRIMARY KEY (owner, name))"},
+    // What a task may take, as its user has said; 0: the default.
+    {"queue", 11, "ALTER TABLE jobs ADD COLUMN walltime_us BIGINT NOT NULL DEFAULT 0"},
+    // From what a task that has not ended goes on: the newest only.
+    {"queue", 12,
      "ALTER TABLE jobs ADD COLUMN checkpoint_us BIGINT NOT NULL DEFAULT 0;\n"
      "CREATE TABLE checkpoints (job BIGINT NOT NULL, idx BIGINT NOT NULL, attempt BIGINT NOT NULL,"
      " worker BIGINT NOT NULL, taken_us BIGINT NOT NULL, files TEXT NOT NULL,"

@@ -35,6 +35,35 @@ static void copy_words(char out[JOB_MESSAGE_MAX], struct text text)
     (void)snprintf(out, JOB_MESSAGE_MAX, "%.*s", TEXT_ARGS(text));
 }
 
+static void set_words(struct active_job *job, struct text why, struct text change)
+{
+    free(job->there_why);
+    free(job->there_change);
+    job->there_why = why.length > 0 ? text_copy(why) : NULL;
+    job->there_change = why.length > 0 ? text_copy(change) : NULL;
+}
+
+void place_take_words(struct queue *queue, const struct place *place, const struct poll_body *body)
+{
+    for (size_t i = 0; i < body->word_count && place; i++) {
+        const struct poll_words *words = &body->words[i];
+        struct active_job *job = queue_find_job(queue, words->job);
+        if (job && job->place == place) {
+            set_words(job, words->why, words->change);
+        }
+    }
+}
+
+void place_forget_words(struct queue *queue, const struct place *place)
+{
+    size_t at = 0;
+    for (struct active_job *job; place && (job = map_next(queue->jobs, &at)) != NULL;) {
+        if (job->place == place) {
+            set_words(job, TEXT_NONE, TEXT_NONE);
+        }
+    }
+}
+
 void place_set_problem(struct place *place, struct text problem, struct text change)
 {
     if (place) {

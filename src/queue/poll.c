@@ -69,7 +69,10 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     struct worker_hello hello = {0};
     TRY(worker_hello_parse(self->document, &hello, error));
     struct worker *worker = make_worker(queue, &hello, self->owner);
-    enum status status = insert_worker(sql, worker, error);
+    enum status status = worker_find_groups(sql, worker, hello.groups, hello.group_count, error);
+    if (status == OK) {
+        status = insert_worker(sql, worker, error);
+    }
     if (status == OK) {
         status = queue_witness_change(&self->witness, sql, worker->id, error);
     }
@@ -83,6 +86,7 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
                          &worker->capacity, clock_steady_us());
     worker_tell_end(queue, worker);
+    worker_tell_groups(queue, worker);
     self->worker = worker;
     return OK;
 }
@@ -185,6 +189,7 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     worker->heard_us = clock_real_us();
     worker->gone_us = 0;
     place_set_problem(worker->place, poll->body->problem, poll->body->problem_change);
+    place_take_words(queue, worker->place, poll->body);
     scheduler_touch_worker(queue->scheduler, worker->id, clock_steady_us());
     if (poll->body->has_leases) {
         worker_succeed_former(
@@ -392,6 +397,8 @@ void worker_write(const struct queue *queue, const struct worker *worker, struct
     } else {
         buffer_append_string(out, "null");
     }
+    buffer_append_string(out, ",\"groups\":");
+    worker_write_groups(worker, out);
     buffer_printf(out, ",\"sandbox\":%s}", worker->sandbox);
 }
 

@@ -135,7 +135,7 @@ static enum status parse_task(struct poll_body *body, const json_t *value, struc
     int64_t outcome = 0;
     TRY(element_int64(value, 0, "index", 0, &out->index, error));
     TRY(element_int64(value, 1, "outcome", 0, &outcome, error));
-    if (outcome >= OUTCOME_COUNT) {
+    if (outcome >= OUTCOME_LOST) {
         return error_set(error, INVALID, "outcome %lld is not known", (long long)outcome);
     }
     out->outcome = (enum poll_outcome)outcome;
@@ -371,11 +371,39 @@ static enum status field_duration(const json_t *document, const char *name, int6
     return OK;
 }
 
+static enum status parse_words_of(const json_t *value, struct poll_words *out, struct error *error)
+{
+    static const char *const FIELDS[] = {"job", "why", "change", NULL};
+    if (!json_is_object(value)) {
+        return error_set(error, INVALID, "an element of \"words\" is no object");
+    }
+    TRY(json_check_fields(value, FIELDS, error));
+    TRY(json_field_int64(value, "job", JSON_REQUIRED, 1, INT64_MAX, &out->job, error));
+    TRY(json_field_text(value, "why", JSON_REQUIRED, POLL_WORDS_SIZE_MAX, &out->why, error));
+    TRY(json_field_text(value, "change", JSON_REQUIRED, POLL_WORDS_SIZE_MAX, &out->change, error));
+    if (text_has_control(out->why) || text_has_control(out->change)) {
+        return error_set(error, INVALID, "\"words\" must be without control characters");
+    }
+    return OK;
+}
+
+static enum status parse_words(struct poll_body *body, struct error *error)
+{
+    json_t *words = NULL;
+    TRY(json_field_array(body->document, "words", JSON_OPTIONAL, POLL_WORDS_MAX, &words, error));
+    body->word_count = json_array_size(words);
+    body->words = arena_new(&body->arena, body->word_count * sizeof *body->words + 1);
+    for (size_t i = 0; i < body->word_count; i++) {
+        TRY(parse_words_of(json_array_get(words, i), &body->words[i], error));
+    }
+    return OK;
+}
+
 static enum status parse_all(struct poll_body *body, struct error *error)
 {
     static const char *const FIELDS[] = {
-        "wait_seconds", "leases",  "results",           "returned",    "setups", "logs",
-        "leaving",      "problem", "leaves_in_seconds", "checkpoints", NULL};
+        "wait_seconds", "leases",  "results", "returned",          "setups",      "logs",
+        "leaving",      "problem", "words",   "leaves_in_seconds", "checkpoints", NULL};
     double wait_seconds = 0;
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
@@ -385,6 +413,7 @@ static enum status parse_all(struct poll_body *body, struct error *error)
     TRY(json_field_bool(body->document, "leaving", JSON_OPTIONAL, &body->is_leaving, error));
     body->wait_us = (int64_t)(wait_seconds * 1e6);
     TRY(parse_problem(body, error));
+    TRY(parse_words(body, error));
     TRY(parse_leases(body, error));
     TRY(parse_results(body, error));
     TRY(parse_checkpoints(body, error));
@@ -421,8 +450,10 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                                struct error *error)
 {
     static const char *const FIELDS[] = {
-        "name",    "cpus",  "memory_bytes",   "disk_bytes",        "version",          "sandbox",
-        "process", "place", "notice_seconds", "leaves_in_seconds", "drain_in_seconds", NULL};
+        "name",    "cpus",           "memory_bytes",      "disk_bytes",
+        "version", "sandbox",        "process",           "place",
+        "groups",  "notice_seconds", "leaves_in_seconds", "drain_in_seconds",
+        NULL};
     double cpus = 0;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "name", JSON_REQUIRED, WORKER_NAME_MAX, &out->name, error));
@@ -441,6 +472,9 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
     TRY(field_duration(document, "drain_in_seconds", LEAVING_SECONDS_MAX, &out->drain_in_us,
                        error));
     out->notice_us = out->notice_us > 0 ? out->notice_us : 0;
+    json_t *groups = NULL;
+    TRY(json_field_array(document, "groups", JSON_OPTIONAL, WORKER_GROUPS_MAX, &groups, error));
+    TRY(groups_parse(groups, out->groups, &out->group_count, error));
     struct digest fingerprint;
     if (out->place.length > 0 && digest_from_text(out->place, &fingerprint, NULL) != OK) {
         return error_set(error, INVALID, "field \"place\" is not the fingerprint of a site");

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "crypto/digest.h"
+#include "jobs/scheduler.h"
 
 enum {
     POLL_BODY_MAX = 8 << 20,
@@ -20,6 +21,8 @@ enum {
     POLL_OUTPUTS_MAX = 10000,
     POLL_PATH_MAX = 4096,
     POLL_DETAIL_MAX = 1000,
+    POLL_WORDS_MAX = 1000,     // Jobs of which a place says something.
+    POLL_WORDS_SIZE_MAX = 600, // Bytes of each text of that.
     WORKER_NAME_MAX = 200,
     LEAVING_SECONDS_MAX = 3660 * 24 * 3600, // Until a worker's end.
     NOTICE_SECONDS_MAX = 24 * 3600,
@@ -37,8 +40,9 @@ enum poll_outcome {
     OUTCOME_INPUT,
     OUTCOME_WORKER,
     OUTCOME_PIDS,
+    OUTCOME_LOST, // Said by the site, never by a worker: this one was lost while it ran the task.
 };
-enum { OUTCOME_COUNT = OUTCOME_PIDS + 1 };
+enum { OUTCOME_COUNT = OUTCOME_LOST + 1 };
 
 // What a task wrote to one stream: its bytes, or the blob that has them.
 struct poll_stream {
@@ -114,6 +118,13 @@ struct poll_log {
     struct text bytes;
 };
 
+// What a place says of a job that is there and has not begun.
+struct poll_words {
+    int64_t job;
+    struct text why; // Empty: nothing any more.
+    struct text change;
+};
+
 struct poll_body {
     struct arena arena;
     json_t *document; // What the texts are borrowed from.
@@ -135,6 +146,8 @@ struct poll_body {
     size_t setup_count;
     struct poll_log *logs;
     size_t log_count;
+    struct poll_words *words;
+    size_t word_count;
     // Blobs that the results name; whoever takes them checks that they are there.
     struct digest *blobs;
     size_t blob_count;
@@ -151,14 +164,18 @@ struct worker_hello {
     int64_t memory_bytes;
     int64_t disk_bytes;
     struct text version;
-    json_t *sandbox;      // Borrowed from the document.
-    int64_t process;      // 0: not said.
-    struct text place;    // Fingerprint of a site; empty: here.
     int64_t notice_us;    // Its tasks are interrupted so long before its end.
     int64_t leaves_in_us; // < 0: it does not say when.
     int64_t drain_in_us;  // What was left of the time that a site gave it; < 0: no site has.
+    json_t *sandbox;      // Borrowed from the document.
+    int64_t process;      // 0: not said.
+    struct text place;    // Fingerprint of a site; empty: here.
+    struct text groups[WORKER_GROUPS_MAX]; // That it works for, in order; none: for all.
+    size_t group_count;
 };
 
+// Reads an array of at most WORKER_GROUPS_MAX names of groups into `out` (as many); the texts are borrowed. INVALID. NULL: none.
+enum status groups_parse(const json_t *names, struct text *out, size_t *count, struct error *error);
 // Reads a registration; the texts are borrowed from the document.
 enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                                struct error *error);

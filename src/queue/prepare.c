@@ -357,14 +357,20 @@ static void finish_family(const struct job_spec *spec, struct prepared *out,
 }
 
 // What a worker of another place is told: the whole document, without what has been done with it here.
-static void describe_elsewhere(const json_t *document, struct text owner, struct buffer *out)
+static void describe_elsewhere(const json_t *document, const struct prepare_options *options,
+                               struct buffer *out)
 {
     static const char *const DONE[] = {"at", "merge", "stage", "offer", "after", "input_from"};
     AUTO_JSON json_t *spec = json_copy((json_t *)(uintptr_t)document);
     for (size_t i = 0; i < sizeof DONE / sizeof DONE[0]; i++) {
         (void)json_object_del(spec, DONE[i]);
     }
-    append_field(out, "owner", owner);
+    append_field(out, "owner", options->owner);
+    if (options->key.length > 0) {
+        char digest[DIGEST_TEXT_SIZE];
+        const struct digest origin = digest_of(options->key.bytes, options->key.length);
+        buffer_printf(out, ",\"origin\":\"%s\"", digest_to_text(&origin, digest));
+    }
     buffer_append_string(out, ",\"spec\":");
     json_write(spec, false, out);
     buffer_append_byte(out, '}');
@@ -385,8 +391,9 @@ static enum status describe_here(const struct job_spec *spec, const json_t *docu
     return OK;
 }
 
-static enum status describe_job(struct queue *queue, struct job_spec *spec, struct text owner,
-                                struct prepared *out, struct error *error)
+static enum status describe_job(struct queue *queue, struct job_spec *spec,
+                                const struct prepare_options *options, struct prepared *out,
+                                struct error *error)
 {
     int64_t size = 0;
     AUTO_BUFFER struct buffer data = {0};
@@ -405,7 +412,7 @@ static enum status describe_job(struct queue *queue, struct job_spec *spec, stru
     summarise_command(spec, &out->command);
     out->row.command = buffer_text(&out->command);
     if (out->row.place.length > 0) {
-        describe_elsewhere(document, owner, &out->description);
+        describe_elsewhere(document, options, &out->description);
         return OK;
     }
     return describe_here(spec, document, buffer_text(&data), size, out, error);
@@ -449,13 +456,18 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec,
         .retries = spec->retries,
         .walltime_us = said_walltime_us(spec),
         .checkpoint_us = spec->checkpoint.interval_us,
+        .when_lost = spec->when_lost,
         .priority = spec->priority,
         .progress = {.first_failed = -1},
     };
+    if (options->origin) {
+        out->row.has_origin = true;
+        out->row.origin = *options->origin;
+    }
     TRY(choose_catalog(queue, spec, &options->to, out, error));
     TRY(check_files(queue, spec, error));
-    TRY(describe_job(queue, spec, options->owner, out, error));
-    if (spec->cache == SPEC_CACHE_USE && !out->row.gathers && !options->is_again) {
+    TRY(describe_job(queue, spec, options, out, error));
+    if (!out->row.gathers && !options->is_again) {
         TRY(cache_look_up(queue, &out->row, prepare_says_index(spec), &out->look, &out->plan,
                           error));
     }

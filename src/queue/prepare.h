@@ -6,8 +6,10 @@
 
 struct prepare_options {
     struct queue_destination to;
-    struct text owner; // For the description of a job with a place.
-    bool is_again;     // It was submitted before: the cache has been asked.
+    struct text owner;           // For the description of a job with a place.
+    struct text key;             // The owner's for this submission, for the same; empty: none.
+    const struct digest *origin; // See struct queue_submission.
+    bool is_again;               // It was submitted before: the cache has been asked.
 };
 
 struct prepared {

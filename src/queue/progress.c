@@ -7,12 +7,20 @@
 
 #include <stdio.h>
 
-static const char *const STATE_NAMES[JOB_STATE_COUNT] = {"waiting", "running", "succeeded",
-                                                         "failed", "cancelled"};
+static const char *const STATE_NAMES[JOB_STATE_COUNT] = {"waiting", "running",   "succeeded",
+                                                         "failed",  "cancelled", "held"};
 
 const char *job_state_name(enum job_state state)
 {
     return (unsigned)state < JOB_STATE_COUNT ? STATE_NAMES[state] : "unknown";
+}
+
+enum job_state job_shown_state(const struct queue *queue, const struct active_job *job)
+{
+    struct job_figures figures = {0};
+    (void)scheduler_figures(queue->scheduler, job->row.id, &figures);
+    bool is_held = figures.held > 0 && figures.waiting + figures.leased == 0;
+    return is_held ? JOB_HELD : job->row.progress.state;
 }
 
 bool job_state_from_text(struct text text, enum job_state *out)
@@ -70,15 +78,19 @@ static enum status write_progress(struct sql *sql, const char *statement, const 
                                   struct error *error)
 {
     const struct job_progress *progress = &row->progress;
-    return sql_run(sql, statement,
-                   SQL_VALUES(sql_int64(row->id), sql_int64(progress->state),
-                              sql_int64(progress->started_us), sql_int64(progress->finished_us),
-                              sql_int64(progress->succeeded), sql_int64(progress->failed),
-                              sql_int64(progress->cancelled), sql_int64(progress->cached),
-                              sql_int64(progress->first_failed), sql_int64(progress->exit_code),
-                              sql_text(text_of(progress->message)), sql_int64(progress->seq),
-                              sql_int64(progress->version)),
-                   NULL, error);
+    return sql_run(
+        sql, statement,
+        SQL_VALUES(
+            sql_int64(row->id), sql_int64(progress->state), sql_int64(progress->started_us),
+            sql_int64(progress->finished_us), sql_int64(progress->succeeded),
+            sql_int64(progress->failed), sql_int64(progress->cancelled),
+            sql_int64(progress->cached), sql_int64(progress->first_failed),
+            sql_int64(progress->exit_code), sql_text(text_of(progress->message)),
+            sql_int64(progress->seq), sql_int64(progress->version),
+            sql_int64(progress->failures[CAUSE_FAIL]), sql_int64(progress->failures[CAUSE_LIMIT]),
+            sql_int64(progress->failures[CAUSE_LOST]), sql_int64(progress->failures[CAUSE_INPUT]),
+            sql_int64(progress->failures[CAUSE_WORKER])),
+        NULL, error);
 }
 
 enum status queue_insert_progress(struct sql *sql, const struct job_row *row, struct error *error)
@@ -104,6 +116,7 @@ void job_end(struct queue *queue, struct active_job *job, enum job_state state, 
     job->has_ended = true;
     scheduler_remove_job(queue->scheduler, job->row.id);
     (void)map_set_int64(queue->jobs, job->row.id, NULL);
+    twins_remove(queue, job);
     place_count(queue, job->place, -1);
     workers_drop_job(queue, job);
     live_drop_job(queue, job->row.id);
@@ -155,7 +168,7 @@ enum status job_look_at_needs(struct queue *queue, struct sql *sql, struct activ
     }
     scheduler_hold(queue->scheduler, job->row.id,
                    job->unmet_needs > 0 || job->is_looking_up || job->row.gathers ||
-                       job->hold_reason != NULL);
+                       job->hold_reason != NULL || job->twin > 0);
     queue->has_work = true;
     return OK;
 }

@@ -36,11 +36,14 @@ static enum status run_op(struct sql *sql, void *context, struct error *error)
     return status;
 }
 
-static void ask_for_outputs(struct queue *queue)
+static void ask_gatherer(struct queue *queue)
 {
     struct range job;
     while (queue->gatherer && ranges_take(&queue->to_gather, 1, &job)) {
-        gatherer_ask(queue->gatherer, job.from);
+        gatherer_ask(queue->gatherer, gather_outputs, job.from);
+    }
+    while (queue->gatherer && ranges_take(&queue->to_look_up, 1, &job)) {
+        gatherer_ask(queue->gatherer, twins_look_up, job.from);
     }
 }
 
@@ -52,7 +55,7 @@ static void done_op(void *context, enum status status, const struct error *error
     polls_dispatch(queue);
     follow_tell(queue);
     places_tell(queue);
-    ask_for_outputs(queue);
+    ask_gatherer(queue);
 }
 
 void queue_enqueue(struct queue *queue, struct queue_op *op)
@@ -144,7 +147,9 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->gone_timeout_us =
         options->gone_timeout_us > 0 ? options->gone_timeout_us : GONE_TIMEOUT_DEFAULT_US;
     queue->jobs = map_new();
+    queue->families = map_new();
     queue->workers = map_new();
+    queue->weights = map_new();
     queue->places = map_new();
     queue->live = map_new();
     queue->programs = file_digests_new();
@@ -209,7 +214,9 @@ void queue_free(struct queue *queue)
     live_free(queue);
     follow_free(queue);
     map_free(queue->jobs);
+    map_free(queue->families);
     map_free(queue->workers);
+    weights_free(queue);
     map_free(queue->live);
     scheduler_free(queue->scheduler);
     file_digests_free(queue->programs);
@@ -217,6 +224,7 @@ void queue_free(struct queue *queue)
     second_looks_free(queue->looks);
     gatherer_free(queue->gatherer);
     ranges_done(&queue->to_gather);
+    ranges_done(&queue->to_look_up);
     free(queue->dirty);
     free(queue->changed);
     free(queue);

@@ -102,7 +102,12 @@ struct queue_submission {
     struct queue_destination to;
     struct queue_hold hold;
     struct text owner;
-    struct text idempotency_key;  // Empty: none.
+    struct text idempotency_key; // Empty: none.
+    // Digest of what the user asked for, for the same key with something else to be refused (CORRUPT). NULL: not compared.
+    const struct digest *request;
+    // Of a job that another site brings: the digest of the key under which its user submitted it there. NULL: not said. Jobs with the same one that
+    // compute the same are one submission that came by several ways, and run once, whatever `cache` says.
+    const struct digest *origin;
     int64_t wait_us;              // Answer when the job has ended, or after so long.
     struct queue_witness witness; // Not asked when the key gives an earlier job again.
 };
@@ -111,13 +116,22 @@ struct queue_submission {
 void queue_submit(struct queue *queue, const struct queue_submission *submission,
                   struct queue_answer answer);
 
+// The job that a submission's key made before, for who has much to do before he submits.
+struct queue_repeat {
+    int64_t job;  // 0: none.
+    bool is_held; // It was not released: what was to be done for it may not have been begun.
+};
+// CORRUPT as queue_submit. May wait for the database.
+enum status queue_find_repeat(struct queue *queue, const struct queue_submission *submission,
+                              struct queue_repeat *out, struct error *error);
+
 // The owner of a job into `owner` (QUEUE_OWNER_MAX + 1 bytes); NOT_FOUND. May wait for the database.
 enum status queue_job_owner(struct queue *queue, int64_t job, char *owner, struct error *error);
 
 struct queue_view {
     int64_t wait_us;
     int64_t
-        after_version; // With wait_us: answer when the job's version is greater than this; < 0: when it has ended.
+        after_version; // With wait_us: answer when the job's version is greater than this; < 0: when it has ended, or is held.
     bool is_brief; // Without spec and setups: for who may know of the job, but not what is in it.
 };
 // A job's document, at the latest after wait_us.
@@ -136,9 +150,13 @@ enum status queue_list_jobs(struct queue *queue, const struct queue_job_filter *
 // Cancelling what is cancelled changes nothing and is not witnessed.
 void queue_cancel_job(struct queue *queue, int64_t job, struct text by,
                       struct queue_witness witness, struct queue_answer answer);
-// Blocks for the disk, as queue_submit. CONFLICT also when the job's data is other data by now.
+// Of an ended job the failed and cancelled tasks run again, of another one the held ones. Blocks for the disk, as queue_submit. CONFLICT
+// also when the job's data is other data by now.
 void queue_retry_job(struct queue *queue, int64_t job, struct queue_witness witness,
                      struct queue_answer answer);
+// A held task of a job that has not ended runs again. CONFLICT when it is not held. The answer is the job.
+void queue_retry_task(struct queue *queue, int64_t job, int64_t index, struct queue_witness witness,
+                      struct queue_answer answer);
 // `index` < 0: the job.
 void queue_why(struct queue *queue, int64_t job, int64_t index, struct queue_answer answer);
 
@@ -251,6 +269,14 @@ void queue_drain_worker(struct queue *queue, int64_t worker, int64_t in_us,
 void queue_list_workers(struct queue *queue, int64_t after, int64_t limit,
                         struct queue_answer answer);
 
+// What a group weighs when the site is shared; 1 where nothing was told. Not kept: to be told after each start. Any thread.
+void queue_set_group_weight(struct queue *queue, struct text name, double weight);
+
+// The worker works for these groups from now on, in this order (none: for all), and does so when it registers again under its name.
+// What it runs goes on. The answer is the worker. CONFLICT for one of another place.
+void queue_move_worker(struct queue *queue, int64_t worker, const struct text *groups, size_t count,
+                       struct queue_witness witness, struct queue_answer answer);
+
 // Answers all polls that wait, as if there were news: who may not poll any more notices. Any thread.
 void queue_release_polls(struct queue *queue);
 
@@ -260,8 +286,11 @@ void queue_list_places(struct queue *queue, int64_t version, int64_t wait_us,
                        struct queue_answer answer);
 
 // A process of this machine has ended that was started as a worker of this name: if it registered, it is lost at once. `name` NULL: the link to
-// other sites, which is a worker for each of them. Any thread.
-void queue_worker_ended(struct queue *queue, const char *name, int64_t process);
+// other sites, which is a worker for each of them. `how` it ended, for people: "it was killed by signal 9". Any thread.
+void queue_worker_ended(struct queue *queue, const char *name, int64_t process, const char *how);
+
+// The workers of this principal may not serve any more: all are lost at once. Any thread.
+void queue_drop_workers(struct queue *queue, struct text owner);
 
 // What keeps the site's own executor from having workers, for `why`; empty when nothing does. Any thread.
 void queue_set_executor_problem(struct queue *queue, const char *problem, const char *change);

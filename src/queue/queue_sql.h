@@ -11,19 +11,23 @@ static const char SQL_LAST_IDS[] = "SELECT (SELECT COALESCE(MAX(id), 0) FROM liv
 static const char SQL_INSERT_JOB[] =
     "INSERT INTO jobs (id, owner, name, mode, cache, spec, description, family, task_count, items,"
     " items_kind, cpu_millis, memory_bytes, disk_bytes, retries, priority, inputs, locality,"
-    " submitted_us, idempotency, command, first_index, gathers, place, walltime_us,"
-    " checkpoint_us)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
-    " $20, $21, $22, $23, $24, $25, $26)";
+    " submitted_us, idempotency, command, first_index, gathers, place, origin, request, "
+    "retry_limit,"
+    " retry_lost, retry_input, retry_worker, when_lost, group_name, walltime_us, checkpoint_us) "
+    "VALUES ($1, $2, $3,"
+    " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,"
+    " $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)";
 static const char SQL_INSERT_PROGRESS[] =
     "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
-    " cached, first_failed, exit_code, message, seq, version)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    " cached, first_failed, exit_code, message, seq, version, ended_fail, ended_limit,"
+    " ended_lost, ended_input, ended_worker)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 static const char SQL_UPDATE_PROGRESS[] =
     "UPDATE progress SET state = $2, started_us = $3, finished_us = $4, succeeded = $5,"
     " failed = $6, cancelled = $7, cached = $8, first_failed = $9, exit_code = $10, message = $11,"
-    " seq = $12, version = $13 WHERE job = $1";
-static const char SQL_FIND_IDEMPOTENCY[] = "SELECT id FROM jobs WHERE idempotency = $1";
+    " seq = $12, version = $13, ended_fail = $14, ended_limit = $15, ended_lost = $16,"
+    " ended_input = $17, ended_worker = $18 WHERE job = $1";
+static const char SQL_FIND_IDEMPOTENCY[] = "SELECT id, request FROM jobs WHERE idempotency = $1";
 static const char SQL_JOB_OWNER[] = "SELECT owner FROM jobs WHERE id = $1";
 static const char SQL_JOB_INPUTS[] = "SELECT inputs, place FROM jobs WHERE id = $1";
 static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
@@ -34,7 +38,9 @@ static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
     " j.cpu_millis, j.memory_bytes, j.disk_bytes, j.retries, j.priority, j.locality,"              \
     " j.submitted_us, p.state, p.started_us, p.finished_us, p.succeeded, p.failed, p.cancelled,"   \
     " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command,"              \
-    " j.first_index, j.gathers, j.place, j.walltime_us, j.checkpoint_us"
+    " j.first_index, j.gathers, j.place, j.origin, j.retry_limit, j.retry_lost, j.retry_input,"    \
+    " j.retry_worker, j.when_lost, p.ended_fail, p.ended_limit, p.ended_lost, p.ended_input,"      \
+    " p.ended_worker, j.group_name, j.walltime_us, j.checkpoint_us"
 static const char SQL_ACTIVE_JOBS[] =
     "SELECT " JOB_COLUMNS ", j.description FROM progress p JOIN jobs j ON j.id = p.job"
     " WHERE p.state <= 1 ORDER BY p.job";
@@ -73,7 +79,18 @@ static const char SQL_HOLD_OF[] = "SELECT reason FROM holds WHERE job = $1";
 static const char SQL_ACTIVE_HOLDS[] =
     "SELECT h.job, h.reason, h.way_out FROM holds h JOIN progress p ON p.job = h.job"
     " WHERE p.state <= 1 ORDER BY h.job";
-static const char SQL_JOB_SPEC[] = "SELECT spec FROM jobs WHERE id = $1";
+static const char SQL_INSERT_TWIN[] = "INSERT INTO twins (job, twin) VALUES ($1, $2) ON CONFLICT "
+                                      "(job) DO UPDATE SET twin = EXCLUDED.twin";
+static const char SQL_DELETE_TWIN[] = "DELETE FROM twins WHERE job = $1";
+static const char SQL_ACTIVE_TWINS[] =
+    "SELECT t.job, t.twin FROM twins t JOIN progress p ON p.job = t.job WHERE p.state <= 1"
+    " ORDER BY t.job";
+// How many of the two jobs have data, and whether it was the same, untouched, when they were submitted.
+static const char SQL_TWIN_LOOKS[] =
+    "SELECT (SELECT COUNT(*) FROM looks WHERE job = $1 OR job = $2),"
+    " (SELECT COUNT(*) FROM looks a JOIN looks b ON b.state = a.state WHERE a.job = $1"
+    " AND b.job = $2)";
+static const char SQL_JOB_SPEC[] = "SELECT spec, idempotency FROM jobs WHERE id = $1";
 static const char SQL_UPDATE_RELEASED[] =
     "UPDATE jobs SET description = $2, family = $3, items = $4, inputs = $5, locality = $6,"
     " place = $7 WHERE id = $1";
@@ -120,6 +137,17 @@ static const char SQL_ARCHIVE_FAILED[] =
     "INSERT INTO attempts (job, idx, attempt, worker, outcome, code, message, ended_us)"
     " SELECT job, idx, attempts, worker, outcome, code, COALESCE(message, ''),"
     " started_us + wall_us FROM tasks WHERE job = $1 AND state = 3";
+// Of tasks that may run again: what counts against them still, oldest first.
+static const char SQL_COUNTED_ATTEMPTS[] =
+    "SELECT idx, outcome, COUNT(*) FROM attempts WHERE job = $1 AND is_past = 0"
+    " GROUP BY idx, outcome ORDER BY idx, outcome";
+static const char SQL_PASS_ATTEMPTS[] =
+    "UPDATE attempts SET is_past = 1 WHERE job = $1 AND idx = $2 AND is_past = 0";
+static const char SQL_PASS_ALL_ATTEMPTS[] =
+    "UPDATE attempts SET is_past = 1 WHERE job = $1 AND is_past = 0";
+static const char SQL_LOSSES_OF[] =
+    "SELECT message, ended_us FROM attempts WHERE job = $1 AND idx = $2 AND outcome = $3"
+    " AND is_past = 0 ORDER BY attempt DESC LIMIT $4";
 static const char SQL_DELETE_FAILED[] = "DELETE FROM tasks WHERE job = $1 AND state = 3";
 
 static const char SQL_INSERT_FAMILY[] =
@@ -131,6 +159,12 @@ static const char SQL_FAMILY_JOBS[] =
     " LEFT JOIN looks l ON l.job = f.job"
     " WHERE f.family = $1 AND (l.job IS NULL OR l.is_kept = 1 OR l.state = $2)"
     " ORDER BY f.job DESC LIMIT 8";
+// The same of those that are the same submission, by way of other sites.
+static const char SQL_ORIGIN_JOBS[] =
+    "SELECT j.id, j.items, j.items_kind, j.task_count, p.state FROM jobs j"
+    " JOIN progress p ON p.job = j.id LEFT JOIN looks l ON l.job = j.id"
+    " WHERE j.family = $1 AND (l.job IS NULL OR l.is_kept = 1 OR l.state = $2)"
+    " AND j.origin = $3 ORDER BY j.id DESC LIMIT 8";
 
 static const char SQL_INSERT_LOOK[] = "INSERT INTO looks (job, state, is_kept) VALUES ($1, $2, 0)";
 static const char SQL_FIRST_LOOK[] =
@@ -187,6 +221,11 @@ static const char SQL_TASK_ATTEMPTS[] =
 static const char SQL_WORKER_NAME[] = "SELECT name FROM workers WHERE id = $1";
 static const char SQL_TASK_SETUP[] = "SELECT executable, executable_digest, host, sandbox FROM "
                                      "setups WHERE job = $1 AND worker = $2";
+static const char SQL_FIND_MOVE[] =
+    "SELECT moved_to FROM moves WHERE owner = $1 AND name = $2 AND said = $3";
+static const char SQL_SET_MOVE[] =
+    "INSERT INTO moves (owner, name, said, moved_to) VALUES ($1, $2, $3, $4)"
+    " ON CONFLICT (owner, name) DO UPDATE SET said = EXCLUDED.said, moved_to = EXCLUDED.moved_to";
 static const char SQL_INSERT_WORKER[] =
     "INSERT INTO workers (id, name, owner, version, cpu_millis, memory_bytes, disk_bytes, sandbox,"
     " registered_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";

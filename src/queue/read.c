@@ -69,7 +69,7 @@ static enum status start_tasks(struct sql *sql, int64_t job, const struct queue_
     }
     if (!job_state_from_text(page->state, &state)) {
         (void)error_set(error, INVALID, "this is not a state of a task");
-        return error_fix(error, "succeeded, failed or running");
+        return error_fix(error, "succeeded, failed, running or held");
     }
     return sql_query(sql, SQL_TASKS_FROM_STATE, SQL_VALUES(of, from, limit, sql_int64(state)), rows,
                      error);
@@ -109,17 +109,17 @@ static enum status list_tasks(struct sql *sql, int64_t job, const struct queue_p
     return status;
 }
 
-struct running_list {
+struct memory_list {
     struct queue *queue;
     int64_t job;
     const struct queue_page *page;
     struct buffer *out;
 };
 
-// What runs has no rows: the scheduler knows it.
+// What runs or is held has no rows: the scheduler knows it.
 static enum status list_running(struct sql *sql, void *context, struct error *error)
 {
-    const struct running_list *self = context;
+    const struct memory_list *self = context;
     struct queue *queue = self->queue;
     struct lease lease;
     int64_t count = 0;
@@ -141,12 +141,32 @@ static enum status list_running(struct sql *sql, void *context, struct error *er
     return OK;
 }
 
+static enum status list_held(struct sql *sql, void *context, struct error *error)
+{
+    const struct memory_list *self = context;
+    int64_t count = 0;
+    int64_t index = self->page->from;
+    TRY(queue_settle(self->queue, sql, error));
+    TRY(check_job(sql, self->job, error));
+    buffer_append_string(self->out, "{\"tasks\":[");
+    while ((index = scheduler_next_held(self->queue->scheduler, self->job, index)) >= 0 &&
+           count++ < self->page->limit) {
+        buffer_append_string(self->out, count > 1 ? "," : "");
+        record_write_held(self->job, index++, self->out);
+    }
+    end_list(self->out, count > self->page->limit, index);
+    return OK;
+}
+
 enum status queue_list_tasks(struct queue *queue, int64_t job, const struct queue_page *page,
                              struct buffer *out, struct error *error)
 {
+    struct memory_list list = {queue, job, page, out};
     if (text_equal(page->state, TEXT("running"))) {
-        struct running_list running = {queue, job, page, out};
-        return store_write_wait(queue->store, list_running, &running, error);
+        return store_write_wait(queue->store, list_running, &list, error);
+    }
+    if (text_equal(page->state, TEXT("held"))) {
+        return store_write_wait(queue->store, list_held, &list, error);
     }
     struct sql *sql = NULL;
     TRY(store_read_begin(queue->store, &sql, error));
@@ -252,7 +272,10 @@ static enum status show_task(struct queue *queue, struct sql *sql, int64_t job, 
     enum status status = find_task(sql, job, index, &task_rows, &task, error);
     if (status == NOT_FOUND) {
         bool is_over = row.progress.state > JOB_RUNNING;
-        task.state = is_over ? JOB_CANCELLED : place == TASK_LEASED ? JOB_RUNNING : JOB_WAITING;
+        task.state = is_over                ? JOB_CANCELLED
+                     : place == TASK_LEASED ? JOB_RUNNING
+                     : place == TASK_HELD   ? JOB_HELD
+                                            : JOB_WAITING;
     } else {
         TRY(status);
     }

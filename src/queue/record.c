@@ -22,9 +22,14 @@ static void append_known(struct buffer *out, const char *name, struct text value
     }
 }
 
+static bool has_result(enum job_state state)
+{
+    return state == JOB_SUCCEEDED || state == JOB_FAILED;
+}
+
 static void append_exit(const struct task_row *row, struct buffer *out)
 {
-    if (row->state <= JOB_RUNNING || row->state == JOB_CANCELLED) {
+    if (!has_result(row->state)) {
         buffer_append_string(out, ",\"exit_code\":null");
     } else {
         buffer_printf(out, ",\"exit_code\":%lld",
@@ -45,6 +50,14 @@ void record_write_summary(int64_t job, const struct task_row *row, struct buffer
                       calendar_format(row->started_us, started), (double)row->wall_us / 1e6);
     }
     buffer_append_byte(out, '}');
+}
+
+void record_write_held(int64_t job, int64_t index, struct buffer *out)
+{
+    buffer_printf(out, "{\"job\":%lld,\"index\":%lld,\"state\":\"held\",\"exit_code\":null",
+                  (long long)job, (long long)index);
+    buffer_append_string(out,
+                         ",\"cached\":false,\"message\":\"workers were lost while running it\"}");
 }
 
 void record_write_running(int64_t job, int64_t index, struct text worker, int64_t checkpoint_us,
@@ -142,9 +155,25 @@ static void append_stream(const char *name, const struct poll_stream *stream, st
                   digest_to_text(&digest, text), (long long)stream->size);
 }
 
-static enum status append_attempts(struct sql *sql, int64_t job, int64_t index, struct buffer *out,
-                                   struct error *error)
+void record_write_failures(const int64_t failures[CAUSE_COUNT], struct buffer *out)
 {
+    buffer_append_string(out, ",\"failures\":{");
+    for (int i = 0; i < CAUSE_COUNT; i++) {
+        buffer_printf(out, "%s\"%s\":%lld", i > 0 ? "," : "", cause_name((enum task_cause)i),
+                      (long long)failures[i]);
+    }
+    buffer_append_byte(out, '}');
+}
+
+// `task`: whose last failure is among its failures.
+static enum status append_attempts(struct sql *sql, int64_t job, const struct task_row *task,
+                                   struct buffer *out, struct error *error)
+{
+    int64_t failures[CAUSE_COUNT] = {0};
+    int64_t index = task->index;
+    if (task->state == JOB_FAILED) {
+        failures[outcome_cause(task->outcome)]++;
+    }
     enum status status = OK;
     AUTO_ROWS struct sql_rows *rows = NULL;
     TRY(sql_query(sql, SQL_TASK_ATTEMPTS, SQL_VALUES(sql_int64(job), sql_int64(index)), &rows,
@@ -155,14 +184,17 @@ static enum status append_attempts(struct sql *sql, int64_t job, int64_t index, 
         buffer_printf(out, "%s{\"attempt\":%lld", is_first ? "" : ",",
                       (long long)sql_column_int64(rows, 0));
         append_field(out, "worker", sql_column_text(rows, 1));
-        buffer_printf(out, ",\"outcome\":\"%s\",\"code\":%lld",
-                      outcome_name((enum poll_outcome)sql_column_int64(rows, 2)),
+        enum poll_outcome outcome = (enum poll_outcome)sql_column_int64(rows, 2);
+        failures[outcome_cause(outcome)]++;
+        buffer_printf(out, ",\"outcome\":\"%s\",\"cause\":\"%s\",\"code\":%lld",
+                      outcome_name(outcome), cause_name(outcome_cause(outcome)),
                       (long long)sql_column_int64(rows, 3));
         append_field(out, "message", sql_column_text(rows, 4));
         buffer_printf(out, ",\"ended_at\":\"%s\"}",
                       calendar_format(sql_column_int64(rows, 5), ended));
     }
     buffer_append_byte(out, ']');
+    record_write_failures(failures, out);
     return status;
 }
 
@@ -319,11 +351,11 @@ enum status record_write(struct queue *queue, struct sql *sql, const struct job_
     append_inputs(job, inputs, &item, out);
     append_cache(job, task, &item, out);
     item_done(&item);
-    if (task->state > JOB_RUNNING && task->state != JOB_CANCELLED) {
+    if (has_result(task->state)) {
         append_run(task, out);
         TRY(append_setup(sql, job, task, out, error));
     }
-    TRY(append_attempts(sql, job->id, task->index, out, error));
+    TRY(append_attempts(sql, job->id, task, out, error));
     buffer_append_string(out, "}\n");
     return OK;
 }

@@ -12,6 +12,12 @@ void record_write_summary(int64_t job, const struct task_row *row, struct buffer
 void record_write_running(int64_t job, int64_t index, struct text worker, int64_t checkpoint_us,
                           struct buffer *out);
 
+// The same of a held task.
+void record_write_held(int64_t job, int64_t index, struct buffer *out);
+
+// Appends `,"failures":{"fail":n,...}`: attempts that came to nothing, by cause.
+void record_write_failures(const int64_t failures[CAUSE_COUNT], struct buffer *out);
+
 // What `event: task` carries. Reads small outputs that are blobs.
 void record_write_event(struct blobs *blobs, const struct task_row *row, struct buffer *out);
 

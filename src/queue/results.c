@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-static const char *const OUTCOME_NAMES[OUTCOME_COUNT] = {"exited", "signal", "walltime", "memory",
-                                                         "disk",   "input",  "worker",   "pids"};
+static const char *const OUTCOME_NAMES[OUTCOME_COUNT] = {
+    "exited", "signal", "walltime", "memory", "disk", "input", "worker", "pids", "lost"};
 
 const char *outcome_name(enum poll_outcome outcome)
 {
@@ -29,9 +29,31 @@ int64_t outcome_exit_code(enum poll_outcome outcome, int64_t code)
     case OUTCOME_INPUT:
     case OUTCOME_WORKER:
     case OUTCOME_PIDS:
+    case OUTCOME_LOST:
         break;
     }
     return 125;
+}
+
+enum task_cause outcome_cause(enum poll_outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_WALLTIME:
+    case OUTCOME_MEMORY:
+    case OUTCOME_DISK:
+    case OUTCOME_PIDS:
+        return CAUSE_LIMIT;
+    case OUTCOME_INPUT:
+        return CAUSE_INPUT;
+    case OUTCOME_WORKER:
+        return CAUSE_WORKER;
+    case OUTCOME_LOST:
+        return CAUSE_LOST;
+    case OUTCOME_EXITED:
+    case OUTCOME_SIGNAL:
+        break;
+    }
+    return CAUSE_FAIL;
 }
 
 void outcome_message(enum poll_outcome outcome, int64_t code, struct text detail,
@@ -174,6 +196,7 @@ enum status task_commit(struct queue *queue, struct sql *sql, struct active_job 
         progress->succeeded++;
         progress->cached += is_cached;
     } else {
+        progress->failures[outcome_cause(row->outcome)]++;
         note_failure(job, row);
     }
     if (row->state == JOB_SUCCEEDED && !is_cached) {
@@ -213,23 +236,26 @@ enum status chunk_commit(struct queue *queue, struct sql *sql, struct active_job
 
 static enum task_outcome blame(const struct poll_task *task)
 {
-    if (task->outcome == OUTCOME_EXITED && task->code == 0) {
-        return TASK_SUCCEEDED;
-    }
-    if (task->outcome == OUTCOME_WORKER) {
-        return TASK_BLAME_WORKER;
-    }
-    return task->outcome == OUTCOME_INPUT ? TASK_BLAME_INPUT : TASK_FAILED;
+    static const enum task_outcome OF_CAUSE[CAUSE_COUNT] = {
+        [CAUSE_FAIL] = TASK_FAILED,         [CAUSE_LIMIT] = TASK_LIMITED,
+        [CAUSE_LOST] = TASK_BLAME_WORKER,   [CAUSE_INPUT] = TASK_BLAME_INPUT,
+        [CAUSE_WORKER] = TASK_BLAME_WORKER,
+    };
+    bool is_success = task->outcome == OUTCOME_EXITED && task->code == 0;
+    return is_success ? TASK_SUCCEEDED : OF_CAUSE[outcome_cause(task->outcome)];
 }
 
-static enum status attempt_commit(struct sql *sql, const struct worker *worker, int64_t job,
-                                  const struct poll_task *task, struct text message,
-                                  struct error *error)
+enum status attempt_commit(struct queue *queue, struct sql *sql, struct active_job *job,
+                           const struct attempt_row *row, struct error *error)
 {
+    job_touch(queue, job);
+    job->row.progress.failures[outcome_cause(row->outcome)]++;
+    live_drop_task(queue, job->row.id, row->index);
+    queue->has_work = true;
     return sql_run(sql, SQL_INSERT_ATTEMPT,
-                   SQL_VALUES(sql_int64(job), sql_int64(task->index), sql_int64(worker->id),
-                              sql_int64(task->outcome), sql_int64(task->code), sql_text(message),
-                              sql_int64(task->started_us + task->wall_us)),
+                   SQL_VALUES(sql_int64(job->row.id), sql_int64(row->index), sql_int64(row->worker),
+                              sql_int64(row->outcome), sql_int64(row->code), sql_text(row->message),
+                              sql_int64(row->ended_us)),
                    NULL, error);
 }
 
@@ -242,6 +268,8 @@ static enum status commit_one(struct queue *queue, struct sql *sql, struct worke
                          (long long)task->index);
     }
     queue->is_touched = true;
+    worker->last_report =
+        (struct last_report){job->row.id, task->index, task->outcome, task->code, clock_real_us()};
     enum task_outcome outcome = blame(task);
     enum task_verdict verdict = scheduler_finish(queue->scheduler, lease, worker->id,
                                                  (struct task_id){job->row.id, task->index},
@@ -252,9 +280,13 @@ static enum status commit_one(struct queue *queue, struct sql *sql, struct worke
     AUTO_BUFFER struct buffer message = {0};
     outcome_message(task->outcome, task->code, task->detail, &message);
     if (verdict == TASK_RETRY) {
-        live_drop_task(queue, job->row.id, task->index);
-        queue->has_work = true;
-        return attempt_commit(sql, worker, job->row.id, task, buffer_text(&message), error);
+        const struct attempt_row attempt = {task->index,
+                                            worker->id,
+                                            task->outcome,
+                                            task->code,
+                                            task->started_us + task->wall_us,
+                                            buffer_text(&message)};
+        return attempt_commit(queue, sql, job, &attempt, error);
     }
     worker->tasks_done++;
     struct task_row row = {
@@ -285,6 +317,8 @@ static enum status commit_chunk(struct queue *queue, struct sql *sql, struct wor
     }
     struct ranges fresh = {0};
     queue->is_touched = true;
+    worker->last_report =
+        (struct last_report){job->row.id, chunk->to - 1, OUTCOME_EXITED, 0, clock_real_us()};
     scheduler_finish_range(queue->scheduler, lease, worker->id, job->row.id, chunk->from, chunk->to,
                            chunk->wall_us, clock_steady_us(), &fresh);
     enum status status = OK;

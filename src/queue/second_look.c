@@ -68,25 +68,46 @@ static enum status read_first(struct sql *sql, int64_t job, struct arena *arena,
     return read_uses(sql, job, arena, ids, count, error);
 }
 
+static enum status look_at(const struct queue *queue, const char *const *ids, size_t count,
+                           struct queue_look *out)
+{
+    enum status status = OK;
+    *out = (struct queue_look){.is_settled = true};
+    for (size_t i = 0; status == OK && i < count; i++) {
+        struct queue_look look = {0};
+        status = queue->catalog->look(queue->catalog_context, ids[i], &look, NULL);
+        out->state += look.state;
+        out->is_settled = out->is_settled && look.is_settled;
+    }
+    return status;
+}
+
+enum status second_look_now(struct queue *queue, int64_t job, struct queue_look *out)
+{
+    AUTO_ARENA struct arena arena = {0};
+    const char *ids[SPEC_DATA_MAX + 1];
+    size_t count = 0;
+    struct sql *sql = NULL;
+    TRY(store_read_begin(queue->store, &sql, NULL));
+    enum status status = read_uses(sql, job, &arena, ids, &count, NULL);
+    store_read_end(queue->store, sql);
+    return status == OK ? look_at(queue, ids, count, out) : status;
+}
+
 static bool is_untouched(struct queue *queue, int64_t job)
 {
     AUTO_ARENA struct arena arena = {0};
     const char *ids[SPEC_DATA_MAX + 1];
     size_t count = 0;
     uint64_t first = 0;
-    uint64_t second = 0;
+    struct queue_look second = {0};
     struct sql *sql = NULL;
     if (store_read_begin(queue->store, &sql, NULL) != OK) {
         return false;
     }
     enum status status = read_first(sql, job, &arena, &first, ids, &count, NULL);
     store_read_end(queue->store, sql);
-    for (size_t i = 0; status == OK && i < count; i++) {
-        struct queue_look look = {0};
-        status = queue->catalog->look(queue->catalog_context, ids[i], &look, NULL);
-        second += look.state;
-    }
-    return status == OK && first == second;
+    return status == OK && look_at(queue, ids, count, &second) == OK && first == second.state;
 }
 
 static bool take(struct second_looks *looks, struct ended_job *out)

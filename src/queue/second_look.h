@@ -6,9 +6,7 @@
 #ifndef LODE_QUEUE_SECOND_LOOK_H
 #define LODE_QUEUE_SECOND_LOOK_H
 
-#include "base/status.h"
-
-#include <stdint.h>
+#include "queue/catalog_ops.h"
 
 struct queue;
 struct second_looks;
@@ -22,5 +20,7 @@ void second_looks_free(struct second_looks *looks);
 // Have the data of the job looked at that has ended at `finished_us`, which names this end of it (it may be tried again). Never blocks.
 // When more wait than LOOKS_MAX, the look is not made.
 void second_looks_add(struct second_looks *looks, int64_t job, int64_t finished_us);
+// How the data of the job is now; nothing has been touched where it has none. Any failure when that cannot be told. Blocks.
+enum status second_look_now(struct queue *queue, int64_t job, struct queue_look *out);
 
 #endif

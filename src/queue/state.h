@@ -12,8 +12,9 @@
 #include "store/blobs.h"
 #include "store/store.h"
 
-enum job_state { JOB_WAITING, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };
-enum { JOB_STATE_COUNT = JOB_CANCELLED + 1 };
+// Of jobs and of tasks. No row says held: it is a task that was lost too often, and a job that has nothing else left to run.
+enum job_state { JOB_WAITING, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED, JOB_HELD };
+enum { JOB_STATE_COUNT = JOB_HELD + 1 };
 
 enum items_kind { ITEMS_NONE, ITEMS_LINES, ITEMS_FILES };
 
@@ -25,6 +26,7 @@ enum {
     DROP_DELAY_US = 1000000, // A waiting worker hears of ended jobs after so long at the latest.
     CACHE_PIECE = 1000,      // Tasks answered from the cache in one write.
     JOB_MESSAGE_MAX = QUEUE_WORDS_MAX,
+    GROUPS_SAID_MAX = 300, // Bytes of what workers work for, in an answer.
     PLACES_VERSION_SHIFT =
         20, // Changes of the places in one life of the site; its number takes the bits above.
 };
@@ -38,7 +40,8 @@ struct job_progress {
     int64_t failed;
     int64_t cancelled;
     int64_t cached;
-    int64_t first_failed; // The smallest index that failed; -1: none.
+    int64_t failures[CAUSE_COUNT]; // Attempts that came to nothing, since it was submitted.
+    int64_t first_failed;          // The smallest index that failed; -1: none.
     int64_t exit_code;
     char message[JOB_MESSAGE_MAX];
     int64_t seq;     // Of the last task or chunk.
@@ -49,12 +52,15 @@ struct job_progress {
 struct job_row {
     int64_t id;
     struct text owner;
+    struct text group; // That it is for: its owner's own has his name.
     struct text name;
     struct text command; // In one line, for lists; an active job has it in its row only.
     enum spec_mode mode;
     enum spec_cache cache;
     struct text place; // Fingerprint of the site where it runs; empty: here.
     struct digest family;
+    bool has_origin;
+    struct digest origin; // See struct queue_submission.
     int64_t count;
     int64_t first_index; // Of task 0, in its command and in its items.
     bool gathers;        // The outputs of the jobs in its input_from are not among its files yet.
@@ -62,7 +68,8 @@ struct job_row {
     struct digest items;
     enum items_kind items_kind;
     struct resources need;
-    int64_t retries;
+    struct retries retries;
+    enum spec_when_lost when_lost;
     int64_t priority;
     int64_t locality;      // A hash of its data; 0: it has none.
     int64_t walltime_us;   // What a task may take, as its user has said; 0: the default.
@@ -74,14 +81,22 @@ struct job_row {
 struct active_job {
     struct job_row row;
     char *owner;
+    char *group;
     char *name;
     struct place *place; // NULL: here.
     char *hold_reason;   // Why it is held; NULL: it is not.
     char *hold_change;
+    char *there_why; // What its place says of why nothing of it has begun there; NULL: nothing.
+    char *there_change;
     char *description;       // JSON for workers, without the opening brace and the job's number.
     struct ranges told;      // Numbers of the workers that have its description.
     struct map *checkpoints; // Of its tasks that have not ended, by index; NULL: none.
     int64_t unmet_needs;
+    int64_t twin; // The job whose results it waits for, as that one computes the same; 0: none.
+    bool is_twin_over;               // That one has ended: its results are being looked for.
+    struct ranges followers;         // Numbers of the jobs whose twin it is.
+    struct active_job *family_older; // In the list of its family; see queue.families.
+    struct active_job *family_newer;
     bool is_looking_up;  // Its tasks are being answered from the cache.
     bool is_gathering;   // Its input_from is being looked at.
     bool is_contributor; // Its family knows that it has results.
@@ -118,6 +133,15 @@ struct given_lease {
     int64_t seen_us;
 };
 
+// The last result of a worker.
+struct last_report {
+    int64_t job; // 0: there was none.
+    int64_t index;
+    enum poll_outcome outcome;
+    int64_t code;
+    int64_t time_us;
+};
+
 struct worker {
     int64_t id;
     char *name;
@@ -125,12 +149,15 @@ struct worker {
     char *version;
     char *sandbox; // JSON
     char *sandbox_kind;
+    char *groups;        // That it works for, in order: "physics,spare"; empty: for all.
+    char *groups_said;   // What it said itself when it registered.
     struct place *place; // NULL: here.
     struct resources capacity;
     int64_t process;  // On its own machine; 0: not said.
     int64_t heard_us; // Wall clock.
     int64_t gone_us;  // Since when it has left its waiting poll and not been heard; 0: it has not.
     int64_t tasks_done;
+    struct last_report last_report;
     bool is_draining;   // It has begun to leave.
     int64_t notice_us;  // Its tasks are interrupted so long before its end.
     int64_t own_end_us; // When it is gone by its own word, steady time; INT64_MAX: it has not said.
@@ -194,6 +221,9 @@ struct queue {
     struct scheduler *scheduler;
     struct map *jobs;    // Active ones by id.
     struct map *workers; // By id.
+    struct map *
+        families; // The last one of the active jobs of a family that wait for no twin, by its digest.
+    struct map *weights; // Of groups, by number, where they were told.
     struct job_wait *waits;
     struct map *places; // By fingerprint.
     const struct queue_place_ops *place_ops;
@@ -228,8 +258,9 @@ struct queue {
     struct second_looks *looks;             // Its own too. NULL: there is no catalogue.
     _Atomic int64_t load[QUEUE_LOAD_COUNT]; // As of the last tick, for other threads.
     struct gatherer *gatherer;              // Its own too.
-    // Jobs that the gatherer is to be asked for once what was changed is durable: it reads the database.
+    // Jobs that the gatherer is to be asked for once what was changed is durable, as it reads the database.
     struct ranges to_gather;
+    struct ranges to_look_up; // Their twins have ended.
 };
 
 struct queue_op {
@@ -254,7 +285,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
 void queue_forget_jobs(struct queue *queue);
 // Adds the indices of the tasks of a job that have ended to *done.
 enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 34 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 46 }; // What else a statement reads follows these.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
@@ -280,6 +311,8 @@ enum status queue_flush(struct queue *queue, struct sql *sql, struct error *erro
 enum status job_look_at_needs(struct queue *queue, struct sql *sql, struct active_job *job,
                               struct error *error);
 const char *job_state_name(enum job_state state);
+// As people are to see it; JOB_HELD when nothing is left of it but held tasks.
+enum job_state job_shown_state(const struct queue *queue, const struct active_job *job);
 bool job_state_from_text(struct text text, enum job_state *out);
 
 // --- results.c: what tasks leave behind
@@ -325,6 +358,19 @@ enum status chunk_commit(struct queue *queue, struct sql *sql, struct active_job
 void chunk_row_read(const struct sql_rows *rows, struct chunk_row *out);
 enum status results_commit(struct queue *queue, struct sql *sql, struct worker *worker,
                            const struct poll_body *body, struct error *error);
+// Why an attempt with this outcome came to nothing.
+enum task_cause outcome_cause(enum poll_outcome outcome);
+// Records an attempt that was not the task's last.
+struct attempt_row {
+    int64_t index;
+    int64_t worker;
+    enum poll_outcome outcome;
+    int64_t code;
+    int64_t ended_us;
+    struct text message;
+};
+enum status attempt_commit(struct queue *queue, struct sql *sql, struct active_job *job,
+                           const struct attempt_row *row, struct error *error);
 // The exit code that stands for an outcome: 128 + signal, 124 for walltime, 125 for other limits and faults.
 int64_t outcome_exit_code(enum poll_outcome outcome, int64_t code);
 const char *outcome_name(enum poll_outcome outcome);
@@ -343,6 +389,9 @@ static inline int64_t place_number(const struct place *place)
 void place_count(struct queue *queue, struct place *place, int64_t by);
 // What its worker says that keeps jobs from getting there; empty: nothing.
 void place_set_problem(struct place *place, struct text problem, struct text change);
+// What the place says of its jobs.
+void place_take_words(struct queue *queue, const struct place *place, const struct poll_body *body);
+void place_forget_words(struct queue *queue, const struct place *place);
 // Its name as people know it, or its fingerprint.
 void place_write_name(const struct queue *queue, const char *fingerprint, struct buffer *out);
 void places_forget_jobs(struct queue *queue);
@@ -357,6 +406,24 @@ void job_set_hold(struct active_job *job, struct text reason, struct text change
 enum status holds_load(struct queue *queue, struct sql *sql, struct error *error);
 enum status hold_insert(struct sql *sql, int64_t job, struct text reason, struct text change,
                         struct error *error);
+
+// --- twins.c: jobs that compute the same do so one after another
+//
+// A job that would compute what an earlier one computes already waits for that one, and then takes its results from the cache. So the cache answers at any
+// time what it would answer later. A job waits for one with a smaller number that waits for none itself, and begins to wait only where it would
+// begin to run: so whatever waits, waits for something that can run, and no ring of them can come about.
+//
+// The job is active, or is another computation now: its family knows it.
+void twins_add(struct queue *queue, struct active_job *job);
+// It has ended, or will be another computation. Those that wait for it look for its results once that is durable.
+void twins_remove(struct queue *queue, struct active_job *job);
+// Has the job wait if it could start, and another one computes the same.
+enum status twins_join(struct queue *queue, struct sql *sql, struct active_job *job,
+                       struct error *error);
+// All that wait, as the database says.
+enum status twins_load(struct queue *queue, struct sql *sql, struct error *error);
+// What the gatherer does with a job whose twin has ended: it takes what there is of its results, and goes on with the rest. Blocks.
+void twins_look_up(struct queue *queue, int64_t job);
 
 // --- workers.c
 struct worker *queue_find_worker(const struct queue *queue, int64_t id);
@@ -412,6 +479,38 @@ void worker_tell_end(struct queue *queue, const struct worker *worker);
 void worker_write_order(struct worker *worker, struct buffer *out);
 void worker_write_leaving(const struct worker *worker, struct buffer *out);
 
+// --- losses.c: tasks whose workers were lost, and those that are held for it
+// The worker is gone, for the reason given. What it ran was lost once more; `reason` NULL: it has not died, and none of that is to blame.
+enum status worker_lose(struct queue *queue, struct sql *sql, struct worker *worker,
+                        const char *reason, struct error *error);
+// Brings what was counted of a job's attempts, and which of its tasks are held, back into the scheduler's books.
+enum status attempts_load(struct queue *queue, struct sql *sql, const struct active_job *job,
+                          struct error *error);
+// The held tasks among [from, to) of the job may run again.
+enum status held_release(struct queue *queue, struct sql *sql, struct active_job *job, int64_t from,
+                         int64_t to, struct error *error);
+// Appends what is known of the workers that were lost with a task: {"at", "text"} with commas between, the last one first.
+enum status losses_write(struct sql *sql, int64_t job, int64_t index, struct buffer *out,
+                         struct error *error);
+// "3 of its tasks are held ...", of a job with held tasks.
+void held_message(const struct queue *queue, int64_t job, struct buffer *out);
+
+// --- groups.c
+// The scheduler's number of a group.
+int64_t group_number(struct text name);
+// Tells a new scheduler.
+void weights_reload(struct queue *queue);
+void weights_free(struct queue *queue);
+// What a worker works for from now on: what it said, or where it was moved to.
+enum status worker_find_groups(struct sql *sql, struct worker *worker, const struct text *said,
+                               size_t count, struct error *error);
+void worker_tell_groups(struct queue *queue, const struct worker *worker);
+// ["physics","spare"]
+void worker_write_groups(const struct worker *worker, struct buffer *out);
+// Says so when workers are there and none of them works for the job's group.
+bool groups_say_unserved(const struct queue *queue, const struct active_job *job,
+                         struct buffer *why, struct buffer *change);
+
 // --- figures.c
 // Counts what queue_load_figures tells.
 void figures_count(struct queue *queue);
@@ -421,7 +520,7 @@ void figures_count(struct queue *queue);
 void polls_dispatch(struct queue *queue);
 // Looks again for waiting workers: what the alarm calls; the context is the queue.
 void polls_ring(void *context);
-// The document of a worker.
+// A worker's entry in lists.
 void worker_write(const struct queue *queue, const struct worker *worker, struct buffer *out);
 // Answers the poll that waits, if any.
 void poll_release(struct queue *queue, struct worker *worker);
@@ -457,7 +556,7 @@ struct cache_plan {
     int64_t stream_job; // A streamed job whose answers are all of this one's; 0: none.
 };
 void cache_plan_done(struct cache_plan *plan);
-// Looks what of the job has been computed before. Blocks. `needs_index`: its results depend on the index too.
+// Looks what of the job has been computed before, as far as its cache mode allows, and as the same submission. Blocks. `needs_index`: its results depend on the index too.
 // `look`: at the job's data.
 enum status cache_look_up(struct queue *queue, const struct job_row *row, bool needs_index,
                           const struct queue_look *look, struct cache_plan *out,

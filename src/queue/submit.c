@@ -13,6 +13,8 @@ struct submit_op {
     struct prepared prepared;
     char *owner;
     char *idempotency; // Owner and key; NULL: none.
+    bool has_request;
+    struct digest request;
     char *hold_reason;
     char *hold_change;
     int64_t wait_us;
@@ -44,22 +46,28 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
                               const struct job_row *row, struct error *error)
 {
     const struct prepared *prepared = &self->prepared;
-    TRY(sql_run(sql, SQL_INSERT_JOB,
-                SQL_VALUES(sql_int64(row->id), sql_text(row->owner), sql_text(row->name),
-                           sql_int64(row->mode), sql_int64(row->cache),
-                           sql_text(buffer_text(&prepared->spec)),
-                           sql_text(buffer_text(&prepared->description)),
-                           sql_blob(row->family.bytes, DIGEST_SIZE), sql_int64(row->count),
-                           row->has_items ? sql_blob(row->items.bytes, DIGEST_SIZE) : sql_null(),
-                           sql_int64(row->items_kind), sql_int64(row->need.cpu_millis),
-                           sql_int64(row->need.memory_bytes), sql_int64(row->need.disk_bytes),
-                           sql_int64(row->retries), sql_int64(row->priority),
-                           sql_text(buffer_text(&prepared->inputs)), sql_int64(row->locality),
-                           sql_int64(row->submitted_us), string_or_null(self->idempotency),
-                           sql_text(row->command), sql_int64(row->first_index),
-                           sql_int64(row->gathers), sql_text(row->place),
-                           sql_int64(row->walltime_us), sql_int64(row->checkpoint_us)),
-                NULL, error));
+    TRY(sql_run(
+        sql, SQL_INSERT_JOB,
+        SQL_VALUES(
+            sql_int64(row->id), sql_text(row->owner), sql_text(row->name), sql_int64(row->mode),
+            sql_int64(row->cache), sql_text(buffer_text(&prepared->spec)),
+            sql_text(buffer_text(&prepared->description)), sql_blob(row->family.bytes, DIGEST_SIZE),
+            sql_int64(row->count),
+            row->has_items ? sql_blob(row->items.bytes, DIGEST_SIZE) : sql_null(),
+            sql_int64(row->items_kind), sql_int64(row->need.cpu_millis),
+            sql_int64(row->need.memory_bytes), sql_int64(row->need.disk_bytes),
+            sql_int64(row->retries.times[CAUSE_FAIL]), sql_int64(row->priority),
+            sql_text(buffer_text(&prepared->inputs)), sql_int64(row->locality),
+            sql_int64(row->submitted_us), string_or_null(self->idempotency), sql_text(row->command),
+            sql_int64(row->first_index), sql_int64(row->gathers), sql_text(row->place),
+            row->has_origin ? sql_blob(row->origin.bytes, DIGEST_SIZE) : sql_null(),
+            self->idempotency && self->has_request ? sql_blob(self->request.bytes, DIGEST_SIZE)
+                                                   : sql_null(),
+            sql_int64(row->retries.times[CAUSE_LIMIT]), sql_int64(row->retries.times[CAUSE_LOST]),
+            sql_int64(row->retries.times[CAUSE_INPUT]), sql_int64(row->retries.times[CAUSE_WORKER]),
+            sql_int64(row->when_lost), sql_text(self->spec->group ? row->group : TEXT_NONE),
+            sql_int64(row->walltime_us), sql_int64(row->checkpoint_us)),
+        NULL, error));
     return queue_insert_progress(sql, row, error);
 }
 
@@ -105,19 +113,64 @@ static enum status insert_needs(struct sql *sql, const struct job_spec *spec, in
     return OK;
 }
 
-// The job that the same key made before; 0: none.
-static enum status find_repeat(struct sql *sql, struct submit_op *self, struct error *error)
+// A job of an older version does not say what was asked for.
+static enum status check_request(const struct digest *request, struct text recorded, int64_t job,
+                                 struct error *error)
 {
-    AUTO_ROWS struct sql_rows *rows = NULL;
-    if (!self->idempotency) {
+    bool is_known = request && recorded.length == DIGEST_SIZE;
+    if (!is_known || memcmp(recorded.bytes, request->bytes, DIGEST_SIZE) == 0) {
         return OK;
     }
-    enum status status = sql_first(sql, SQL_FIND_IDEMPOTENCY,
-                                   SQL_VALUES(sql_text(text_of(self->idempotency))), &rows, error);
+    (void)error_set(error, CORRUPT,
+                    "another document was submitted under this Idempotency-Key: it made job %lld",
+                    (long long)job);
+    (void)error_fix(error, "a key is for one document: submit another one under a new key, or the "
+                           "same one again to be given that job");
+    return CORRUPT;
+}
+
+// The job that the same key (with its owner before it; NULL: none) made before; 0: none.
+static enum status find_repeat(struct sql *sql, const char *key, const struct digest *request,
+                               int64_t *job, struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    *job = 0;
+    if (!key) {
+        return OK;
+    }
+    enum status status =
+        sql_first(sql, SQL_FIND_IDEMPOTENCY, SQL_VALUES(sql_text(text_of(key))), &rows, error);
     if (status == OK) {
-        self->job = sql_column_int64(rows, 0);
+        *job = sql_column_int64(rows, 0);
+        return check_request(request, sql_column_text(rows, 1), *job, error);
     }
     return status == NOT_FOUND ? OK : status;
+}
+
+// NULL: it has none.
+static char *key_of(const struct queue_submission *submission)
+{
+    return submission->idempotency_key.length == 0
+               ? NULL
+               : memory_format("%.*s %.*s", TEXT_ARGS(submission->owner),
+                               TEXT_ARGS(submission->idempotency_key));
+}
+
+enum status queue_find_repeat(struct queue *queue, const struct queue_submission *submission,
+                              struct queue_repeat *out, struct error *error)
+{
+    struct sql *sql = NULL;
+    AUTO_FREE char *key = key_of(submission);
+    *out = (struct queue_repeat){0};
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status = find_repeat(sql, key, submission->request, &out->job, error);
+    if (status == OK && out->job > 0) {
+        AUTO_ROWS struct sql_rows *rows = NULL;
+        out->is_held =
+            sql_first(sql, SQL_HOLD_OF, SQL_VALUES(sql_int64(out->job)), &rows, NULL) == OK;
+    }
+    store_read_end(queue->store, sql);
+    return status;
 }
 
 static enum status hold(struct submit_op *self, struct sql *sql, struct active_job *job,
@@ -140,6 +193,7 @@ static enum status insert_all(struct submit_op *self, struct sql *sql, struct er
     struct active_job *job = NULL;
     row->id = ++queue->last_job;
     row->owner = text_of(self->owner);
+    row->group = self->spec->group ? text_of(self->spec->group) : row->owner;
     row->submitted_us = clock_real_us();
     self->job = row->id;
     TRY(insert_job(sql, self, row, error));
@@ -156,14 +210,16 @@ static enum status insert_all(struct submit_op *self, struct sql *sql, struct er
         self->is_looking_up = true;
         job->is_looking_up = true;
         scheduler_hold(queue->scheduler, row->id, true);
+        return OK;
     }
-    return OK;
+    return twins_join(queue, sql, job, error);
 }
 
 static enum status run_submit(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct submit_op *self = (struct submit_op *)op;
-    TRY(find_repeat(sql, self, error));
+    TRY(find_repeat(sql, self->idempotency, self->has_request ? &self->request : NULL, &self->job,
+                    error));
     if (self->job == 0) {
         TRY(insert_all(self, sql, error));
         TRY(queue_witness_change(&self->witness, sql, self->job, error));
@@ -199,9 +255,10 @@ void queue_submit(struct queue *queue, const struct queue_submission *submission
     struct error error = {0};
     self->spec = submission->spec;
     self->owner = text_copy(submission->owner);
-    if (submission->idempotency_key.length > 0) {
-        self->idempotency =
-            memory_format("%s %.*s", self->owner, TEXT_ARGS(submission->idempotency_key));
+    self->idempotency = key_of(submission);
+    if (submission->request) {
+        self->has_request = true;
+        self->request = *submission->request;
     }
     self->wait_us = submission->wait_us;
     self->witness = submission->witness;
@@ -210,7 +267,10 @@ void queue_submit(struct queue *queue, const struct queue_submission *submission
     self->answer = answer;
     self->op.run = run_submit;
     self->op.done = done_submit;
-    const struct prepare_options options = {.to = submission->to, .owner = submission->owner};
+    const struct prepare_options options = {.to = submission->to,
+                                            .owner = submission->owner,
+                                            .key = submission->idempotency_key,
+                                            .origin = submission->origin};
     enum status status = prepare_job(queue, self->spec, &options, &self->prepared, &error);
     if (status != OK) {
         queue_answer_error(answer, status, &error);

@@ -3,9 +3,6 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
-#include "queue/queue_sql.h"
-
-#include <stdio.h>
 
 enum {
     LOST_KEPT_US = 600000000, // A lost worker is listed for ten minutes.
@@ -26,6 +23,8 @@ void worker_free(struct worker *worker)
     free(worker->version);
     free(worker->sandbox);
     free(worker->sandbox_kind);
+    free(worker->groups);
+    free(worker->groups_said);
     free(worker->leases);
     ranges_done(&worker->drops);
     ranges_done(&worker->cancels);
@@ -51,6 +50,7 @@ void workers_reload(struct queue *queue)
                                  &worker->capacity, clock_steady_us());
             scheduler_drain_worker(queue->scheduler, worker->id, worker->is_draining);
             worker_tell_end(queue, worker);
+            worker_tell_groups(queue, worker);
         }
     }
 }
@@ -255,50 +255,6 @@ bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
     return is_something;
 }
 
-static enum status fail_lost_tasks(struct queue *queue, struct sql *sql,
-                                   const struct worker *worker, const struct task_list *failed,
-                                   struct error *error)
-{
-    char message[JOB_MESSAGE_MAX];
-    (void)snprintf(
-        message, sizeof message,
-        "the worker \"%.200s\" was lost while it ran this task, and so were others before",
-        worker->name);
-    for (size_t i = 0; i < failed->count; i++) {
-        struct active_job *job = queue_find_job(queue, failed->items[i].job);
-        struct task_row row = {
-            .index = failed->items[i].index,
-            .state = JOB_FAILED,
-            .outcome = OUTCOME_WORKER,
-            .worker = worker->id,
-            .started_us = clock_real_us(),
-            .message = text_of(message),
-        };
-        if (job) {
-            TRY(task_commit(queue, sql, job, &row, error));
-        }
-    }
-    return OK;
-}
-
-static enum status lose_worker(struct queue *queue, struct sql *sql, struct worker *worker,
-                               struct error *error)
-{
-    struct task_list failed = {0};
-    int64_t now_us = clock_steady_us();
-    bool is_blamed = now_us < worker_end_us(worker); // Else it was ended when it was to be.
-    queue->is_touched = true;
-    queue->has_work = true;
-    poll_release(queue, worker);
-    worker->is_lost = true;
-    worker->lease_count = 0;
-    place_set_problem(worker->place, TEXT_NONE, TEXT_NONE);
-    scheduler_remove_worker(queue->scheduler, worker->id, is_blamed, now_us, &failed);
-    enum status status = fail_lost_tasks(queue, sql, worker, &failed, error);
-    task_list_done(&failed);
-    return status;
-}
-
 int64_t worker_find_former(const struct queue *queue, const struct worker *worker)
 {
     size_t at = 0;
@@ -340,7 +296,10 @@ static enum status lose_gone_workers(struct queue *queue, struct sql *sql, int64
     size_t at = 0;
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         if (has_gone(queue, worker, now_us)) {
-            TRY(lose_worker(queue, sql, worker, error));
+            TRY(worker_lose(queue, sql, worker,
+                            "it left its waiting poll and did not come back, as when its process "
+                            "or machine dies",
+                            error));
         }
     }
     return OK;
@@ -369,7 +328,8 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
             return error_set(error, INTERNAL, "worker %lld is in the scheduler only",
                              (long long)id);
         }
-        TRY(lose_worker(queue, sql, worker, error));
+        TRY(worker_lose(queue, sql, worker, "nothing was heard of it for the time of a lease",
+                        error));
     }
     int64_t forget_us = clock_real_us() - LOST_KEPT_US;
     size_t at = 0;
@@ -386,7 +346,9 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
 struct ended_op {
     struct queue_op op;
     char *name;
+    char *reason;
     int64_t process;
+    char *owner; // Instead of name and process.
 };
 
 // The link is many workers, each named after its place.
@@ -396,13 +358,20 @@ static bool is_named(const struct worker *worker, const char *name)
                 : text_equal(text_of(worker->sandbox_kind), TEXT("site"));
 }
 
+static bool is_meant(const struct worker *worker, const struct ended_op *op)
+{
+    return op->owner ? strcmp(worker->owner, op->owner) == 0
+                     : worker->process == op->process && is_named(worker, op->name);
+}
+
 static enum status run_ended(struct queue_op *op, struct sql *sql, struct error *error)
 {
     const struct ended_op *self = (const struct ended_op *)op;
     size_t at = 0;
     for (struct worker *worker; (worker = map_next(op->queue->workers, &at)) != NULL;) {
-        if (!worker->is_lost && worker->process == self->process && is_named(worker, self->name)) {
-            TRY(lose_worker(op->queue, sql, worker, error));
+        if (!worker->is_lost && is_meant(worker, self)) {
+            // Without a reason: whose trust has ended has not died.
+            TRY(worker_lose(op->queue, sql, worker, self->reason, error));
         }
     }
     return OK;
@@ -415,15 +384,27 @@ static void done_ended(struct queue_op *op, enum status status, const struct err
     (void)status;
     (void)error;
     free(self->name);
+    free(self->reason);
+    free(self->owner);
     free(self);
 }
 
-void queue_worker_ended(struct queue *queue, const char *name, int64_t process)
+void queue_drop_workers(struct queue *queue, struct text owner)
+{
+    struct ended_op *self = NEW(struct ended_op);
+    self->op.run = run_ended;
+    self->op.done = done_ended;
+    self->owner = text_copy(owner);
+    queue_enqueue(queue, &self->op);
+}
+
+void queue_worker_ended(struct queue *queue, const char *name, int64_t process, const char *how)
 {
     struct ended_op *self = NEW(struct ended_op);
     self->op.run = run_ended;
     self->op.done = done_ended;
     self->name = memory_copy_string(name);
+    self->reason = memory_format("its process %lld ended: %s", (long long)process, how);
     self->process = process;
     queue_enqueue(queue, &self->op);
 }

@@ -2,9 +2,8 @@
 #include "transfer/state.h"
 
 #include "base/hex.h"
-#include "base/json.h"
 #include "base/memory.h"
-#include "catalog/path.h"
+#include "catalog/file_page.h"
 #include "os/file.h"
 
 #include <errno.h>
@@ -12,7 +11,6 @@
 #include <stdio.h>
 
 enum {
-    PAGE_FILES = 1000,
     PAGE_SIZE_MAX = 16 << 20,
     PAGE_TIMEOUT_US = 60000000,
 };
@@ -21,30 +19,24 @@ struct listing {
     struct copying *copying;
     FILE *out;
     struct digest_stream *digest;
+    struct file_allowance left;
     int64_t files;
     int64_t bytes;
 };
 
-static enum status add_line(struct listing *listing, const json_t *item, struct error *error)
+static enum status add_line(void *context, const struct listed_file *file, struct error *error)
 {
-    struct text path = TEXT_NONE;
-    struct text digest_text = TEXT_NONE;
-    int64_t size = 0;
-    struct digest digest;
+    struct listing *listing = context;
     char hex[2 * DIGEST_SIZE + 1];
-    TRY(json_field_text(item, "path", JSON_REQUIRED, MANIFEST_LINE_MAX, &path, error));
-    TRY(json_field_text(item, "digest", JSON_REQUIRED, DIGEST_TEXT_SIZE, &digest_text, error));
-    TRY(json_field_int64(item, "size_bytes", JSON_REQUIRED, 0, INT64_MAX, &size, error));
-    TRY(digest_from_text(digest_text, &digest, error));
-    TRY(path_check_relative(path, error));
-    hex_encode(digest.bytes, DIGEST_SIZE, hex);
-    AUTO_FREE char *line = memory_format("%s %lld %.*s\n", hex, (long long)size, TEXT_ARGS(path));
+    hex_encode(file->digest.bytes, DIGEST_SIZE, hex);
+    AUTO_FREE char *line =
+        memory_format("%s %lld %.*s\n", hex, (long long)file->size_bytes, TEXT_ARGS(file->path));
     digest_stream_update(listing->digest, line, strlen(line));
     if (fputs(line, listing->out) < 0) {
         return error_set_errno(error, errno, "cannot write the list of files");
     }
     listing->files++;
-    listing->bytes += size;
+    listing->bytes += file->size_bytes;
     return OK;
 }
 
@@ -52,36 +44,24 @@ static enum status add_line(struct listing *listing, const json_t *item, struct 
 static enum status add_page(struct listing *listing, char **cursor, struct error *error)
 {
     const struct transfer_source *source = listing->copying->source;
-    AUTO_BUFFER struct buffer path = {0};
+    AUTO_FREE char *path = file_page_path(text_of(source->id), *cursor);
     AUTO_BUFFER struct buffer body = {.max = PAGE_SIZE_MAX};
     struct http_answer answer = {0};
-    AUTO_JSON json_t *page = NULL;
-    json_t *files = NULL;
-    struct text next = TEXT_NONE;
-    buffer_append_string(&path, "/v1/datasets/");
-    percent_append(&path, text_of(source->id));
-    buffer_printf(&path, "/files?limit=%d", PAGE_FILES);
-    if (*cursor) {
-        buffer_append_string(&path, "&cursor=");
-        percent_append(&path, text_of(*cursor));
-    }
+    char *next = NULL;
     const struct http_ask ask = {.method = "GET",
-                                 .path = path.bytes,
+                                 .path = path,
                                  .timeout_us = PAGE_TIMEOUT_US,
                                  .answer_size_max = PAGE_SIZE_MAX};
     enum status status = http_client_ask(listing->copying->client, &ask, &body, &answer, error);
+    if (status == OK) {
+        status = file_page_read(answer.body, &listing->left, add_line, listing, &next, error);
+    }
     if (status != OK) {
         copying_blame_source(listing->copying, answer.code, error);
         return status;
     }
-    TRY(json_parse(answer.body, &page, error));
-    TRY(json_field_array(page, "files", JSON_REQUIRED, PAGE_FILES, &files, error));
-    TRY(json_field_text(page, "next", JSON_OPTIONAL, MANIFEST_LINE_MAX, &next, error));
-    for (size_t i = 0; i < json_array_size(files); i++) {
-        TRY(add_line(listing, json_array_get(files, i), error));
-    }
     free(*cursor);
-    *cursor = next.bytes && json_array_size(files) > 0 ? text_copy(next) : NULL;
+    *cursor = next;
     return OK;
 }
 
@@ -105,6 +85,8 @@ static enum status write_manifest(struct copying *copying, const char *path,
     if (!listing->out) {
         return error_set_errno(error, errno, "cannot write %s", path);
     }
+    listing->left = (struct file_allowance){.files = copying->source->file_count,
+                                            .bytes = copying->source->size_bytes};
     listing->digest = digest_stream_new();
     enum status status = list_files(listing, error);
     struct digest digest = digest_stream_finish(listing->digest);

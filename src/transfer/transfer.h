@@ -19,7 +19,8 @@ struct transfer_source {
     const char *name;
     const char *url;
     const char *id;       // The identifier there.
-    struct digest digest; // Of the content, by its signed entry.
+    struct digest digest; // Of the content, by its signed entry, as what follows.
+    int64_t file_count;
     int64_t size_bytes;
 };
 

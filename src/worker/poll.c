@@ -2,6 +2,7 @@
 #include "worker/state.h"
 
 #include "base/memory.h"
+#include "jobs/poll_answer.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/log.h"
@@ -14,14 +15,12 @@ enum {
     SITE_FILE_MAX = 64 << 10,
     TOKEN_MAX = 4096,
     URL_MAX = 2000,
-    WAIT_DEFAULT_SECONDS = 20,
     CODE_UNAUTHORIZED = 401,
     REFUSALS_MAX =
         4, // Of reports, one after another: then worker and site are taken to be of different versions.
 };
 // A token that the site refuses may be renewed in its file, for so long; then it was revoked.
 #define TOKEN_GRACE_US INT64_C(8000000)
-#define HEARTBEAT_MIN_SECONDS 0.1
 #define PAUSE_MIN_US INT64_C(100000)
 #define PAUSE_MAX_US INT64_C(2000000)
 #define CALL_TIMEOUT_US INT64_C(30000000)
@@ -29,10 +28,16 @@ enum {
 static void give_up(struct worker *worker, const struct http_answer *answer, int64_t grace_us)
 {
     worker->is_ended = true;
-    if (answer->code == CODE_UNAUTHORIZED) {
+    if (answer->code == CODE_UNAUTHORIZED && worker->options->token_file) {
         (void)error_set(&worker->fault, DENIED, "the site refuses this worker's token: %s",
                         answer->error.detail);
         (void)error_fix(&worker->fault, "make a new one with `lode token create --role worker`");
+        return;
+    }
+    if (answer->status == DENIED) {
+        // It shows another key, or wants a token: waiting longer does not help.
+        worker->fault = answer->error;
+        worker->fault.status = DENIED;
         return;
     }
     (void)error_set(&worker->fault, UNAVAILABLE, "the site was away for %" PRId64 " s: %s",
@@ -106,7 +111,9 @@ static void handle_failure(struct worker *worker, const struct http_answer *answ
         forget_registration(worker);
         return;
     }
-    go_away(worker, answer);
+    if (!admission_take_refusal(worker, answer)) {
+        go_away(worker, answer);
+    }
 }
 
 static enum status read_site_file(struct worker *worker, struct arena *arena, const char **url,
@@ -134,10 +141,18 @@ static enum status connect_site(struct worker *worker, struct error *error)
     if (options->site_file) {
         TRY(read_site_file(worker, &arena, &url, &fingerprint, error));
     }
-    TRY(file_read(options->token_file, TOKEN_MAX, &token, error));
-    const char *trimmed = arena_copy(&arena, text_trim(buffer_text(&token)));
+    const char *bearer = NULL;
+    if (options->token_file) {
+        TRY(file_read(options->token_file, TOKEN_MAX, &token, error));
+        bearer = arena_copy(&arena, text_trim(buffer_text(&token)));
+    }
     const struct http_client_options client_options = {
-        .base_url = url, .pin = fingerprint, .token = trimmed};
+        .base_url = url,
+        .pin = fingerprint,
+        .token = bearer,
+        .key_path = options->key_path,
+        .certificate_path = options->certificate_path,
+    };
     TRY(http_client_new(&client_options, &worker->client, error));
     transfers_set_client(worker->transfers, worker->client);
     return OK;
@@ -157,29 +172,27 @@ void poll_disconnect(struct worker *worker)
 static void on_registered(void *context, const struct http_answer *answer)
 {
     struct worker *worker = context;
-    AUTO_JSON json_t *document = NULL;
+    struct registration registration;
     struct error error = {0};
-    int64_t id = 0;
     worker->registering = NULL;
-    worker->wait_seconds = WAIT_DEFAULT_SECONDS;
-    double heartbeat_seconds = WAIT_DEFAULT_SECONDS;
-    if (answer->status != OK || json_parse(answer->body, &document, &error) != OK ||
-        json_field_int64(document, "worker", JSON_REQUIRED, 1, INT64_MAX, &id, &error) != OK ||
-        json_field_int64(document, "wait_seconds", JSON_OPTIONAL, 0, 3600, &worker->wait_seconds,
-                         &error) != OK ||
-        json_field_double(document, "heartbeat_seconds", JSON_OPTIONAL, HEARTBEAT_MIN_SECONDS, 3600,
-                          &heartbeat_seconds, &error) != OK) {
+    if (admission_take_refusal(worker, answer)) {
+        be_back(worker);
+        return;
+    }
+    if (answer->status != OK || registration_read(answer->body, &registration, &error) != OK) {
         go_away(worker, answer);
         return;
     }
     be_back(worker);
-    worker->id = id;
-    worker->heartbeat_us = (int64_t)(heartbeat_seconds * 1e6);
+    worker->is_pending = false;
+    worker->id = registration.worker;
+    worker->wait_seconds = registration.wait_seconds;
+    worker->heartbeat_us = registration.heartbeat_us;
     worker->is_new = worker->lease_count > 0;
     if (worker->is_new) {
         report_mark(worker, true);
     }
-    log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, id);
+    log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, worker->id);
 }
 
 static void write_enforcement(const struct worker *worker, struct buffer *out)
@@ -216,6 +229,22 @@ static void write_end(struct buffer *out, const char *name, int64_t at_us)
     }
 }
 
+static void write_groups(const char *groups, struct buffer *out)
+{
+    struct text rest = text_of(groups ? groups : "");
+    struct text name;
+    if (rest.length == 0) {
+        return;
+    }
+    buffer_append_string(out, ",\"groups\":[");
+    for (bool is_first = true; rest.length > 0 && text_next_part(&rest, ',', &name);
+         is_first = false) {
+        buffer_append_string(out, is_first ? "" : ",");
+        buffer_append_json_string(out, name);
+    }
+    buffer_append_byte(out, ']');
+}
+
 static void start_registering(struct worker *worker)
 {
     const struct worker_options *options = worker->options;
@@ -227,6 +256,7 @@ static void start_registering(struct worker *worker)
                   ",\"version\":\"" LODE_VERSION "\",\"process\":%ld,\"sandbox\":",
                   options->cpus, options->memory_bytes, worker->disk_bytes, (long)getpid());
     write_enforcement(worker, &body);
+    write_groups(options->groups, &body);
     write_end(&body, "leaves_in_seconds", worker->own_end_us);
     write_end(&body, "drain_in_seconds", worker->ordered_end_us);
     buffer_printf(&body, ",\"notice_seconds\":%.3f}", (double)leaving_notice_us(worker) / 1e6);
@@ -238,88 +268,50 @@ static void start_registering(struct worker *worker)
     worker->registering = http_client_start(worker->client, &ask, on_registered);
 }
 
-// Which attempt a lease begins, and the checkpoint that it goes on from.
-static void take_attempt(struct worker *worker, struct task_lease *lease, const json_t *attempts)
+static void take_lease(struct worker *worker, const struct leased *leased, struct worker_job *job)
 {
-    size_t at = 0;
-    json_t *attempt = NULL;
-    json_array_foreach((json_t *)(uintptr_t)attempts, at, attempt)
-    {
-        const json_t *files = json_array_get(attempt, 2);
-        if (json_integer_value(json_array_get(attempt, 0)) != lease->id) {
-            continue;
-        }
-        lease->attempt = json_integer_value(json_array_get(attempt, 1));
-        if (json_array_size(files) > 0) {
-            lease->restore = restore_start(worker, lease->job, lease->id, files);
-        }
+    struct task_lease *lease = lease_add(worker, leased->lease, job, leased->from, leased->to);
+    lease->attempt = leased->attempt;
+    if (json_array_size(leased->checkpoint) > 0) {
+        lease->restore = restore_start(worker, job, lease->id, leased->checkpoint);
     }
 }
 
-static enum status take_leases(struct worker *worker, const json_t *leases, const json_t *attempts,
-                               struct error *error)
+static void take_leases(struct worker *worker, const struct poll_answer *answer)
 {
-    size_t at = 0;
-    json_t *lease = NULL;
-    json_array_foreach(leases, at, lease)
-    {
-        int64_t numbers[4] = {0};
-        for (size_t i = 0; i < 4; i++) {
-            numbers[i] = json_integer_value(json_array_get(lease, i));
-        }
-        struct worker_job *job = worker_job_find(worker, numbers[1]);
-        if (numbers[0] <= 0 || numbers[2] < 0 || numbers[3] <= numbers[2]) {
-            return error_set(error, INVALID, "the site gave a lease of [%" PRId64 ", %" PRId64 ")",
-                             numbers[2], numbers[3]);
-        }
+    for (size_t i = 0; i < answer->lease_count; i++) {
+        const struct leased *leased = &answer->leases[i];
+        struct worker_job *job = worker_job_find(worker, leased->job);
         if (!job) {
             // An answer that told of the job was lost: registering again makes the site tell everything again.
             forget_registration(worker);
-            return OK;
+            return;
         }
         job->is_dropped = false;
-        take_attempt(worker, lease_add(worker, numbers[0], job, numbers[2], numbers[3]), attempts);
+        take_lease(worker, leased, job);
     }
-    return OK;
 }
 
 static enum status take_answer(struct worker *worker, struct text body, struct error *error)
 {
-    AUTO_JSON json_t *document = NULL;
-    json_t *leases = NULL;
-    json_t *jobs = NULL;
-    json_t *cancel = NULL;
-    json_t *drops = NULL;
-    json_t *attempts = NULL;
-    json_t *element = NULL;
-    size_t at = 0;
-    double drain_seconds = -1;
-    TRY(json_parse(body, &document, error));
-    TRY(json_field_array(document, "jobs", JSON_OPTIONAL, LEASES_MAX, &jobs, error));
-    TRY(json_field_array(document, "leases", JSON_OPTIONAL, LEASES_MAX, &leases, error));
-    TRY(json_field_array(document, "cancel", JSON_OPTIONAL, 1 << 20, &cancel, error));
-    TRY(json_field_array(document, "drop_jobs", JSON_OPTIONAL, 1 << 20, &drops, error));
-    TRY(json_field_array(document, "attempts", JSON_OPTIONAL, LEASES_MAX, &attempts, error));
-    TRY(json_field_bool(document, "drain", JSON_OPTIONAL, &worker->is_draining, error));
-    TRY(json_field_double(document, "drain_in_seconds", JSON_OPTIONAL, 0, 1e9, &drain_seconds,
-                          error));
+    AUTO_ARENA struct arena arena = {0};
+    AUTO_POLL_ANSWER struct poll_answer answer = {0};
+    TRY(poll_answer_read(body, &arena, &answer, error));
+    worker->is_draining = answer.is_draining;
     worker->ordered_end_us =
-        drain_seconds < 0 ? INT64_MAX : clock_steady_us() + (int64_t)(drain_seconds * 1e6);
-    json_array_foreach(drops, at, element)
-    {
-        struct worker_job *job = worker_job_find(worker, json_integer_value(element));
+        answer.drain_in_us < 0 ? INT64_MAX : clock_steady_us() + answer.drain_in_us;
+    for (size_t i = 0; i < answer.dropped_count; i++) {
+        struct worker_job *job = worker_job_find(worker, answer.dropped[i]);
         if (job) {
             worker_job_drop(job);
         }
     }
-    json_array_foreach(jobs, at, element)
-    {
-        TRY(worker_job_add(worker, element, error));
+    for (size_t i = 0; i < json_array_size(answer.jobs); i++) {
+        TRY(worker_job_add(worker, json_array_get(answer.jobs, i), error));
     }
-    TRY(take_leases(worker, leases, attempts, error));
-    json_array_foreach(cancel, at, element)
-    {
-        lease_cancel(worker, json_integer_value(element));
+    take_leases(worker, &answer);
+    for (size_t i = 0; i < answer.cancelled_count; i++) {
+        lease_cancel(worker, answer.cancelled[i]);
     }
     return OK;
 }

@@ -5,7 +5,7 @@
 //     seat.c     a slot at work: its events     report.c   results, until the site has them
 //     gather.c   answers of streamed programs   live.c     output of tasks while they run
 //     spare.c    sandboxes ready for a job      ready.c    results in parts that a poll can hold
-//     entries.c  what else waits for the next poll
+//     entries.c  what else waits for the next poll    admission.c  not accepted yet, or refused
 //     leaving.c  its end: warned tasks, what goes back
 //     checkpoint.c, restore.c  files of tasks, stored while they run and put back where they go on
 #ifndef LODE_WORKER_STATE_H
@@ -26,7 +26,6 @@
 enum {
     SEATS_MAX = 1024,
     SEAT_LEASES_MAX = 2,   // One that runs and, for streamed programs, one ahead.
-    LEASES_MAX = 10000,    // Of one worker.
     ITEM_CHUNK = 64 << 10, // Bytes of items sent at once.
     ITEM_CHUNKS_MAX = RUNNER_ITEMS_AHEAD / ITEM_CHUNK,
     GATHER_BYTES = 1 << 20, // Answers in one blob, about.
@@ -190,6 +189,7 @@ struct worker {
     int64_t retry_us;      // Steady time before which the site is left alone.
     int64_t pause_us;      // Before the next try, when the site is away.
     int64_t away_since_us; // Steady time; 0: it is there.
+    bool is_pending;       // It was said that the site has not accepted this worker yet.
     struct entries logs;   // Live output.
     int64_t live_next_us;
     struct entries returned; // Parts of leases.
@@ -304,6 +304,11 @@ bool restore_is_ready(const struct restore *restore); // Or it has failed.
 // Moves the files into the folder.
 enum status restore_put(const struct restore *restore, int work_fd, struct error *error);
 void restore_free(struct restore *restore);
+
+// admission.c
+// Did the site answer that it does not take this worker, by its key? Then it is asked again in a moment (pending), or the worker ends
+// (refused, or its name has another key): true. False for all other answers.
+bool admission_take_refusal(struct worker *worker, const struct http_answer *answer);
 
 // poll.c
 void poll_work(struct worker *worker, int64_t now_us);

@@ -12,9 +12,12 @@ struct worker_options {
     const char *fingerprint; // Of the site's key.
     const char
         *site_file; // JSON {"url", "fingerprint"}, read again at each new connection; or NULL.
-    const char *token_file;
+    const char *token_file; // NULL: the key below says who it is.
+    const char *key_path;   // PEM; shown to the site as the client's certificate. NULL: none.
+    const char *certificate_path;
     const char *directory; // Everything of this worker is in here.
     const char *name;
+    const char *groups; // That it works for, in order: "physics,spare"; NULL: for all.
     const char *runner; // Path of lode-runner.
     double cpus;
     int64_t memory_bytes;
@@ -26,8 +29,9 @@ struct worker_options {
     bool has_sandbox;   // false: --sandbox none
 };
 
-// Serves until its end: after its lifetime, when its site so orders, SIGTERM or SIGINT; before that it gives back what does not end: OK. CONFLICT: another worker serves in this
-// directory. UNSUPPORTED: no sandbox can be made here. UNAVAILABLE: the site was away for longer than the grace. The calling program has one
+// Serves until its end: after its lifetime, when its site so orders, SIGTERM or SIGINT; before that it gives back what does not end: OK. A site that has not accepted the worker's key yet
+// is asked again until it has. CONFLICT: another worker serves in this
+// directory, and nothing was done. DENIED: the site refuses the token, the key, or the name with this key; or it shows another key itself. UNSUPPORTED: no sandbox can be made here. UNAVAILABLE: the site was away for longer than the grace. The calling program has one
 // thread.
 enum status worker_run(const struct worker_options *options, struct error *error);
 

@@ -92,7 +92,7 @@ class Network:
         self.cuts = []
         try:
             self.switch = self._namespace("switch")
-            ip("-n", self.switch, "link", "add", "name", "switch", "type", "bridge")
+            ip("-n", self.switch, "link", "add", "name", "switch", "type", "bridge", "mcast_snooping", "0")
             ip("-n", self.switch, "link", "set", "switch", "up")
         except OSError:
             self.close()
@@ -113,6 +113,7 @@ class Network:
         ip("-n", node.namespace, "link", "set", "lo", "up")
         ip("-n", node.namespace, "addr", "add", f"{node.address}/24", "dev", "eth0")
         ip("-n", node.namespace, "link", "set", "eth0", "up")
+        ip("-n", node.namespace, "route", "add", "224.0.0.0/4", "dev", "eth0")  # Multicast; elsewhere the default route is its way.
         return node
 
     def cut_one_way(self, sender, receiver):

@@ -3,10 +3,12 @@
 import contextlib
 import hashlib
 import http.client
+import json
 import ssl
 
 import pytest
-from conftest import eventually
+from conftest import ROOT, eventually
+from scripted_site import ScriptedSite
 
 
 @pytest.fixture
@@ -20,9 +22,9 @@ def assert_problem(answer, code, *words):
     assert answer.code == code, answer
     assert answer.headers["Content-Type"].startswith("application/problem+json"), answer.headers
     problem = answer.json
-    assert problem["status"] == code and problem["title"] and problem["type"] and problem["detail"], problem
+    assert problem["status"] == code and problem["title"] and problem["type"] and problem["detail"] and problem["fix"], problem
     for word in words:
-        assert word in problem["detail"] + problem.get("fix", ""), problem
+        assert word in problem["detail"] + problem["fix"], problem
 
 
 JOB_REFUSALS = {
@@ -66,6 +68,41 @@ def test_a_job_that_makes_no_sense_is_refused(quiet, what):
     answer = quiet.api("POST", "/v1/jobs", body, {"Content-Type": "application/json"})
     assert_problem(answer, 400, *words)
     assert quiet.api("GET", "/v1/jobs").json["jobs"] == []
+
+
+BODIES = {
+    "nothing": b"",
+    "malformed": b'{"id": ["a"',
+    "a page of HTML": b"<!DOCTYPE html><title>Login</title>",
+    "an array": b"[]",
+    "null": b"null",
+    "two values": b"{} {}",
+    "a duplicate key": b'{"id": "t:a", "id": "t:b"}',
+    "an unknown field": b'{"nonsense": 1}',
+    "wrong UTF-8": b'{"id": "\xc3\x28"}',
+    "a NUL": b'{"id": "a\\u0000b"}',
+    "too deep": b"[" * 5000 + b"]" * 5000,
+    "ten megabytes of one text": b'{"id": "' + b"a" * (10 << 20) + b'"}',
+}
+PLACES = {"id": "t%3Anone", "worker": "1", "site": "sha256:" + "5" * 64}
+
+
+def test_every_call_refuses_bodies_that_make_no_sense(make_site, tmp_path):
+    site = make_site(options=["--workers", "0", "--mirror", "--join", "open"])
+    other = ScriptedSite(tmp_path / "other")  # For its key: calls between sites need one.
+    described = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
+    asked = 0
+    for path, operations in described.items():
+        takes_json = "application/json" in operations.get("post", {}).get("requestBody", {}).get("content", {})
+        for what, body in BODIES.items() if takes_json else ():
+            by = other.folder if path.startswith("/v1/federation/") else None
+            answer = site.api("POST", path.format(**PLACES), body, {"Content-Type": "application/json"}, as_site=by)
+            assert 400 <= answer.code < 500, (path, what, answer)
+            assert_problem(answer, answer.code)
+            asked += 1
+    assert asked >= 12 * len(BODIES)
+    for path, name in (("/v1/jobs", "jobs"), ("/v1/datasets", "datasets"), ("/v1/transfers", "transfers"), ("/v1/hubs", "hubs"), ("/v1/sites", "sites")):
+        assert site.api("GET", path).json[name] == [], path
 
 
 def test_a_site_alone_runs_nothing_elsewhere(quiet):
@@ -257,8 +294,18 @@ def test_an_unknown_query_parameter_is_refused(quiet):
 def test_the_same_idempotency_key_gives_the_same_job(quiet):
     key = {"Idempotency-Key": "abc"}
     first = quiet.api("POST", "/v1/jobs", {"command": ["true"]}, key).json["id"]
-    assert quiet.api("POST", "/v1/jobs", {"command": ["true"]}, key).json["id"] == first
+    # Laid out otherwise it is the same document.
+    assert quiet.api("POST", "/v1/jobs", b'{ "command" : ["true"] }', key).json["id"] == first
     assert len(quiet.api("GET", "/v1/jobs").json["jobs"]) == 1
     quiet.kill()
     quiet.start()
     assert quiet.api("POST", "/v1/jobs", {"command": ["true"]}, key).json["id"] == first
+
+
+def test_another_document_under_the_same_idempotency_key_is_refused(quiet):
+    key = {"Idempotency-Key": "abc"}
+    first = quiet.api("POST", "/v1/jobs", {"command": ["true"]}, key).json["id"]
+    refused = quiet.api("POST", "/v1/jobs", {"command": ["false"]}, key)
+    assert_problem(refused, 422, f"it made job {first}")
+    assert "under a new key" in refused.json["fix"]
+    assert len(quiet.api("GET", "/v1/jobs").json["jobs"]) == 1

@@ -16,7 +16,7 @@ Which tests hold which fault (here, unless a file is named):
 | a site killed in the middle of a remote job | test_travel: test_a_kill_loses_nothing... (home, link, there, all); test_link: test_a_kill_in_the_middle... |
 | killed between accept and start | test_link: test_a_kill_between_accept_and_start..., test_a_link_that_is_killed_before_it_submits... |
 | killed during replication | test_a_replica_under_way... (source, target, the way between) |
-| one idempotency key twice | test_two_submissions_with_one_key...; test_a_submission_whose_answer_is_lost... |
+| one idempotency key twice | test_two_submissions_with_one_key...; test_a_submission_whose_answer_is_lost...; through two hubs, one of which dies: test_twins |
 | slow, garbage, endless peers | test_federation_peers: test_a_hub_that_answers_badly...; test_resolve: test_a_hub_without_manners...; test_link: those of `strange` |
 | reasons in `why` | test_a_submission_whose_answer_is_lost..., test_a_site_with_another_key...; test_travel: test_why_says...; test_link: test_a_site_that_takes_no_guests... |
 """

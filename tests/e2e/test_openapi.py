@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import shutil
+import signal
 
 import jsonschema
 import pytest
@@ -50,6 +53,19 @@ def is_between_sites(path):
     return path.startswith(("/v1/federation", "/v1/hubs", "/v1/sites"))
 
 
+def call_worker_keys(call, ocean):
+    """A worker's key from its first word to its end; `ocean` makes calls with a key of its own."""
+    hello = {"name": "desk-2", "cpus": 1, "memory_bytes": 1, "disk_bytes": 1}
+    assert ocean("POST", "/v1/workers", hello).json["type"] == "urn:lode:problem:worker_pending"
+    key = call("get", "/v1/worker-keys", 200, query="?limit=1").json["worker_keys"][0]
+    call("post", "/v1/worker-keys/{worker}/state", 200, {"state": "refused"}, worker=key["fingerprint"])
+    call("delete", "/v1/worker-keys/{worker}", 204, worker="desk-2")
+    token = call("post", "/v1/worker-invitations", 201, {"name": "desk-3", "expires_seconds": 60}).json["token"]
+    enrolled = Caller(lambda method, url, body, _: ocean(method, url, body), call.called)
+    assert enrolled("post", "/v1/worker-keys", 201, {"token": token, "name": "x"}).json["name"] == "desk-3"
+    enrolled("get", "/v1/whoami", 200)
+
+
 def test_every_call_of_the_description_answers_as_described(site, call, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
@@ -62,6 +78,13 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     token = call("post", "/v1/tokens", 201, {"principal": "alice", "role": "user", "label": "laptop", "expires_seconds": 60}).json
     call("get", "/v1/tokens", 200)
     call("delete", "/v1/tokens/{token}", 204, token=token["token_id"])
+
+    call("post", "/v1/groups", 201, {"name": "physics", "weight": 2})
+    call("put", "/v1/groups/{group}/weight", 200, {"weight": 0.5}, group="physics")
+    assert call("put", "/v1/groups/{group}/members/{member}", 200, group="physics", member="alice").json["members"] == ["alice"]
+    assert call("get", "/v1/groups", 200).json["groups"][0]["weight"] == 0.5
+    assert call("delete", "/v1/groups/{group}/members/{member}", 200, group="physics", member="alice").json["members"] == []
+    call("delete", "/v1/groups/{group}", 204, group="physics")
 
     call("post", "/v1/datasets", 201, {"id": "t:api", "paths": [str(folder)], "aliases": ["doi:10.1234/api"], "title": "Some data"})
     eventually(lambda: call("get", "/v1/datasets/{id}", 200, query="?wait=5", id=dataset).json["state"] == "available")
@@ -98,6 +121,17 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     failing = call("post", "/v1/jobs", 201, {"command": ["false"]}, query="?wait=60").json["id"]
     eventually(lambda: call("get", "/v1/jobs/{job}", 200, query="?wait=10", job=failing).json["state"] == "failed")
     call("post", "/v1/jobs/{job}/retry", 200, job=failing)
+
+    deadly = call("post", "/v1/jobs", 201, {"command": ["sleep", "1000"], "retries": {"lost": 0}}).json["id"]
+    eventually(lambda: call("get", "/v1/jobs/{job}", 200, job=deadly).json["tasks"]["running"])
+    for pid in site.workers():
+        os.kill(pid, signal.SIGKILL)
+    assert call("get", "/v1/jobs/{job}", 200, query="?wait=60", job=deadly).json["state"] == "held"
+    assert call("get", "/v1/jobs/{job}/tasks", 200, query="?state=held", job=deadly).json["tasks"][0]["index"] == 0
+    assert call("get", "/v1/jobs/{job}/tasks/{index}/why", 200, job=deadly, index=0).json["evidence"]
+    assert call("get", "/v1/jobs/{job}/tasks/{index}", 200, job=deadly, index=0).json["failed_attempts"][0]["cause"] == "lost"
+    assert call("post", "/v1/jobs/{job}/tasks/{index}/retry", 200, job=deadly, index=0).json["tasks"]["held"] == 0
+    call("post", "/v1/jobs/{job}/cancel", 200, job=deadly)
     slow = call("post", "/v1/jobs", 201, {"command": ["sleep", "300"]}).json["id"]
     call("post", "/v1/jobs/{job}/cancel", 200, job=slow)
 
@@ -105,6 +139,9 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     worker = call("post", "/v1/workers", 201, {
         "name": "test", "cpus": 1, "memory_bytes": 1 << 20, "disk_bytes": 1 << 20, "version": "0",
         "sandbox": {"kind": "none", "enforced": [], "not_enforced": ["memory"]}}).json["worker"]
+    moved = call("put", "/v1/workers/{worker}/groups", 200, {"groups": ["physics", "spare"]}, worker=worker).json
+    assert moved["groups"] == ["physics", "spare"]
+    call("put", "/v1/workers/{worker}/groups", 200, {"groups": []}, worker=worker)
     call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leases": []}, worker=worker)
     assert call("post", "/v1/workers/{worker}/drain", 200, {"in_seconds": 600}, worker=worker).json["leaves_at"]
     polled = call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leaves_in_seconds": 60, "leaving": False}, worker=worker)
@@ -112,6 +149,9 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     call("delete", "/v1/workers/{worker}/drain", 200, worker=worker)
     call("post", "/v1/workers", 201, {"name": "link", "cpus": 1, "memory_bytes": 1, "disk_bytes": 1, "place": "sha256:" + "a" * 64})
     call("get", "/v1/places", 200, query="?wait=0&version=0")
+    # The key of a site is as good as any to be a worker's.
+    shutil.copytree(site.directory, tmp_path / "key", ignore=lambda _, names: [name for name in names if not name.endswith(".pem")])
+    call_worker_keys(call, lambda method, url, body: site.api(method, url, body, as_site=tmp_path / "key"))
 
     plan = call("post", "/v1/plans", 200, {"job": {"command": ["true"], "data": [{"id": "t:api", "name": "d"}]}}).json
     assert plan["chosen"] == "local" and plan["candidates"][0]["data"] == ["t:api"]

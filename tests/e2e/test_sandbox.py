@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -74,13 +75,28 @@ def test_nothing_of_one_task_is_left_for_the_next(site):
 def test_a_limit_that_is_passed_is_named_with_its_peak(site, what):
     if what == "walltime":
         record, _ = run(site, "sleep", "60", walltime_seconds=1)
+        words = r"ran (1\.\d) s, the limit is 1\.0 s of walltime"
     elif what == "memory":
         record, _ = run(site, "/usr/bin/python3", "-c", "x = bytearray(400 << 20); print(len(x))", memory_bytes=100 << 20)
+        words = r"the limit is 100\.0 MiB of memory, the peak was ((?:9\d|100)\.\d) MiB"
     else:
         record, _ = run(site, "sh", "-c", "head -c 100000000 /dev/zero > big; sleep 3", disk_bytes=20 << 20)
+        words = r"the limit is 20971520 bytes of disk, at least (\d{8,9}) bytes were used"
     assert record["state"] == "failed", record
     assert record["outcome"] == what, record
-    assert what in record["message"] and any(unit in record["message"] for unit in ("s", "MiB", "GiB")), record["message"]
+    assert re.search(words, record["message"]), record["message"]
+
+
+def test_a_task_that_starts_processes_without_end_meets_a_limit_of_its_own(site):
+    script = "import threading\nthreading.stack_size(65536)\nstop = threading.Event()\n"
+    script += "try:\n    for i in range(100000):\n        threading.Thread(target=stop.wait, daemon=True).start()\n"
+    script += "except RuntimeError:\n    print(i, flush=True)\n    raise SystemExit(7)\n"
+    record, out = run(site, "/usr/bin/python3", "-c", script, memory_bytes=2 << 30)
+    assert record["state"] == "failed" and int(out) < 4096, (record, out)
+    if "pids" in site.api("GET", "/v1/status").json["sandbox"]["enforced"]:
+        assert record["outcome"] == "pids" and "the limit is 4096 processes and threads" in record["message"], record
+    # The site and its other tasks know nothing of it.
+    assert run(site, "true")[0]["state"] == "succeeded"
 
 
 def test_the_exit_status_and_signals_of_a_command_are_told(site, lode):
@@ -111,13 +127,12 @@ def test_status_says_what_is_not_enforced(site, lode):
 
 @pytest.fixture
 def make_bare_site(lode, tmp_path):
-    """make_bare_site("--sandbox", "none"): a site on a machine without bubblewrap; returns its answers to requests."""
+    """make_bare_site("--sandbox", "none"): a site on a machine without bubblewrap, or without what else is hidden; returns its answers to requests."""
     started = []
 
-    def make(*options):
+    def make(*options, hide="mount --bind /dev/null /usr/bin/bwrap"):
         directory = tmp_path / f"bare-{len(started)}"
-        hide = f'mount --bind /dev/null /usr/bin/bwrap && exec "$@"'
-        command = ["unshare", "--mount", "sh", "-c", hide, "sh", PROGRAMS / "lode", "site", "--directory", directory,
+        command = ["unshare", "--mount", "sh", "-c", f'{hide} && exec "$@"', "sh", PROGRAMS / "lode", "site", "--directory", directory,
                    "--address", "127.0.0.1:0", *options]
         started.append(subprocess.Popen(command, env=lode.environment, stdout=subprocess.DEVNULL))
         said = directory / "site.json"
@@ -135,7 +150,7 @@ def make_bare_site(lode, tmp_path):
         process.wait(60)
 
 
-def test_without_bubblewrap_a_site_refuses_to_run_jobs_unless_told(make_bare_site):
+def test_without_bubblewrap_a_site_refuses_to_run_jobs_unless_told(make_bare_site, lode):
     refusing = make_bare_site()
     job = refusing.api("POST", "/v1/jobs", {"command": ["true"]}).json["id"]
 
@@ -149,3 +164,20 @@ def test_without_bubblewrap_a_site_refuses_to_run_jobs_unless_told(make_bare_sit
     answer = told.api("POST", "/v1/jobs?wait=60", {"command": ["echo", "bare"], "cache": "off"})
     assert answer.json["state"] == "succeeded", answer
     assert told.api("GET", "/v1/status").json["sandbox"]["kind"] == "none"
+    lode("login", "--directory", told.directory)
+    said = lode("status", "--site", told.url).stdout
+    assert re.search(r"unenforced: +.*files.*network.*users", said), said
+
+
+def test_without_control_groups_limits_hold_for_one_process_and_the_rest_is_said(make_bare_site, lode):
+    site = make_bare_site(hide="mount -t tmpfs none /sys/fs/cgroup")
+    eventually(lambda: site.api("GET", "/v1/workers").json["workers"])
+    sandbox = site.api("GET", "/v1/status").json["sandbox"]
+    assert sandbox["kind"] == "bubblewrap" and {"walltime", "disk"} <= set(sandbox["enforced"]), sandbox
+    assert {"memory", "pids", "cpu"} <= set(sandbox["not_enforced"]), sandbox
+    lode("login", "--directory", site.directory)
+    said = lode("status", "--site", site.url).stdout
+    assert re.search(r"unenforced: +memory, pids, cpu", said), said
+    script = "try:\n    x = bytearray(400 << 20)\nexcept MemoryError:\n    print('refused')\n"
+    record, out = run(site, "/usr/bin/python3", "-c", script, memory_bytes=100 << 20)
+    assert record["state"] == "succeeded" and out == "refused\n", (record, out)

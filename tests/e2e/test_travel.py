@@ -111,6 +111,18 @@ def test_why_says_that_the_other_site_is_away(sites):
     assert ended(home, job["id"])["state"] == "succeeded"
 
 
+def test_a_submission_that_is_repeated_gives_its_job_although_the_other_site_is_away(sites):
+    home, there = sites
+    spec = {"at": "there", "command": ["sleep", "600"]}
+    key = {"Idempotency-Key": "5e0d"}
+    job = home.api("POST", "/v1/jobs", spec, headers=key).json["id"]
+    there.stop()
+    assert home.api("POST", "/v1/jobs", spec, headers=key).json["id"] == job
+    other = home.api("POST", "/v1/jobs", {**spec, "command": ["true"]}, headers=key)
+    assert other.code == 422 and f"it made job {job}" in other.json["detail"]
+    there.start()
+
+
 @pytest.mark.parametrize("victim", ["home", "link", "there", "all"])
 def test_a_kill_loses_nothing_and_nothing_runs_twice(sites, folder, victim):
     home, there = sites

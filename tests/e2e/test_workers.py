@@ -1,6 +1,8 @@
 """A worker and its site when they do not understand each other: refused reports, lost answers, revoked tokens."""
 
 import json
+import queue
+import threading
 import time
 
 import pytest
@@ -56,11 +58,12 @@ def log_of(tmp_path):
 
 
 class Polls:
-    """Answers polls from a plan: `report(body)` for those that report, leases for the first that waits."""
+    """Answers polls: `report(body)` those that report; those that wait get what is put into `news`, or nothing when their time is over."""
 
     def __init__(self, site, first, report):
         self.bodies = []
-        self.first = [first]
+        self.news = queue.Queue()
+        self.news.put(first)
         self.report = report
         site.on("POST", r"/v1/workers/(\d+)/poll", self.take)
 
@@ -69,10 +72,10 @@ class Polls:
         if body["wait_seconds"] == 0:
             self.bodies.append(body)
             return self.report(body)
-        if self.first:
-            return 200, self.first.pop()
-        time.sleep(0.2)  # It waits for news that do not come.
-        return 200, answer()
+        try:
+            return 200, self.news.get(timeout=body["wait_seconds"])
+        except queue.Empty:
+            return 200, answer()
 
     def results(self):
         return [task for body in self.bodies for result in body["results"] for task in result["tasks"]]
@@ -101,8 +104,10 @@ def test_a_refused_report_is_said_and_given_up_for_the_task_to_run_again(scripte
     # The other job's result was not to blame, and came as it was.
     eventually(lambda: any(result["job"] == 18 and result["tasks"][0][1:3] == [0, 3] for body in polls.bodies for result in body["results"]))
     assert worker.poll() is None
-    # Nothing is repeated for ever: a poll that has nothing more to say is not sent.
-    count = len(polls.bodies)
+    # Nothing is repeated for ever: what the worker has to say next is the result of the next task, and what came before that is all.
+    polls.news.put(answer(leases=[[3, 19, 0, 1]], jobs=[described(19)]))
+    eventually(lambda: any(result["job"] == 19 and result["tasks"] for body in polls.bodies for result in body["results"]))
+    count = next(at for at, body in enumerate(polls.bodies) if any(result["job"] == 19 for result in body["results"]))
     refused = sum(1 for body in polls.bodies if any(r["job"] == 17 and r["tasks"][0][1] == 0 for r in body["results"]))
     assert refused <= 2 and count <= 6, polls.bodies
 
@@ -132,6 +137,7 @@ def test_a_worker_whose_every_report_is_refused_ends_and_says_why(scripted, star
 def test_a_lost_answer_that_told_of_a_job_is_made_good_by_registering_again(scripted, start_worker, tmp_path):
     hello(scripted)
     said = []
+    is_over = threading.Event()
 
     def poll(request):
         body = json.loads(request.body)
@@ -141,12 +147,13 @@ def test_a_lost_answer_that_told_of_a_job_is_made_good_by_registering_again(scri
             return 200, answer(leases=[[1, 17, 0, 1]], jobs=[described(17, ["sleep", "600"])])
         if number == 1 and body["leases"]:
             return 200, answer(leases=[[2, 18, 0, 1]])  # Of a job that a lost answer told of.
-        time.sleep(0.2)
+        is_over.wait(body["wait_seconds"])
         return 200, answer()
 
     scripted.on("POST", r"/v1/workers/(\d+)/poll", poll)
     start_worker(scripted.url, scripted.fingerprint)
     eventually(lambda: any(number == 2 and leases == [[1, 17, 0, 1]] for number, leases in said))
+    is_over.set()
 
 
 def test_a_worker_whose_token_is_revoked_ends_soon(make_site, lode, start_worker, tmp_path):

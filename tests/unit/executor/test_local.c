@@ -16,6 +16,7 @@ struct heard {
     char problem[256];
     int count;
     int64_t process; // That ended last.
+    char how[80];
 };
 
 struct fixture {
@@ -35,11 +36,12 @@ static void hear(void *context, const char *problem, const char *change)
     pthread_mutex_unlock(&heard->mutex);
 }
 
-static void hear_of_end(void *context, int64_t process)
+static void hear_of_end(void *context, int64_t process, const char *how)
 {
     struct heard *heard = context;
     pthread_mutex_lock(&heard->mutex);
     heard->process = process;
+    (void)snprintf(heard->how, sizeof heard->how, "%s", how);
     pthread_mutex_unlock(&heard->mutex);
 }
 
@@ -118,6 +120,7 @@ static void the_process_that_ended_is_named(void **state)
     int64_t process = 0;
     assert_true(text_to_int64(text_trim(buffer_text(&text)), &process));
     assert_int_equal(fixture->heard.process, process);
+    assert_string_equal(fixture->heard.how, "killed by signal 9");
 }
 
 static void the_link_is_given_the_sites_key(void **state)
@@ -158,6 +161,13 @@ static void a_machine_that_makes_no_sandbox_is_said(void **state)
     assert_non_null(strstr(await_report(fixture, 1), "bubblewrap"));
 }
 
+static void a_runner_that_is_missing_is_said(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(start(fixture, "exit 4"), OK);
+    assert_non_null(strstr(await_report(fixture, 1), "lode-runner"));
+}
+
 static void a_worker_that_does_not_end_is_killed(void **state)
 {
     struct fixture *fixture = *state;
@@ -185,6 +195,7 @@ int main(void)
         IN_A_FOLDER(the_process_that_ended_is_named),
         IN_A_FOLDER(the_link_is_given_the_sites_key),
         IN_A_FOLDER(a_machine_that_makes_no_sandbox_is_said),
+        IN_A_FOLDER(a_runner_that_is_missing_is_said),
         IN_A_FOLDER(a_worker_that_does_not_end_is_killed),
         IN_A_FOLDER(a_program_that_cannot_be_run_is_told_at_once),
     };

@@ -175,6 +175,20 @@ static void the_clients_folder_follows_xdg(void **state)
     assert_null(client_folder("", NULL));
 }
 
+static void a_key_is_found_at_whatever_address(void **state)
+{
+    const char *folder = *state;
+    assert_false(known_sites_has_key(folder, &A));
+    assert_int_equal(known_sites_add(folder, &HERE, &A, 0, NULL), OK);
+    assert_int_equal(known_sites_add(folder, &THERE, &A, 0, NULL), OK);
+    assert_true(known_sites_has_key(folder, &A));
+    assert_false(known_sites_has_key(folder, &B));
+    assert_int_equal(known_sites_forget(folder, &HERE, NULL), OK);
+    assert_true(known_sites_has_key(folder, &A));
+    assert_int_equal(known_sites_forget(folder, &THERE, NULL), OK);
+    assert_false(known_sites_has_key(folder, &A));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_folder_new, fixture_folder_free)
@@ -183,6 +197,7 @@ int main(void)
         TEST(a_site_once_met_is_recognised),
         TEST(a_changed_key_is_refused_with_the_way_out),
         cmocka_unit_test(comments_and_broken_lines_of_others_do_no_harm),
+        TEST(a_key_is_found_at_whatever_address),
         TEST(comments_survive_a_change),
         TEST(tokens_are_kept_by_site_and_private),
         TEST(a_line_without_a_token_is_named),

@@ -38,8 +38,12 @@ static inline void site_stop(struct site *site)
 // A job of tasks that need one core and nothing else.
 static inline struct job_plan plan_of(int64_t id, int64_t group, int64_t count)
 {
-    return (struct job_plan){
-        .id = id, .group = group, .count = count, .need = {.cpu_millis = 1000}, .submitted_us = id};
+    return (struct job_plan){.id = id,
+                             .group = group,
+                             .count = count,
+                             .need = {.cpu_millis = 1000},
+                             .retries = retries_default(),
+                             .submitted_us = id};
 }
 
 static inline void site_add(struct site *site, struct job_plan plan)

@@ -111,12 +111,12 @@ static void a_lost_worker_of_another_place_is_not_held_against_tasks(void **stat
     struct site site = site_start();
     site_add(&site, plan_at(1, 1, 1, 3));
     for (int64_t worker = 1; worker <= 10; worker++) {
-        struct task_list failed = {0};
+        struct loss_list losses = {0};
         site_add_worker_at(&site, worker, 1, 1);
         assert_int_equal(site_lease(&site, worker), 1);
         assert_int_equal(site.leases[0].to - site.leases[0].from, 3);
-        scheduler_remove_worker(site.scheduler, worker, true, site.now_us, &failed);
-        assert_int_equal(failed.count, 0);
+        scheduler_remove_worker(site.scheduler, worker, true, site.now_us, &losses);
+        assert_int_equal(losses.count, 0);
         site_check(&site);
     }
     assert_int_equal(site_figures(&site, 1).waiting, 3);

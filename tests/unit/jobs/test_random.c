@@ -32,7 +32,9 @@ static void add_or_remove_job(struct model *model)
     int64_t job = below(model, JOBS);
     if (!model->is_there[job]) {
         struct job_plan plan = plan_of(job, job % 2, COUNT);
-        plan.retries = 2;
+        plan.retries.times[CAUSE_FAIL] = 2;
+        plan.retries.times[CAUSE_INPUT] = below(model, 2);
+        plan.fails_when_lost = job == 2;
         plan.place = job == 3; // Worker 3 is of that place too.
         plan.need.cpu_millis = 1000 * (1 + below(model, 3));
         site_add(&model->site, plan);
@@ -71,7 +73,7 @@ static void finish_one(struct model *model)
         return;
     }
     int64_t index = below(model, COUNT);
-    enum task_outcome outcome = (enum task_outcome)below(model, 4);
+    enum task_outcome outcome = (enum task_outcome)below(model, 5);
     bool was_open = model->is_there[lease->job] && !model->is_done[lease->job][index];
     enum task_verdict verdict = site_finish(&model->site, lease, index, outcome);
     assert_int_equal(verdict == TASK_DUPLICATE, !was_open);
@@ -101,19 +103,42 @@ static void finish_many(struct model *model)
     ranges_done(&fresh);
 }
 
+static void take_loss(struct model *model, const struct loss *loss)
+{
+    if (loss->end == LOSS_FAILED) {
+        commit(model, loss->task.job, loss->task.index);
+    }
+    assert_int_equal(loss->end == LOSS_RETRY, loss->times <= RETRIES_BLAMED);
+}
+
+// Somebody lets what is held run again.
+static void release_some(struct model *model)
+{
+    int64_t job = below(model, JOBS);
+    int64_t first = scheduler_next_held(model->site.scheduler, job, 0);
+    if (first < 0) {
+        return;
+    }
+    struct lease lease;
+    assert_int_equal(
+        scheduler_find_task(model->site.scheduler, (struct task_id){job, first}, &lease),
+        TASK_HELD);
+    assert_int_equal(scheduler_release_tasks(model->site.scheduler, job, first, first + 1), 1);
+}
+
 static void change_worker(struct model *model)
 {
     int64_t worker = 1 + below(model, WORKERS);
     struct scheduler *scheduler = model->site.scheduler;
     switch (below(model, 4)) {
     case 0: {
-        struct task_list failed = {0};
+        struct loss_list losses = {0};
         scheduler_remove_worker(scheduler, worker, below(model, 2) == 0, model->site.now_us,
-                                &failed);
-        for (size_t i = 0; i < failed.count; i++) {
-            commit(model, failed.items[i].job, failed.items[i].index);
+                                &losses);
+        for (size_t i = 0; i < losses.count; i++) {
+            take_loss(model, &losses.items[i]);
         }
-        task_list_done(&failed);
+        loss_list_done(&losses);
         break;
     }
     case 1:
@@ -142,7 +167,10 @@ static void change_tasks(struct model *model)
     int64_t to = from + below(model, 8);
     int64_t job = below(model, JOBS);
     struct lease again;
-    switch (below(model, 5)) {
+    switch (below(model, 6)) {
+    case 4:
+        release_some(model);
+        break;
     case 0:
         scheduler_hold(scheduler, job, below(model, 2) == 0);
         break;
@@ -181,7 +209,7 @@ static void compare(const struct model *model)
                          model->is_there[job]);
         if (model->is_there[job]) {
             assert_int_equal(figures.done, done);
-            assert_int_equal(figures.done + figures.leased + figures.waiting, COUNT);
+            assert_int_equal(figures.done + figures.leased + figures.waiting + figures.held, COUNT);
             assert_int_equal(scheduler_is_complete(model->site.scheduler, job), done == COUNT);
         }
     }

@@ -53,7 +53,7 @@ static void a_command_alone_gets_the_defaults(void **state)
     assert_int_equal(spec->need.memory_bytes, 1 << 30);
     assert_int_equal(spec->need.disk_bytes, INT64_C(10) << 30);
     assert_int_equal(spec->walltime_us, INT64_C(86400000000));
-    assert_int_equal(spec->retries, 0);
+    assert_int_equal(spec->retries.times[CAUSE_FAIL], 0);
     assert_false(spec->has_network);
     assert_int_equal(spec->cache, SPEC_CACHE_USE);
     spec_free(spec);

@@ -77,7 +77,7 @@ static void it_says_where_a_task_is(void **state)
     (void)state;
     struct site site = site_start();
     struct job_plan plan = plan_of(1, 1, 1000);
-    plan.retries = 3;
+    plan.retries.times[CAUSE_FAIL] = 3;
     site_add(&site, plan);
     site_add_worker(&site, 1, 1);
     expect(&site, 1000, "no task 1000", "");
@@ -131,6 +131,12 @@ static void it_says_what_a_job_of_another_place_waits_for(void **state)
     expect_at(&site, -1, &words,
               "10 of its tasks are at site ocean; it runs there since 2031-05-06T07:08:09Z",
               "nothing needs to be done");
+    words.said = "all workers are busy";
+    words.said_change = "wait";
+    expect_at(&site, -1, &words,
+              "it is there since 2031-05-06T07:08:09Z; site ocean says: all workers are busy",
+              "at site ocean: wait");
+    words.said = NULL;
     words.problem = "it does not answer";
     expect_at(&site, 3, &words, "09Z; it does not answer", "again in 4 s");
     scheduler_return(site.scheduler, site.leases[0].id, 4, 10);

@@ -241,9 +241,54 @@ static void logs_and_ends_and_setups_are_checked(void **state)
     assert_int_not_equal(wire_read_setup(TEXT("{\"host\":7}"), &arena, &setup, NULL), OK);
 }
 
+static void a_job_of_home_is_read(void **state)
+{
+    (void)state;
+    AUTO_JSON json_t *document = NULL;
+    AUTO_JSON json_t *wrong = NULL;
+    struct wire_job job;
+    struct error error = {0};
+    const char *text = "{\"job\":5,\"owner\":\"ada\",\"spec\":{\"mode\":\"stream\"}}";
+    assert_int_equal(json_parse(text_of(text), &document, NULL), OK);
+    assert_int_equal(wire_read_job(document, &job, NULL), OK);
+    assert_int_equal(job.id, 5);
+    assert_true(text_equal(job.owner, TEXT("ada")));
+    assert_true(job.is_stream);
+    assert_int_equal(job.disk_bytes, INT64_MAX);
+    assert_int_equal(json_parse(TEXT("{\"job\":5,\"owner\":\"ada\"}"), &wrong, NULL), OK);
+    assert_int_equal(wire_read_job(wrong, &job, &error), INVALID);
+    assert_non_null(strstr(error.detail, "\"spec\""));
+}
+
+static void words_of_another_site_are_made_harmless(void **state)
+{
+    (void)state;
+    struct arena arena AUTO_ARENA = {0};
+    struct wire_words words = {0};
+    assert_int_equal(
+        wire_read_words(TEXT("{\"why\": \"a\\u001b[2Jb\\n\\nc\\u009bd\\u202ee\\u2066f é\","
+                             " \"change\": null}"),
+                        &arena, &words, NULL),
+        OK);
+    assert_true(text_equal(words.why, TEXT("a [2Jb c d e f é")));
+    assert_int_equal(words.change.length, 0);
+    AUTO_BUFFER struct buffer text = {0};
+    buffer_append_string(&text, "{\"why\": \"");
+    for (int i = 0; i < WIRE_WORDS_MAX; i++) {
+        buffer_append_string(&text, "é");
+    }
+    buffer_append_string(&text, "\"}");
+    assert_int_equal(wire_read_words(buffer_text(&text), &arena, &words, NULL), OK);
+    assert_int_equal(words.why.length, WIRE_WORDS_MAX);
+    assert_int_not_equal(wire_read_words(TEXT("{\"change\": \"x\"}"), &arena, &words, NULL), OK);
+    assert_int_not_equal(wire_read_words(TEXT("[\"why\"]"), &arena, &words, NULL), OK);
+    assert_int_not_equal(wire_read_words(TEXT("{\"why\": 7}"), &arena, &words, NULL), OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_job_of_home_is_read),
         cmocka_unit_test(a_result_is_written_anew_as_it_was_read),
         cmocka_unit_test(a_short_result_has_nulls),
         cmocka_unit_test(what_is_no_result_is_refused),
@@ -254,6 +299,7 @@ int main(void)
         cmocka_unit_test(a_document_for_elsewhere_is_without_what_is_homes_business),
         cmocka_unit_test(the_blobs_of_a_document_are_its_files_and_items),
         cmocka_unit_test(logs_and_ends_and_setups_are_checked),
+        cmocka_unit_test(words_of_another_site_are_made_harmless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

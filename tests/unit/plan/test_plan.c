@@ -104,6 +104,21 @@ static void the_smaller_part_is_moved(void **state)
     assert_non_null(strstr(best->reason, "never measured"));
 }
 
+// A site signs for what it likes; the sum is the largest number at most.
+static void sizes_beyond_all_measure_are_added_up(void **state)
+{
+    struct world *world = *state;
+    world->data[0].size_bytes = INT64_MAX;
+    world->data[1].size_bytes = INT64_MAX;
+    world->sites[OCEAN].has_offer = false;
+    world->sites[LAND].has_offer = false;
+    world->request.result_bytes = 1e6;
+    assert_int_equal(plan_world(world), OK);
+    assert_int_equal(world->plan.options[0].site, HOME);
+    assert_int_equal(world->plan.options[0].move_count, 2);
+    assert_int_equal(world->plan.options[0].bytes_moved, INT64_MAX);
+}
+
 static void a_measured_link_changes_what_is_moved(void **state)
 {
     struct world *world = *state;
@@ -210,6 +225,7 @@ int main(void)
         IN_A_WORLD(data_that_is_at_home_too_is_used_there),
         IN_A_WORLD(a_busy_home_loses_against_a_free_site),
         IN_A_WORLD(the_smaller_part_is_moved),
+        IN_A_WORLD(sizes_beyond_all_measure_are_added_up),
         IN_A_WORLD(a_measured_link_changes_what_is_moved),
         IN_A_WORLD(with_a_merge_command_each_part_runs_where_it_lies),
         IN_A_WORLD(a_home_without_workers_has_the_parts_merged_at_the_largest),

@@ -132,10 +132,13 @@ static struct queue_witness witness_of(struct site *site)
 struct reply site_submit(struct site *site, const char *text, const char *key)
 {
     AUTO_JSON json_t *document = NULL;
+    const struct digest request = digest_of(text, strlen(text));
     struct queue_submission submission = {.to = site->to,
                                           .hold = site->hold,
                                           .owner = text_of(site->owner ? site->owner : "alice"),
                                           .idempotency_key = text_of(key),
+                                          .request = site->keeps_no_request ? NULL : &request,
+                                          .origin = site->origin,
                                           .witness = witness_of(site)};
     struct waiting waiting;
     struct queue_answer to = expect(&waiting);
@@ -188,6 +191,13 @@ struct reply site_retry(struct site *site, int64_t job)
     return await(&waiting);
 }
 
+struct reply site_retry_task(struct site *site, int64_t job, int64_t index)
+{
+    struct waiting waiting;
+    queue_retry_task(site->queue, job, index, witness_of(site), expect(&waiting));
+    return await(&waiting);
+}
+
 char *site_why(struct site *site, int64_t job)
 {
     struct waiting waiting;
@@ -199,15 +209,20 @@ char *site_why(struct site *site, int64_t job)
     return why;
 }
 
-int64_t site_place_worker(struct site *site, const char *place)
+struct reply site_register(struct site *site, json_t *document)
 {
     struct waiting waiting;
+    queue_register_worker(site->queue, document, TEXT("workers"), witness_of(site),
+                          expect(&waiting));
+    return await(&waiting);
+}
+
+int64_t site_place_worker(struct site *site, const char *place)
+{
     json_t *document = json_pack("{s:s, s:i, s:I, s:I, s:s, s:i}", "name", "link", "cpus", 64,
                                  "memory_bytes", (json_int_t)1 << 40, "disk_bytes",
                                  (json_int_t)1 << 50, "place", place, "process", LINK_PROCESS);
-    queue_register_worker(site->queue, document, TEXT("workers"), witness_of(site),
-                          expect(&waiting));
-    struct reply reply = await(&waiting);
+    struct reply reply = site_register(site, document);
     assert_int_equal(reply.status, OK);
     int64_t worker = number_of(reply.document, "worker");
     reply_done(&reply);
@@ -259,16 +274,20 @@ int64_t site_worker(struct site *site, const char *name, int cpus)
     return site_worker_process(site, name, cpus, 1);
 }
 
-int64_t site_worker_process(struct site *site, const char *name, int cpus, int process)
+struct reply site_move(struct site *site, int64_t worker, const struct text *groups, size_t count)
 {
     struct waiting waiting;
+    queue_move_worker(site->queue, worker, groups, count, witness_of(site), expect(&waiting));
+    return await(&waiting);
+}
+
+int64_t site_worker_process(struct site *site, const char *name, int cpus, int process)
+{
     json_t *document =
         json_pack("{s:s, s:i, s:I, s:I, s:{s:s}, s:i}", "name", name, "cpus", cpus, "memory_bytes",
                   (json_int_t)1 << 36, "disk_bytes", (json_int_t)1 << 40, "sandbox", "kind", "none",
                   "process", process);
-    queue_register_worker(site->queue, document, TEXT("workers"), witness_of(site),
-                          expect(&waiting));
-    struct reply reply = await(&waiting);
+    struct reply reply = site_register(site, document);
     assert_int_equal(reply.status, OK);
     int64_t worker = number_of(reply.document, "worker");
     reply_done(&reply);

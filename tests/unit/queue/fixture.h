@@ -20,6 +20,8 @@ struct site {
     const char *owner;           // Of what is submitted; NULL: "alice".
     struct queue_destination to; // Of what is submitted.
     struct queue_hold hold;
+    const struct digest *origin;
+    bool keeps_no_request;                // Submits as an older version did.
     const struct queue_place_ops *places; // Taken by the next start, as the rest.
     int64_t lease_timeout_us;             // Taken by the next start.
     int64_t gone_timeout_us;
@@ -46,6 +48,7 @@ int64_t site_job(struct site *site, const char *document);
 struct reply site_show(struct site *site, int64_t job, int64_t wait_us);
 struct reply site_cancel(struct site *site, int64_t job);
 struct reply site_retry(struct site *site, int64_t job);
+struct reply site_retry_task(struct site *site, int64_t job, int64_t index);
 // The text of `why`; heap string.
 char *site_why(struct site *site, int64_t job);
 
@@ -53,6 +56,9 @@ char *site_why(struct site *site, int64_t job);
 int64_t site_worker(struct site *site, const char *name, int cpus);
 // The same for one that says its process.
 int64_t site_worker_process(struct site *site, const char *name, int cpus, int process);
+// Registers one with this document, which is taken.
+struct reply site_register(struct site *site, json_t *document);
+struct reply site_move(struct site *site, int64_t worker, const struct text *groups, size_t count);
 // One that takes jobs to the place: named "link", with this process.
 enum { LINK_PROCESS = 4711 };
 int64_t site_place_worker(struct site *site, const char *place);

@@ -64,7 +64,7 @@ static void a_drained_worker_gets_what_can_end_in_time_and_hears_of_it(void **st
     expect_drain(site, worker, INT64_C(1800000000), OK, "\"state\":\"draining\"");
     assert_int_equal(leases_of(site, worker, "{}", &order), 0);
     assert_true(order > 1700 && order <= 1800);
-    (void)site_job(site, "{\"command\": [\"true\"], \"walltime_seconds\": 60}");
+    (void)site_job(site, "{\"command\": [\"false\"], \"walltime_seconds\": 60}");
     assert_int_equal(leases_of(site, worker, "{}", &order), 1);
 }
 

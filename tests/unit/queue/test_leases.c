@@ -261,6 +261,32 @@ static void what_waits_at_a_worker_does_not_count_as_running(void **state)
     reply_done(&reply);
 }
 
+// Whom the site does not trust any more has no leases, and its tasks are not to blame however often that happens.
+static void dropped_workers_give_their_tasks_to_others_without_blame(void **state)
+{
+    struct site *site = *state;
+    site->lease_timeout_us = INT64_C(600000000);
+    site_restart(site);
+    int64_t job = site_job(site, "{\"command\": [\"true\"]}");
+    for (int round = 0; round < 5; round++) {
+        int64_t worker = site_worker(site, "desk", 1);
+        struct reply reply = site_poll(site, worker, "{}");
+        assert_int_equal(json_array_size(json_object_get(reply.document, "leases")), 1);
+        reply_done(&reply);
+        queue_drop_workers(site->queue, TEXT("somebody else"));
+        reply = site_poll(site, worker, "{}");
+        assert_int_equal(reply.status, OK);
+        reply_done(&reply);
+        struct polling *waiting = site_poll_begin(site, worker, "{\"wait_seconds\": 60}");
+        queue_drop_workers(site->queue, TEXT("workers"));
+        reply = site_poll_end(waiting); // It is told at once.
+        reply_done(&reply);
+        assert_int_equal(site_poll(site, worker, "{}").status, NOT_FOUND);
+    }
+    assert_int_equal(site_run_all(site, site_worker(site, "other", 1)), 1);
+    assert_job(site, job, "succeeded", 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
@@ -274,6 +300,7 @@ int main(void)
         TEST(live_output_comes_from_the_worker_that_has_the_task),
         TEST(live_output_of_many_tasks_stays_within_a_bound),
         TEST(a_bad_report_behind_a_good_one_of_the_same_job_changes_nothing),
+        TEST(dropped_workers_give_their_tasks_to_others_without_blame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

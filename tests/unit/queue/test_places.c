@@ -320,7 +320,7 @@ static void links_that_are_lost_are_not_held_against_a_job(void **state)
         struct reply reply = site_poll(site, link, "{}");
         assert_int_equal(json_array_size(json_object_get(reply.document, "leases")), 1);
         reply_done(&reply);
-        queue_worker_ended(site->queue, "link", LINK_PROCESS);
+        queue_worker_ended(site->queue, "link", LINK_PROCESS, "exit status 1");
         reply = site_poll(site, link, "{}");
         assert_int_equal(reply.status, NOT_FOUND);
     }

@@ -152,12 +152,37 @@ static void a_registration_needs_a_name_and_sizes(void **state)
     }
 }
 
+static void a_place_says_words_of_its_jobs(void **state)
+{
+    (void)state;
+    struct poll_body *body = NULL;
+    assert_int_equal(
+        poll_parse(TEXT("{\"words\": [{\"job\": 7, \"why\": \"busy\", \"change\": \"wait\"}]}"),
+                   &body, NULL),
+        OK);
+    assert_int_equal(body->word_count, 1);
+    assert_int_equal(body->words[0].job, 7);
+    assert_true(text_equal(body->words[0].why, TEXT("busy")));
+    poll_free(body);
+    static const char *const wrong[] = {
+        "{\"words\": 1}",
+        "{\"words\": [7]}",
+        "{\"words\": [{\"job\": 7, \"why\": \"busy\"}]}",
+        "{\"words\": [{\"job\": 0, \"why\": \"busy\", \"change\": \"\"}]}",
+        "{\"words\": [{\"job\": 7, \"why\": \"a\\u001b[2J\", \"change\": \"\"}]}",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(poll_parse(text_of(wrong[i]), &body, NULL), INVALID);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_poll_is_read),
         cmocka_unit_test(what_is_wrong_is_refused_by_name),
         cmocka_unit_test(a_place_has_a_problem_or_none),
+        cmocka_unit_test(a_place_says_words_of_its_jobs),
         cmocka_unit_test(a_registration_needs_a_name_and_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -347,7 +347,7 @@ static void a_worker_whose_process_ended_is_lost_at_once(void **state)
     int64_t worker = lease_to_a_process(site, 4711, &job);
     int64_t other = site_worker_process(site, "other", 1, 4711);
     int64_t successor = site_worker_process(site, "desk", 1, 4712);
-    queue_worker_ended(site->queue, "desk", 4711);
+    queue_worker_ended(site->queue, "desk", 4711, "killed by signal 9");
     assert_int_equal(site_poll(site, worker, "{}").status, NOT_FOUND);
     struct reply heard = site_poll(site, other, "{\"leaving\": true}");
     assert_int_equal(heard.status, OK);

@@ -19,7 +19,7 @@ static const char *const PATHS[FILE_COUNT] = {"a.nc", "deep/er/b c.nc", "empty"}
 static const size_t SIZES[FILE_COUNT] = {FILE_SIZE_MAX, 1000, 0};
 
 // What the source does wrong.
-enum mischief { HONEST, OTHER_BYTES, OTHER_LIST, CUTS_ONCE, SILENT };
+enum mischief { HONEST, OTHER_BYTES, OTHER_LIST, ENDLESS_LIST, HUGE_SIZES, CUTS_ONCE, SILENT };
 
 // A source of one dataset, and the site that copies from it.
 struct world {
@@ -47,11 +47,13 @@ static void list_files(struct http_request *request, void *context)
     buffer_append_string(&body, "{\"files\":[");
     for (size_t i = 0; i < FILE_COUNT; i++) {
         struct digest digest = digest_of(world->bytes, SIZES[i]);
-        int64_t size = (int64_t)SIZES[i] + (world->mischief == OTHER_LIST);
+        int64_t size = world->mischief == HUGE_SIZES ? INT64_MAX : (int64_t)SIZES[i];
+        const char *path = world->mischief == OTHER_LIST && SIZES[i] == 0 ? "vacant" : PATHS[i];
         buffer_printf(&body, "%s{\"path\":\"%s\",\"size_bytes\":%lld,\"digest\":\"%s\"}",
-                      i > 0 ? "," : "", PATHS[i], (long long)size, digest_to_text(&digest, text));
+                      i > 0 ? "," : "", path, (long long)size, digest_to_text(&digest, text));
     }
-    buffer_append_string(&body, "],\"next\":null}");
+    buffer_append_string(&body, world->mischief == ENDLESS_LIST ? "],\"next\":\"a\"}"
+                                                                : "],\"next\":null}");
     const struct http_response response = {
         .code = 200, .content_type = "application/json", .body = buffer_text(&body)};
     http_reply(request->exchange, &response);
@@ -101,6 +103,15 @@ static const struct http_route ROUTES[] = {
     {.method = "GET", .pattern = "/v1/datasets/{id}/content/{path...}", .handle = send_content},
 };
 
+static int64_t whole_size(void)
+{
+    int64_t bytes = 0;
+    for (size_t i = 0; i < FILE_COUNT; i++) {
+        bytes += (int64_t)SIZES[i];
+    }
+    return bytes;
+}
+
 static enum status find_sources(void *context, struct text id, struct arena *arena,
                                 struct transfer_source *out, size_t max, size_t *count,
                                 struct error *error)
@@ -123,7 +134,9 @@ static enum status find_sources(void *context, struct text id, struct arena *are
                                                .name = "ocean",
                                                .url = world->url,
                                                .id = "s:sea",
-                                               .digest = world->digest};
+                                               .digest = world->digest,
+                                               .file_count = FILE_COUNT,
+                                               .size_bytes = whole_size()};
     return OK;
 }
 
@@ -328,6 +341,26 @@ static void another_list_than_signed_is_refused(void **state)
     assert_int_equal(world->requests, 0);
 }
 
+static void a_list_beyond_what_was_signed_for_is_refused(void **state)
+{
+    struct world *world = *state;
+    world->mischief = ENDLESS_LIST;
+    int64_t number = order(world, "s:sea");
+    await_text(world, number, "problem", "site ocean: more is listed of the dataset");
+    assert_int_equal(world->requests, 0);
+    world->mischief = HONEST;
+    await_text(world, number, "state", "done");
+    assert_copied(world);
+}
+
+static void sizes_beyond_what_was_signed_for_are_refused(void **state)
+{
+    struct world *world = *state;
+    world->mischief = HUGE_SIZES;
+    await_text(world, order(world, "s:sea"), "problem", "site ocean: more is listed");
+    assert_int_equal(world->requests, 0);
+}
+
 static void a_source_that_is_gone_is_passed_over(void **state)
 {
     struct world *world = *state;
@@ -431,6 +464,8 @@ int main(void)
         IN_A_WORLD(a_cut_file_goes_on_where_it_was),
         IN_A_WORLD(other_bytes_than_signed_are_refused),
         IN_A_WORLD(another_list_than_signed_is_refused),
+        IN_A_WORLD(a_list_beyond_what_was_signed_for_is_refused),
+        IN_A_WORLD(sizes_beyond_what_was_signed_for_are_refused),
         IN_A_WORLD(a_source_that_is_gone_is_passed_over),
         IN_A_WORLD(data_that_nobody_has_is_tried_again_with_the_reason),
         IN_A_WORLD(the_same_order_is_one_transfer),

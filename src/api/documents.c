@@ -1,0 +1,128 @@
+#include "api/documents.h"
+
+static enum status read_texts(const json_t *document, const char *name, enum json_need need,
+                              size_t count_max, struct arena *arena, const struct text **out,
+                              size_t *count, struct error *error)
+{
+    json_t *array = NULL;
+    TRY(json_field_array(document, name, need, count_max, &array, error));
+    size_t length = json_array_size(array);
+    struct text *texts = arena_new(arena, (length + 1) * sizeof *texts);
+    for (size_t i = 0; i < length; i++) {
+        const json_t *item = json_array_get(array, i);
+        if (!json_is_string(item)) {
+            return error_set(error, INVALID, "field \"%s\" must hold strings only", name);
+        }
+        texts[i] = json_text(item);
+    }
+    *out = texts;
+    *count = length;
+    return OK;
+}
+
+enum status dataset_document_read(const json_t *document, struct arena *arena,
+                                  struct dataset_request *out, struct error *error)
+{
+    static const char *const FIELDS[] = {"id", "paths", "aliases", "title", NULL};
+    struct dataset_request read = {0};
+    TRY(json_check_fields(document, FIELDS, error));
+    TRY(json_field_text(document, "id", JSON_REQUIRED, IDENTIFIER_SIZE_MAX, &read.id, error));
+    TRY(json_field_text(document, "title", JSON_OPTIONAL, CATALOG_TITLE_MAX, &read.title, error));
+    TRY(read_texts(document, "paths", JSON_REQUIRED, CATALOG_ROOTS_MAX, arena, &read.paths,
+                   &read.path_count, error));
+    TRY(read_texts(document, "aliases", JSON_OPTIONAL, CATALOG_ALIASES_MAX, arena, &read.aliases,
+                   &read.alias_count, error));
+    *out = read;
+    return OK;
+}
+
+enum status verify_document_read(const json_t *document, struct catalog_verify *out,
+                                 struct error *error)
+{
+    static const char *const FIELDS[] = {"mode", "accept_changes", NULL};
+    struct text mode = TEXT("quick");
+    struct catalog_verify read = {0};
+    TRY(json_check_fields(document, FIELDS, error));
+    TRY(json_field_text(document, "mode", JSON_OPTIONAL, 16, &mode, error));
+    TRY(json_field_bool(document, "accept_changes", JSON_OPTIONAL, &read.accept_changes, error));
+    read.is_full = text_equal(mode, TEXT("full"));
+    if (!read.is_full && !text_equal(mode, TEXT("quick"))) {
+        (void)error_set(error, INVALID, "field \"mode\" is \"%.*s\"", TEXT_ARGS(mode));
+        (void)error_fix(error, "use \"quick\" or \"full\"");
+        return INVALID;
+    }
+    *out = read;
+    return OK;
+}
+
+enum status token_document_read(const json_t *document, int64_t now_us, struct token_request *out,
+                                struct error *error)
+{
+    static const char *const FIELDS[] = {"principal", "role", "label", "expires_seconds", NULL};
+    struct text role = TEXT("user");
+    struct token_request read = {0};
+    int64_t expires_seconds = 0;
+    TRY(json_check_fields(document, FIELDS, error));
+    TRY(json_field_text(document, "principal", JSON_REQUIRED, TOKEN_NAME_MAX, &read.name, error));
+    TRY(json_field_text(document, "role", JSON_OPTIONAL, TOKEN_NAME_MAX, &role, error));
+    TRY(json_field_text(document, "label", JSON_OPTIONAL, TOKEN_LABEL_MAX, &read.label, error));
+    TRY(json_field_int64(document, "expires_seconds", JSON_OPTIONAL, 1, TOKEN_SECONDS_MAX,
+                         &expires_seconds, error));
+    if (!role_from_text(role, &read.role)) {
+        (void)error_set(error, INVALID, "field \"role\" is not a role");
+        (void)error_fix(error, "user, worker or admin");
+        return INVALID;
+    }
+    read.expires_us = expires_seconds > 0 ? now_us + expires_seconds * 1000000 : 0;
+    *out = read;
+    return OK;
+}
+
+enum status order_document_read(const json_t *document, struct order_document *out,
+                                struct error *error)
+{
+    static const char *const FIELDS[] = {"id", "to", "from", NULL};
+    struct order_document read = {0};
+    struct text id = TEXT_NONE;
+    TRY(json_check_fields(document, FIELDS, error));
+    TRY(json_field_text(document, "id", JSON_REQUIRED, IDENTIFIER_SIZE_MAX, &id, error));
+    TRY(json_field_text(document, "to", JSON_OPTIONAL, DOCUMENT_SITE_MAX, &read.to, error));
+    TRY(json_field_text(document, "from", JSON_OPTIONAL, DOCUMENT_SITE_MAX, &read.from, error));
+    TRY(identifier_parse(id, &read.id, error));
+    *out = read;
+    return OK;
+}
+
+enum status hub_document_read(const json_t *document, struct peers_hub_request *out,
+                              struct error *error)
+{
+    static const char *const FIELDS[] = {"url", "fingerprint", "mode", NULL};
+    struct text mode = TEXT("push");
+    struct peers_hub_request read = *out;
+    TRY(json_check_fields(document, FIELDS, error));
+    TRY(json_field_text(document, "url", JSON_REQUIRED, PEER_URL_MAX, &read.url, error));
+    TRY(json_field_text(document, "fingerprint", JSON_REQUIRED, FINGERPRINT_SIZE - 1,
+                        &read.fingerprint, error));
+    TRY(json_field_text(document, "mode", JSON_OPTIONAL, PEER_NAME_MAX, &mode, error));
+    TRY(peers_mode_from_text(mode, &read.mode, error));
+    *out = read;
+    return OK;
+}
+
+enum status standing_document_read(const json_t *document, enum peer_standing *out,
+                                   struct error *error)
+{
+    static const char *const FIELDS[] = {"standing", NULL};
+    struct text said = TEXT_NONE;
+    TRY(json_check_fields(document, FIELDS, error));
+    TRY(json_field_text(document, "standing", JSON_REQUIRED, PEER_NAME_MAX, &said, error));
+    for (enum peer_standing each = STANDING_PENDING; each <= STANDING_DENIED; each++) {
+        if (text_equal(said, text_of(peer_standing_name(each)))) {
+            *out = each;
+            return OK;
+        }
+    }
+    (void)error_set(error, INVALID, "field \"standing\" is no standing");
+    (void)error_fix(error, "member, pending or denied");
+    return INVALID;
+}

@@ -1,0 +1,119 @@
+#include "broker/heard.h"
+
+// --- questions
+
+static enum status read_data(const json_t *request, struct arena *arena, struct heard_wish *out,
+                             struct error *error)
+{
+    json_t *data = NULL;
+    struct text over = TEXT_NONE;
+    TRY(json_field_array(request, "data", JSON_OPTIONAL, SPEC_DATA_MAX, &data, error));
+    TRY(json_field_text(request, "over", JSON_OPTIONAL, SPEC_ID_MAX, &over, error));
+    for (size_t i = 0; i < json_array_size(data); i++) {
+        struct text id = json_text(json_array_get(data, i));
+        if (id.length == 0 || id.length > SPEC_ID_MAX) {
+            return error_set(error, INVALID, "field \"data\" must hold identifiers");
+        }
+        out->data[out->data_count++] = arena_copy(arena, id);
+    }
+    if (over.bytes) {
+        out->data[out->data_count++] = arena_copy(arena, over);
+    }
+    return OK;
+}
+
+enum status heard_read_wish(const json_t *request, struct arena *arena, struct heard_wish *out,
+                            struct error *error)
+{
+    static const char *const FIELDS[] = {"data",  "over",         "count",
+                                         "cpus",  "memory_bytes", "disk_bytes",
+                                         "stage", "task_seconds", "walltime_seconds",
+                                         NULL};
+    double cpus = 1;
+    struct heard_wish read = {.count = 1, .task_seconds = 1, .walltime_seconds = 86400};
+    TRY(json_check_fields(request, FIELDS, error));
+    TRY(read_data(request, arena, &read, error));
+    TRY(json_field_int64(request, "count", JSON_OPTIONAL, 0, SPEC_COUNT_MAX, &read.count, error));
+    TRY(json_field_double(request, "cpus", JSON_OPTIONAL, 0.001, SPEC_CPUS_MAX, &cpus, error));
+    TRY(json_field_int64(request, "memory_bytes", JSON_OPTIONAL, 0, SPEC_RESOURCE_BYTES_MAX,
+                         &read.need.memory_bytes, error));
+    TRY(json_field_int64(request, "disk_bytes", JSON_OPTIONAL, 0, SPEC_RESOURCE_BYTES_MAX,
+                         &read.need.disk_bytes, error));
+    TRY(json_field_double(request, "walltime_seconds", JSON_OPTIONAL, 0, HEARD_SECONDS_MAX,
+                          &read.walltime_seconds, error));
+    TRY(json_field_double(request, "task_seconds", JSON_OPTIONAL, 0, HEARD_SECONDS_MAX,
+                          &read.task_seconds, error));
+    TRY(json_field_bool(request, "stage", JSON_OPTIONAL, &read.may_stage, error));
+    read.need.cpu_millis = (int64_t)(cpus * 1000);
+    *out = read;
+    return OK;
+}
+
+// --- answers
+
+// What is wrong with the other site's answer is not wrong with the request of who asked here.
+static enum status blame_answer(enum status status, struct error *error)
+{
+    struct error cause = error ? *error : (struct error){0};
+    return status == OK
+               ? OK
+               : error_set(error, CORRUPT, "its answer cannot be read: %.300s", cause.detail);
+}
+
+static enum status read_offer(const json_t *offer, struct text *name, struct heard_offer *out,
+                              struct error *error)
+{
+    json_t *price = NULL;
+    TRY(json_field_text(offer, "offer", JSON_REQUIRED, HEARD_OFFER_NAME_MAX, name, error));
+    TRY(json_field_double(offer, "start_seconds", JSON_REQUIRED, 0, HEARD_OFFER_SECONDS_MAX,
+                          &out->start_seconds, error));
+    TRY(json_field_double(offer, "run_seconds", JSON_REQUIRED, 0, HEARD_OFFER_SECONDS_MAX,
+                          &out->run_seconds, error));
+    TRY(json_field_object(offer, "price", JSON_REQUIRED, &price, error));
+    TRY(json_field_double(price, "core_hours", JSON_REQUIRED, 0, HEARD_CORE_HOURS_MAX,
+                          &out->core_hours, error));
+    TRY(json_field_double(offer, "stage_bytes", JSON_OPTIONAL, 0, HEARD_BYTES_MAX,
+                          &out->stage_bytes, error));
+    return json_field_double(offer, "stage_seconds", JSON_OPTIONAL, 0, HEARD_OFFER_SECONDS_MAX,
+                             &out->stage_seconds, error);
+}
+
+enum status heard_read_offer(struct text document, struct arena *arena, struct heard_offer *out,
+                             struct error *error)
+{
+    AUTO_JSON json_t *offer = NULL;
+    struct text name = TEXT_NONE;
+    struct heard_offer read = {0};
+    TRY(blame_answer(json_parse(document, &offer, error), error));
+    TRY(blame_answer(read_offer(offer, &name, &read, error), error));
+    read.name = arena_copy(arena, name);
+    *out = read;
+    return OK;
+}
+
+static enum status read_transfer(const json_t *document, struct heard_transfer *out,
+                                 struct error *error)
+{
+    TRY(json_field_text(document, "state", JSON_REQUIRED, HEARD_TRANSFER_TEXT_MAX, &out->state,
+                        error));
+    TRY(json_field_text(document, "source", JSON_OPTIONAL, HEARD_TRANSFER_TEXT_MAX, &out->source,
+                        error));
+    TRY(json_field_text(document, "problem", JSON_OPTIONAL, HEARD_TRANSFER_TEXT_MAX, &out->problem,
+                        error));
+    TRY(json_field_int64(document, "bytes_done", JSON_OPTIONAL, 0, INT64_MAX, &out->bytes_done,
+                         error));
+    return json_field_int64(document, "bytes_total", JSON_OPTIONAL, 0, INT64_MAX, &out->bytes_total,
+                            error);
+}
+
+enum status heard_read_transfer(const json_t *document, struct heard_transfer *out,
+                                struct error *error)
+{
+    struct heard_transfer read = {0};
+    TRY(blame_answer(read_transfer(document, &read, error), error));
+    read.is_done = text_equal(read.state, TEXT("done"));
+    read.has_failed =
+        text_equal(read.state, TEXT("failed")) || text_equal(read.state, TEXT("cancelled"));
+    *out = read;
+    return OK;
+}

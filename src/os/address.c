@@ -1,0 +1,92 @@
+#include "os/address.h"
+
+#include "base/memory.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+static bool is_private_ipv4(const unsigned char bytes[4])
+{
+    return bytes[0] == 127 || bytes[0] == 10 || (bytes[0] == 172 && (bytes[1] & 0xF0) == 16) ||
+           (bytes[0] == 192 && bytes[1] == 168) || (bytes[0] == 169 && bytes[1] == 254);
+}
+
+static bool is_private_ipv6(const struct in6_addr *address)
+{
+    const unsigned char *bytes = address->s6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(address)) {
+        return is_private_ipv4(bytes + 12);
+    }
+    return IN6_IS_ADDR_LOOPBACK(address) || IN6_IS_ADDR_LINKLOCAL(address) ||
+           (bytes[0] & 0xFE) == 0xFC;
+}
+
+bool address_is_private(const struct sockaddr *address)
+{
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+    switch (address->sa_family) {
+    case AF_INET:
+        memcpy(&ipv4, address, sizeof ipv4);
+        return is_private_ipv4((const unsigned char *)&ipv4.sin_addr);
+    case AF_INET6:
+        memcpy(&ipv6, address, sizeof ipv6);
+        return is_private_ipv6(&ipv6.sin6_addr);
+    default:
+        return address->sa_family == AF_UNIX;
+    }
+}
+
+bool address_text_is_private(struct text text)
+{
+    struct in_addr ipv4;
+    struct in6_addr ipv6;
+    char copy[INET6_ADDRSTRLEN + 1];
+    // A link-local address names its interface behind "%".
+    struct text plain = text_slice(text, 0, text_find_byte(text, 0, '%'));
+    if (plain.length >= sizeof copy) {
+        return false;
+    }
+    (void)snprintf(copy, sizeof copy, "%.*s", TEXT_ARGS(plain));
+    if (inet_pton(AF_INET, copy, &ipv4) == 1) {
+        return is_private_ipv4((const unsigned char *)&ipv4);
+    }
+    return inet_pton(AF_INET6, copy, &ipv6) == 1 && is_private_ipv6(&ipv6);
+}
+
+static enum status check_all(const struct addrinfo *found, struct error *error)
+{
+    for (const struct addrinfo *each = found; each; each = each->ai_next) {
+        char text[INET6_ADDRSTRLEN] = "?";
+        (void)getnameinfo(each->ai_addr, each->ai_addrlen, text, sizeof text, NULL, 0,
+                          NI_NUMERICHOST);
+        if (!address_is_private(each->ai_addr)) {
+            return error_set(error, DENIED, "%s is no private address", text);
+        }
+    }
+    return OK;
+}
+
+enum status address_check_private(struct text host_and_port, struct error *error)
+{
+    size_t colon = host_and_port.length;
+    while (colon > 0 && host_and_port.bytes[colon - 1] != ':') {
+        colon--;
+    }
+    struct text host = text_slice(host_and_port, 0, colon > 0 ? colon - 1 : 0);
+    bool is_bracketed = text_starts_with(host, TEXT("[")) && text_ends_with(host, TEXT("]"));
+    host = is_bracketed ? text_slice(host, 1, host.length - 1) : host;
+    AUTO_FREE char *name = text_copy(host);
+    struct addrinfo *found = NULL;
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    int problem = host.length > 0 ? getaddrinfo(name, NULL, &hints, &found) : EAI_NONAME;
+    if (problem != 0) {
+        return error_set(error, INVALID, "\"%.*s\" is no address: %s", TEXT_ARGS(host_and_port),
+                         gai_strerror(problem));
+    }
+    enum status status = check_all(found, error);
+    freeaddrinfo(found);
+    return status;
+}

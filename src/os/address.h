@@ -1,0 +1,21 @@
+// Addresses of the network: which of them are nobody's but those nearby.
+#ifndef LODE_OS_ADDRESS_H
+#define LODE_OS_ADDRESS_H
+
+#include "base/status.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+// Can only machines nearby reach it? Loopback, private (RFC 1918), link-local (RFC 3927, RFC 4291), unique local (RFC 4193), and a
+// socket of this machine's file system; an IPv4 address in an IPv6 one counts as itself. "Every address" (0.0.0.0, ::) is not.
+bool address_is_private(const struct sockaddr *address);
+
+// The same of "192.168.0.7" or "fe80::1"; false for what is no address.
+bool address_text_is_private(struct text text);
+
+// Are all addresses that "HOST:PORT" stands for private? OK; DENIED, naming one that is not; INVALID for what cannot be resolved.
+enum status address_check_private(struct text host_and_port, struct error *error);
+
+#endif

@@ -1,0 +1,280 @@
+// Jobs that compute the same do so one after another: the later ones wait, and take the results of the first.
+#include "queue/prepare.h"
+
+#include "base/memory.h"
+#include "queue/queue_sql.h"
+#include "queue/second_look.h"
+
+enum {
+    COLUMN_SPEC = JOB_COLUMN_COUNT, // Of SQL_SHOW_JOB.
+    CANDIDATES_MAX =
+        64, // Jobs of one family that are looked at; beyond those the same is computed twice.
+};
+
+static struct text family_key(const struct active_job *job)
+{
+    return (struct text){(const char *)job->row.family.bytes, DIGEST_SIZE};
+}
+
+static void list_add(struct queue *queue, struct active_job *job)
+{
+    struct active_job *last = map_set_text(queue->families, family_key(job), job);
+    job->family_older = last;
+    job->family_newer = NULL;
+    if (last) {
+        last->family_newer = job;
+    }
+}
+
+static void list_remove(struct queue *queue, struct active_job *job)
+{
+    if (job->family_newer) {
+        job->family_newer->family_older = job->family_older;
+    } else {
+        (void)map_set_text(queue->families, family_key(job), job->family_older);
+    }
+    if (job->family_older) {
+        job->family_older->family_newer = job->family_newer;
+    }
+    job->family_older = NULL;
+    job->family_newer = NULL;
+}
+
+void twins_add(struct queue *queue, struct active_job *job)
+{
+    list_add(queue, job);
+}
+
+// The job's twin is over: what came of it is looked for.
+static void look_soon(struct queue *queue, struct active_job *job)
+{
+    job->is_twin_over = true;
+    (void)ranges_add(&queue->to_look_up, job->row.id, job->row.id + 1);
+}
+
+static void release_followers(struct queue *queue, struct active_job *job)
+{
+    struct range follower;
+    while (ranges_take(&job->followers, 1, &follower)) {
+        struct active_job *each = queue_find_job(queue, follower.from);
+        if (each) {
+            look_soon(queue, each);
+        }
+    }
+}
+
+void twins_remove(struct queue *queue, struct active_job *job)
+{
+    queue->is_touched = true;
+    if (job->twin == 0) {
+        list_remove(queue, job);
+        release_followers(queue, job);
+        return;
+    }
+    struct active_job *twin = queue_find_job(queue, job->twin);
+    if (twin) {
+        (void)ranges_remove(&twin->followers, job->row.id, job->row.id + 1);
+    }
+    job->twin = 0;
+    job->is_twin_over = false;
+}
+
+static bool may_run(const struct active_job *job)
+{
+    return !job->has_ended && job->unmet_needs == 0 && !job->hold_reason && !job->row.gathers &&
+           job->twin == 0;
+}
+
+static bool has_same_tasks(const struct job_row *one, const struct job_row *other)
+{
+    return one->count == other->count && one->mode == other->mode &&
+           one->has_items == other->has_items && one->items_kind == other->items_kind &&
+           (!one->has_items || digest_equal(&one->items, &other->items));
+}
+
+static bool needs_no_more(const struct resources *one, const struct resources *other)
+{
+    return one->cpu_millis <= other->cpu_millis && one->memory_bytes <= other->memory_bytes &&
+           one->disk_bytes <= other->disk_bytes;
+}
+
+static bool is_before(const struct active_job *other, const struct active_job *job)
+{
+    return other->row.id < job->row.id && other->row.priority >= job->row.priority &&
+           needs_no_more(&other->row.need, &job->row.need) && other->place == job->place;
+}
+
+// Of another owner it is sure that it comes no later only once it has begun: his share may be used up.
+static bool may_share(const struct active_job *other, const struct active_job *job)
+{
+    return other->row.cache != SPEC_CACHE_OFF && job->row.cache == SPEC_CACHE_USE &&
+           (other->row.progress.state == JOB_RUNNING ||
+            text_equal(other->row.owner, job->row.owner));
+}
+
+// One submission that came by several ways.
+static bool has_same_origin(const struct job_row *one, const struct job_row *other)
+{
+    return one->has_origin && other->has_origin && digest_equal(&one->origin, &other->origin);
+}
+
+static bool is_twin(const struct active_job *other, const struct active_job *job)
+{
+    return may_run(other) && has_same_tasks(&other->row, &job->row) && is_before(other, job) &&
+           (may_share(other, job) || has_same_origin(&other->row, &job->row));
+}
+
+// Results of data that was touched between the two submissions would not be taken.
+static enum status check_looks(struct sql *sql, int64_t job, int64_t twin, bool *is_same,
+                               struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_first(sql, SQL_TWIN_LOOKS, SQL_VALUES(sql_int64(job), sql_int64(twin)), &rows, error));
+    *is_same = sql_column_int64(rows, 0) == 0 || sql_column_int64(rows, 1) > 0;
+    return OK;
+}
+
+static struct active_job *find_twin(const struct queue *queue, const struct active_job *job)
+{
+    struct active_job *other = map_find_text(queue->families, family_key(job));
+    for (int i = 0; other && i < CANDIDATES_MAX; i++) {
+        if (is_twin(other, job)) {
+            return other;
+        }
+        other = other->family_older;
+    }
+    return NULL;
+}
+
+static void follow_twin(struct queue *queue, struct active_job *job, struct active_job *twin)
+{
+    list_remove(queue, job);
+    job->twin = twin->row.id;
+    (void)ranges_add(&twin->followers, job->row.id, job->row.id + 1);
+    scheduler_hold(queue->scheduler, job->row.id, true);
+}
+
+enum status twins_join(struct queue *queue, struct sql *sql, struct active_job *job,
+                       struct error *error)
+{
+    bool is_for_itself = job->row.cache != SPEC_CACHE_USE && !job->row.has_origin;
+    if (is_for_itself || !may_run(job) || job->is_looking_up) {
+        return OK;
+    }
+    struct active_job *twin = find_twin(queue, job);
+    if (!twin) {
+        return OK;
+    }
+    bool is_same = false;
+    TRY(check_looks(sql, job->row.id, twin->row.id, &is_same, error));
+    if (!is_same) {
+        return OK;
+    }
+    job_touch(queue, job);
+    follow_twin(queue, job, twin);
+    return sql_run(sql, SQL_INSERT_TWIN,
+                   SQL_VALUES(sql_int64(job->row.id), sql_int64(twin->row.id)), NULL, error);
+}
+
+enum status twins_load(struct queue *queue, struct sql *sql, struct error *error)
+{
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_query(sql, SQL_ACTIVE_TWINS, SQL_NO_VALUES, &rows, error));
+    while (sql_next(rows, &status, error)) {
+        struct active_job *job = queue_find_job(queue, sql_column_int64(rows, 0));
+        struct active_job *twin = queue_find_job(queue, sql_column_int64(rows, 1));
+        if (job && twin) {
+            follow_twin(queue, job, twin);
+        } else if (job) {
+            list_remove(queue, job);
+            job->twin = sql_column_int64(rows, 1);
+            scheduler_hold(queue->scheduler, job->row.id, true);
+            look_soon(queue, job);
+        }
+    }
+    return status;
+}
+
+// --- after the twin's end
+
+struct twin_op {
+    struct queue_op op;
+    int64_t job;
+    struct cache_plan plan;
+    bool is_looking_up;
+};
+
+// The rest is this job's own, unless another one that waited too is to compute it: all of them at once would do the same.
+static enum status run_take(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    struct twin_op *self = (struct twin_op *)op;
+    struct queue *queue = op->queue;
+    struct active_job *job = queue_find_job(queue, self->job);
+    if (!job || !job->is_twin_over) {
+        return OK; // It has ended, or this was done already.
+    }
+    job_touch(queue, job);
+    job->twin = 0;
+    job->is_twin_over = false;
+    list_add(queue, job);
+    TRY(sql_run(sql, SQL_DELETE_TWIN, SQL_VALUES(sql_int64(self->job)), NULL, error));
+    TRY(cache_apply_piece(queue, sql, job, &self->plan, error));
+    self->is_looking_up = !job->has_ended && self->plan.run_count > 0;
+    job->is_looking_up = self->is_looking_up;
+    TRY(twins_join(queue, sql, job, error));
+    return job->has_ended ? OK : job_look_at_needs(queue, sql, job, error);
+}
+
+static void done_take(struct queue_op *op, enum status status, const struct error *error)
+{
+    (void)error;
+    struct twin_op *self = (struct twin_op *)op;
+    if (status != OK) {
+        op->queue->needs_reload = true; // Then it is asked for again.
+    } else if (self->is_looking_up) {
+        cache_apply(op->queue, self->job, &self->plan);
+    }
+    cache_plan_done(&self->plan);
+    free(self);
+}
+
+// The job's row and whether its command says {index}. The row's texts are not to be used afterwards.
+static enum status read_row(struct queue *queue, int64_t job, struct job_row *row,
+                            bool *needs_index)
+{
+    struct sql *sql = NULL;
+    struct sql_rows *rows = NULL;
+    AUTO_JSON json_t *document = NULL;
+    struct job_spec *spec = NULL;
+    TRY(store_read_begin(queue->store, &sql, NULL));
+    enum status status = sql_first(sql, SQL_SHOW_JOB, SQL_VALUES(sql_int64(job)), &rows, NULL);
+    if (status == OK) {
+        job_row_read(rows, row);
+        status = json_parse(sql_column_text(rows, COLUMN_SPEC), &document, NULL);
+    }
+    sql_end(rows);
+    store_read_end(queue->store, sql);
+    TRY(status);
+    TRY(spec_parse(document, &spec, NULL));
+    *needs_index = prepare_says_index(spec);
+    spec_free(spec);
+    return OK;
+}
+
+void twins_look_up(struct queue *queue, int64_t job)
+{
+    struct twin_op *self = NEW(struct twin_op);
+    struct job_row row;
+    struct queue_look look = {0};
+    bool needs_index = false;
+    self->op.run = run_take;
+    self->op.done = done_take;
+    self->job = job;
+    // As it is now: the twin ran until a moment ago. What cannot be looked up is computed.
+    if (read_row(queue, job, &row, &needs_index) == OK &&
+        second_look_now(queue, job, &look) == OK) {
+        (void)cache_look_up(queue, &row, needs_index, &look, &self->plan, NULL);
+    }
+    queue_enqueue(queue, &self->op);
+}

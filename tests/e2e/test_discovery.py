@@ -1,0 +1,353 @@
+"""Sites that are found on the local network, by workers and people: real processes on machines of their own (networks.py), with one switch between them."""
+
+import contextlib
+import json
+import os
+import pty
+import random
+import shutil
+import signal
+import socket
+
+import pytest
+from conftest import PROGRAMS, Lode, eventually
+from multicast import PORT, Ear, Mouth, shout
+from networks import FederationApart, make_network
+
+OTHER_KEY = "sha256:" + "b" * 64
+
+
+class Machine:
+    """A machine of the network that serves no site, with a user."""
+
+    def __init__(self, office, name):
+        self.name = name
+        self.node = office.network.node(name)
+        self.user = Lode(office.folder, office.folder / name)
+        self.user.prefix = self.node.prefix
+        self.log_path = self.user.home / "worker.log"
+
+    def __call__(self, *arguments, **options):
+        return self.user(*arguments, **options)
+
+    def discover(self, *options, status=0):
+        """What it hears: the sites by URL."""
+        return {site["url"]: site for site in self.user.json("discover", *options, status=status)["sites"]}
+
+    def words(self, site, *options):
+        """The words of `lode worker` here, with a token of the site."""
+        path = self.user.home / f"{site.name}.token"
+        if not path.exists():
+            path.write_text(site.json("token", "create", self.name, "--role", "worker")["token"] + "\n")
+        return ["worker", "--token-file", path, "--directory", self.user.home / "worker", "--name", self.name, "--cpus", "1", *options]
+
+    def start_worker(self, site, *options):
+        with open(self.log_path, "ab") as log:
+            return self.user.start(*self.words(site, *options), stdout=log, stderr=log)
+
+    @property
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def remembers(self, url, key):
+        """Whether the user's known_sites say that the site at this URL has this key."""
+        path = self.user.home / ".config" / "lode" / "known_sites"
+        return path.exists() and any(line.split()[:2] == [url.split("//")[1], key] for line in path.read_text().splitlines())
+
+    def remember(self, url, key):
+        path = self.user.home / ".config" / "lode" / "known_sites"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a") as file:
+            file.write(f"{url.split('//')[1]} {key} 2026-01-01T00:00:00Z\n")
+
+
+class Office(FederationApart):
+    """Sites and other machines on one network."""
+
+    def __init__(self, folder, network):
+        super().__init__(folder, network)
+        self.processes = []
+
+    def machine(self, name):
+        return Machine(self, name)
+
+    def worker(self, machine, site, *options):
+        self.processes.append(machine.start_worker(site, *options))
+        return self.processes[-1]
+
+    def stop(self):
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.wait(60)
+        super().stop()
+
+
+@pytest.fixture
+def office(request, folder):
+    network = make_network()
+    office = Office(folder, network)
+    request.node.sites = office.members
+    yield office
+    office.stop()
+    network.close()
+
+
+def announcement(site):
+    return site.json("status")["announcement"]
+
+
+def announced(site):
+    """The site, once it has said on the network that it is there."""
+    eventually(lambda: announcement(site)["state"] == "announced", about=f"the announcement of {site.name}")
+    return site
+
+
+def workers(site):
+    return {worker["name"]: worker for worker in site.json("workers")["workers"] if worker["state"] != "gone"}
+
+
+def strings_of(name, key):
+    return [b"txtvers=1", b"name=" + name, b"key=" + key.encode(), b"version=9"]
+
+
+def test_workers_find_the_site_and_run_its_job(office):
+    desk = announced(office.site("desk"))
+    machines = [office.machine(name) for name in ("one", "two", "three")]
+    found = machines[0].discover()
+    assert found == {desk.url: {"name": "desk", "url": desk.url, "fingerprint": desk.fingerprint, "version": found[desk.url]["version"],
+                                "key": "new", "known": False}}
+    for machine in machines:
+        office.worker(machine, desk)
+    eventually(lambda: set(workers(desk)) == {"one", "two", "three"}, about="three workers")
+    done = desk("run", "--count", "30", "--", "sh", "-c", "sleep 0.1; echo {index}")
+    assert sorted(map(int, done.stdout.split())) == list(range(30))
+    assert all(worker["tasks_done"] > 0 for worker in workers(desk).values())
+    for machine in machines:
+        assert f"runs tasks of desk at {desk.url}" in machine.log and desk.fingerprint in machine.log
+        assert "met for the first time" in machine.log
+        assert machine.remembers(desk.url, desk.fingerprint)
+    assert machines[0].discover()[desk.url]["key"] == "known"
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_worker_that_was_told_nothing_finds_the_site_and_works_once_it_is_accepted(office, is_open):
+    desk = announced(office.site("desk", *["--open"] * is_open))
+    machine = office.machine("one")
+    with open(machine.log_path, "ab") as log:
+        office.processes.append(machine.user.start("worker", stdout=log, stderr=log))
+    key = eventually(lambda: desk.json("workers")["worker_keys"], about="the worker's key")[0]
+    assert key["state"] == ("accepted" if is_open else "pending")
+    if not is_open:
+        assert key["fingerprint"] in eventually(lambda: machine.log.partition("event=pending")[2])
+        desk("worker", "accept", key["fingerprint"])
+    eventually(lambda: workers(desk), about="the worker")
+    assert desk("run", "--", "echo", "hello").stdout == "hello\n"
+
+
+def test_of_several_sites_one_is_named_or_asked_for(office):
+    desk, loft = announced(office.site("desk")), announced(office.site("loft"))
+    machine = office.machine("one")
+    refused = machine(*machine.words(loft), status=1)
+    for site in (desk, loft):
+        assert f"{site.name}  {site.url}  {site.fingerprint}" in refused.stderr
+    assert "--site NAME" in refused.stderr
+    refused = machine(*machine.words(loft, "--site", "attic"), status=1)
+    assert 'no site named "attic"' in refused.stderr and "lode discover" in refused.stderr
+    refused = machine(*machine.words(loft, "--pin", OTHER_KEY), status=1)
+    assert f"no site with the key {OTHER_KEY}" in refused.stderr
+    assert "sha256:" in machine(*machine.words(loft, "--pin", "sha256:1"), status=2).stderr
+    for options in (("--site", "loft"), ("--pin", loft.fingerprint)):
+        process = office.worker(machine, loft, *options)
+        eventually(lambda: set(workers(loft)) == {"one"}, about="the worker")
+        process.terminate()
+        process.wait(60)
+    assert workers(desk) == {}
+
+
+def test_the_terminal_is_asked_which_of_several_sites(office):
+    announced(office.site("desk"))
+    loft = announced(office.site("loft"))
+    machine = office.machine("one")
+    words = machine.words(loft)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(machine.user.home)
+        os.execvpe("nsenter", [*machine.user.prefix, str(PROGRAMS / "lode"), *map(str, words)], machine.user.environment)
+    said = b""
+    while b"Number:" not in said:
+        said += os.read(terminal, 4096)
+    os.write(terminal, b"2\n")
+    eventually(lambda: set(workers(loft)) == {"one"}, about="the worker")
+    os.kill(pid, signal.SIGTERM)
+    with contextlib.suppress(OSError):  # The other end is closed.
+        while os.read(terminal, 4096):
+            pass
+    os.waitpid(pid, 0)
+    os.close(terminal)
+
+
+def test_a_liar_is_left_out(office):
+    """Somebody announces the name and the key of a site at his own address, where a site with another key answers."""
+    desk = announced(office.site("desk"))
+    liar = office.site("liar", "--no-announce")
+    machine = office.machine("one")
+    with Mouth(liar.node, "desk", liar.node.address, int(liar.url.rsplit(":", 1)[1]), strings_of(b"desk", desk.fingerprint)):
+        found = eventually(lambda: (heard := machine.discover()).keys() == {desk.url, liar.url} and heard, about="both")
+        assert found[desk.url]["key"] == "new" and found[liar.url]["key"] == "false"
+        assert liar.fingerprint in found[liar.url]["problem"]
+        office.worker(machine, desk)
+        eventually(lambda: set(workers(desk)) == {"one"}, about="the worker")
+        assert "desk at " + liar.url + " is left out" in machine.log
+        desk.stop()
+        other = office.machine("two")
+        refused = other(*other.words(liar, "--site", "desk"), status=1)
+        assert "has the key " + liar.fingerprint in refused.stderr
+        assert not other.remembers(liar.url, desk.fingerprint)
+    assert workers(liar) == {}
+
+
+def test_another_key_at_an_address_that_was_met_is_refused(office):
+    desk = announced(office.site("desk"))
+    machine = office.machine("one")
+    machine.remember(desk.url, OTHER_KEY)
+    assert machine.discover()[desk.url]["key"] == "changed"
+    refused = machine(*machine.words(desk), status=1)
+    assert OTHER_KEY in refused.stderr and "lode login --forget" in refused.stderr
+    assert workers(desk) == {} and machine.remembers(desk.url, OTHER_KEY)
+
+
+def test_a_site_says_goodbye(office):
+    machine = office.machine("one")
+    with Ear(machine.node) as ear:
+        desk = announced(office.site("desk"))
+        eventually(lambda: ear.lives(desk.node.address), about="the announcement")
+        assert all(seconds > 0 for seconds in ear.lives(desk.node.address))
+        assert desk.stop() == 0
+        eventually(lambda: ear.lives(desk.node.address)[-1] == 0, about="the goodbye")
+    refused = machine("discover", "--wait", "1s", status=1)
+    assert "no site announces itself" in refused.stderr and "--site URL" in refused.stderr
+    assert machine.discover("--wait", "1s", status=1) == {}
+
+
+def serve_at(machine, office, name, *options, directory=None):
+    """A site at that machine, beside others; returns its directory."""
+    directory = directory or machine.user.home / name
+    log = open(machine.user.home / f"{name}.log", "ab")
+    words = ["site", "--directory", directory, "--address", f"{machine.node.address}:0", "--workers", "0", "--name", name, *options]
+    office.processes.append(machine.user.start(*words, stdout=log, stderr=log))
+    eventually(lambda: (directory / "site.json").exists(), about=f"the site {name}")
+    return directory
+
+
+def test_sites_on_one_machine_do_not_disturb_each_other(office):
+    """Each has a responder of its own, as where avahi-daemon runs beside a site."""
+    machine, other = office.machine("one"), office.machine("two")
+    for name in ("desk", "loft"):
+        serve_at(machine, office, name)
+    found = eventually(lambda: len(heard := other.user.json("discover", status=None)["sites"]) == 2 and heard, about="both")
+    assert [site["name"] for site in found] == ["desk", "loft"]
+    assert {site["key"] for site in found} == {"new"}
+
+
+def test_a_copy_of_a_site_is_announced_beside_it(office):
+    """Both claim one name and one host: the second takes another, and neither is silenced."""
+    first, second, other = (office.machine(name) for name in ("one", "two", "three"))
+    directory = serve_at(first, office, "desk")
+    office.processes[-1].terminate()
+    office.processes[-1].wait(60)
+    shutil.copytree(directory, second.user.home / "copy")
+    serve_at(first, office, "desk")
+    serve_at(second, office, "desk", directory=second.user.home / "copy")
+    found = eventually(lambda: len(heard := other.user.json("discover", status=None)["sites"]) == 2 and heard, about="both")
+    assert len({site["fingerprint"] for site in found}) == 1
+    assert {site["url"].split("//")[1].split(":")[0] for site in found} == {first.node.address, second.node.address}
+
+
+def test_who_is_told_the_site_says_nothing_on_the_network(office):
+    desk = office.site("desk", "--no-announce")
+    machine, listener = office.machine("one"), office.machine("two")
+    with Ear(listener.node) as ear:
+        office.worker(machine, desk, "--site", desk.url, "--pin", desk.fingerprint)
+        eventually(lambda: set(workers(desk)) == {"one"}, about="the worker")
+        desk("run", "--", "true")
+        assert listener.discover("--wait", "1s", status=1) == {}
+        # The ear works: it has heard the question.
+        eventually(lambda: ear.packets, about="the question")
+        assert {address for address, _ in ear.packets} <= {listener.node.address, "127.0.0.1"}
+    assert announcement(desk) == {"state": "off"}
+
+
+def test_a_site_on_loopback_is_announced_there_when_told(office):
+    machine = office.machine("one")
+    silent = serve_at(machine, office, "silent", "--address", "127.0.0.1:0")
+    serve_at(machine, office, "told", "--address", "127.0.0.1:0", "--announce")
+    found = eventually(lambda: machine.user.json("discover", status=None)["sites"], about="the site that was told")
+    assert [site["name"] for site in found] == ["told"]
+    assert found[0]["url"].startswith("https://127.0.0.1:")
+    assert office.machine("two").discover("--wait", "2s", status=1) == {}
+    assert "contradict" in machine("site", "--announce", "--no-announce", status=2).stderr
+    assert "10m" in machine("discover", "--wait", "11m", status=2).stderr
+    machine.user("login", "--directory", silent)
+    assert machine.user.json("status")["announcement"] == {"state": "off"}
+
+
+def test_a_site_that_cannot_be_announced_serves(office):
+    machine = office.machine("one")
+    with machine.node.inside():
+        taken = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with taken:
+        taken.bind(("::", PORT))  # Of both families, and shared with nobody.
+        directory = serve_at(machine, office, "site")
+        machine.user("login", "--directory", directory)
+        said = eventually(lambda: (now := machine.user.json("status")["announcement"])["state"] == "failing" and now, about="the failure")
+        assert "multicast DNS" in said["problem"] and "5353" in said["change"]
+        assert "not_announced" in (machine.user.home / "site.log").read_text()
+        assert "Announced:    no, " in machine.user("status").stdout
+        refused = machine("discover", "--wait", "1s", status=1)
+        assert "5353" in refused.stderr
+
+
+def test_what_strangers_announce_is_cleaned_and_bounded(office):
+    desk = announced(office.site("desk"))
+    machine, stranger = office.machine("one"), office.machine("two")
+    with contextlib.ExitStack() as mouths:
+        for label, strings in (
+            ("evil", strings_of("a\x1b[2J\u202eb\x9b".encode(), OTHER_KEY)),
+            ("nameless", strings_of(b"", OTHER_KEY)),
+            ("keyless", [b"name=keyless"]),
+            ("empty", []),
+        ):
+            mouths.enter_context(Mouth(stranger.node, label, stranger.node.address, 1, strings))
+        url = f"https://{stranger.node.address}:1"
+        heard = eventually(lambda: (now := machine.user.json("discover"))["ignored"] >= 3 and len(now["sites"]) == 2 and now, about="all of them")
+        found = {site["url"]: site for site in heard["sites"]}
+        assert found[desk.url]["key"] == "new"
+        assert found[url]["name"] == "a?[2J?b?" and found[url]["key"] == "unreachable"
+        shown = machine("discover")
+        assert "\x1b" not in shown.stdout + shown.stderr and "a?[2J?b?" in shown.stdout
+        office.worker(machine, desk)
+        eventually(lambda: set(workers(desk)) == {"one"}, about="the worker")
+
+
+def damaged(packet, count, seed=7733):
+    """The packet with some bytes changed, cut or doubled, in `count` ways."""
+    random_of = random.Random(seed)
+    for _ in range(count):
+        bytes_of = bytearray(packet)
+        for _ in range(random_of.randint(1, 4)):
+            bytes_of[random_of.randrange(len(bytes_of))] = random_of.randrange(256)
+        yield bytes(bytes_of[:random_of.randint(1, len(bytes_of))] if random_of.random() < 0.3 else bytes_of)
+
+
+def test_a_storm_of_broken_packets_does_no_harm(office):
+    desk = announced(office.site("desk"))
+    machine, stranger = office.machine("one"), office.machine("two")
+    mouth = Mouth(stranger.node, "storm", stranger.node.address, 1, strings_of(b"storm", OTHER_KEY))
+    packets = list(damaged(mouth.packet, 4000))
+    listening = machine.user.start("discover", "--wait", "3s", "--json")
+    shout(stranger.node, packets)
+    heard = json.loads(listening.communicate(timeout=60)[0])
+    assert desk.url in {site["url"] for site in heard["sites"]}
+    assert desk.process.poll() is None and announcement(desk) == {"state": "announced"}
+    assert desk.url in machine.discover()

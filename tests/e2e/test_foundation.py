@@ -1,0 +1,123 @@
+"""What one machine with nothing configured gives: the defaults of `lode site`, every option of a job, JSON from every command, and clients without manners."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+
+import pytest
+from conftest import PROGRAMS, eventually
+
+DEFAULT_PORT = 7733
+
+
+@pytest.fixture
+def own_network(lode):
+    """`lode site` with no arguments, in a network of its own, where the usual port is free; `lode` speaks from there."""
+    command = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", PROGRAMS / "lode", "site"]
+    probe = subprocess.run([*command[:4], "ip link set lo up"], capture_output=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip("cannot make a network namespace here: " + probe.stderr.decode())
+    with open(lode.folder / "site.log", "wb") as log:
+        process = subprocess.Popen(command, env=lode.environment, cwd=lode.home, stdout=log, stderr=log)
+    lode.prefix = ["nsenter", f"--target={process.pid}", "--net"]
+    yield process
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def test_a_site_without_arguments_serves_this_machine_and_ends_with_a_signal(own_network, lode):
+    said = eventually(lambda: json.loads((lode.data / "site.json").read_text()) if (lode.data / "site.json").exists() else None)
+    assert said["url"] == f"https://127.0.0.1:{DEFAULT_PORT}", said
+    assert lode.data == lode.home / ".local" / "share" / "lode"
+    workers = eventually(lambda: lode.json("workers")["workers"])
+    assert sum(worker["cpus"] for worker in workers) == len(os.sched_getaffinity(0)), workers
+    lode("login", f"https://127.0.0.1:{DEFAULT_PORT}")
+    assert lode("run", "--", "echo", "hello").stdout == "hello\n"
+    assert workers[0]["name"] in lode("workers").stdout
+    own_network.send_signal(signal.SIGTERM)
+    assert own_network.wait(60) == 0
+
+
+def test_every_option_of_a_job_is_in_its_document(make_site, lode, tmp_path):
+    make_site(options=["--workers", "0"])
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").write_text("a")
+    (tmp_path / "script.sh").write_text("true\n")
+    lode("data", "add", "t:options", tmp_path / "data")
+    first = lode.json("submit", "--", "true")["id"]
+    words = ["--data", "t:options=in", "--count", "3", "--file", f"{tmp_path}/script.sh=run.sh", "--output", "*.nc", "--env", "A=b=c"]
+    words += ["--cpus", "0.5", "--memory", "2G", "--disk", "3G", "--walltime", "1h30m", "--retries", "2", "--network"]
+    words += ["--after", str(first), "--cache", "refresh", "--name", "all of it"]
+    job = lode.json("submit", *words, "--", "sh", "run.sh", "{index}")["id"]
+    spec = lode.json("job", "show", str(job))["spec"]
+    wanted = {"command": ["sh", "run.sh", "{index}"], "count": 3, "name": "all of it", "environment": {"A": "b=c"}, "outputs": ["*.nc"],
+              "cpus": 0.5, "memory_bytes": 2 << 30, "disk_bytes": 3 << 30, "walltime_seconds": 5400, "retries": 2, "network": True,
+              "after": [first], "cache": "refresh"}
+    assert {name: spec.get(name) for name in wanted} == wanted, spec
+    assert [(each["id"], each["name"]) for each in spec["data"]] == [("t:options", "in")]
+    assert [each["name"] for each in spec["files"]] == ["run.sh"]
+    over = lode.json("job", "show", str(lode.json("submit", "--over", "t:options", "--", "cat", "{file}")["id"]))
+    assert over["spec"]["over"] == "t:options" and over["tasks"]["total"] == 1, over
+
+
+def test_every_command_answers_in_json(site, lode, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a").write_text("a")
+    job = lode.json("submit", "--output", "*.txt", "--", "sh", "-c", "echo out; echo a > a.txt")["id"]
+    endless = lode.json("submit", "--cache", "off", "--", "sleep", "600")["id"]
+    failing = lode.json("submit", "--cache", "off", "--", "false")["id"]
+    token = lode.json("token", "create", "alice")["token_id"]
+    stranger = "sha256:" + "5" * 64
+    asked = [
+        ["run", "--", "true"], ["plan", "--", "true"],
+        ["wait", str(job)], ["wait", str(failing)], ["jobs"], ["job", "show", str(job)], ["job", "show", f"{job}/0"], ["logs", str(job)],
+        ["outputs", str(job)], ["outputs", str(job), str(tmp_path / "out")], ["why", str(failing)], ["retry", str(failing)], ["cancel", str(endless)],
+        ["data", "add", "t:json", str(folder)], ["data", "list"], ["data", "show", "t:json"], ["data", "show", "--files", "t:json"],
+        ["data", "verify", "t:json"], ["resolve", "t:json"], ["data", "remove", "t:json"], ["transfers"],
+        ["login", site.url], ["status"], ["workers"], ["token", "list"], ["token", "revoke", str(token)],
+        ["hub", "list"], ["sites"], ["sites", "accept", stranger], ["sites", "deny", stranger],
+        ["help"], ["help", "run"], ["completion", "bash"],
+    ]
+    for words in asked:
+        said = lode.json(*words, status=1 if words[:2] == ["wait", str(failing)] else 0)
+        assert isinstance(said, dict) or said, words
+
+
+def tls(site):
+    """A TLS connection on which nothing has been said."""
+    host, port = site.address.split(":")
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(socket.create_connection((host, int(port)), timeout=120))
+
+
+def test_a_reader_that_stops_half_way_holds_nobody_up_and_costs_no_memory(make_site, lode, tmp_path):
+    site = make_site(options=["--workers", "0"])
+    folder = tmp_path / "large"
+    folder.mkdir()
+    with open(folder / "zeros", "wb") as out:
+        out.truncate(64 << 20)
+    lode("data", "add", "t:large", folder)
+
+    def resident_mib():
+        with open(f"/proc/{site.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) >> 10
+
+    readers = []
+    with contextlib.ExitStack() as stack:
+        for _ in range(16):
+            reader = stack.enter_context(contextlib.closing(tls(site)))
+            reader.sendall(f"GET /v1/datasets/t%3Alarge/content/zeros HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.token}\r\n\r\n".encode())
+            assert reader.recv(100).startswith(b"HTTP/1.1 200 ")
+            readers.append(reader)
+        for i in range(50):
+            assert site.api("GET", f"/v1/jobs?limit={i + 1}").code == 200
+        # All are served from where they lie: what is sent ahead of a reader is bounded for each.
+        assert resident_mib() < 60, "what nobody reads is held in memory"

@@ -1,0 +1,103 @@
+#include "../cmocka_all.h"
+
+#include "os/address.h"
+
+#include <netinet/in.h>
+#include <sys/un.h>
+
+static void private_addresses_are_those_of_the_standards(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_private;
+    } cases[] = {
+        {"127.0.0.1", true},
+        {"127.255.255.255", true},
+        {"128.0.0.1", false},
+        {"10.0.0.1", true},
+        {"11.0.0.1", false},
+        {"9.255.255.255", false},
+        {"172.15.255.255", false},
+        {"172.16.0.0", true},
+        {"172.31.255.255", true},
+        {"172.32.0.0", false},
+        {"192.168.0.1", true},
+        {"192.167.0.1", false},
+        {"192.169.0.1", false},
+        {"169.254.7.7", true},
+        {"169.253.0.1", false},
+        {"0.0.0.0", false},
+        {"8.8.8.8", false},
+        {"100.64.0.1", false},
+        {"255.255.255.255", false},
+        {"::1", true},
+        {"::", false},
+        {"::2", false},
+        {"fe80::1", true},
+        {"fe80::1%eth0", true},
+        {"febf::1", true},
+        {"fec0::1", false},
+        {"fc00::1", true},
+        {"fdff::1", true},
+        {"fe00::1", false},
+        {"2001:db8::1", false},
+        {"::ffff:192.168.0.1", true},
+        {"::ffff:8.8.8.8", false},
+        {"ff02::1", false},
+        {"", false},
+        {"localhost", false},
+        {"10.0.0", false},
+        {"10.0.0.1.1", false},
+        {" 10.0.0.1", false},
+        {"[::1]", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (address_text_is_private(text_of(cases[i].text)) != cases[i].is_private) {
+            fail_msg("%s", cases[i].text);
+        }
+    }
+}
+
+static void a_socket_s_address_is_judged_as_its_text(void **state)
+{
+    (void)state;
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    const struct sockaddr_un local = {.sun_family = AF_UNIX};
+    const struct sockaddr other = {.sa_family = AF_APPLETALK};
+    assert_true(address_is_private((struct sockaddr *)&ipv4));
+    assert_true(address_is_private((struct sockaddr *)&ipv6));
+    assert_true(address_is_private((const struct sockaddr *)&local));
+    assert_false(address_is_private(&other));
+    ipv4.sin_addr.s_addr = htonl(INADDR_ANY);
+    ipv6.sin6_addr = in6addr_any;
+    assert_false(address_is_private((struct sockaddr *)&ipv4));
+    assert_false(address_is_private((struct sockaddr *)&ipv6));
+}
+
+static void a_listening_address_must_be_private_as_a_whole(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    assert_int_equal(address_check_private(TEXT("127.0.0.1:7733"), NULL), OK);
+    assert_int_equal(address_check_private(TEXT("[fd00::1]:0"), NULL), OK);
+    assert_int_equal(address_check_private(TEXT("localhost:0"), NULL), OK);
+    assert_int_equal(address_check_private(TEXT("0.0.0.0:7733"), &error), DENIED);
+    assert_non_null(strstr(error.detail, "0.0.0.0"));
+    assert_int_equal(address_check_private(TEXT("[::]:7733"), NULL), DENIED);
+    assert_int_equal(address_check_private(TEXT("[2001:db8::1]:7733"), NULL), DENIED);
+    assert_int_equal(address_check_private(TEXT(":7733"), NULL), INVALID);
+    assert_int_equal(address_check_private(TEXT("nonsense"), NULL), INVALID);
+    assert_int_equal(address_check_private(TEXT(""), NULL), INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(private_addresses_are_those_of_the_standards),
+        cmocka_unit_test(a_socket_s_address_is_judged_as_its_text),
+        cmocka_unit_test(a_listening_address_must_be_private_as_a_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

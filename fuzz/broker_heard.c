@@ -11,21 +11,21 @@ static void check_wish(const json_t *document)
 {
     AUTO_ARENA struct arena arena = {0};
     struct error error = {0};
-    struct heard_wish wish;
+    struct wish wish;
     if (heard_read_wish(document, &arena, &wish, &error) != OK) {
         FUZZ_CHECK(error.status == INVALID && error.detail[0] != '\0');
         FUZZ_CHECK(heard_read_wish(document, &arena, &wish, NULL) == INVALID);
         return;
     }
-    FUZZ_CHECK(wish.data_count <= HEARD_OFFER_DATA_MAX);
+    FUZZ_CHECK(wish.data_count <= OFFER_DATA_MAX);
     for (size_t i = 0; i < wish.data_count; i++) {
-        FUZZ_CHECK(strlen(wish.data[i]) <= SPEC_ID_MAX);
+        FUZZ_CHECK(strlen(wish.data[i].id) <= SPEC_ID_MAX);
     }
     FUZZ_CHECK(wish.count >= 0 && wish.count <= SPEC_COUNT_MAX);
     FUZZ_CHECK(wish.need.cpu_millis > 0 && wish.need.cpu_millis <= 1000 * SPEC_CPUS_MAX);
     FUZZ_CHECK(wish.need.memory_bytes >= 0 && wish.need.disk_bytes >= 0);
     FUZZ_CHECK(is_within(wish.task_seconds, HEARD_SECONDS_MAX));
-    FUZZ_CHECK(is_within(wish.walltime_seconds, HEARD_SECONDS_MAX));
+    FUZZ_CHECK(is_within((double)wish.walltime_us / 1e6, HEARD_SECONDS_MAX));
 }
 
 static void check_offer(struct text document)
@@ -44,6 +44,8 @@ static void check_offer(struct text document)
     FUZZ_CHECK(is_within(offer.stage_seconds, HEARD_OFFER_SECONDS_MAX));
     FUZZ_CHECK(is_within(offer.stage_bytes, HEARD_BYTES_MAX));
     FUZZ_CHECK(is_within(offer.core_hours, HEARD_CORE_HOURS_MAX));
+    // With what is largest, a time can still be told from it.
+    FUZZ_CHECK(offer.stage_rate == 0 || is_within(HEARD_BYTES_MAX / offer.stage_rate, 1e18));
 }
 
 static void check_transfer(const json_t *document)

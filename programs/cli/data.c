@@ -396,20 +396,25 @@ static int run_data_remove(const struct command *command, const struct options *
         } else if (options_has(options, "json")) {
             (void)print_json(answer);
         } else {
-            (void)printf("%s is not registered any more; its files stay\n", options->operands[i]);
+            (void)printf("%s is not registered any more\n", options->operands[i]);
         }
     }
     return fflush(stdout) == 0 ? exit_status : EXIT_FAILED;
 }
 
 static const struct command_example DATA_REMOVE_EXAMPLES[] = {
-    {"lode data remove climate:monthly", "forgets the dataset; its files stay where they are"},
+    {"lode data remove climate:monthly",
+     "forgets the dataset; what was registered where it lies stays there"},
 };
 
 const struct command COMMAND_DATA_REMOVE = {
     .name = "data remove",
     .usage = "ID...",
-    .purpose = "forgets datasets; their files stay",
+    .purpose = "forgets datasets; their files stay, but for copies that Lode made",
+    .description = "Files that were registered where they lie are never touched. Those of a "
+                   "replica that the site has copied "
+                   "itself (lode data replicate, or for a job), below replicas/ in its directory, "
+                   "are removed.",
     .group = GROUP_DATA,
     .examples = EXAMPLES(DATA_REMOVE_EXAMPLES),
     .operands_min = 1,

@@ -11,13 +11,14 @@
 #include "catalog/identifier.h"
 #include "ledger/statement.h"
 #include "os/clock.h"
+#include "resolve/claims.h"
 
 #include <stdio.h>
 
 enum {
     SITE_TIMEOUT_US = 15000000, // The site itself waits up to 3 s for its hubs.
     HUB_TIMEOUT_US = 5000000,
-    SHORT_FINGERPRINT = 23, // "sha256:" and 16 digits.
+    SHORT_FINGERPRINT = 23, // "sha256:" and 16 digits. Of digests, too.
 };
 
 // One question on its way to an answer that holds.
@@ -274,10 +275,10 @@ static enum status find(struct finding *finding, struct error *error)
 }
 
 static const struct table_column LOCATION_COLUMNS[] = {
-    {"SITE", false, true},      {"STATE", false, false},   {"TIER", false, false},
-    {"LIVENESS", false, false}, {"DISTANCE", true, false}, {"LOAD", true, false},
-    {"TTL", true, false},       {"SIZE", true, false},     {"SIGNED BY", false, false},
-    {"PATH", false, true},
+    {"SITE", false, true},       {"STATE", false, false},   {"TIER", false, false},
+    {"LIVENESS", false, false},  {"DISTANCE", true, false}, {"LOAD", true, false},
+    {"TTL", true, false},        {"SIZE", true, false},     {"CONTENT", false, false},
+    {"SIGNED BY", false, false}, {"PATH", false, true},
 };
 
 static void add_number(struct table *table, int64_t thousandths, const char *unit)
@@ -332,6 +333,9 @@ static void add_location(const struct finding *finding, struct table *table, siz
     add_number(table, location->load_permille, "");
     table_addf(table, "%lld s", (long long)(left > 0 ? left : 0));
     table_add_bytes(table, location->size_bytes);
+    char digest[DIGEST_TEXT_SIZE];
+    table_addf(table, "%.*s", SHORT_FINGERPRINT,
+               location->has_digest ? digest_to_text(&location->digest, digest) : "-");
     table_addf(table, "%.*s", SHORT_FINGERPRINT, location->site.text);
     table_add(table, root ? field_text(root, "path") : TEXT("-"));
 }
@@ -360,6 +364,27 @@ static void say_age(const struct finding *finding)
     }
 }
 
+// Sites that say different content of one name: who says what since when, in whole.
+static void say_conflict(const struct finding *finding)
+{
+    const struct claims claims = claims_compare(finding->locations, finding->count);
+    const struct location *said[] = {claims.first, claims.other};
+    if (!claims.other) {
+        return;
+    }
+    (void)fprintf(stderr, "lode: sites say different content of %s:\n", finding->name.bytes);
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        AUTO_BUFFER struct buffer name = {0};
+        char digest[DIGEST_TEXT_SIZE];
+        display_text(&name, text_of(said[i]->name));
+        buffer_printf(&name, " says %s since ", digest_to_text(&said[i]->digest, digest));
+        display_text(&name, text_of(said[i]->said_at));
+        (void)fprintf(stderr, "      %.*s, by its own clock\n", TEXT_ARGS(buffer_text(&name)));
+    }
+    (void)fprintf(stderr, "      a job must name the one that is meant: --data ID@DIGEST, or --at "
+                          "SITE\n");
+}
+
 // The answer for programs: what was dropped here is told beside what the answering site dropped.
 static bool print_answer(const struct finding *finding)
 {
@@ -369,6 +394,8 @@ static bool print_answer(const struct finding *finding)
     (void)json_array_extend(problems, finding->problems);
     (void)json_object_set(answer, "problems", problems);
     (void)json_object_del(answer, "hubs");
+    bool is_in_conflict = claims_compare(finding->locations, finding->count).other != NULL;
+    (void)json_object_set_new(answer, "conflict", json_boolean(is_in_conflict));
     return print_json(answer);
 }
 
@@ -397,6 +424,7 @@ static int run_resolve(const struct command *command, const struct options *opti
         (void)command_fail(&error, EXIT_FAILED);
     } else {
         say_age(&finding);
+        say_conflict(&finding);
         bool is_printed =
             options_has(options, "json") ? print_answer(&finding) : print_locations(&finding);
         exit_status = is_printed ? EXIT_SUCCESS : EXIT_FAILED;
@@ -425,6 +453,9 @@ const struct command COMMAND_RESOLVE = {
         "Prints every replica that the site and its hubs know of, the best first, and verifies the "
         "signature of each site that says it has the data. What does not hold is left out, and it "
         "is said which entry and whose answer it was.\n\n"
+        "Any site may say that it has a dataset of any name. When sites say different content of "
+        "one, this says so, and who said what first by the time in its signed entry; a job is "
+        "refused then unless it names the digest or the site that is meant.\n\n"
         "When the site is away, the hubs that it told of are asked; when none of them answers, the "
         "remembered answer counts, and its age is said.",
     .group = GROUP_DATA,

@@ -19,6 +19,8 @@ static const struct command_option SITE_OPTIONS[] = {
     {"guests", 0, OPTION_TEXT, "WHOM",
      "other sites whose users may run jobs here (default: members)", "none|accepted|members"},
     {"mirror", 0, OPTION_FLAG, NULL, "be a hub: keep copies of other sites' catalogue logs", NULL},
+    {"log-max", 0, OPTION_BYTES, "SIZE",
+     "of a hub: the most that it keeps of one site's log (default: 32G)", NULL},
     {"join", 0, OPTION_TEXT, "HOW",
      "of a hub: who announces itself is a member at once (open) or after lode sites accept "
      "(default: ask)",

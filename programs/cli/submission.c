@@ -14,7 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-enum { KEY_BYTES = 16 };
+enum { KEY_BYTES = 16, CONTENT_SIZE = sizeof "@" - 1 + DIGEST_TEXT_SIZE - 1 };
 
 // A file on its way to the site's blobs.
 struct upload {
@@ -145,14 +145,30 @@ static bool is_plain_name(const char *name)
            strlen(name);
 }
 
-// --data ID[=NAME]; an id may have "=" itself, a name has letters, digits and "._-" only.
+// ID[@DIGEST]: the identifier and the content that is meant. An id may have "@" itself.
+static void set_id(json_t *object, const char *member, const char *digest_member, struct text said)
+{
+    struct digest digest;
+    size_t at = said.length >= CONTENT_SIZE ? said.length - CONTENT_SIZE : 0;
+    struct text content = text_slice(said, at, said.length);
+    bool has_content = at > 0 && text_starts_with(content, TEXT("@sha256:")) &&
+                       digest_from_text(text_slice(content, 1, CONTENT_SIZE), &digest, NULL) == OK;
+    if (has_content) {
+        (void)json_object_set_new(object, digest_member,
+                                  json_from_text(text_slice(content, 1, CONTENT_SIZE)));
+        said = text_slice(said, 0, at);
+    }
+    (void)json_object_set_new(object, member, json_from_text(said));
+}
+
+// --data ID[@DIGEST][=NAME]; an id may have "=" itself, a name has letters, digits and "._-" only.
 static void add_data(const char *argument, json_t *data)
 {
     const char *name = name_of(argument);
     bool has_name = name && is_plain_name(name);
     size_t length = has_name ? (size_t)(name - argument) - 1 : strlen(argument);
     json_t *one = json_object();
-    (void)json_object_set_new(one, "id", json_from_text((struct text){argument, length}));
+    set_id(one, "id", "digest", (struct text){argument, length});
     if (has_name) {
         (void)json_object_set_new(one, "name", json_string(name));
     }
@@ -229,12 +245,16 @@ static enum status add_retries(json_t *document, const struct options *options, 
 
 static void add_scalars(json_t *document, const struct options *options)
 {
-    static const char *const TEXTS[] = {"name", "group", "over", "cache", "at", "stage"};
+    static const char *const TEXTS[] = {"name", "group", "cache", "at", "stage"};
     for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
         const char *value = options_text(options, TEXTS[i], NULL);
         if (value) {
             (void)json_object_set_new(document, TEXTS[i], json_from_text(text_of(value)));
         }
+    }
+    const char *over = options_text(options, "over", NULL);
+    if (over) {
+        set_id(document, "over", "over_digest", text_of(over));
     }
     add_integer(document, options, "count", "count");
     add_integer(document, options, "memory", "memory_bytes");

@@ -10,10 +10,15 @@
     {"data",                                                                                         \
      'd',                                                                                            \
      OPTION_LIST,                                                                                    \
-     "ID[=NAME]",                                                                                    \
-     "bind a dataset read-only at /data/NAME (default: the last part of its id)",                    \
+     "ID[@DIGEST][=NAME]",                                                                           \
+     "bind a dataset read-only at /data/NAME (default: the last part of its id); with a digest, "    \
+     "only if that is its content",                                                                  \
      NULL},                                                                                          \
-        {"over", 0, OPTION_TEXT, "ID", "one task for each file of a dataset: {file} in the command", \
+        {"over",                                                                                     \
+         0,                                                                                          \
+         OPTION_TEXT,                                                                                \
+         "ID[@DIGEST]",                                                                              \
+         "one task for each file of a dataset: {file} in the command",                               \
          NULL},                                                                                      \
         {"count", 'n', OPTION_POSITIVE, "N", "N tasks: {index} in the command, from 0", NULL},       \
         {"items",                                                                                    \

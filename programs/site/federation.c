@@ -64,7 +64,8 @@ static enum status open_mirror(struct federation *federation, struct store *stor
                                            .index_folder = folder,
                                            .advanced = log_advanced,
                                            .report = report_mirror,
-                                           .context = federation};
+                                           .context = federation,
+                                           .log_size_max = federation->settings->log_size_max};
     return mirror_open(&options, &federation->mirror, error);
 }
 

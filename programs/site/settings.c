@@ -1,6 +1,7 @@
 #include "site/settings.h"
 
 #include "base/memory.h"
+#include "ledger/mirror.h"
 #include "os/file.h"
 
 #include <errno.h>
@@ -76,6 +77,7 @@ static enum status read_federation(const struct options *options, struct site_se
                                    struct error *error)
 {
     out->is_mirror = options_has(options, "mirror");
+    out->log_size_max = options_int64(options, "log-max", MIRROR_LOG_SIZE_MAX);
     out->join = options_text(options, "join", "ask");
     out->guests = options_text(options, "guests", "members");
     out->hub_mode = options_text(options, "hub-mode", "both");

@@ -28,6 +28,7 @@ struct site_settings {
     bool is_announced;            // --announce: on the local network, wherever it listens.
     bool is_silent;               // --no-announce.
     bool is_mirror;               // It is a hub.
+    int64_t log_size_max;         // Bytes that a hub keeps of one site's log.
     bool is_json;                 // What it prints is JSON.
     struct known_peer *peers;     // Given by --peer.
     size_t peer_count;

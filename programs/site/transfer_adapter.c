@@ -5,7 +5,7 @@
 #include "catalog/catalog.h"
 #include "os/clock.h"
 #include "peers/peers.h"
-#include "resolve/resolve.h"
+#include "resolve/claims.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -27,6 +27,13 @@ static bool is_source(const struct transfer_adapter *adapter, const struct locat
            strcmp(location->site.text, adapter->fingerprint) != 0 && location->url[0] != '\0';
 }
 
+// What is not in question is what all sites say that count; a site that does not count is left out when it says something else.
+static bool is_meant(const struct claims *claims, const struct location *location)
+{
+    return claims->other || !claims->first ||
+           digest_equal(&claims->first->digest, &location->digest);
+}
+
 static enum status find_sources(void *context, struct text id, struct arena *arena,
                                 struct transfer_source *out, size_t max, size_t *count,
                                 struct error *error)
@@ -36,9 +43,10 @@ static enum status find_sources(void *context, struct text id, struct arena *are
     size_t found = 0;
     *count = 0;
     TRY(resolve(adapter, id, arena, &locations, &found, error));
+    const struct claims claims = claims_compare(locations, found);
     for (size_t i = 0; i < found && *count < max; i++) {
         const struct location *location = &locations[i];
-        if (is_source(adapter, location)) {
+        if (is_source(adapter, location) && is_meant(&claims, location)) {
             out[(*count)++] = (struct transfer_source){.site = location->site,
                                                        .name = location->name,
                                                        .url = location->url,
@@ -129,7 +137,7 @@ static enum status register_as(struct transfer_adapter *adapter, const struct lo
         .aliases = aliases,
         .alias_count = count < CATALOG_ALIASES_MAX ? count : CATALOG_ALIASES_MAX,
         .title = text_of(location->title),
-        .owner = TEXT("lode"),
+        .owner = TEXT(TRANSFER_OWNER),
     };
     return catalog_register(adapter->catalog, &request, &is_new, error);
 }
@@ -161,6 +169,15 @@ static bool is_here(void *context, struct text id)
     return catalog_resolve_for_job(adapter->catalog, id, &arena, &dataset, NULL) == OK;
 }
 
+static bool has_files(void *context, struct text path)
+{
+    const struct transfer_adapter *adapter = context;
+    bool is_registered = true;
+    struct error error;
+    // What cannot be found out is taken to be needed.
+    return catalog_has_root(adapter->catalog, path, &is_registered, &error) != OK || is_registered;
+}
+
 static void measured(void *context, const struct fingerprint *site, int64_t bytes,
                      int64_t duration_us)
 {
@@ -172,5 +189,6 @@ const struct transfer_ops TRANSFER_ADAPTER = {
     .sources = find_sources,
     .register_replica = register_replica,
     .is_here = is_here,
+    .has_files = has_files,
     .measured = measured,
 };

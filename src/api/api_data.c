@@ -8,6 +8,7 @@
 #include "base/calendar.h"
 #include "catalog/catalog.h"
 #include "os/clock.h"
+#include "transfer/transfer.h"
 
 static json_t *json_of_time(int64_t time_us)
 {
@@ -330,12 +331,30 @@ static void post_verify(struct api_call *call)
     reply_dataset(call, call->request->parameters[0], 202);
 }
 
+// What Lode copied here itself goes with its registration.
+static enum status remove_copies(struct api_call *call, const struct dataset *dataset,
+                                 struct error *error)
+{
+    bool is_replica = strcmp(dataset->owner, TRANSFER_OWNER) == 0;
+    for (size_t i = 0; is_replica && i < dataset->root_count; i++) {
+        TRY(transfers_forget(call->api->transfers, text_of(dataset->roots[i].path), error));
+    }
+    return OK;
+}
+
 static void delete_dataset(struct api_call *call)
 {
     struct error error = {0};
+    struct dataset dataset;
     struct text id = call->request->parameters[0];
     enum status status =
-        catalog_remove(call->api->catalog, id, witness_of(call, "remove", id), &error);
+        catalog_find(call->api->catalog, id, call->request->arena, &dataset, &error);
+    if (status == OK) {
+        status = catalog_remove(call->api->catalog, id, witness_of(call, "remove", id), &error);
+    }
+    if (status == OK) {
+        status = remove_copies(call, &dataset, &error);
+    }
     if (answer_failure(call, status, &error)) {
         return;
     }

@@ -3,11 +3,14 @@
 #include "api/audit.h"
 #include "base/memory.h"
 #include "broker/broker.h"
+#include "os/clock.h"
 
 // Another site brings a job to run it here, and under the offer that it was made, if it names one.
 static enum status check_guest_job(const struct api_call *call, const struct job_spec *spec,
-                                   struct error *error)
+                                   struct queue_offer *offer, struct error *error)
 {
+    const struct broker_caller caller = {.site = call->request->peer_key,
+                                         .steady_us = clock_steady_us()};
     if (spec->at || spec->merge) {
         (void)error_set(error, INVALID,
                         "field \"%s\" asks for other sites on behalf of another one",
@@ -15,9 +18,7 @@ static enum status check_guest_job(const struct api_call *call, const struct job
         return error_fix(error,
                          "the site of its user plans a job and sends each part where it runs");
     }
-    return spec->offer
-               ? broker_check_offer(call->api->broker, call->request->peer_key, spec->offer, error)
-               : OK;
+    return spec->offer ? broker_check_offer(call->api->broker, &caller, spec, offer, error) : OK;
 }
 
 // The digest of the key under which the user of another site submitted the job there; nothing of it is of use to anybody else.
@@ -59,7 +60,7 @@ static enum status read_submission(struct api_call *call, struct queue_submissio
     enum status status = out->spec->group ? groups_may_use(call, out->spec->group, error) : OK;
     if (status == OK && call->principal.role == ROLE_PEER) {
         out->spec->when_lost = SPEC_LOST_FAIL; // Whether it is held, its user's site decides.
-        status = check_guest_job(call, out->spec, error);
+        status = check_guest_job(call, out->spec, &out->to.offer, error);
     }
     if (status != OK) {
         spec_free(TAKE(out->spec));
@@ -67,11 +68,27 @@ static enum status read_submission(struct api_call *call, struct queue_submissio
     return status;
 }
 
+// What came under an offer that has lapsed meanwhile is the job that it was.
+static bool answer_earlier(struct api_call *call, const struct queue_submission *submission)
+{
+    const struct queue_view view = {.wait_us = submission->wait_us, .after_version = -1};
+    struct queue_repeat repeat = {0};
+    if (queue_find_repeat(call->api->queue, submission, &repeat, NULL) != OK || repeat.job == 0) {
+        return false;
+    }
+    queue_show_job(call->api->queue, repeat.job, &view, answer_created(call));
+    return true;
+}
+
 static void post_job(struct api_call *call)
 {
     struct error error = {0};
     struct queue_submission submission = {0};
-    if (answer_failure(call, read_submission(call, &submission, &error), &error)) {
+    enum status status = read_submission(call, &submission, &error);
+    if (status == CONFLICT && answer_earlier(call, &submission)) {
+        return;
+    }
+    if (answer_failure(call, status, &error)) {
         return;
     }
     if (call->principal.role == ROLE_PEER) {

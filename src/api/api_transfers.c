@@ -110,6 +110,7 @@ static void post_transfer(struct api_call *call)
     } else if (status == OK) {
         const struct transfer_request request = {.id = identifier_text(&order.id),
                                                  .owner = call->principal.name,
+                                                 .is_guest = call->principal.role == ROLE_PEER,
                                                  .from = order.has_from ? &order.from : NULL};
         status = transfers_order(call->api->transfers, &request, &out, &error);
     }

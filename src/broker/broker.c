@@ -20,6 +20,9 @@ enum status broker_open(const struct broker_options *options, struct broker **ou
     broker->offers = offers_new();
     broker->callers = callers_new(options->directory);
     enum status status = staging_new(broker, &broker->staging, error);
+    if (status == OK) {
+        status = replans_new(broker, &broker->replans, error);
+    }
     if (status != OK) {
         broker_close(broker);
         return status;
@@ -33,6 +36,7 @@ void broker_close(struct broker *broker)
     if (!broker) {
         return;
     }
+    replans_free(broker->replans);
     staging_free(broker->staging);
     callers_free(broker->callers);
     offers_free(broker->offers);

@@ -22,6 +22,11 @@ enum {
     BROKER_OFFERS_MAX = 4096, // That are remembered; the oldest go first.
     BROKER_OFFER_SECONDS = 300,
     BROKER_ANSWER_SIZE_MAX = 1 << 20,
+    BROKER_REPLANS_MAX = 5, // Of one job.
+    // Later ones go without an offer, which says less and cannot lapse while the job waits for its turn.
+    BROKER_REPLANS_WITH_OFFER = 2,
+    BROKER_REPLAN_SECONDS =
+        120, // So long, as a hub that polls hears of a change after a heartbeat.
 };
 #define BROKER_WAIT_US INT64_C(3000000) // For the answers of other sites to one question.
 
@@ -47,13 +52,21 @@ void broker_close(struct broker *broker); // NULL is allowed.
 
 // --- for other sites
 
-// Answers POST /v1/federation/offers of the site `caller` (a fingerprint). NOT_FOUND, naming the data that is not here; UNAVAILABLE while there are no workers; CONFLICT when none is
-// large enough.
-enum status broker_offer(struct broker *broker, const char *caller, const json_t *request,
-                         struct buffer *out, struct error *error);
+// The site that asks, and when.
+struct broker_caller {
+    const char *site; // A fingerprint.
+    int64_t steady_us;
+    int64_t real_us;
+};
 
-// Does this offer stand, and was it made to this site? CONFLICT with the way out when not.
-enum status broker_check_offer(struct broker *broker, const char *caller, const char *offer,
+// Answers POST /v1/federation/offers. NOT_FOUND, naming the data that is not here; UNAVAILABLE while there are no workers; CONFLICT when none is
+// large enough, or data is other content than was asked for. An offer is an estimate and reserves nothing.
+enum status broker_offer(struct broker *broker, const struct broker_caller *caller,
+                         const json_t *request, struct buffer *out, struct error *error);
+
+// Does the offer that the job names stand, was it made to this site, and for as much? *out is what was offered, its name borrowed from the spec. CONFLICT with the way out when not.
+enum status broker_check_offer(struct broker *broker, const struct broker_caller *caller,
+                               const struct job_spec *spec, struct queue_offer *out,
                                struct error *error);
 
 // --- for users
@@ -65,6 +78,16 @@ enum status broker_plan(struct broker *broker, const struct job_spec *spec, stru
 // Submits, as queue_submit does, where it is best.
 void broker_submit(struct broker *broker, const struct queue_submission *submission,
                    struct queue_answer answer);
+
+// A site refused a job of ours as it was planned (what home knew of its data does not hold, or the offer does not stand): the job is held, and planned anew with what is known then; it goes where that
+// says, or fails when nothing is found for BROKER_REPLAN_SECONDS, or at once when it names the content that its data is to have. CONFLICT when it was refused BROKER_REPLANS_MAX times already, or is at no other site.
+struct broker_refusal {
+    int64_t job;
+    const char *offer; // That it came under; NULL: none.
+    const char *reason;
+};
+enum status broker_refused(struct broker *broker, const struct broker_refusal *refusal,
+                           struct error *error);
 
 // A call to another site for one of our users: order, show or end a transfer there. `method` and `path` as there; the body may be empty. *out gets the answer's.
 enum status broker_call(struct broker *broker, const struct fingerprint *site, const char *user,

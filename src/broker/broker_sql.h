@@ -9,4 +9,13 @@ static const char SQL_STAGING_ALL[] =
     "SELECT job, dataset, site, owner FROM broker_staging ORDER BY job, dataset";
 static const char SQL_STAGING_DELETE[] = "DELETE FROM broker_staging WHERE job = $1";
 
+static const char SQL_REPLAN_COUNT[] =
+    "INSERT INTO broker_replans (job, tries, is_pending, reason) VALUES ($1, 1, 1, $2)"
+    " ON CONFLICT (job) DO UPDATE SET tries = broker_replans.tries + 1, is_pending = 1,"
+    " reason = EXCLUDED.reason";
+static const char SQL_REPLAN_TRIES[] = "SELECT tries FROM broker_replans WHERE job = $1";
+static const char SQL_REPLANS_PENDING[] =
+    "SELECT job, tries, reason FROM broker_replans WHERE is_pending = 1 ORDER BY job";
+static const char SQL_REPLAN_DONE[] = "UPDATE broker_replans SET is_pending = 0 WHERE job = $1";
+
 #endif

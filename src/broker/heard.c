@@ -2,7 +2,25 @@
 
 // --- questions
 
-static enum status read_data(const json_t *request, struct arena *arena, struct heard_wish *out,
+// An element of `data`: an identifier, or {"id", "digest"}: of this content alone.
+static enum status read_datum(const json_t *element, struct arena *arena, struct wish *out,
+                              struct error *error)
+{
+    static const char *const FIELDS[] = {"id", "digest", NULL};
+    struct text id = json_text(element);
+    struct text digest = TEXT_NONE;
+    if (json_is_object(element)) {
+        TRY(json_check_fields(element, FIELDS, error));
+        TRY(json_field_text(element, "id", JSON_REQUIRED, SPEC_ID_MAX, &id, error));
+        TRY(json_field_text(element, "digest", JSON_OPTIONAL, DIGEST_TEXT_SIZE, &digest, error));
+    }
+    if (id.length == 0 || id.length > SPEC_ID_MAX) {
+        return error_set(error, INVALID, "field \"data\" must hold identifiers");
+    }
+    return wish_add(out, arena, id, digest, error);
+}
+
+static enum status read_data(const json_t *request, struct arena *arena, struct wish *out,
                              struct error *error)
 {
     json_t *data = NULL;
@@ -10,19 +28,12 @@ static enum status read_data(const json_t *request, struct arena *arena, struct 
     TRY(json_field_array(request, "data", JSON_OPTIONAL, SPEC_DATA_MAX, &data, error));
     TRY(json_field_text(request, "over", JSON_OPTIONAL, SPEC_ID_MAX, &over, error));
     for (size_t i = 0; i < json_array_size(data); i++) {
-        struct text id = json_text(json_array_get(data, i));
-        if (id.length == 0 || id.length > SPEC_ID_MAX) {
-            return error_set(error, INVALID, "field \"data\" must hold identifiers");
-        }
-        out->data[out->data_count++] = arena_copy(arena, id);
+        TRY(read_datum(json_array_get(data, i), arena, out, error));
     }
-    if (over.bytes) {
-        out->data[out->data_count++] = arena_copy(arena, over);
-    }
-    return OK;
+    return over.bytes ? wish_add(out, arena, over, TEXT_NONE, error) : OK;
 }
 
-enum status heard_read_wish(const json_t *request, struct arena *arena, struct heard_wish *out,
+enum status heard_read_wish(const json_t *request, struct arena *arena, struct wish *out,
                             struct error *error)
 {
     static const char *const FIELDS[] = {"data",  "over",         "count",
@@ -30,7 +41,8 @@ enum status heard_read_wish(const json_t *request, struct arena *arena, struct h
                                          "stage", "task_seconds", "walltime_seconds",
                                          NULL};
     double cpus = 1;
-    struct heard_wish read = {.count = 1, .task_seconds = 1, .walltime_seconds = 86400};
+    double walltime_seconds = 86400;
+    struct wish read = {.count = 1, .task_seconds = 1};
     TRY(json_check_fields(request, FIELDS, error));
     TRY(read_data(request, arena, &read, error));
     TRY(json_field_int64(request, "count", JSON_OPTIONAL, 0, SPEC_COUNT_MAX, &read.count, error));
@@ -40,11 +52,12 @@ enum status heard_read_wish(const json_t *request, struct arena *arena, struct h
     TRY(json_field_int64(request, "disk_bytes", JSON_OPTIONAL, 0, SPEC_RESOURCE_BYTES_MAX,
                          &read.need.disk_bytes, error));
     TRY(json_field_double(request, "walltime_seconds", JSON_OPTIONAL, 0, HEARD_SECONDS_MAX,
-                          &read.walltime_seconds, error));
+                          &walltime_seconds, error));
     TRY(json_field_double(request, "task_seconds", JSON_OPTIONAL, 0, HEARD_SECONDS_MAX,
                           &read.task_seconds, error));
     TRY(json_field_bool(request, "stage", JSON_OPTIONAL, &read.may_stage, error));
-    read.need.cpu_millis = (int64_t)(cpus * 1000);
+    read.need.cpu_millis = (int64_t)(cpus * 1000 + 0.5);
+    read.walltime_us = (int64_t)(walltime_seconds * 1e6 + 0.5);
     *out = read;
     return OK;
 }
@@ -86,6 +99,8 @@ enum status heard_read_offer(struct text document, struct arena *arena, struct h
     struct heard_offer read = {0};
     TRY(blame_answer(json_parse(document, &offer, error), error));
     TRY(blame_answer(read_offer(offer, &name, &read, error), error));
+    double rate = read.stage_seconds > 0 ? read.stage_bytes / read.stage_seconds : 0;
+    read.stage_rate = rate >= HEARD_RATE_MIN && rate <= HEARD_RATE_MAX ? rate : 0;
     read.name = arena_copy(arena, name);
     *out = read;
     return OK;

@@ -4,30 +4,21 @@
 
 #include "base/arena.h"
 #include "base/json.h"
-#include "jobs/spec.h"
+#include "broker/offer_table.h"
 
 enum {
-    HEARD_OFFER_DATA_MAX = SPEC_DATA_MAX + 1, // What is bound, and what the job runs over.
     HEARD_OFFER_NAME_MAX = 200,
     HEARD_TRANSFER_TEXT_MAX = 4096,
 };
 #define HEARD_SECONDS_MAX 1e9 // That a question can say.
 #define HEARD_OFFER_SECONDS_MAX 1e12
 #define HEARD_BYTES_MAX 1e18
+#define HEARD_RATE_MIN 1.0 // Bytes per second.
+#define HEARD_RATE_MAX 1e15
 #define HEARD_CORE_HOURS_MAX 1e15
 
-// What another site asks an offer for.
-struct heard_wish {
-    const char *data[HEARD_OFFER_DATA_MAX];
-    size_t data_count;
-    int64_t count;
-    struct resources need;
-    double walltime_seconds;
-    double task_seconds; // What one task is expected to take.
-    bool may_stage;
-};
-// The texts are in the arena. INVALID, naming the field.
-enum status heard_read_wish(const json_t *request, struct arena *arena, struct heard_wish *out,
+// What another site asks an offer for. The texts are in the arena. INVALID, naming the field.
+enum status heard_read_wish(const json_t *request, struct arena *arena, struct wish *out,
                             struct error *error);
 
 // What another site offers; the name is in the arena.
@@ -38,6 +29,7 @@ struct heard_offer {
     double core_hours;
     double stage_bytes;
     double stage_seconds;
+    double stage_rate; // Bytes per second, as the two say; 0: none that a link could have.
 };
 // CORRUPT, naming the field: it is the other site that is wrong, and not who asked here.
 enum status heard_read_offer(struct text document, struct arena *arena, struct heard_offer *out,

@@ -5,5 +5,9 @@ const struct store_migration BROKER_MIGRATIONS[] = {
     {"broker", 1,
      "CREATE TABLE broker_staging (job BIGINT NOT NULL, dataset BLOB_TYPE NOT NULL,"
      " site TEXT NOT NULL, owner TEXT NOT NULL, PRIMARY KEY (job, dataset))"},
+    // How often a job was refused as it was planned, and whether it is being planned anew.
+    {"broker", 2,
+     "CREATE TABLE broker_replans (job BIGINT PRIMARY KEY, tries BIGINT NOT NULL,"
+     " is_pending BIGINT NOT NULL, reason TEXT NOT NULL)"},
 };
 const size_t BROKER_MIGRATION_COUNT = sizeof BROKER_MIGRATIONS / sizeof BROKER_MIGRATIONS[0];

@@ -1,83 +1,29 @@
-// Offers: what this site would do for another one, promised for some minutes. They live in memory: a site that restarts keeps no promise, and says so.
+// Offers: what this site would do for another one, estimated and promised for some minutes. They reserve nothing, and live in memory: a site that restarts keeps no
+// promise, and says so.
 #include "broker/heard.h"
 #include "broker/state.h"
 
 #include "base/calendar.h"
-#include "base/hex.h"
 #include "base/memory.h"
 #include "base/sum.h"
 #include "catalog/catalog.h"
 #include "catalog/identifier.h"
-#include "os/clock.h"
-#include "os/random.h"
 
 #include <math.h>
 #include <stdio.h>
 
-enum {
-    OFFER_BYTES = 16,
-    OFFER_TEXT_SIZE = 2 * OFFER_BYTES + 1,
-};
-
-struct offer {
-    char id[OFFER_TEXT_SIZE];
-    struct fingerprint to;
-    int64_t expires_us; // Steady.
-};
-
-struct offers {
-    pthread_mutex_t mutex; // Guards what follows.
-    struct offer items[BROKER_OFFERS_MAX];
-    size_t next; // The one that is overwritten next.
-};
-
-struct offers *offers_new(void)
-{
-    struct offers *offers = NEW(struct offers);
-    (void)pthread_mutex_init(&offers->mutex, NULL);
-    return offers;
-}
-
-void offers_free(struct offers *offers)
-{
-    if (offers) {
-        (void)pthread_mutex_destroy(&offers->mutex);
-        free(offers);
-    }
-}
-
-static void remember(struct offers *offers, const struct fingerprint *to, char out[OFFER_TEXT_SIZE])
-{
-    unsigned char random[OFFER_BYTES];
-    random_fill(random, sizeof random);
-    hex_encode(random, sizeof random, out);
-    struct offer offer = {
-        .to = *to, .expires_us = clock_steady_us() + INT64_C(1000000) * BROKER_OFFER_SECONDS};
-    memcpy(offer.id, out, OFFER_TEXT_SIZE);
-    (void)pthread_mutex_lock(&offers->mutex);
-    offers->items[offers->next] = offer;
-    offers->next = (offers->next + 1) % BROKER_OFFERS_MAX;
-    (void)pthread_mutex_unlock(&offers->mutex);
-}
-
-enum status broker_check_offer(struct broker *broker, const char *caller, const char *offer,
+enum status broker_check_offer(struct broker *broker, const struct broker_caller *caller,
+                               const struct job_spec *spec, struct queue_offer *out,
                                struct error *error)
 {
-    struct offers *offers = broker->offers;
-    bool is_good = false;
-    (void)pthread_mutex_lock(&offers->mutex);
-    for (size_t i = 0; i < BROKER_OFFERS_MAX && !is_good; i++) {
-        const struct offer *each = &offers->items[i];
-        is_good = strcmp(each->id, offer) == 0 && strcmp(each->to.text, caller) == 0 &&
-                  each->expires_us > clock_steady_us();
-    }
-    (void)pthread_mutex_unlock(&offers->mutex);
-    if (is_good) {
-        return OK;
-    }
-    (void)error_set(error, CONFLICT, "the offer %.64s does not stand (any more)", offer);
-    (void)error_fix(error, "ask for a new one with POST /v1/federation/offers");
-    return CONFLICT;
+    AUTO_ARENA struct arena arena = {0};
+    struct wish wish;
+    struct queue_offer price = {0};
+    TRY(wish_of_job(spec, &arena, &wish, error));
+    const struct offer_claim claim = {caller->site, spec->offer, &wish, caller->steady_us};
+    TRY(offers_find(broker->offers, &claim, &price, error));
+    *out = price;
+    return OK;
 }
 
 // What would have to be brought here first.
@@ -112,16 +58,33 @@ static enum status add_missing(struct broker *broker, const char *id, struct are
     return OK;
 }
 
+// CONFLICT: what is here under that name is other content.
+static enum status check_content(const struct wish_data *wanted, const struct dataset *dataset,
+                                 struct error *error)
+{
+    char here[DIGEST_TEXT_SIZE];
+    char there[DIGEST_TEXT_SIZE];
+    if (!wanted->has_content || digest_equal(&wanted->content, &dataset->digest)) {
+        return OK;
+    }
+    return error_set(error, CONFLICT, "dataset %.200s is %s here; the job is for %s", wanted->id,
+                     digest_to_text(&dataset->digest, here),
+                     digest_to_text(&wanted->content, there));
+}
+
 // NOT_FOUND where data is not here and is not to be brought.
-static enum status find_missing(struct broker *broker, const struct heard_wish *wish,
-                                struct arena *arena, struct missing *out, struct error *error)
+static enum status find_missing(struct broker *broker, const struct wish *wish, struct arena *arena,
+                                struct missing *out, struct error *error)
 {
     for (size_t i = 0; i < wish->data_count; i++) {
         struct dataset dataset;
-        enum status status = catalog_resolve_for_job(broker->catalog, text_of(wish->data[i]), arena,
-                                                     &dataset, error);
-        if (status != OK && wish->may_stage) {
-            status = add_missing(broker, wish->data[i], arena, out, error);
+        const struct wish_data *wanted = &wish->data[i];
+        enum status status =
+            catalog_resolve_for_job(broker->catalog, text_of(wanted->id), arena, &dataset, error);
+        if (status == OK) {
+            TRY(check_content(wanted, &dataset, error));
+        } else if (wish->may_stage) {
+            status = add_missing(broker, wanted->id, arena, out, error);
         }
         TRY(status);
     }
@@ -152,11 +115,11 @@ static enum status check_fits(const struct queue_estimate *estimate, struct erro
     return error_set(error, CONFLICT, "no worker there is large enough for the job");
 }
 
-enum status broker_offer(struct broker *broker, const char *caller, const json_t *request,
-                         struct buffer *out, struct error *error)
+enum status broker_offer(struct broker *broker, const struct broker_caller *caller,
+                         const json_t *request, struct buffer *out, struct error *error)
 {
     AUTO_ARENA struct arena arena = {0};
-    struct heard_wish wish;
+    struct wish wish;
     struct queue_estimate estimate;
     struct fingerprint to = {{0}};
     char id[OFFER_TEXT_SIZE];
@@ -166,30 +129,35 @@ enum status broker_offer(struct broker *broker, const char *caller, const json_t
     TRY(find_missing(broker, &wish, &arena, &missing, error));
     TRY(queue_estimate(broker->queue, &wish.need, &estimate, error));
     TRY(check_fits(&estimate, error));
-    (void)snprintf(to.text, sizeof to.text, "%s", caller);
-    remember(broker->offers, &to, id);
-    (void)calendar_format(clock_real_us() + INT64_C(1000000) * BROKER_OFFER_SECONDS, expires);
+    const struct queue_offer price = {
+        .core_hours = core_hours(&wish.need, wish.count, wish.task_seconds),
+        .bytes = missing.bytes,
+    };
+    (void)snprintf(to.text, sizeof to.text, "%s", caller->site);
+    offers_add(broker->offers, &to, &wish, &price, caller->steady_us, id);
+    (void)calendar_format(caller->real_us + INT64_C(1000000) * BROKER_OFFER_SECONDS, expires);
     buffer_printf(out,
                   "{\"offer\":\"%s\",\"site\":\"%s\",\"expires_at\":\"%s\",\"start_seconds\":%.3f,"
                   "\"run_seconds\":%.3f,\"slots\":%lld,\"stage_bytes\":%lld,\"stage_seconds\":%.3f,"
                   "\"price\":{\"core_hours\":%.6f,\"bytes\":%lld}}\n",
                   id, broker->self.text, expires, estimate.start_seconds,
                   run_seconds(&estimate, wish.count, wish.task_seconds), (long long)estimate.slots,
-                  (long long)missing.bytes, missing.seconds,
-                  core_hours(&wish.need, wish.count, wish.task_seconds), (long long)missing.bytes);
+                  (long long)missing.bytes, missing.seconds, price.core_hours,
+                  (long long)price.bytes);
     return OK;
 }
 
-enum status offer_home(struct broker *broker, const struct job_spec *spec, double task_seconds,
-                       struct plan_site *out, struct arena *arena, struct error *error)
+enum status offer_home(struct broker *broker, const struct job_spec *spec, struct survey *survey,
+                       struct error *error)
 {
+    struct plan_site *home = &survey->sites[0];
     struct queue_estimate estimate;
     struct error refusal = {0};
     TRY(queue_estimate(broker->queue, &spec->need, &estimate, error));
-    out->has_offer = check_fits(&estimate, &refusal) == OK;
-    out->refusal = out->has_offer ? NULL : arena_copy(arena, text_of(refusal.detail));
-    out->start_seconds = estimate.start_seconds;
-    out->run_seconds = run_seconds(&estimate, spec->count, task_seconds);
-    out->core_hours = core_hours(&spec->need, spec->count, task_seconds);
+    home->has_offer = check_fits(&estimate, &refusal) == OK;
+    home->refusal = home->has_offer ? NULL : arena_copy(&survey->arena, text_of(refusal.detail));
+    home->start_seconds = estimate.start_seconds;
+    home->run_seconds = run_seconds(&estimate, survey->task_count, survey->task_seconds);
+    home->core_hours = core_hours(&spec->need, survey->task_count, survey->task_seconds);
     return OK;
 }

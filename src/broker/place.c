@@ -65,6 +65,15 @@ static bool is_over(const struct survey *survey, const struct job_spec *spec, si
     return spec->over && data == survey->data_count - 1;
 }
 
+// To the last one of the list.
+static void add_content(json_t *data, const char *wanted)
+{
+    if (wanted) {
+        (void)json_object_set_new(json_array_get(data, json_array_size(data) - 1), "digest",
+                                  json_string(wanted));
+    }
+}
+
 // The job's document without what is for the broker, and with only this data.
 static json_t *part_document(const struct survey *survey, const struct job_spec *spec,
                              const struct plan_part *part)
@@ -75,6 +84,7 @@ static json_t *part_document(const struct survey *survey, const struct job_spec 
         if (part->has_data[i] && !is_over(survey, spec, i)) {
             (void)json_array_append_new(data, json_pack("{s:s, s:s}", "id", survey->known[i].id,
                                                         "name", survey->known[i].name));
+            add_content(data, survey->known[i].wanted);
         }
     }
     (void)json_object_set_new(document, "data", data);
@@ -86,8 +96,9 @@ static json_t *part_document(const struct survey *survey, const struct job_spec 
 
 static json_t *merge_document(const struct job_spec *spec, const int64_t *parts, size_t count)
 {
-    static const char *const DROPPED[] = {"merge", "at",    "stage",       "data",
-                                          "count", "after", "first_index", "input_from"};
+    static const char *const DROPPED[] = {"merge", "at",        "stage",       "data",
+                                          "count", "after",     "first_index", "input_from",
+                                          "over",  "over_name", "over_digest", "items"};
     json_t *document = spec_to_json(spec);
     json_t *command = json_array();
     json_t *inputs = json_array();
@@ -129,20 +140,15 @@ static enum status submit_part(struct broker *broker, const struct queue_submiss
         const struct peer *peer = &survey->peers[part->site];
         fill_known(broker, survey, part->has_data, submission->spec, &known);
         placed.to = known_destination(&known, peer->site.text);
+        placed.to.offer = survey_offer(survey, part->site);
         tell_placed(broker);
     }
     TRY(spec_parse(document, &placed.spec, error));
     return submit_and_wait(broker, &placed, job, error);
 }
 
-static enum status check_merge(const struct job_spec *spec, enum plan_kind kind,
-                               struct error *error)
+static enum status check_merge(const struct job_spec *spec, struct error *error)
 {
-    if (spec->index != SPEC_INDEX_COUNT && kind == PLAN_SPLIT) {
-        return error_set(error, UNSUPPORTED,
-                         "a job over the files of a dataset or over items cannot be split by where "
-                         "its data lies");
-    }
     if (spec->output_count == 0) {
         (void)error_set(error, INVALID, "nothing of the parts could be merged");
         return error_fix(error, "name what each part leaves with --output GLOB");
@@ -178,16 +184,24 @@ static enum status submit_moved(struct broker *broker, const struct queue_submis
 
 // --- at one place
 
+struct queue_destination place_destination(struct broker *broker, const struct survey *survey,
+                                           const struct job_spec *spec, struct known_list *known)
+{
+    int site = survey->plan.options[0].site;
+    fill_known(broker, survey, NULL, spec, known);
+    struct queue_destination to = known_destination(known, survey->peers[site].site.text);
+    to.offer = survey_offer(survey, site);
+    tell_placed(broker);
+    return to;
+}
+
 static void submit_at(struct broker *broker, const struct queue_submission *submission,
                       const struct survey *survey, struct queue_answer answer)
 {
-    const struct peer *peer = &survey->peers[survey->plan.options[0].site];
     struct queue_submission placed = *submission;
     AUTO_FREE char *owner = text_copy(submission->owner);
     struct known_list known = {.user = owner};
-    fill_known(broker, survey, NULL, submission->spec, &known);
-    placed.to = known_destination(&known, peer->site.text);
-    tell_placed(broker);
+    placed.to = place_destination(broker, survey, submission->spec, &known);
     queue_submit(broker->queue, &placed, answer);
 }
 
@@ -227,7 +241,7 @@ static enum status submit_parts(struct broker *broker, const struct queue_submis
 {
     const struct plan_option *option = &survey->plan.options[0];
     AUTO_FREE char *user = text_copy(submission->owner);
-    TRY(check_merge(submission->spec, option->kind, error));
+    TRY(check_merge(submission->spec, error));
     if (option->kind != PLAN_SPLIT) {
         *count = 1;
         return submit_whole(broker, submission, survey, &parts[0], error);
@@ -309,21 +323,24 @@ static void submit_planned(struct broker *broker, const struct queue_submission 
     }
 }
 
-static bool is_here(struct broker *broker, const char *id)
+static bool is_here(struct broker *broker, const char *id, const char *content)
 {
     AUTO_ARENA struct arena arena = {0};
     struct dataset dataset;
+    char digest[DIGEST_TEXT_SIZE];
     // Here but not usable: the queue says what is wrong with it.
-    return catalog_find(broker->catalog, text_of(id), &arena, &dataset, NULL) == OK;
+    return catalog_find(broker->catalog, text_of(id), &arena, &dataset, NULL) == OK &&
+           (!content || !dataset.has_digest ||
+            strcmp(content, digest_to_text(&dataset.digest, digest)) == 0);
 }
 
 static bool is_straight(struct broker *broker, const struct job_spec *spec)
 {
     bool is_all_here = !spec->at && !spec->merge;
     for (size_t i = 0; is_all_here && i < spec->data_count; i++) {
-        is_all_here = is_here(broker, spec->data[i].id);
+        is_all_here = is_here(broker, spec->data[i].id, spec->data[i].digest);
     }
-    return is_all_here && (!spec->over || is_here(broker, spec->over));
+    return is_all_here && (!spec->over || is_here(broker, spec->over, spec->over_digest));
 }
 
 static void refuse(const struct queue_submission *submission, enum status status,

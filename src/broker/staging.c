@@ -167,6 +167,7 @@ static enum status release(struct staging *staging, int64_t job, struct error *e
             size_t i = survey->data_count++;
             place = need->site;
             (void)snprintf(at.site.text, sizeof at.site.text, "%s", need->site);
+            survey->named_site = need->site; // What came there is what it runs with.
             known->user = need->owner;
             survey->known[i].id = need->dataset;
             status = survey_find(broker, survey, i, error);
@@ -199,6 +200,9 @@ static void settle(struct staging *staging, int64_t job, const char *failure)
     struct forgetting forgetting = {job};
     enum status status =
         failure ? fail(staging, job, failure, &error) : release(staging, job, &error);
+    if (status == CONFLICT && !failure) { // What came is not what it is for.
+        status = fail(staging, job, error.detail, &error);
+    }
     // NOT_FOUND, CONFLICT: it was cancelled, or let go before.
     bool is_settled = status == OK || status == NOT_FOUND || status == CONFLICT;
     if (is_settled &&

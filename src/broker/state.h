@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "broker/broker.h"
+#include "broker/offer_table.h"
 #include "catalog/file_page.h"
 #include "crypto/key.h"
 #include "http/client.h"
@@ -14,9 +15,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct offers;
 struct callers;
 struct staging;
+struct replans;
+struct known_list;
 
 struct broker {
     struct store *store;
@@ -33,6 +35,7 @@ struct broker {
     struct offers *offers;
     struct callers *callers;
     struct staging *staging;
+    struct replans *replans;
 };
 
 // A site by its name, fingerprint or URL; our hubs are asked when it is not known. Blocks for up to 3 s.
@@ -59,8 +62,10 @@ enum status callers_ask(struct callers *callers, struct caller_question *questio
 
 // --- survey.c: what is known of a job's data and of the sites that could run it
 struct survey_data {
-    const char *id;   // As the job names it.
-    const char *name; // Where it is bound.
+    const char *id;             // As the job names it.
+    const char *wanted;         // The digest of the content that it is for; NULL: whatever it has.
+    const struct digest *meant; // Which it is, where sites say several; NULL: they do not.
+    const char *name;           // Where it is bound.
     struct digest digest;
     int64_t size_bytes;
     int64_t file_count;
@@ -75,24 +80,41 @@ struct survey {
     struct survey_data known[PLAN_DATA_MAX];
     struct plan_data data[PLAN_DATA_MAX]; // Beside `known`.
     size_t data_count;
+    const char *named_site; // Fingerprint of the one whose content is meant; NULL: none was named.
+    int64_t task_count;
+    double task_seconds; // What one is expected to take.
     struct plan_request request;
     struct plan plan;
 };
+// --- survey_data.c
 // Finds out what is known of the data survey->known[at], whose id is set, and who has it.
 enum status survey_find(struct broker *broker, struct survey *survey, size_t at,
                         struct error *error);
+// The same of all data that the job names.
+enum status survey_find_all(struct broker *broker, const struct job_spec *spec,
+                            struct survey *survey, struct error *error);
+// The index of the site in the survey, which is added when it is new; -1 when there are too many.
+int survey_site(struct survey *survey, const struct peer *peer);
+
+// --- survey.c
 // Finds the data, asks for offers and plans. `survey` is zeroed before and ended with survey_done in every case.
 enum status survey_make(struct broker *broker, const struct job_spec *spec, const char *user,
                         struct survey *survey, struct error *error);
 void survey_done(struct survey *survey);
+// The offer of one of its sites, for a job that goes there.
+struct queue_offer survey_offer(const struct survey *survey, int site);
+// --- survey_document.c
 void survey_write(const struct survey *survey, struct buffer *out);
 
 // --- offers.c
-struct offers *offers_new(void);
-void offers_free(struct offers *offers);
-// What this site itself would offer. Fills all but the fingerprint, name and is_home.
-enum status offer_home(struct broker *broker, const struct job_spec *spec, double task_seconds,
-                       struct plan_site *out, struct arena *arena, struct error *error);
+// What this site itself would offer: into survey->sites[0], all but the fingerprint, name and is_home.
+enum status offer_home(struct broker *broker, const struct job_spec *spec, struct survey *survey,
+                       struct error *error);
+
+// --- place.c
+// Where the job goes as an option of the plan at one other site says; `known` must stay where it is. `user` is borrowed.
+struct queue_destination place_destination(struct broker *broker, const struct survey *survey,
+                                           const struct job_spec *spec, struct known_list *known);
 
 // --- awaited.c: the queue answers on its own thread; this waits for it
 struct awaited {
@@ -142,5 +164,9 @@ struct staging_job {
 // Notes durably which datasets the held job needs there (all that it names), and sees to it.
 enum status staging_add(struct staging *staging, const struct staging_job *job,
                         const char *const *datasets, size_t count, struct error *error);
+
+// --- replan.c: jobs that a site has refused as they were planned
+enum status replans_new(struct broker *broker, struct replans **out, struct error *error);
+void replans_free(struct replans *replans); // NULL is allowed.
 
 #endif

@@ -247,6 +247,28 @@ enum status catalog_verify(struct catalog *catalog, struct text id, struct catal
     return OK;
 }
 
+enum status catalog_has_root(struct catalog *catalog, struct text path, bool *out,
+                             struct error *error)
+{
+    AUTO_FREE char *from = memory_format("%.*s/", TEXT_ARGS(path));
+    AUTO_FREE char *to = memory_format("%.*s%c", TEXT_ARGS(path), '/' + 1);
+    struct sql *sql = NULL;
+    struct sql_rows *rows = NULL;
+    TRY(store_read_begin(catalog->options.store, &sql, error));
+    enum status status =
+        sql_first(sql, SQL_ROOT_WITHIN,
+                  SQL_VALUES(sql_blob(path.bytes, path.length), sql_blob(from, strlen(from)),
+                             sql_blob(to, strlen(to))),
+                  &rows, error);
+    sql_end(rows);
+    store_read_end(catalog->options.store, sql);
+    if (status == OK || status == NOT_FOUND) {
+        *out = status == OK;
+        status = OK;
+    }
+    return status;
+}
+
 struct removal {
     struct dataset dataset;
     const struct catalog_publisher *publisher;

@@ -150,6 +150,10 @@ struct catalog_verify {
 enum status catalog_verify(struct catalog *catalog, struct text id, struct catalog_verify how,
                            struct error *error);
 
+// Is something registered at this path, or below it?
+enum status catalog_has_root(struct catalog *catalog, struct text path, bool *out,
+                             struct error *error);
+
 // Forgets the registration; the files stay.
 enum status catalog_remove(struct catalog *catalog, struct text id, struct catalog_witness witness,
                            struct error *error);

@@ -66,6 +66,9 @@ static const char SQL_ROOT_ADD[] =
 static const char SQL_ROOT_LIST[] = "SELECT path, mount, kind, tier, state FROM catalog_roots "
                                     "WHERE dataset = $1 ORDER BY position";
 
+static const char SQL_ROOT_WITHIN[] =
+    "SELECT path FROM catalog_roots WHERE path = $1 OR (path >= $2 AND path < $3) LIMIT 1";
+
 static const char SQL_ROOT_DELETE[] = "DELETE FROM catalog_roots WHERE dataset = $1";
 
 static const char SQL_FILE_SEEN[] =

@@ -9,7 +9,8 @@ static const char *const known_fields[] = {
     "items",    "data",         "files",       "outputs",    "environment", "after",
     "cpus",     "memory_bytes", "disk_bytes",  "cache",      "retries",     "walltime_seconds",
     "priority", "network",      "first_index", "input_from", "at",          "merge",
-    "stage",    "offer",        "when_lost",   "group",      "checkpoint",  NULL,
+    "stage",    "offer",        "when_lost",   "group",      "over_digest", "checkpoint",
+    NULL,
 };
 
 // Reads a field that is one of `names` (NULL-terminated); *out is its place among them.
@@ -83,8 +84,14 @@ static enum status read_over(struct job_spec *spec, const json_t *document, stru
     struct text name = TEXT_NONE;
     TRY(json_field_text(document, "over", JSON_OPTIONAL, SPEC_ID_MAX, &over, error));
     TRY(json_field_text(document, "over_name", JSON_OPTIONAL, SPEC_NAME_MAX, &name, error));
+    TRY(spec_read_digest(spec, document, "over_digest", "field \"over_digest\"", &spec->over_digest,
+                         error));
+    if (!over.bytes && (name.bytes || spec->over_digest)) {
+        return error_set(error, INVALID, "\"%s\" without \"over\"",
+                         name.bytes ? "over_name" : "over_digest");
+    }
     if (!over.bytes) {
-        return name.bytes ? error_set(error, INVALID, "\"over_name\" without \"over\"") : OK;
+        return OK;
     }
     TRY(spec_check_id(over, "field \"over\"", error));
     spec->index = SPEC_INDEX_OVER;

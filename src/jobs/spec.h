@@ -49,8 +49,9 @@ struct resources {
 };
 
 struct spec_data {
-    const char *id;   // As it was given; normalising is the catalogue's.
-    const char *name; // Bound at /data/<name>.
+    const char *id;     // As it was given; normalising is the catalogue's.
+    const char *name;   // Bound at /data/<name>.
+    const char *digest; // "sha256:...": the content that the job is for; NULL: whatever it has.
 };
 
 struct spec_file {
@@ -85,9 +86,10 @@ struct job_spec {
     int64_t first_index; // Of the first task: task i has index first_index + i.
     int64_t part_count; // Of index sets that are not by count: so many from first_index on; 0: all.
     const char *over;   // Dataset identifier, or NULL.
-    const char *over_name; // Where it is bound: /data/<over_name>.
-    const char *items;     // "sha256:..." of a blob with one item a line, or NULL.
-    const char **command;  // NULL-terminated.
+    const char *over_name;   // Where it is bound: /data/<over_name>.
+    const char *over_digest; // As that of spec_data.
+    const char *items;       // "sha256:..." of a blob with one item a line, or NULL.
+    const char **command;    // NULL-terminated.
     size_t argument_count;
     struct spec_data *data;
     size_t data_count;
@@ -119,8 +121,8 @@ struct job_spec {
 
 // Reads and checks the document of POST /v1/jobs:
 //
-//   {"name", "group", "mode": "command" | "stream", "command": [...], "count": n | "over": id, "over_name" | "items": "sha256:...",
-//    "data": [{"id", "name"}], "files": [{"name", "blob": "sha256:...", "executable"}], "outputs": [...], "environment": {...},
+//   {"name", "group", "mode": "command" | "stream", "command": [...], "count": n | "over": id, "over_name", "over_digest" | "items": "sha256:...",
+//    "data": [{"id", "name", "digest"}], "files": [{"name", "blob": "sha256:...", "executable"}], "outputs": [...], "environment": {...},
 //    "after": [job...], "cpus", "memory_bytes", "disk_bytes", "walltime_seconds", "retries": n | {cause: n},
 //    "when_lost": "hold" | "fail", "priority", "network", "cache": "use" | "refresh" | "off", "first_index", "input_from": [job...], "at": site, "merge": [...],
 //    "stage": "auto" | "never", "offer", "checkpoint": {"files": [...], "interval_seconds", "signal": "USR1"}}
@@ -135,7 +137,7 @@ struct job_spec {
 enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error);
 void spec_free(struct job_spec *spec);
 
-// The full document again, with defaults filled in; without group, when_lost, first_index, input_from, at, merge, stage and offer where they say nothing.
+// The full document again, with defaults filled in; without group, when_lost, first_index, input_from, at, merge, stage, offer and digests of data where they say nothing.
 json_t *spec_to_json(const struct job_spec *spec);
 
 // The part of the spec that the result depends on, as canonical JSON: command, mode, files with digests, environment, outputs, network,

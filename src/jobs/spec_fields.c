@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { PART_SIZE_MAX = 255, SHOWN_MAX = 80, WHAT_SIZE = 64 };
+enum { PART_SIZE_MAX = 255, SHOWN_MAX = 80, WHAT_SIZE = 64, DIGEST_FIELD_MAX = 255 };
 
 // At most SHOWN_MAX bytes of a text from outside, for an error's text.
 #define SHOWN(t) TEXT_ARGS(text_slice((t), 0, SHOWN_MAX))
@@ -159,10 +159,27 @@ enum status spec_read_command(struct job_spec *spec, const json_t *document, str
                            &spec->argument_count, error);
 }
 
+enum status spec_read_digest(struct job_spec *spec, const json_t *object, const char *field,
+                             const char *what, const char **out, struct error *error)
+{
+    struct text digest = TEXT_NONE;
+    TRY(json_field_text(object, field, JSON_OPTIONAL, DIGEST_FIELD_MAX, &digest, error));
+    if (!digest.bytes) {
+        return OK;
+    }
+    if (spec_check_digest(digest, what, error) != OK) {
+        (void)error_fix(error, "give the dataset's digest as lode data show and lode resolve "
+                               "print it, or leave it out");
+        return INVALID;
+    }
+    *out = arena_copy(&spec->arena, digest);
+    return OK;
+}
+
 static enum status read_datum(struct job_spec *spec, const json_t *element, size_t at,
                               struct error *error)
 {
-    static const char *const known[] = {"id", "name", NULL};
+    static const char *const known[] = {"id", "name", "digest", NULL};
     struct spec_data *datum = &spec->data[at];
     struct text id = TEXT_NONE;
     struct text name = TEXT_NONE;
@@ -173,6 +190,8 @@ static enum status read_datum(struct job_spec *spec, const json_t *element, size
     (void)snprintf(what, sizeof what, "data[%zu].id", at);
     TRY(spec_check_id(id, what, error));
     datum->id = arena_copy(&spec->arena, id);
+    (void)snprintf(what, sizeof what, "data[%zu].digest", at);
+    TRY(spec_read_digest(spec, element, "digest", what, &datum->digest, error));
     if (!name.bytes) {
         datum->name = spec_default_name(&spec->arena, id);
         return OK;

@@ -37,6 +37,9 @@ enum status spec_check_part(struct text text, const char *what, struct error *er
 enum status spec_check_path(struct text text, const char *what, struct error *error);
 // INVALID unless the text can identify a dataset: 1 to SPEC_ID_MAX bytes without spaces or control characters.
 enum status spec_check_id(struct text text, const char *what, struct error *error);
+// The digest of a dataset's content in that field; *out is NULL when it is absent.
+enum status spec_read_digest(struct job_spec *spec, const json_t *object, const char *field,
+                             const char *what, const char **out, struct error *error);
 // INVALID unless the text is "sha256:" and 64 lower-case hexadecimal digits.
 enum status spec_check_digest(struct text text, const char *what, struct error *error);
 

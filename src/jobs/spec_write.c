@@ -54,6 +54,9 @@ static void set_index(const struct job_spec *spec, json_t *document)
     case SPEC_INDEX_OVER:
         (void)json_object_set_new(document, "over", json_string(spec->over));
         (void)json_object_set_new(document, "over_name", json_string(spec->over_name));
+        if (spec->over_digest) {
+            (void)json_object_set_new(document, "over_digest", json_string(spec->over_digest));
+        }
         break;
     case SPEC_INDEX_ITEMS:
         (void)json_object_set_new(document, "items", json_string(spec->items));
@@ -125,6 +128,9 @@ static void set_lists(const struct job_spec *spec, json_t *document)
         json_t *datum = json_object();
         (void)json_object_set_new(datum, "id", json_string(spec->data[i].id));
         (void)json_object_set_new(datum, "name", json_string(spec->data[i].name));
+        if (spec->data[i].digest) {
+            (void)json_object_set_new(datum, "digest", json_string(spec->data[i].digest));
+        }
         (void)json_array_append_new(data, datum);
     }
     json_t *files = json_array();

@@ -122,6 +122,7 @@ static enum status sweep(struct mirror *mirror, struct mirror_site *site, struct
         TRY(status);
         TRY(mirror_index_sweep(mirror->index, site->number, site->position.epoch,
                                buffer_text(&text), error));
+        site->size_bytes = -1; // To be counted anew.
         TRY(mirror_store_delete_old(store, &old, error));
     }
     return OK;
@@ -164,6 +165,7 @@ struct taking {
     struct batch *batches;       // Fresh ones.
     size_t count;
     size_t capacity;
+    int64_t size_bytes; // Of these.
 
     pthread_mutex_t mutex; // Guards what follows.
     pthread_cond_t ended;
@@ -195,12 +197,34 @@ static enum status check_old(const struct taking *taking, const struct ledger_po
     return OK;
 }
 
+// Is there room for this much more of the site's log?
+static enum status check_size(struct taking *taking, size_t length, struct error *error)
+{
+    const struct mirror_options *options = &taking->mirror->options;
+    struct mirror_site *site = taking->site;
+    int64_t max = options->log_size_max > 0 ? options->log_size_max : MIRROR_LOG_SIZE_MAX;
+    if (site->size_bytes < 0) {
+        TRY(mirror_store_size(options->store, site->number, &site->size_bytes, error));
+    }
+    if (site->size_bytes + taking->size_bytes + (int64_t)length <= max) {
+        return OK;
+    }
+    (void)error_set(error, QUOTA,
+                    "the log of site %s is larger than the %lld bytes that this hub keeps of one; "
+                    "it is here up to serial %lld",
+                    site->site.text, (long long)max, (long long)taking->at.serial);
+    (void)error_fix(error, "the hub's operator can allow more: lode site --mirror --log-max SIZE");
+    return QUOTA;
+}
+
 static enum status take_batch(struct taking *taking, struct text *rest, struct error *error)
 {
     struct batch batch;
     struct text next = *rest;
     TRY(batch_read(&next, &taking->source, &taking->at, &batch, error));
     if (batch.is_fresh) {
+        TRY(check_size(taking, batch.text.length, error));
+        taking->size_bytes += (int64_t)batch.text.length;
         if (taking->count == taking->capacity) {
             taking->capacity = 2 * taking->capacity + 8;
             taking->batches =
@@ -303,6 +327,7 @@ static enum status take(struct taking *taking, struct text batches, struct error
     }
     if (taking->count > 0) {
         TRY(commit(taking, error));
+        taking->site->size_bytes += taking->size_bytes;
         index_taken(taking, was_behind);
     }
     if (status != OK && error) {

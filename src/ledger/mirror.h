@@ -10,6 +10,8 @@
 struct mirror;
 
 enum { MIRROR_SITES_MAX = 100000 };
+#define MIRROR_LOG_SIZE_MAX                                                                        \
+    (INT64_C(32) << 30) // Of one site, unless something else is said: some 50 million entries.
 
 struct mirror_options {
     struct store *store;      // Opened with LEDGER_MIGRATIONS; borrowed.
@@ -19,6 +21,8 @@ struct mirror_options {
     // Told of failures of the index, from which it recovers (now or at the next start) as the logs are in the store. Any thread. May be NULL.
     void (*report)(void *context, const struct error *error);
     void *context;
+    int64_t
+        log_size_max; // Bytes of one site's log, with what is left of older epochs; 0: MIRROR_LOG_SIZE_MAX.
 };
 // An index that is behind the store is brought up to it by a thread of the mirror's own; one that is damaged is made anew.
 enum status mirror_open(const struct mirror_options *options, struct mirror **out,
@@ -35,7 +39,7 @@ bool mirror_has_indexed(struct mirror *mirror, const struct fingerprint *site,
 
 // Takes batches (NDJSON) of the log of the site whose key this is. Blocks for the commit; any thread but the writer's; different sites side by side. *out (may be NULL) gets the
 // position afterwards, in every case. Batches or parts that are here already are skipped. CONFLICT when there is a gap (ask or push from *out on);
-// CORRUPT, naming site, epoch and serial, for everything that is a lie or damage: see "What a receiver refuses". Batches before the bad one stay taken.
+// CORRUPT, naming site, epoch and serial, for everything that is a lie or damage: see "What a receiver refuses"; QUOTA when the log is larger than log_size_max. Batches before the bad one stay taken.
 enum status mirror_take(struct mirror *mirror, const struct public_key *key, struct text batches,
                         struct ledger_position *out, struct error *error);
 

@@ -37,6 +37,9 @@ static const char SQL_BATCH_NEXT[] =
     "SELECT batch, is_compressed, epoch, last FROM mirror_batches "
     "WHERE number = $1 AND (epoch > $2 OR (epoch = $2 AND last > $3)) ORDER BY epoch, last LIMIT 1";
 
+static const char SQL_BATCH_SIZES[] =
+    "SELECT CAST(COALESCE(SUM(size_bytes), 0) AS BIGINT) FROM mirror_batches WHERE number = $1";
+
 static const char SQL_BATCH_OF_OLD_EPOCH[] =
     "SELECT batch, is_compressed, epoch, last FROM mirror_batches WHERE number = $1 AND epoch < $2 "
     "ORDER BY epoch, last LIMIT 1";

@@ -373,6 +373,22 @@ static enum status read_chain(struct sql *sql, const struct sql_value *values, i
     return OK;
 }
 
+enum status mirror_store_size(struct store *store, uint32_t number, int64_t *out,
+                              struct error *error)
+{
+    struct sql *sql = NULL;
+    struct sql_rows *rows = NULL;
+    TRY(store_read_begin(store, &sql, error));
+    enum status status =
+        sql_first(sql, SQL_BATCH_SIZES, SQL_VALUES(sql_int64(number)), &rows, error);
+    if (status == OK) {
+        *out = sql_column_int64(rows, 0);
+    }
+    sql_end(rows);
+    store_read_end(store, sql);
+    return status;
+}
+
 enum status mirror_store_chain(struct store *store, uint32_t number, int64_t epoch, int64_t serial,
                                struct digest *out, struct error *error)
 {

@@ -46,6 +46,10 @@ enum status mirror_store_find_old(struct store *store, uint32_t number, int64_t 
 enum status mirror_store_delete_old(struct store *store, const struct mirror_old_batch *batch,
                                     struct error *error);
 
+// Bytes of all batches of the site.
+enum status mirror_store_size(struct store *store, uint32_t number, int64_t *out,
+                              struct error *error);
+
 // The chain value at a serial of the log as it is here (zeros at 0). NOT_FOUND when the log is not that far.
 enum status mirror_store_chain(struct store *store, uint32_t number, int64_t epoch, int64_t serial,
                                struct digest *out, struct error *error);

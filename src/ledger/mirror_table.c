@@ -74,6 +74,7 @@ struct mirror_site *mirror_table_add(struct mirror_table *table, const struct mi
         site->number = row->number;
         site->site = row->site;
         site->position = row->position;
+        site->size_bytes = -1;
         site->indexed.site = row->site;
         make_room(table, row->number);
         table->numbered[row->number] = site;

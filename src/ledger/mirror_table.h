@@ -15,6 +15,7 @@ struct mirror_site {
     // Guarded by the table's mutex; changed only by whoever has claimed the site.
     struct ledger_position position; // In the store.
     struct mirror_place indexed;
+    int64_t size_bytes; // Of its batches in the store; -1: not counted yet.
     bool is_claimed;
     unsigned waiting; // For it to be claimed no more.
 };

@@ -76,6 +76,7 @@ enum submission_step {
     SUBMISSION_WAITS,   // For its turn. Nothing durable yet.
     SUBMISSION_BLOBS,   // What it needs is being brought there.
     SUBMISSION_SUBMITS, // The job there is made, or found by its key.
+    SUBMISSION_REFUSED, // What home had planned does not hold there: home is told, and plans anew.
     SUBMISSION_FOLLOWS,
     SUBMISSION_ENDED,   // All is heard; some of it may be on its way home.
     SUBMISSION_CANCELS, // It is to end there.

@@ -142,6 +142,11 @@ static void take_refusal(struct submission *submission, const struct http_answer
         // A blob that was there has gone meanwhile.
         submission->has_looked_twice = true;
         submission->step = SUBMISSION_BLOBS;
+    } else if (answer->code == 409 || answer->code == 404) {
+        free(submission->end_words);
+        submission->end_words = memory_copy_string(answer->error.detail);
+        submission->step = SUBMISSION_REFUSED;
+        submission_work(submission, clock_steady_us());
     } else {
         AUTO_FREE char *words = memory_format("refused the job: %s", answer->error.detail);
         end_tasks(submission, WIRE_OUTCOME_INPUT, words);
@@ -193,6 +198,53 @@ static void start_submitting(struct submission *submission)
                                  .answer_size_max = ANSWER_BYTES_MAX,
                                  .context = submission};
     submission->call = http_client_start(submission->place->link->client, &ask, on_submitted);
+}
+
+// Home plans the job anew, and takes its leases back; or will not: then the refusal is the tasks' end.
+static void on_told_refusal(void *context, const struct http_answer *answer)
+{
+    struct submission *submission = context;
+    struct link *link = submission->place->link;
+    submission->call = NULL;
+    if (answer->status == OK) {
+        link_home_answered(link);
+        submission->step = SUBMISSION_CLOSED;
+    } else if (answer->code == 404 || answer->code == 409) {
+        AUTO_FREE char *words = memory_format("refused the job: %s", submission->end_words);
+        link_home_answered(link);
+        end_tasks(submission, WIRE_OUTCOME_INPUT, words);
+    } else {
+        link_home_failed(link, &answer->error);
+    }
+}
+
+static void start_telling_refusal(struct submission *submission)
+{
+    struct link *link = submission->place->link;
+    AUTO_BUFFER struct buffer body = {0};
+    AUTO_JSON json_t *spec = NULL;
+    char path[64];
+    if (json_parse(text_of(submission->body), &spec, NULL) != OK) {
+        end_tasks(submission, WIRE_OUTCOME_WORKER, "what was submitted is no job");
+        return;
+    }
+    struct text offer = json_text(json_object_get(spec, "offer"));
+    buffer_append_string(&body, "{\"reason\":");
+    buffer_append_json_string(&body, text_of(submission->end_words));
+    if (offer.length > 0) {
+        buffer_append_string(&body, ",\"offer\":");
+        buffer_append_json_string(&body, offer);
+    }
+    buffer_append_byte(&body, '}');
+    (void)snprintf(path, sizeof path, "/v1/jobs/%" PRId64 "/replan", submission->home_job);
+    const struct http_ask ask = {.peer = &link->home,
+                                 .method = "POST",
+                                 .path = path,
+                                 .body = buffer_text(&body),
+                                 .timeout_us = CALL_TIMEOUT_US,
+                                 .answer_size_max = ANSWER_BYTES_MAX,
+                                 .context = submission};
+    submission->call = http_client_start(link->client, &ask, on_told_refusal);
 }
 
 static void on_cancelled(void *context, const struct http_answer *answer)
@@ -345,6 +397,21 @@ static void watch_orphan(struct submission *submission, int64_t now_us)
     }
 }
 
+// Whether it is done with for now.
+static bool tell_refusal(struct submission *submission, int64_t now_us)
+{
+    const struct link *link = submission->place->link;
+    if (submission->step != SUBMISSION_REFUSED || submission->call) {
+        return submission->step == SUBMISSION_REFUSED;
+    }
+    if (now_us < link->home_retry_us) {
+        link_wake(submission->place->link, link->home_retry_us);
+    } else {
+        start_telling_refusal(submission);
+    }
+    return true;
+}
+
 void submission_work(struct submission *submission, int64_t now_us)
 {
     struct place *place = submission->place;
@@ -359,7 +426,7 @@ void submission_work(struct submission *submission, int64_t now_us)
         settle_end(submission);
         return;
     }
-    if (submission->step == SUBMISSION_CLOSED) {
+    if (submission->step == SUBMISSION_CLOSED || tell_refusal(submission, now_us)) {
         return;
     }
     if (submission->call) {

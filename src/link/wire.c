@@ -385,8 +385,8 @@ enum status wire_read_words(struct text text, struct arena *arena, struct wire_w
 json_t *wire_spec_for(const json_t *spec, int64_t from, int64_t to)
 {
     // What it waited for has ended, its inputs are files by now, failures are home's to judge, and where it runs is decided.
-    static const char *const HOME[] = {"after", "input_from", "at",        "merge",
-                                       "stage", "offer",      "when_lost", "group"};
+    static const char *const HOME[] = {"after", "input_from", "at",   "merge",
+                                       "stage", "when_lost",  "group"};
     json_t *copy = json_copy((json_t *)(uintptr_t)spec);
     for (size_t i = 0; i < sizeof HOME / sizeof HOME[0]; i++) {
         (void)json_object_del(copy, HOME[i]);

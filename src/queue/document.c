@@ -79,6 +79,8 @@ static void write_job(const struct queue *queue, const struct job_row *row,
     buffer_printf(out, ",\"state\":\"%s\",\"mode\":\"%s\"", job_state_name(progress->state),
                   row->mode == SPEC_STREAM ? "stream" : "command");
     write_where(queue, row, out);
+    buffer_append_string(out, ",\"offer\":");
+    buffer_append_text(out, row->offer.length > 0 ? row->offer : TEXT("null"));
     write_time(out, "submitted_at", row->submitted_us);
     write_time(out, "started_at", progress->started_us);
     write_time(out, "finished_at", progress->finished_us);

@@ -1,4 +1,5 @@
 // When a job of a certain need would start on this site's own workers, estimated on the writer's thread from what it holds in memory.
+#include "queue/items.h"
 #include "queue/state.h"
 
 #include "store/store.h"
@@ -102,4 +103,13 @@ enum status queue_estimate(struct queue *queue, const struct resources *need,
 {
     struct estimating estimating = {queue, need, out};
     return store_write_wait(queue->store, run_estimate, &estimating, error);
+}
+
+enum status queue_count_items(struct queue *queue, const char *items, int64_t *count,
+                              struct error *error)
+{
+    struct digest digest;
+    int64_t size = 0;
+    TRY(digest_from_text(text_of(items), &digest, error));
+    return items_count(queue->blobs, &digest, count, &size, error);
 }

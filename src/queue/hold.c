@@ -42,6 +42,8 @@ struct hold_op {
     int64_t job;
     char *words; // The message, or the reason.
     char *change;
+    char *offer;
+    struct queue_witness witness;
     struct job_spec *spec;
     struct prepared prepared;
     struct buffer document;
@@ -55,6 +57,7 @@ static void hold_op_free(struct hold_op *self)
     buffer_done(&self->document);
     free(self->words);
     free(self->change);
+    free(self->offer);
     free(self);
 }
 
@@ -115,6 +118,50 @@ void queue_fail_held(struct queue *queue, int64_t job, struct text message,
     queue_enqueue(queue, &self->op);
 }
 
+// Does it go where it goes under that offer still?
+static bool is_under(const struct active_job *job, const char *offer)
+{
+    AUTO_JSON json_t *now = NULL;
+    struct text id = TEXT_NONE;
+    if (job->row.offer.length > 0 && json_parse(job->row.offer, &now, NULL) == OK) {
+        id = json_text(json_object_get(now, "offer"));
+    }
+    return text_equal(id, text_of(offer));
+}
+
+static enum status run_refused(struct queue_op *op, struct sql *sql, struct error *error)
+{
+    struct hold_op *self = (struct hold_op *)op;
+    struct active_job *job = queue_find_job(op->queue, self->job);
+    if (!job || !job->place) {
+        return error_set(error, CONFLICT, "job %lld does not go to another site (any more)",
+                         (long long)self->job);
+    }
+    if (job->hold_reason || !is_under(job, self->offer)) {
+        return answer_job(self, sql, error);
+    }
+    TRY(queue_witness_change(&self->witness, sql, self->job, error));
+    op->queue->is_touched = true;
+    workers_take_back(op->queue, job);
+    TRY(hold_insert(sql, self->job, text_of(self->words), text_of(self->change), error));
+    job_set_hold(job, text_of(self->words), text_of(self->change));
+    job_touch(op->queue, job);
+    TRY(job_look_at_needs(op->queue, sql, job, error));
+    return answer_job(self, sql, error);
+}
+
+void queue_hold_refused(struct queue *queue, int64_t job, const struct queue_refusal *refusal,
+                        struct queue_witness witness, struct queue_answer answer)
+{
+    struct hold_op *self = new_hold(job, answer);
+    self->op.run = run_refused;
+    self->words = text_copy(refusal->hold.reason);
+    self->change = text_copy(refusal->hold.change);
+    self->offer = memory_copy_string(refusal->offer);
+    self->witness = witness;
+    queue_enqueue(queue, &self->op);
+}
+
 static enum status run_reason(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct hold_op *self = (struct hold_op *)op;
@@ -141,13 +188,34 @@ void queue_set_hold_reason(struct queue *queue, int64_t job, const struct queue_
     queue_enqueue(queue, &self->op);
 }
 
-// What is done already was computed from, and counted by, what the job was submitted with.
-static enum status check_same(const struct active_job *job, const struct job_row *now,
+// Is everything that it runs with now among what it was submitted with? Then there may also be what others have left for it.
+static enum status has_inputs(struct sql *sql, int64_t job, struct text now, bool *out,
                               struct error *error)
 {
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    AUTO_JSON json_t *inputs = NULL;
+    AUTO_JSON json_t *recorded = NULL;
+    TRY(sql_first(sql, SQL_JOB_INPUTS, SQL_VALUES(sql_int64(job)), &rows, error));
+    TRY(json_parse(sql_column_text(rows, 0), &recorded, error));
+    TRY(json_parse(now, &inputs, error));
+    *out = true;
+    for (size_t i = 0; i < json_array_size(inputs) && *out; i++) {
+        *out = json_equal(json_array_get(inputs, i), json_array_get(recorded, i));
+    }
+    return OK;
+}
+
+// What is done already was computed from, and counted by, what the job was submitted with.
+static enum status check_same(struct sql *sql, const struct active_job *job,
+                              const struct prepared *prepared, struct error *error)
+{
+    const struct job_row *now = &prepared->row;
     bool is_begun = job->row.progress.succeeded + job->row.progress.failed > 0;
-    if (job->row.count == now->count &&
-        (!is_begun || digest_equal(&job->row.family, &now->family))) {
+    bool is_same = !is_begun || digest_equal(&job->row.family, &now->family);
+    if (is_begun && now->gathers) {
+        TRY(has_inputs(sql, job->row.id, buffer_text(&prepared->inputs), &is_same, error));
+    }
+    if (job->row.count == now->count && is_same) {
         return OK;
     }
     (void)error_set(error, CONFLICT,
@@ -163,8 +231,13 @@ static void take_prepared(struct queue *queue, struct active_job *job,
 {
     struct place *place = place_get(queue, prepared->row.place);
     free(job->description);
+    free(job->offer);
     job->description = text_copy(buffer_text(&prepared->description));
     twins_remove(queue, job);
+    job->offer = text_copy(prepared->row.offer);
+    job->row.offer = text_of(job->offer);
+    job->row.gathers = prepared->row.gathers;
+    job->is_gathering = false;
     job->row.family = prepared->row.family;
     job->row.items = prepared->row.items;
     twins_add(queue, job);
@@ -186,7 +259,7 @@ static enum status run_release(struct queue_op *op, struct sql *sql, struct erro
     if (!job) {
         return CONFLICT;
     }
-    TRY(check_same(job, row, error));
+    TRY(check_same(sql, job, prepared, error));
     op->queue->is_touched = true;
     prepared->row.id = self->job;
     TRY(sql_run(sql, SQL_UPDATE_RELEASED,
@@ -194,7 +267,7 @@ static enum status run_release(struct queue_op *op, struct sql *sql, struct erro
                            sql_blob(row->family.bytes, DIGEST_SIZE),
                            row->has_items ? sql_blob(row->items.bytes, DIGEST_SIZE) : sql_null(),
                            sql_text(buffer_text(&prepared->inputs)), sql_int64(row->locality),
-                           sql_text(row->place)),
+                           sql_text(row->place), sql_int64(row->gathers), sql_text(row->offer)),
                 NULL, error));
     TRY(sql_run(sql, SQL_DELETE_HOLD, SQL_VALUES(sql_int64(row->id)), NULL, error));
     TRY(prepared_insert_uses(sql, prepared, error));
@@ -224,6 +297,13 @@ static enum status read_spec(struct queue *queue, int64_t job, struct job_spec *
     store_read_end(queue->store, sql);
     TRY(status);
     return spec_parse(document, out, error);
+}
+
+enum status queue_job_spec(struct queue *queue, int64_t job, struct job_spec **out,
+                           struct error *error)
+{
+    AUTO_FREE char *key = NULL;
+    return read_spec(queue, job, out, &key, error);
 }
 
 static enum status prepare_again(struct queue *queue, struct hold_op *self,

@@ -67,8 +67,9 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
                               [CAUSE_INPUT] = sql_column_int64(rows, 35),
                               [CAUSE_WORKER] = sql_column_int64(rows, 36)}},
         .when_lost = (enum spec_when_lost)sql_column_int64(rows, 37),
-        .walltime_us = sql_column_int64(rows, 44),
-        .checkpoint_us = sql_column_int64(rows, 45),
+        .walltime_us = sql_column_int64(rows, 45),
+        .checkpoint_us = sql_column_int64(rows, 46),
+        .offer = sql_column_text(rows, 44),
     };
     struct text group = sql_column_text(rows, 43);
     out->group = group.length > 0 ? group : out->owner;
@@ -85,6 +86,7 @@ void active_job_free(struct active_job *job)
         free(job->owner);
         free(job->group);
         free(job->name);
+        free(job->offer);
         free(job->description);
         free(job->hold_reason);
         free(job->hold_change);
@@ -130,6 +132,8 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
     job->row.owner = text_of(job->owner);
     job->row.group = text_of(job->group);
     job->row.name = text_of(job->name);
+    job->offer = text_copy(row->offer);
+    job->row.offer = text_of(job->offer);
     job->row.command = TEXT_NONE;
     job->place = place;
     job->row.place = text_of(place ? place->fingerprint : "");

@@ -90,10 +90,12 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "ALTER TABLE jobs ADD COLUMN group_name TEXT NOT NULL DEFAULT '';\n"
      "CREATE TABLE moves (owner TEXT NOT NULL, name TEXT NOT NULL, said TEXT NOT NULL,"
      " moved_to TEXT NOT NULL, PRIMARY KEY (owner, name))"},
+    // Under which a job comes; see struct job_row.
+    {"queue", 11, "ALTER TABLE jobs ADD COLUMN offer TEXT NOT NULL DEFAULT ''"},
     // What a task may take, as its user has said; 0: the default.
-    {"queue", 11, "ALTER TABLE jobs ADD COLUMN walltime_us BIGINT NOT NULL DEFAULT 0"},
+    {"queue", 12, "ALTER TABLE jobs ADD COLUMN walltime_us BIGINT NOT NULL DEFAULT 0"},
     // From what a task that has not ended goes on: the newest only.
-    {"queue", 12,
+    {"queue", 13,
      "ALTER TABLE jobs ADD COLUMN checkpoint_us BIGINT NOT NULL DEFAULT 0;\n"
      "CREATE TABLE checkpoints (job BIGINT NOT NULL, idx BIGINT NOT NULL, attempt BIGINT NOT NULL,"
      " worker BIGINT NOT NULL, taken_us BIGINT NOT NULL, files TEXT NOT NULL,"

@@ -16,6 +16,7 @@ void prepared_done(struct prepared *prepared)
     buffer_done(&prepared->description);
     buffer_done(&prepared->command);
     buffer_done(&prepared->spec);
+    buffer_done(&prepared->offer);
     buffer_done(&prepared->inputs);
     cache_plan_done(&prepared->plan);
 }
@@ -137,17 +138,31 @@ static enum status find_dataset(const char *id, struct prepared *out, struct que
 
 // The digest was read before the files: a change that was accepted between the two would have the results of new content under
 // the old digest.
-static enum status check_still(const struct queue_dataset *dataset, struct prepared *out,
+static enum status check_still(const char *id, const char *digest, struct prepared *out,
                                struct error *error)
 {
     struct queue_dataset now = {0};
-    TRY(out->catalog->resolve(out->catalog_context, dataset->id, &out->arena, &now, error));
-    if (!digest_equal(&now.digest, &dataset->digest)) {
-        (void)error_set(error, CONFLICT, "dataset %.200s was changed at this very moment",
-                        dataset->id);
-        return error_fix(error, "submit the job again");
+    char text[DIGEST_TEXT_SIZE];
+    TRY(out->catalog->resolve(out->catalog_context, id, &out->arena, &now, error));
+    if (strcmp(digest_to_text(&now.digest, text), digest) != 0) {
+        (void)error_set(error, CONFLICT, "dataset %.200s was changed at this very moment", id);
+        (void)error_fix(error, "submit the job again");
+        return CONFLICT;
     }
     return OK;
+}
+
+// Is it the content that the job is for?
+static enum status check_content(const struct spec_data *bound, const char *digest,
+                                 struct error *error)
+{
+    if (!bound->digest || strcmp(bound->digest, digest) == 0) {
+        return OK;
+    }
+    (void)error_set(error, CONFLICT, "dataset %.200s is %s here; the job is for %s", bound->id,
+                    digest, bound->digest);
+    (void)error_fix(error, "name the digest that is meant, or none to take what is here now");
+    return CONFLICT;
 }
 
 // One dataset that is bound into the sandbox: looked at, described, recorded, and part of the job's identity.
@@ -156,6 +171,9 @@ static enum status add_data(const struct spec_data *bound, bool lists_files, str
 {
     struct queue_dataset dataset = {0};
     TRY(find_dataset(bound->id, out, &dataset, error));
+    const char *digest = digest_to_text(&dataset.digest, arena_new(&out->arena, DIGEST_TEXT_SIZE));
+    TRY(check_content(bound, digest, error));
+    out->digests[out->digest_count++] = digest;
     buffer_append_string(data, data->length > 0 ? "," : "");
     describe_roots(bound->name, &dataset, data);
     record_data(bound->name, dataset.id, NULL, &dataset.digest, dataset.size_bytes, &out->inputs);
@@ -163,7 +181,7 @@ static enum status add_data(const struct spec_data *bound, bool lists_files, str
         struct file_list list = {
             .name = bound->name, .id = dataset.id, .out = data, .inputs = &out->inputs};
         TRY(out->catalog->each_file(out->catalog_context, bound->id, describe_file, &list, error));
-        TRY(check_still(&dataset, out, error));
+        TRY(check_still(dataset.id, digest, out, error));
         digest_stream_update(family, bound->name, strlen(bound->name) + 1);
         digest_stream_update(family, dataset.digest.bytes, DIGEST_SIZE);
     }
@@ -175,16 +193,6 @@ static enum status add_data(const struct spec_data *bound, bool lists_files, str
     return OK;
 }
 
-static bool is_bound(const struct job_spec *spec, const char *name)
-{
-    for (size_t i = 0; i < spec->data_count; i++) {
-        if (strcmp(spec->data[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum status add_all_data(const struct job_spec *spec, struct prepared *out,
                                 struct digest_stream *family, struct buffer *data,
                                 struct error *error)
@@ -194,8 +202,9 @@ static enum status add_all_data(const struct job_spec *spec, struct prepared *ou
         TRY(add_data(&spec->data[i], true, out, family, data, error));
     }
     // The files of an index set are looked at one by one, and are the items of the identity.
-    if (spec->over && !is_bound(spec, spec->over_name)) {
-        struct spec_data over = {.id = spec->over, .name = spec->over_name};
+    if (spec->over) {
+        struct spec_data over = {
+            .id = spec->over, .name = spec->over_name, .digest = spec->over_digest};
         TRY(add_data(&over, false, out, family, data, error));
     }
     for (size_t i = 0; i < spec->file_count; i++) {
@@ -240,6 +249,7 @@ static enum status count_items(struct queue *queue, struct job_spec *spec, struc
         row->items_kind = ITEMS_FILES;
         TRY(items_of_dataset(queue->blobs, out->catalog, out->catalog_context, spec->over,
                              &row->items, &row->count, size, error));
+        TRY(check_still(spec->over, out->digests[spec->data_count], out, error));
     } else {
         row->items_kind = ITEMS_LINES;
         TRY(digest_from_text(text_of(spec->items), &row->items, error));
@@ -256,46 +266,6 @@ static enum status count_items(struct queue *queue, struct job_spec *spec, struc
     }
     TRY(take_part(spec, row, error));
     spec->count = row->count;
-    return OK;
-}
-
-static void describe_items(const struct job_spec *spec, const struct job_row *row, int64_t size,
-                           struct buffer *out)
-{
-    char digest[DIGEST_TEXT_SIZE];
-    if (!row->has_items) {
-        buffer_append_string(out, "\"items\":null");
-        return;
-    }
-    buffer_printf(
-        out, "\"items\":{\"kind\":\"%s\",\"blob\":\"%s\",\"size\":%lld,\"count\":%lld,\"name\":",
-        row->items_kind == ITEMS_FILES ? "files" : "lines", digest_to_text(&row->items, digest),
-        (long long)size, (long long)row->count);
-    buffer_append_json_string(out, text_of(spec->over_name));
-    buffer_append_byte(out, '}');
-}
-
-// The description's members that the spec's own document has in the same form.
-static enum status describe_spec(const json_t *spec, struct buffer *out, struct error *error)
-{
-    static const char *const FIELDS[] = {"mode",  "command",         "environment", "network",
-                                         "cpus",  "memory_bytes",    "disk_bytes",  "outputs",
-                                         "files", "walltime_seconds"};
-    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++) {
-        const json_t *value = json_object_get(spec, FIELDS[i]);
-        if (!value) {
-            return error_set(error, INTERNAL, "a job's document has no \"%s\"", FIELDS[i]);
-        }
-        buffer_printf(out, "\"%s\":", FIELDS[i]);
-        json_write(value, false, out);
-        buffer_append_byte(out, ',');
-    }
-    const json_t *checkpoint = json_object_get(spec, "checkpoint");
-    if (checkpoint) {
-        buffer_append_string(out, "\"checkpoint\":");
-        json_write(checkpoint, false, out);
-        buffer_append_byte(out, ',');
-    }
     return OK;
 }
 
@@ -356,39 +326,15 @@ static void finish_family(const struct job_spec *spec, struct prepared *out,
     out->row.family = digest_stream_finish(family);
 }
 
-// What a worker of another place is told: the whole document, without what has been done with it here.
-static void describe_elsewhere(const json_t *document, const struct prepare_options *options,
-                               struct buffer *out)
+static void write_offer(const struct queue_offer *offer, struct prepared *out)
 {
-    static const char *const DONE[] = {"at", "merge", "stage", "offer", "after", "input_from"};
-    AUTO_JSON json_t *spec = json_copy((json_t *)(uintptr_t)document);
-    for (size_t i = 0; i < sizeof DONE / sizeof DONE[0]; i++) {
-        (void)json_object_del(spec, DONE[i]);
+    if (offer->id) {
+        buffer_append_byte(&out->offer, '{');
+        append_field(&out->offer, "offer", text_of(offer->id));
+        buffer_printf(&out->offer, ",\"core_hours\":%.6f,\"bytes\":%lld}", offer->core_hours,
+                      (long long)offer->bytes);
+        out->row.offer = buffer_text(&out->offer);
     }
-    append_field(out, "owner", options->owner);
-    if (options->key.length > 0) {
-        char digest[DIGEST_TEXT_SIZE];
-        const struct digest origin = digest_of(options->key.bytes, options->key.length);
-        buffer_printf(out, ",\"origin\":\"%s\"", digest_to_text(&origin, digest));
-    }
-    buffer_append_string(out, ",\"spec\":");
-    json_write(spec, false, out);
-    buffer_append_byte(out, '}');
-}
-
-static enum status describe_here(const struct job_spec *spec, const json_t *document,
-                                 struct text data, int64_t items_size, struct prepared *out,
-                                 struct error *error)
-{
-    if (spec->first_index > 0) {
-        buffer_printf(&out->description, "\"first_index\":%lld,", (long long)spec->first_index);
-    }
-    TRY(describe_spec(document, &out->description, error));
-    describe_items(spec, &out->row, items_size, &out->description);
-    buffer_append_string(&out->description, ",\"data\":[");
-    buffer_append_text(&out->description, data);
-    buffer_append_string(&out->description, "]}");
-    return OK;
 }
 
 static enum status describe_job(struct queue *queue, struct job_spec *spec,
@@ -412,7 +358,7 @@ static enum status describe_job(struct queue *queue, struct job_spec *spec,
     summarise_command(spec, &out->command);
     out->row.command = buffer_text(&out->command);
     if (out->row.place.length > 0) {
-        describe_elsewhere(document, options, &out->description);
+        describe_elsewhere(document, options, out);
         return OK;
     }
     return describe_here(spec, document, buffer_text(&data), size, out, error);
@@ -466,6 +412,7 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec,
     }
     TRY(choose_catalog(queue, spec, &options->to, out, error));
     TRY(check_files(queue, spec, error));
+    write_offer(&options->to.offer, out);
     TRY(describe_job(queue, spec, options, out, error));
     if (!out->row.gathers && !options->is_again) {
         TRY(cache_look_up(queue, &out->row, prepare_says_index(spec), &out->look, &out->plan,

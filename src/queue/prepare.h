@@ -21,11 +21,14 @@ struct prepared {
     struct buffer description; // For workers; see struct active_job.
     struct buffer command;     // In one line, for lists.
     struct buffer spec;        // JSON, with the count filled in.
+    struct buffer offer;       // JSON, as in the row.
     struct buffer inputs;      // JSON array of the record's inputs that are common to all tasks.
     struct cache_plan plan;
     const char *datasets[SPEC_DATA_MAX + 1]; // The identifiers of those that it uses, each once.
     size_t dataset_count;
-    struct queue_look look; // At all of them.
+    struct queue_look look;                 // At all of them.
+    const char *digests[SPEC_DATA_MAX + 1]; // Of its data, in order, and of what it runs over.
+    size_t digest_count;
 };
 
 // Blocks for the disk. The statuses of queue_submit; *out is to be ended with prepared_done in every case.
@@ -36,6 +39,17 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec,
 enum status prepared_insert_uses(struct sql *sql, const struct prepared *prepared,
                                  struct error *error);
 void prepared_done(struct prepared *prepared);
+
+// --- describe.c: what workers are told of a job, into out->description
+
+// A worker of this site: what it takes to run it. `data`: what is said of its data. INTERNAL when the document is not whole.
+enum status describe_here(const struct job_spec *spec, const json_t *document, struct text data,
+                          int64_t items_size, struct prepared *out, struct error *error);
+// A worker of another place: the whole document, without what has been done with it here, with the content of its data, and with the
+// offer that it comes under there.
+void describe_elsewhere(const json_t *document, const struct prepare_options *options,
+                        struct prepared *out);
+
 // Does the command say {index}? Then its results depend on the index too.
 bool prepare_says_index(const struct job_spec *spec);
 // Is the data of the job still what it was when the job was submitted? Blocks for the disk. CONFLICT, with the way out, when not.

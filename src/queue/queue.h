@@ -82,6 +82,13 @@ struct queue_known_data {
     void *files_context;
 };
 
+// The offer that a job comes under, as it was made: an estimate, which reserves nothing. Kept in the job's document and its records.
+struct queue_offer {
+    const char *id; // NULL: none.
+    double core_hours;
+    int64_t bytes; // That were to be brought there first.
+};
+
 // Where a job is to run.
 struct queue_destination {
     struct text place; // Fingerprint of the site; empty: here.
@@ -89,6 +96,7 @@ struct queue_destination {
     // been brought here. All that the job names.
     const struct queue_known_data *data;
     size_t data_count;
+    struct queue_offer offer; // Of the place; or of this site, for a job that another one brings.
 };
 
 // Why a job is not to start yet although it could, and what will change that; texts for `why`.
@@ -112,7 +120,8 @@ struct queue_submission {
     struct queue_witness witness; // Not asked when the key gives an earlier job again.
 };
 // Looks at the data and files and submits. Blocks for the disk: not on a loop, nor on the writer's thread.
-// INVALID, NOT_FOUND (blob, dataset), CONFLICT (changed data) ...: the same as *answer's.
+// INVALID, NOT_FOUND (blob, dataset), CONFLICT (changed data, or other data than the spec's digests say) ...: the same as *answer's. What was submitted under
+// the same key before is given again even when it could not be submitted any more.
 void queue_submit(struct queue *queue, const struct queue_submission *submission,
                   struct queue_answer answer);
 
@@ -164,6 +173,17 @@ void queue_why(struct queue *queue, int64_t job, int64_t index, struct queue_ans
 // when it is not held, or would compute something else than when it was submitted. The answer is the job.
 void queue_release(struct queue *queue, int64_t job, const struct queue_destination *to,
                    struct queue_answer answer);
+// A site refused a job as it was planned: its place takes back what was leased of it, and it is held until it is released with what is known then. No
+// change when it is held already, or goes there under another offer by now. CONFLICT when it is at no other site (any more), or the witness says so.
+struct queue_refusal {
+    const char *offer; // That it came under; NULL: none.
+    struct queue_hold hold;
+};
+void queue_hold_refused(struct queue *queue, int64_t job, const struct queue_refusal *refusal,
+                        struct queue_witness witness, struct queue_answer answer);
+// The document that a job was submitted with. NOT_FOUND. *out is the caller's (spec_free). May wait for the database.
+enum status queue_job_spec(struct queue *queue, int64_t job, struct job_spec **out,
+                           struct error *error);
 // What it waits for cannot come: it fails with the message. CONFLICT when it is not held.
 void queue_fail_held(struct queue *queue, int64_t job, struct text message,
                      struct queue_answer answer);
@@ -311,6 +331,9 @@ struct queue_estimate {
     int64_t free_slots; // Now.
     double start_seconds;
 };
+// The number of lines of a blob of items ("sha256:..."). NOT_FOUND when it is not here. Blocks for the disk.
+enum status queue_count_items(struct queue *queue, const char *items, int64_t *count,
+                              struct error *error);
 // Waits for the writer's thread.
 enum status queue_estimate(struct queue *queue, const struct resources *need,
                            struct queue_estimate *out, struct error *error);

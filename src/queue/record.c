@@ -351,6 +351,8 @@ enum status record_write(struct queue *queue, struct sql *sql, const struct job_
     append_inputs(job, inputs, &item, out);
     append_cache(job, task, &item, out);
     item_done(&item);
+    buffer_append_string(out, ",\"offer\":");
+    buffer_append_text(out, job->offer.length > 0 ? job->offer : TEXT("null"));
     if (has_result(task->state)) {
         append_run(task, out);
         TRY(append_setup(sql, job, task, out, error));

@@ -58,6 +58,7 @@ struct job_row {
     enum spec_mode mode;
     enum spec_cache cache;
     struct text place; // Fingerprint of the site where it runs; empty: here.
+    struct text offer; // JSON of the offer that it comes under; empty: none.
     struct digest family;
     bool has_origin;
     struct digest origin; // See struct queue_submission.
@@ -83,6 +84,7 @@ struct active_job {
     char *owner;
     char *group;
     char *name;
+    char *offer;
     struct place *place; // NULL: here.
     char *hold_reason;   // Why it is held; NULL: it is not.
     char *hold_change;
@@ -285,7 +287,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
 void queue_forget_jobs(struct queue *queue);
 // Adds the indices of the tasks of a job that have ended to *done.
 enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 46 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 47 }; // What else a statement reads follows these.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
@@ -430,6 +432,8 @@ struct worker *queue_find_worker(const struct queue *queue, int64_t id);
 void workers_free(struct queue *queue);
 // Tells all workers that know the job to stop and to drop it.
 void workers_drop_job(struct queue *queue, const struct active_job *job);
+// Takes back what is leased of a job that goes on: its workers are to drop it, and to be told of it anew.
+void workers_take_back(struct queue *queue, struct active_job *job);
 // Puts the workers back into a new scheduler.
 void workers_reload(struct queue *queue);
 enum status workers_expire(struct queue *queue, struct sql *sql, struct error *error);

@@ -66,7 +66,7 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
             sql_int64(row->retries.times[CAUSE_LIMIT]), sql_int64(row->retries.times[CAUSE_LOST]),
             sql_int64(row->retries.times[CAUSE_INPUT]), sql_int64(row->retries.times[CAUSE_WORKER]),
             sql_int64(row->when_lost), sql_text(self->spec->group ? row->group : TEXT_NONE),
-            sql_int64(row->walltime_us), sql_int64(row->checkpoint_us)),
+            sql_text(row->offer), sql_int64(row->walltime_us), sql_int64(row->checkpoint_us)),
         NULL, error));
     return queue_insert_progress(sql, row, error);
 }
@@ -248,6 +248,19 @@ static void done_submit(struct queue_op *op, enum status status, const struct er
     submit_free(self);
 }
 
+// It cannot be submitted; unless it was, before that became so.
+static void refuse(struct queue *queue, const struct queue_submission *submission,
+                   enum status status, const struct error *error, struct queue_answer answer)
+{
+    const struct queue_view view = {.wait_us = submission->wait_us, .after_version = -1};
+    struct queue_repeat repeat = {0};
+    if (queue_find_repeat(queue, submission, &repeat, NULL) == OK && repeat.job > 0) {
+        queue_show_job(queue, repeat.job, &view, answer);
+    } else {
+        queue_answer_error(answer, status, error);
+    }
+}
+
 void queue_submit(struct queue *queue, const struct queue_submission *submission,
                   struct queue_answer answer)
 {
@@ -273,7 +286,7 @@ void queue_submit(struct queue *queue, const struct queue_submission *submission
                                             .origin = submission->origin};
     enum status status = prepare_job(queue, self->spec, &options, &self->prepared, &error);
     if (status != OK) {
-        queue_answer_error(answer, status, &error);
+        refuse(queue, submission, status, &error, answer);
         submit_free(self);
         return;
     }

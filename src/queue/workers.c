@@ -120,6 +120,32 @@ void workers_drop_job(struct queue *queue, const struct active_job *job)
     }
 }
 
+static void take_leases_back(struct queue *queue, struct worker *worker, int64_t job)
+{
+    for (size_t i = worker->lease_count; i-- > 0;) {
+        struct given_lease *lease = &worker->leases[i];
+        if (lease->job == job) {
+            scheduler_return(queue->scheduler, lease->scheduled, lease->from, lease->to);
+            remove_lease(worker, lease);
+        }
+    }
+}
+
+void workers_take_back(struct queue *queue, struct active_job *job)
+{
+    size_t at = 0;
+    int64_t id = job->row.id;
+    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        take_leases_back(queue, worker, id);
+        if (!worker->is_lost && ranges_contains(&job->told, worker->id)) {
+            worker->drops_since_us =
+                worker->drops.count ? worker->drops_since_us : clock_steady_us();
+            (void)ranges_add(&worker->drops, id, id + 1);
+        }
+    }
+    (void)ranges_remove(&job->told, 0, INT64_MAX);
+}
+
 // A lease from before the site's restart, or from before the worker was given up: back into the books, or cancelled.
 static void reattach(struct queue *queue, struct worker *worker, const struct poll_lease *said)
 {
@@ -134,7 +160,8 @@ static void reattach(struct queue *queue, struct worker *worker, const struct po
         return; // A statement that was overtaken by the report itself.
     }
     int64_t now_us = clock_steady_us();
-    if (place != TASK_WAITING ||
+    // What is held goes on as something else.
+    if (place != TASK_WAITING || job->hold_reason ||
         scheduler_reattach(queue->scheduler, worker->id, said->job, said->from, said->to, now_us,
                            &taken, NULL) != OK) {
         (void)ranges_add(&worker->cancels, said->lease, said->lease + 1);

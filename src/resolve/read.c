@@ -79,6 +79,7 @@ static enum status read_entry(const struct reading *reading, const json_t *entry
     out->title = copy(reading, json_object_get(entry, "title"));
     out->tier = copy(reading, json_object_get(entry, "tier"));
     out->state = copy(reading, json_object_get(entry, "state"));
+    out->said_at = copy(reading, json_object_get(entry, "time"));
     AUTO_BUFFER struct buffer canonical = {0};
     TRY(statement_write_canonical(entry, &canonical, error));
     out->entry =

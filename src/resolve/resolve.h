@@ -108,7 +108,8 @@ struct location {
     const char *title;
     const char *tier;
     const char *state;
-    struct text entry; // Canonical, with its signature.
+    const char *said_at; // The time in its entry, by its own clock.
+    struct text entry;   // Canonical, with its signature.
     int64_t epoch;
     int64_t serial;
     bool has_digest;

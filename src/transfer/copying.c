@@ -97,13 +97,17 @@ static enum status register_it(struct copying *copying, struct error *error)
     return file_remove_tree(parts, error);
 }
 
-// From one source, if it has the very data that the best one has.
+// From one source. All that are tried have the same data.
 static enum status try_source(struct copying *copying, struct error *error)
 {
     char text[DIGEST_TEXT_SIZE];
     (void)digest_to_text(&copying->source->digest, text);
     AUTO_FREE char *folder =
         memory_format("%s/replicas/%s", copying->transfers->directory, text + sizeof "sha256:" - 1);
+    (void)pthread_mutex_lock(&copying->transfers->mutex);
+    copying->transfer->has_digest = true;
+    copying->transfer->digest = copying->source->digest;
+    (void)pthread_mutex_unlock(&copying->transfers->mutex);
     TRY(file_make_folder(folder, error));
     copying->folder = folder;
     TRY(copy_from(copying, error));
@@ -121,8 +125,15 @@ static enum status find_sources(struct transfers *transfers, const struct transf
     for (size_t i = 0; i < found; i++) {
         bool is_wanted = transfer->wanted_site[0] == '\0' ||
                          strcmp(transfer->wanted_site, sources[i].site.text) == 0;
-        bool is_same = *count == 0 || digest_equal(&sources[i].digest, &sources[0].digest);
-        if (is_wanted && is_same) {
+        if (is_wanted && *count > 0 && !digest_equal(&sources[i].digest, &sources[0].digest)) {
+            (void)error_set(error, CONFLICT, "sites say different content of %.200s: %s and %s",
+                            transfer->id, sources[0].name, sources[i].name);
+            (void)error_fix(error,
+                            "name the one that is meant: lode data replicate %.100s --from SITE",
+                            transfer->id);
+            return CONFLICT;
+        }
+        if (is_wanted) {
             sources[(*count)++] = sources[i];
         }
     }

@@ -44,6 +44,8 @@ struct transfer {
     bool is_running;        // A thread has it.
     bool is_ending;         // Its end is being written.
     _Atomic bool is_cancelled;
+    bool has_digest; // It has begun to copy the content of that digest.
+    struct digest digest;
 };
 
 struct transfer_waiter {
@@ -114,6 +116,9 @@ enum status files_copy(struct copying *copying, struct error *error);
 // copying.c: one attempt over all sources. OK when everything is here and registered.
 enum status copying_run(struct transfers *transfers, struct transfer *transfer,
                         struct error *error);
+
+// replicas.c: removes what a crash has left of replicas that were going.
+void replicas_remove_left(const struct transfers *transfers);
 
 // document.c
 const char *transfer_state_name(enum transfer_state state);

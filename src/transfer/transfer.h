@@ -12,7 +12,12 @@
 
 struct transfers;
 
-enum { TRANSFER_SOURCES_MAX = 16, TRANSFERS_ACTIVE_MAX = 4 };
+#define TRANSFER_OWNER "lode" // As whom replicas are registered.
+enum {
+    TRANSFER_SOURCES_MAX = 16,
+    TRANSFERS_ACTIVE_MAX = 4,
+    TRANSFERS_GUEST_MAX = 64, // Ordered by the users of one other site, that have not ended.
+};
 
 struct transfer_source {
     struct fingerprint site;
@@ -25,7 +30,7 @@ struct transfer_source {
 };
 
 struct transfer_ops { // Passed in by programs/.
-    // Who has it now, best first; asked at the start and again after failures.
+    // Who has it now, best first; asked at the start and again after failures. Where they have different content, one of them must have been named.
     enum status (*sources)(void *context, struct text id, struct arena *arena,
                            struct transfer_source *out, size_t max, size_t *count,
                            struct error *error);
@@ -34,6 +39,8 @@ struct transfer_ops { // Passed in by programs/.
                                     const struct digest *digest, struct error *error);
     // Is it here, available, with this digest?
     bool (*is_here)(void *context, struct text id);
+    // Is a file or folder of some dataset registered at this path, or below it?
+    bool (*has_files)(void *context, struct text path);
     // Measured: bytes per second from a site; for ranking and plans.
     void (*measured)(void *context, const struct fingerprint *site, int64_t bytes,
                      int64_t duration_us);
@@ -53,9 +60,10 @@ void transfers_close(struct transfers *transfers); // NULL is allowed.
 struct transfer_request {
     struct text id; // Normal form.
     struct text owner;
+    bool is_guest;                  // The owner is a user of another site: `user@digits`.
     const struct fingerprint *from; // NULL: any source.
 };
-// Orders a replica here. The same id while one is under way gives that one; one that is here already is done at once. *out is its document ({"id": number, "dataset", "state":
+// Orders a replica here. QUOTA when a guest's site has TRANSFERS_GUEST_MAX under way. The same id while one is under way gives that one; one that is here already is done at once. *out is its document ({"id": number, "dataset", "state":
 // "waiting"/"copying"/"verifying"/"done"/"failed"/"cancelled", "files_done", "files_total", "bytes_done", "bytes_total", "bytes_per_second", "source", "problem", ...}).
 enum status transfers_order(struct transfers *transfers, const struct transfer_request *request,
                             struct buffer *out, struct error *error);
@@ -64,6 +72,9 @@ enum status transfers_show(struct transfers *transfers, int64_t number, struct b
 enum status transfers_list(struct transfers *transfers, int64_t before, int64_t limit,
                            struct buffer *out, struct error *error);
 enum status transfers_cancel(struct transfers *transfers, int64_t number, struct error *error);
+// A dataset is not registered any more whose files were at this path: they are removed when they are a replica that was copied here (below DIRECTORY/replicas) and nothing else needs them. Nothing else is
+// ever removed.
+enum status transfers_forget(struct transfers *transfers, struct text path, struct error *error);
 // Calls wake once when the transfer changed since `version`, or at the deadline (steady clock). Any thread.
 void transfers_watch(struct transfers *transfers, int64_t number, int64_t version,
                      int64_t deadline_us, void (*wake)(void *context), void *context);

@@ -338,6 +338,7 @@ enum status transfers_open(const struct transfers_options *options, struct trans
     transfers->context = options->context;
     (void)pthread_mutex_init(&transfers->mutex, NULL);
     init_condition(&transfers->changed);
+    replicas_remove_left(transfers);
     enum status status = start_threads(transfers, error);
     if (status != OK) {
         transfers_close(transfers);
@@ -390,11 +391,41 @@ static bool write_same(struct transfers *transfers, struct text id, struct buffe
     return is_known;
 }
 
+// The digits of the site in the name of a user of another one.
+static struct text site_of(struct text owner)
+{
+    size_t at = owner.length;
+    while (at > 0 && owner.bytes[at - 1] != '@') {
+        at--;
+    }
+    return text_slice(owner, at, owner.length);
+}
+
+static enum status check_guest(struct transfers *transfers, struct text owner, struct error *error)
+{
+    size_t count = 0;
+    lock(transfers);
+    for (const struct transfer *each = transfers->active; each; each = each->next) {
+        count += text_equal(site_of(text_of(each->owner)), site_of(owner));
+    }
+    unlock(transfers);
+    if (count < TRANSFERS_GUEST_MAX) {
+        return OK;
+    }
+    (void)error_set(error, QUOTA, "users of your site have %zu copies on order here; at most %d",
+                    count, TRANSFERS_GUEST_MAX);
+    (void)error_fix(error, "wait until some have come, or end some: lode transfers shows them");
+    return QUOTA;
+}
+
 enum status transfers_order(struct transfers *transfers, const struct transfer_request *request,
                             struct buffer *out, struct error *error)
 {
     if (write_same(transfers, request->id, out)) {
         return OK;
+    }
+    if (request->is_guest) {
+        TRY(check_guest(transfers, request->owner, error));
     }
     struct transfer *transfer = NEW(struct transfer);
     transfer->id = text_copy(request->id);

@@ -15,6 +15,8 @@ def three(federation):
     home = federation.site("home")
     for member in (ocean, land, home):
         member.add_hub(hub)
+    for member in (ocean, land):  # A site without workers makes no offer.
+        eventually(lambda: member.json("workers")["workers"], about="a worker")
     ocean.add_data("t:sea", text="salt\n" * 100)
     land.add_data("t:soil", text="clay\n")
     for name in ("t:sea", "t:soil"):
@@ -126,3 +128,31 @@ def test_over_the_files_of_data_elsewhere(three):
     home = three["home"]
     result = home("run", "--over", "t:sea", "--", "wc", "-l", "{file}")
     assert "100" in result.stdout
+
+
+def test_a_copy_that_lode_made_goes_with_its_registration_and_nothing_else_does(three):
+    home, land, ocean = three["home"], three["land"], three["ocean"]
+    ocean.add_data("t:brine", text="salt\n" * 100)  # The same content under another name.
+    eventually(lambda: home("resolve", "t:brine", "--anew", status=None).returncode == 0, about="t:brine can be found")
+    for name in ("t:sea", "t:brine"):
+        assert land("data", "replicate", name).returncode == 0
+    replicas = land.directory / "replicas"
+    files = lambda: sorted(path for path in replicas.rglob("*") if path.is_file() and "data" in path.parts)
+    assert files()
+    land("data", "remove", "t:sea")
+    assert files() and land("run", "--data", "t:brine", "--", "sh", "-c", "head -n 1 /data/brine/*").stdout == "salt\n"
+    land("data", "remove", "t:brine")
+    assert list(replicas.iterdir()) == []
+    own = json.loads(ocean("data", "show", "t:sea", "--json").stdout)["roots"][0]["path"]
+    ocean("data", "remove", "t:sea")
+    assert (type(replicas)(own) / "file.txt").read_text() == "salt\n" * 100
+
+
+def test_a_job_over_files_is_not_split_but_can_be_merged(three):
+    home = three["home"]
+    over = ("--over", "t:sea", "--output", "lines", "--merge", "sh -c 'cat inputs/0/lines'")
+    command = ("--", "sh", "-c", "wc -l < {file} > lines")
+    refused = home("run", "--stage", "never", "--data", "t:soil", *over, *command, status=None)
+    assert refused.returncode != 0 and "not split by where its data lies" in refused.stderr
+    mill = three["ocean"]
+    assert mill("run", *over, *command).stdout == "100\n"

@@ -98,6 +98,40 @@ def tls(site):
     return context.wrap_socket(socket.create_connection((host, int(port)), timeout=120))
 
 
+HEADS = {
+    "two hosts": b"GET /v1/site HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "no host": b"GET /v1/site HTTP/1.1\r\n\r\n",
+    "a length and chunks": b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a negative length": b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+    "lines without CR": b"GET /v1/site HTTP/1.1\nHost: a\n\n",
+    "empty lines first": b"\r\n\r\n\r\nGET /v1/site HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a NUL": b"GET /v1/site HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n",
+    "a field over two lines": b"GET /v1/site HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n",
+    "no method": b"BREW /v1/site HTTP/1.1\r\nHost: a\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "a large head": b"GET /v1/site HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 100000 + b"\r\n\r\n",
+    "a long address": b"GET /v1/" + b"x" * 100000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a broken escape": b"GET /v1/jobs/%zz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    "nowhere": b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    "another method": b"DELETE /v1/site HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+}
+
+
+def test_a_request_that_is_none_is_refused_with_what_to_do(make_site):
+    site = make_site(options=["--workers", "0"])
+    for what, head in HEADS.items():
+        with contextlib.closing(tls(site)) as connection:
+            connection.sendall(head)
+            received = b""
+            while piece := connection.recv(65536):
+                received += piece
+        top, _, body = received.partition(b"\r\n\r\n")
+        assert 400 <= int(top.split()[1]) < 600 and b"application/problem+json" in top, (what, received)
+        problem = json.loads(body)
+        assert problem["detail"] and problem["fix"] and problem["status"] == int(top.split()[1]), (what, problem)
+    assert site.api("GET", "/v1/site").code == 200
+
+
 def test_a_reader_that_stops_half_way_holds_nobody_up_and_costs_no_memory(make_site, lode, tmp_path):
     site = make_site(options=["--workers", "0"])
     folder = tmp_path / "large"

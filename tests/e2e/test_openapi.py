@@ -133,6 +133,7 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     assert call("post", "/v1/jobs/{job}/tasks/{index}/retry", 200, job=deadly, index=0).json["tasks"]["held"] == 0
     call("post", "/v1/jobs/{job}/cancel", 200, job=deadly)
     slow = call("post", "/v1/jobs", 201, {"command": ["sleep", "300"]}).json["id"]
+    call("post", "/v1/jobs/{job}/replan", 409, {"reason": "the sea is rough"}, job=slow)
     call("post", "/v1/jobs/{job}/cancel", 200, job=slow)
 
     call("get", "/v1/workers", 200, query="?limit=1&cursor=0")

@@ -47,6 +47,29 @@ static void a_wrong_offer_is_corrupt_and_leaves_nothing(void **state)
     }
 }
 
+// A plan would hold times without end otherwise, which no JSON can say.
+static void a_rate_that_no_link_has_is_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        const char *seconds;
+        double rate;
+    } SAID[] = {{"1000", "0.5", 2000}, {"0", "0", 0},    {"5", "0", 0},
+                {"1e-300", "1e12", 0}, {"0", "1e12", 0}, {"1e18", "1e-300", 0}};
+    for (size_t i = 0; i < sizeof SAID / sizeof SAID[0]; i++) {
+        AUTO_ARENA struct arena arena = {0};
+        struct heard_offer offer;
+        const char *text = arena_format(&arena,
+                                        "{\"offer\":\"a\",\"start_seconds\":0,\"run_seconds\":1,"
+                                        "\"price\":{\"core_hours\":1},\"stage_bytes\":%s,"
+                                        "\"stage_seconds\":%s}",
+                                        SAID[i].bytes, SAID[i].seconds);
+        assert_int_equal(heard_read_offer(text_of(text), &arena, &offer, NULL), OK);
+        assert_float_equal(offer.stage_rate, SAID[i].rate, 0);
+    }
+}
+
 static enum status read_transfer(const char *text, struct heard_transfer *out, struct error *error)
 {
     AUTO_JSON json_t *document = NULL;
@@ -88,6 +111,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_offer_is_read),
+        cmocka_unit_test(a_rate_that_no_link_has_is_none),
         cmocka_unit_test(a_wrong_offer_is_corrupt_and_leaves_nothing),
         cmocka_unit_test(a_transfer_is_done_or_failed_or_under_way),
         cmocka_unit_test(a_wrong_transfer_is_corrupt),

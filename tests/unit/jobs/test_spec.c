@@ -65,7 +65,8 @@ static void a_full_document_survives_the_round_trip(void **state)
     static const char full[] =
         "{\"name\": \"sst\", \"mode\": \"command\", \"command\": [\"nco\", \"{file}\"],"
         " \"over\": \"doi:10.1/coads\", \"over_name\": \"in\","
-        " \"data\": [{\"id\": \"site:mask\", \"name\": \"mask\"}],"
+        " \"over_digest\": \"" DIGEST "\","
+        " \"data\": [{\"id\": \"site:mask\", \"name\": \"mask\", \"digest\": \"" DIGEST "\"}],"
         " \"files\": [{\"name\": \"x.py\", \"blob\": \"" DIGEST "\", \"executable\": true}],"
         " \"outputs\": [\"*.nc\", \"plots/**\"], \"environment\": {\"A\": \"1\", \"B\": \"2\"},"
         " \"after\": [3, 4], \"cpus\": 0.5, \"memory_bytes\": 2097152, \"disk_bytes\": 0,"
@@ -178,6 +179,9 @@ static void every_wrong_plain_field_is_refused_by_its_name(void **state)
         {WITH("\"over\": \"\""), "identifier has 1 to"},
         {WITH("\"over\": \"a b\""), "space"},
         {WITH("\"over_name\": \"a\""), "\"over_name\" without"},
+        {WITH("\"over_digest\": \"" DIGEST "\""), "\"over_digest\" without"},
+        {WITH("\"over\": \"a:b\", \"over_digest\": \"md5:0\""), "\"over_digest\" must be"},
+        {WITH("\"data\": [{\"id\": \"a:b\", \"digest\": \"sha256:0\"}]"), "data[0].digest must be"},
         {"{\"command\": [\"rm\", \"x/{file}\"], \"count\": 2}",
          "{file}, but the job runs over no dataset"},
         {WITH("\"over\": \"a:b\", \"over_name\": \"..\""), "single file name"},

@@ -43,7 +43,8 @@ void hub_start(struct hub *hub, const char *folder)
                                      .index_folder = index,
                                      .advanced = note_advanced,
                                      .report = note_reported,
-                                     .context = hub};
+                                     .context = hub,
+                                     .log_size_max = hub->log_size_max};
     if (mirror_open(&options, &hub->mirror, &error) != OK) {
         fail_msg("%s", error.detail);
     }

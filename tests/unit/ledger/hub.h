@@ -14,6 +14,7 @@ struct hub {
     struct mirror *mirror;
     atomic_int advanced;
     atomic_int reported;
+    int64_t log_size_max; // Taken by the next start; 0: the default.
 };
 
 // Starts it; its index may still be catching up then.

@@ -338,6 +338,25 @@ static void what_comes_before_a_lie_stays_taken(void **state)
     trial_end(&trial);
 }
 
+static void a_log_that_is_too_large_is_refused_until_more_is_allowed(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    struct ledger_position position = {0};
+    trial_begin(&trial, *state);
+    hub_close(&trial.hub);
+    trial.hub.log_size_max = (int64_t)trial.taken.length + (int64_t)trial.rest.length - 1;
+    hub_open(&trial.hub, *state);
+    assert_refused(&trial, buffer_text(&trial.rest), QUOTA, PARTS("up to serial 10"));
+    assert_int_equal(
+        hub_take(&trial.hub, &trial.talker, buffer_text(&trial.rest), &position, &error), QUOTA);
+    assert_non_null(strstr(error.fix, "--log-max"));
+    hub_close(&trial.hub);
+    trial.hub.log_size_max++;
+    hub_open(&trial.hub, *state);
+    trial_end(&trial);
+}
+
 static void too_many_entries_are_refused(void **state)
 {
     struct trial trial;
@@ -375,6 +394,7 @@ int main(void)
         IN_A_FOLDER(a_rewritten_log_is_refused),
         IN_A_FOLDER(a_later_epoch_is_a_new_log_and_an_earlier_one_is_refused),
         IN_A_FOLDER(what_comes_before_a_lie_stays_taken),
+        IN_A_FOLDER(a_log_that_is_too_large_is_refused_until_more_is_allowed),
         IN_A_FOLDER(too_many_entries_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -243,6 +243,14 @@ struct reply site_fail_held(struct site *site, int64_t job, const char *message)
     return await(&waiting);
 }
 
+struct reply site_refused(struct site *site, int64_t job, const char *offer)
+{
+    struct waiting waiting;
+    const struct queue_refusal refusal = {offer, {TEXT("the sea is rough"), TEXT("wait")}};
+    queue_hold_refused(site->queue, job, &refusal, witness_of(site), expect(&waiting));
+    return await(&waiting);
+}
+
 struct reply site_set_reason(struct site *site, int64_t job, const char *reason, const char *change)
 {
     struct waiting waiting;

@@ -64,6 +64,8 @@ enum { LINK_PROCESS = 4711 };
 int64_t site_place_worker(struct site *site, const char *place);
 struct reply site_release(struct site *site, int64_t job, const struct queue_destination *to);
 struct reply site_fail_held(struct site *site, int64_t job, const char *message);
+// The site of its place has refused it, under this offer (NULL: none).
+struct reply site_refused(struct site *site, int64_t job, const char *offer);
 struct reply site_set_reason(struct site *site, int64_t job, const char *reason,
                              const char *change);
 // GET /v1/places in two steps.

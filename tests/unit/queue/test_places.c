@@ -64,7 +64,8 @@ static const struct queue_known_data TWO = {
 static void go_to(struct site *site, const char *place, const struct queue_known_data *data,
                   size_t count)
 {
-    site->to = (struct queue_destination){text_of(place), data, count};
+    site->to =
+        (struct queue_destination){.place = text_of(place), .data = data, .data_count = count};
 }
 
 static int64_t job_at(struct site *site, const char *place, const char *document)
@@ -409,7 +410,7 @@ static void a_held_job_may_be_released_to_another_place(void **state)
 {
     struct site *site = *state;
     int64_t job = held_job(site, TWO_TASKS);
-    const struct queue_destination ocean = {TEXT(OCEAN), &TWO, 1};
+    const struct queue_destination ocean = {.place = TEXT(OCEAN), .data = &TWO, .data_count = 1};
     struct reply reply = site_release(site, job, &ocean);
     assert_int_equal(reply.status, OK);
     assert_text(reply.document, "place", OCEAN);

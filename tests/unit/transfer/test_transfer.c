@@ -158,8 +158,16 @@ static bool is_here(void *context, struct text id)
     return text_equal(id, TEXT("s:here")) || world->is_registered;
 }
 
-static const struct transfer_ops OPS = {
-    .sources = find_sources, .register_replica = take_replica, .is_here = is_here};
+static bool has_files(void *context, struct text path)
+{
+    const struct world *world = context;
+    return world->is_registered && text_equal(path, text_of(world->registered));
+}
+
+static const struct transfer_ops OPS = {.sources = find_sources,
+                                        .register_replica = take_replica,
+                                        .is_here = is_here,
+                                        .has_files = has_files};
 
 static void open_site(struct world *world)
 {
@@ -301,6 +309,83 @@ static void a_replica_is_copied_verified_and_registered(void **state)
     AUTO_JSON json_t *transfer = show(world, number);
     assert_int_equal(json_integer_value(json_object_get(transfer, "files_done")), FILE_COUNT);
     assert_string_equal(json_string_value(json_object_get(transfer, "source")), "ocean");
+}
+
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static void a_replica_that_is_not_registered_any_more_is_removed(void **state)
+{
+    struct world *world = *state;
+    await_text(world, order(world, "s:sea"), "state", "done");
+    struct text path = text_of(world->registered);
+    assert_int_equal(transfers_forget(world->transfers, path, NULL), OK);
+    assert_copied(world); // Another dataset has it.
+    world->is_registered = false;
+    assert_int_equal(transfers_forget(world->transfers, path, NULL), OK);
+    AUTO_FREE char *folder = text_copy(text_slice(path, 0, path.length - strlen("/data")));
+    assert_false(is_there(folder));
+    await_text(world, order(world, "s:sea"), "state", "done"); // All of it comes again.
+    assert_copied(world);
+}
+
+static void what_lode_did_not_copy_stays(void **state)
+{
+    struct world *world = *state;
+    await_text(world, order(world, "s:sea"), "state", "done");
+    world->is_registered = false;
+    AUTO_FREE char *own = memory_format("%s/own", world->folder);
+    AUTO_FREE char *replicas = memory_format("%s/replicas", world->folder);
+    AUTO_FREE char *data = memory_format("%s/replicas/data", world->folder);
+    AUTO_FREE char *within = memory_format("%s/a.nc", world->registered);
+    AUTO_FREE char *beside = memory_format("%s/../data", world->registered);
+    const char *const others[] = {own, replicas, data, within, beside, "/", "", "/data"};
+    assert_int_equal(file_make_folder(own, NULL), OK);
+    assert_int_equal(file_make_folder(data, NULL), OK);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_int_equal(transfers_forget(world->transfers, text_of(others[i]), NULL), OK);
+    }
+    assert_true(is_there(own) && is_there(data) && is_there(within));
+}
+
+static void what_was_going_when_the_site_died_goes_at_its_next_start(void **state)
+{
+    struct world *world = *state;
+    await_text(world, order(world, "s:sea"), "state", "done");
+    AUTO_FREE char *left = memory_format("%s/replicas/removed-0123", world->folder);
+    AUTO_FREE char *within = memory_format("%s/data", left);
+    assert_int_equal(file_make_folder(within, NULL), OK);
+    close_site(world);
+    open_site(world);
+    assert_false(is_there(left));
+    assert_copied(world);
+}
+
+static enum status order_as(struct world *world, const char *owner, int number, struct error *error)
+{
+    AUTO_BUFFER struct buffer document = {0};
+    AUTO_FREE char *id = memory_format("s:none-%d", number);
+    const struct transfer_request request = {
+        .id = text_of(id), .owner = text_of(owner), .is_guest = true};
+    return transfers_order(world->transfers, &request, &document, error);
+}
+
+static void a_site_has_so_many_copies_on_order_at_most(void **state)
+{
+    struct world *world = *state;
+    struct error error = {0};
+    for (int i = 0; i < TRANSFERS_GUEST_MAX; i++) {
+        const char *owner = i % 2 == 0 ? "ada@0123456789abcdef" : "bob@0123456789abcdef";
+        assert_int_equal(order_as(world, owner, i, NULL), OK);
+    }
+    assert_int_equal(order_as(world, "ada@0123456789abcdef", 0, NULL), OK); // That is there.
+    assert_int_equal(order_as(world, "eve@0123456789abcdef", 1000, &error), QUOTA);
+    assert_non_null(strstr(error.detail, "64 copies on order"));
+    assert_true(error.fix[0] != '\0');
+    assert_int_equal(order_as(world, "eve@fedcba9876543210", 1000, NULL), OK);
+    assert_true(order(world, "s:none-1001") > 0);
 }
 
 static void what_is_here_is_done_at_once(void **state)
@@ -460,6 +545,10 @@ int main(void)
 #define IN_A_WORLD(test) cmocka_unit_test_setup_teardown(test, make_world, end_world)
     const struct CMUnitTest tests[] = {
         IN_A_WORLD(a_replica_is_copied_verified_and_registered),
+        IN_A_WORLD(a_replica_that_is_not_registered_any_more_is_removed),
+        IN_A_WORLD(what_lode_did_not_copy_stays),
+        IN_A_WORLD(what_was_going_when_the_site_died_goes_at_its_next_start),
+        IN_A_WORLD(a_site_has_so_many_copies_on_order_at_most),
         IN_A_WORLD(what_is_here_is_done_at_once),
         IN_A_WORLD(a_cut_file_goes_on_where_it_was),
         IN_A_WORLD(other_bytes_than_signed_are_refused),

@@ -131,8 +131,7 @@ int main(int argc, char **argv)
     }
     (void)prctl(PR_SET_NAME, "lode-runner");
     set_limits(&runner.job);
-    folders_empty(&runner);
-    while (!runner.is_stopping) {
+    for (;;) { // Until the worker closes the connection.
         if (runner.range_count == 0) {
             control_flush(&runner);
             control_wait(&runner, -1);
@@ -142,6 +141,4 @@ int main(int argc, char **argv)
             task_run_next(&runner);
         }
     }
-    child_end_all(&runner, 0);
-    return 0;
 }

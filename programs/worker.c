@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "jobs/signal_names.h"
 #include "os/file.h"
 #include "worker/choose.h"
 #include "worker/trust.h"
@@ -12,13 +13,40 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-enum { EXIT_NO_SANDBOX = 3, EXIT_NO_RUNNER = 4, GRACE_SECONDS = 600, HOST_MAX = 256 };
+enum {
+    EXIT_NO_SANDBOX = 3,
+    EXIT_NO_RUNNER = 4,
+    GRACE_SECONDS = 600,
+    NOTICE_SECONDS = 5,
+    WARNING_SECONDS = 60, // As Slurm's.
+    HOST_MAX = 256,
+};
 
 // What the two know of each other before they talk.
 struct meeting {
     struct worker_site site;
     struct worker_key own;
 };
+
+// "USR1@60": the signal that says that the end comes, and how soon.
+static enum status read_warning(const char *text, struct worker_options *options,
+                                struct error *error)
+{
+    if (!text) {
+        return OK;
+    }
+    struct text whole = text_of(text);
+    size_t at = text_find_byte(whole, 0, '@');
+    struct text time = at < whole.length ? text_slice(whole, at + 1, whole.length) : TEXT("60");
+    options->warning_signal = signal_from_name(text_slice(whole, 0, at));
+    if (options->warning_signal == 0 || !text_to_duration_us(time, &options->warning_us)) {
+        (void)error_set(error, INVALID, "lode worker: --warning-signal \"%.60s\" is no signal",
+                        text);
+        return error_fix(error, "write %s, and how long after it the end comes: USR1@120",
+                         SIGNAL_NAMES);
+    }
+    return OK;
+}
 
 static enum status read_options(const struct options *given, struct worker_options *options,
                                 struct error *error)
@@ -33,6 +61,9 @@ static enum status read_options(const struct options *given, struct worker_optio
     options->cpus = options_number(given, "cpus", options->cpus);
     options->memory_bytes = options_int64(given, "memory", options->memory_bytes);
     options->grace_us = options_int64(given, "grace", options->grace_us);
+    options->lifetime_us = options_int64(given, "lifetime", 0);
+    options->notice_us = options_int64(given, "notice", options->notice_us);
+    TRY(read_warning(options_text(given, "warning-signal", NULL), options, error));
     options->has_sandbox = strcmp(options_text(given, "sandbox", "bubblewrap"), "none") != 0;
     if (options->memory_bytes <= 0) {
         return error_set(error, INVALID, "lode worker: --memory must be above 0");
@@ -150,6 +181,8 @@ int command_worker(const struct command *command, const struct options *given)
         .cpus = (double)sysconf(_SC_NPROCESSORS_ONLN),
         .memory_bytes = (int64_t)machine.totalram * (int64_t)machine.mem_unit,
         .grace_us = INT64_C(1000000) * GRACE_SECONDS,
+        .notice_us = INT64_C(1000000) * NOTICE_SECONDS,
+        .warning_us = INT64_C(1000000) * WARNING_SECONDS,
         .has_sandbox = true,
     };
     if (read_options(given, &options, &error) != OK) {

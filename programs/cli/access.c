@@ -137,7 +137,8 @@ const struct command COMMAND_STATUS = {
 static const struct table_column WORKER_COLUMNS[] = {
     {"WORKER", true, false}, {"NAME", false, true},   {"STATE", false, false},
     {"CPUS", true, false},   {"MEMORY", true, false}, {"RUNNING", true, false},
-    {"DONE", true, false},   {"HEARD", false, false}, {"GROUPS", false, true},
+    {"DONE", true, false},   {"HEARD", false, false}, {"LEAVES", false, false},
+    {"GROUPS", false, true},
 };
 
 static void add_groups(struct table *table, const json_t *groups)
@@ -161,6 +162,7 @@ static enum status add_worker(void *table, json_t *worker, struct error *error)
     table_addf(table, "%lld", (long long)field_int64(worker, "running"));
     table_addf(table, "%lld", (long long)field_int64(worker, "tasks_done"));
     table_add_time(table, field_time(worker, "last_heard_at"), clock_real_us());
+    table_add_time(table, field_time(worker, "leaves_at"), clock_real_us());
     add_groups(table, json_object_get(worker, "groups"));
     return OK;
 }

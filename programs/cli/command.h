@@ -87,6 +87,7 @@ extern const struct command COMMAND_DISCOVER;
 extern const struct command COMMAND_LOGIN;
 extern const struct command COMMAND_STATUS;
 extern const struct command COMMAND_WORKERS;
+extern const struct command COMMAND_WORKER_DRAIN;
 extern const struct command COMMAND_TOKEN_CREATE;
 extern const struct command COMMAND_TOKEN_LIST;
 extern const struct command COMMAND_TOKEN_REVOKE;

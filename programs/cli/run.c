@@ -202,6 +202,8 @@ static const struct command_example RUN_EXAMPLES[] = {
      "runs it beside registered data"},
     {"lode run --file mean.py --count 12 -- python3 mean.py {index}",
      "runs a script of yours twelve times, with 0 to 11"},
+    {"lode run --checkpoint state.bin --checkpoint-every 5m -- ./simulate",
+     "goes on from the last state.bin, on any worker, when its worker leaves or dies"},
     {"lode run --over demo:images --output '*.png' --fetch plots -- convert {file} out.png",
      "runs once for each file of a dataset and fetches what came out"},
     {"seq 100000 | lode run --stream --items - --file square.py -- python3 square.py",

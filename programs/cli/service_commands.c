@@ -31,6 +31,10 @@ static const struct command_option SITE_OPTIONS[] = {
      NULL},
     {"peer", 0, OPTION_LIST, "NAME=FINGERPRINT@URL",
      "a site that may run jobs here and run this one's, without a hub between them", NULL},
+    {"lease", 0, OPTION_DURATION, "TIME",
+     "a worker with tasks that is silent for so long is lost; up to 30s for slow links (default: "
+     "5s)",
+     NULL},
     {"worker-ca", 0, OPTION_TEXT, "FILE",
      "accept workers whose certificate one of these authorities (PEM) has signed", NULL},
     {"open", 0, OPTION_FLAG, NULL,
@@ -88,6 +92,14 @@ static const struct command_option WORKER_OPTIONS[] = {
      "work for these groups only: of the first that has tasks first (default: for all)", NULL},
     {"grace", 0, OPTION_DURATION, "TIME", "how long a site may be away before the worker ends",
      NULL},
+    {"lifetime", 0, OPTION_DURATION, "TIME",
+     "be gone after this time; it takes what can end before (default: it stays)", NULL},
+    {"notice", 0, OPTION_DURATION, "TIME",
+     "how long running tasks have from the warning that it leaves (default: 5s)", NULL},
+    {"warning-signal", 0, OPTION_TEXT, "NAME[@TIME]",
+     "the signal by which a batch system says that the end comes after TIME (default: USR1 and "
+     "USR2, 60s)",
+     NULL},
     {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
      "bubblewrap|none"},
     {"runner", 0, OPTION_TEXT, "FILE", "the program lode-runner (default: beside lode)", NULL},
@@ -104,6 +116,8 @@ static const struct command_example WORKER_EXAMPLES[] = {
     {"lode worker --site https://desk:7733 --certificate host.pem --key host.key --directory "
      "/scratch/lode",
      "shows a certificate from an authority that the site knows"},
+    {"lode worker --site https://desk:7733 --lifetime 2h --warning-signal USR1@120",
+     "serves in a batch job of two hours that was given --signal=USR1@120"},
 };
 
 const struct command COMMAND_WORKER = {
@@ -112,7 +126,9 @@ const struct command COMMAND_WORKER = {
     .purpose = "runs tasks for a site on this machine",
     .description =
         "A site starts workers for its own machine itself; this adds another machine. SIGTERM ends "
-        "it: running tasks are given back to the site.\n\n"
+        "it: it takes no more, running tasks are warned by SIGTERM, and what has not ended when "
+        "their notice is over goes back to the site, which has it run elsewhere; nobody is blamed. "
+        "--lifetime, a warning signal and `lode worker drain` do the same at their time.\n\n"
         "Its key, made at the first start, is what the site knows it by: it waits until an "
         "operator "
         "has typed \"lode worker accept NAME\" there, once, unless it was enrolled before. The "

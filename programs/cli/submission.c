@@ -297,6 +297,35 @@ static enum status add_merge(const struct options *options, json_t *document, st
     return OK;
 }
 
+static enum status add_checkpoint(const struct options *options, json_t *document,
+                                  struct error *error)
+{
+    AUTO_JSON json_t *checkpoint = json_object();
+    AUTO_JSON json_t *files = json_array();
+    const char *value = NULL;
+    for (size_t at = 0; (value = options_next(options, "checkpoint", &at));) {
+        (void)json_array_append_new(files, json_from_text(text_of(value)));
+    }
+    if (json_array_size(files) == 0) {
+        if (options_has(options, "checkpoint-every") || options_has(options, "checkpoint-signal")) {
+            (void)error_set(error, INVALID, "it is not said which files make a checkpoint");
+            return error_fix(error, "add --checkpoint 'state.*'");
+        }
+        return OK;
+    }
+    (void)json_object_set(checkpoint, "files", files);
+    if (options_has(options, "checkpoint-every")) {
+        set_number(checkpoint, "interval_seconds",
+                   (double)options_int64(options, "checkpoint-every", 0) / 1e6);
+    }
+    value = options_text(options, "checkpoint-signal", NULL);
+    if (value) {
+        (void)json_object_set_new(checkpoint, "signal", json_from_text(text_of(value)));
+    }
+    (void)json_object_set(document, "checkpoint", checkpoint);
+    return OK;
+}
+
 // The parts that need no site.
 static enum status add_lists(json_t *document, const struct options *options, struct error *error)
 {
@@ -327,6 +356,7 @@ static enum status add_lists(json_t *document, const struct options *options, st
     set_filled(document, "environment", json_incref(environment));
     set_filled(document, "after", json_incref(after));
     set_filled(document, "input_from", json_incref(input_from));
+    TRY(add_checkpoint(options, document, error));
     return add_merge(options, document, error);
 }
 

@@ -1,10 +1,12 @@
 #include "runner/runner.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/msg.h>
+#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/wait.h>
@@ -18,8 +20,10 @@ static void become_task(const char *program, char *const *arguments, char *const
 {
     sigset_t none;
     (void)sigemptyset(&none);
-    if (setpgid(0, 0) < 0 || dup2(descriptors[0], 0) < 0 || dup2(descriptors[1], 1) < 0 ||
-        dup2(descriptors[2], 2) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0) {
+    // Outside a sandbox nothing else ends it when the runner is killed.
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setpgid(0, 0) < 0 || dup2(descriptors[0], 0) < 0 ||
+        dup2(descriptors[1], 1) < 0 || dup2(descriptors[2], 2) < 0 ||
+        sigprocmask(SIG_SETMASK, &none, NULL) < 0) {
         *failure = errno;
         return;
     }
@@ -57,6 +61,42 @@ void child_signal(const struct runner *runner, pid_t child, int signal_number)
     } else if (child > 0) {
         (void)kill(-child, signal_number);
     }
+}
+
+// Does the process have a handler for the signal?
+static bool is_caught(int64_t pid, int signal_number)
+{
+    char path[64];
+    char line[256];
+    unsigned long long caught = 0;
+    (void)snprintf(path, sizeof path, "/proc/%lld/status", (long long)pid);
+    FILE *status = fopen(path, "re");
+    if (!status) {
+        return false;
+    }
+    while (fgets(line, sizeof line, status) && sscanf(line, "SigCgt: %llx", &caught) != 1) {
+    }
+    (void)fclose(status);
+    return (caught >> (signal_number - 1) & 1) != 0;
+}
+
+void child_ask(const struct runner *runner, pid_t child, int signal_number)
+{
+    DIR *processes = opendir("/proc");
+    if (!processes) {
+        return;
+    }
+    for (struct dirent *entry = readdir(processes); entry; entry = readdir(processes)) {
+        int64_t pid = 0;
+        if (!text_to_int64(text_of(entry->d_name), &pid) || pid == getpid()) {
+            continue;
+        }
+        bool is_task = runner->is_first_process || getpgid((pid_t)pid) == child;
+        if (is_task && is_caught(pid, signal_number)) {
+            (void)kill((pid_t)pid, signal_number);
+        }
+    }
+    (void)closedir(processes);
 }
 
 bool child_ended(pid_t child, int *status, struct rusage *usage)

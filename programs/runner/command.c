@@ -11,6 +11,8 @@
 
 // The command of a job. Arguments without braces are made once; the others for each task, one behind the other in
 // `expanded`.
+enum { OWN_VARIABLES = 4 }; // LODE_INDEX, LODE_ITEM, LODE_ATTEMPT, LODE_CHECKPOINT.
+
 struct command {
     const struct runner_job *job;
     char **fixed;     // NULL where an argument depends on the task.
@@ -21,6 +23,8 @@ struct command {
     struct buffer expanded;
     struct buffer item; // "LODE_ITEM=..."
     char index[48];     // "LODE_INDEX=..."
+    char attempt[48];   // "LODE_ATTEMPT=..."
+    char restored[24];  // "LODE_CHECKPOINT=1"
     char *program;      // Found along PATH.
     bool is_program_fixed;
 };
@@ -39,7 +43,7 @@ struct command *command_new(const struct runner_job *job)
     command->fixed = memory_new(arguments + 1, sizeof *command->fixed);
     command->arguments = memory_new(arguments + 1, sizeof *command->arguments);
     command->offsets = memory_new(arguments + 1, sizeof *command->offsets);
-    command->environment = memory_new(variables + 3, sizeof *command->environment);
+    command->environment = memory_new(variables + OWN_VARIABLES + 1, sizeof *command->environment);
     for (size_t i = 0; i < arguments; i++) {
         if (is_template(job->arguments[i])) {
             command->has_templates = true;
@@ -130,6 +134,15 @@ enum status command_prepare(struct command *command, int64_t index, struct text 
         }
     }
     return OK;
+}
+
+void command_tell_attempt(struct command *command, int64_t attempt, bool is_restored)
+{
+    char **place = &command->environment[command->job->environment_count + 2];
+    (void)snprintf(command->attempt, sizeof command->attempt, "LODE_ATTEMPT=%" PRId64, attempt);
+    (void)snprintf(command->restored, sizeof command->restored, "LODE_CHECKPOINT=1");
+    place[0] = attempt > 0 ? command->attempt : NULL;
+    place[1] = attempt > 0 && is_restored ? command->restored : NULL;
 }
 
 char *const *command_arguments(const struct command *command)

@@ -94,6 +94,8 @@ static enum status take_range(struct runner *runner, struct text rest, struct er
     TRY(runner_get_int64(&rest, 0, INT64_MAX, &range.lease, error));
     TRY(runner_get_int64(&rest, 0, INT64_MAX, &range.next, error));
     TRY(runner_get_int64(&rest, range.next, INT64_MAX, &range.to, error));
+    TRY(runner_get_int64(&rest, 0, INT64_MAX, &range.attempt, error));
+    TRY(runner_get_int64(&rest, 0, 1, &range.is_restored, error));
     if (runner->range_count == RANGES_MAX || !runner->has_job) {
         return error_set(error, CONFLICT, "a range came too many, or before its job");
     }
@@ -128,6 +130,19 @@ static enum status take_cancel(struct runner *runner, struct text rest, struct e
     return OK;
 }
 
+static enum status take_signal(struct runner *runner, struct text rest, struct error *error)
+{
+    int64_t is_leaving = 0;
+    TRY(runner_get_int64(&rest, 1, SIGRTMAX, &runner->signal, error));
+    TRY(runner_get_int64(&rest, 0, 1, &is_leaving, error));
+    runner->is_leaving = runner->is_leaving || is_leaving;
+    for (size_t i = 0; runner->is_leaving && runner->job.is_stream && i < runner->range_count;
+         i++) {
+        range_at(runner, i)->is_cancelled = true; // What was answered has been said.
+    }
+    return OK;
+}
+
 static enum status take_frame(struct runner *runner, const struct runner_frame *frame,
                               struct error *error)
 {
@@ -144,9 +159,8 @@ static enum status take_frame(struct runner *runner, const struct runner_frame *
         return OK;
     case RUNNER_CANCEL:
         return take_cancel(runner, frame->payload, error);
-    case RUNNER_STOP:
-        runner->is_stopping = true;
-        return OK;
+    case RUNNER_SIGNAL:
+        return take_signal(runner, frame->payload, error);
     case RUNNER_READY:
     case RUNNER_RESULTS:
     case RUNNER_RUNNING:

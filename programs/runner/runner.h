@@ -27,6 +27,8 @@ struct queued_range {
     int64_t lease;
     int64_t next;
     int64_t to;
+    int64_t attempt; // 0: tasks are not told.
+    int64_t is_restored;
     struct buffer items;
     int64_t
         taken; // Streamed: tasks from `next` on that the program was given and has not answered.
@@ -74,7 +76,8 @@ struct runner {
     int64_t batch_count;
     int64_t batch_since_us; // Steady time of the oldest result that is not sent.
     bool may_continue;      // CONTINUE has come since the last held result.
-    bool is_stopping;
+    int64_t signal;         // That the running task is to get; 0: none.
+    bool is_leaving;        // Nothing is started any more.
 };
 
 // control.c: the conversation with the worker.
@@ -108,6 +111,8 @@ void command_free(struct command *command);
 // Fills in what depends on the task. `item` is the item line without its line feed. INVALID: it cannot be an argument.
 enum status command_prepare(struct command *command, int64_t index, struct text item,
                             struct error *error);
+// Has the task told its attempt, and that it goes on from a checkpoint; 0: nothing of that.
+void command_tell_attempt(struct command *command, int64_t attempt, bool is_restored);
 char *const *command_arguments(const struct command *command);
 char *const *command_environment(const struct command *command);
 // The program to execute: found along the job's PATH. NOT_FOUND or DENIED.
@@ -132,6 +137,8 @@ int child_start(const char *program, char *const *arguments, char *const *enviro
                 const int descriptors[3], pid_t *child);
 // Sends a signal to the task's processes: all there are, when this is the first process of a sandbox.
 void child_signal(const struct runner *runner, pid_t child, int signal_number);
+// Sends a signal to those of the task's processes that catch it: it ends none that does not know of it.
+void child_ask(const struct runner *runner, pid_t child, int signal_number);
 // Waits for no longer than it takes: false while the child still runs. Reaps strangers that were left to this process.
 bool child_ended(pid_t child, int *status, struct rusage *usage);
 // Kills and reaps what the last task left running.

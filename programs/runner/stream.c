@@ -42,7 +42,7 @@ static void fail_item(struct stream *stream, const struct runner_result *as)
     result.is_held = (runner->job.holds & HOLD_FAILURE) != 0;
     control_add_result(runner, &result);
     control_flush(runner);
-    while (result.is_held && !runner->may_continue && !runner->is_stopping) {
+    while (result.is_held && !runner->may_continue) {
         control_wait(runner, -1);
     }
     runner->may_continue = false;
@@ -290,7 +290,7 @@ void stream_run(struct runner *runner)
     struct stream stream = {
         .runner = runner, .input = -1, .output = -1, .rest_limit_us = REST_MIN_US};
     bool is_idle = true;
-    while (!runner->is_stopping) {
+    for (;;) {
         struct queued_range *range = range_first(runner);
         if (!range) {
             is_idle = true;
@@ -308,9 +308,4 @@ void stream_run(struct runner *runner)
             serve_range(&stream, range);
         }
     }
-    if (stream.child > 0) {
-        finish_program(&stream, false);
-    }
-    buffer_done(&stream.feed);
-    buffer_done(&stream.answers);
 }

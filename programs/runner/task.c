@@ -15,7 +15,7 @@
 enum { EXIT_NOT_FOUND = 127, EXIT_NOT_STARTED = 126 };
 
 // Why a running task is being ended from here.
-enum ending { ENDING_NONE, ENDING_WALLTIME, ENDING_DISK, ENDING_CANCEL, ENDING_STOP };
+enum ending { ENDING_NONE, ENDING_WALLTIME, ENDING_DISK, ENDING_CANCEL };
 
 struct task {
     struct queued_range *range;
@@ -27,7 +27,8 @@ struct task {
     int64_t disk_look_us;
     int64_t disk_peak;
     enum ending ending;
-    bool is_known; // The worker has been told that it runs.
+    bool is_known;  // The worker has been told that it runs.
+    bool is_warned; // It has been told that the worker leaves.
 };
 
 static int64_t time_us(const struct timeval *time)
@@ -41,6 +42,19 @@ static void end_task(const struct runner *runner, struct task *task, enum ending
     task->ending = ending;
     task->kill_us = is_gentle ? now_us + KILL_GRACE_US : INT64_MAX;
     child_signal(runner, task->child, is_gentle ? SIGTERM : SIGKILL);
+}
+
+// Passes on what the worker has for the task. SIGTERM and SIGKILL are meant to end it; others ask those who know of them.
+static void pass_signal(struct runner *runner, struct task *task)
+{
+    int number = (int)runner->signal;
+    runner->signal = 0;
+    task->is_warned = runner->is_leaving;
+    if (number == SIGTERM || number == SIGKILL) {
+        child_signal(runner, task->child, number);
+    } else if (number != 0) {
+        child_ask(runner, task->child, number);
+    }
 }
 
 // What time demands at `now_us`: limits, the note that it runs, the flush of older results.
@@ -57,13 +71,12 @@ static void keep_time(struct runner *runner, struct task *task, int64_t now_us)
         control_send_running(runner, task->range->lease, task->range->next);
         task->is_known = true;
     }
+    pass_signal(runner, task);
     if (task->ending != ENDING_NONE) {
         return;
     }
     if (task->range->is_cancelled) {
         end_task(runner, task, ENDING_CANCEL, false, now_us);
-    } else if (runner->is_stopping) {
-        end_task(runner, task, ENDING_STOP, true, now_us);
     } else if (now_us - task->started_us >= runner->job.walltime_us) {
         end_task(runner, task, ENDING_WALLTIME, true, now_us);
     } else if (runner->job.disk_bytes > 0 && now_us >= task->disk_look_us) {
@@ -150,7 +163,7 @@ static void describe_end(const struct runner *runner, const struct task *task,
 static void wait_for_worker(struct runner *runner)
 {
     control_flush(runner);
-    while (!runner->may_continue && !runner->is_stopping) {
+    while (!runner->may_continue) {
         control_wait(runner, -1);
     }
     runner->may_continue = false;
@@ -161,11 +174,12 @@ static void report(struct runner *runner, struct task *task, struct runner_resul
     AUTO_BUFFER struct buffer printed = {0};
     AUTO_BUFFER struct buffer errors = {0};
     bool is_success = result->outcome == OUTCOME_EXITED && result->code == 0;
-    result->is_held = (runner->job.holds & (is_success ? HOLD_SUCCESS : HOLD_FAILURE)) != 0;
+    int64_t hold = (is_success ? HOLD_SUCCESS : HOLD_FAILURE) | (task->is_warned ? HOLD_WARNED : 0);
+    result->is_held = (runner->job.holds & hold) != 0;
+    result->is_warned = task->is_warned;
     log_file_take(runner, &runner->out, task->is_known, &printed, &result->out);
     log_file_take(runner, &runner->err, task->is_known, &errors, &result->err);
-    bool is_unwanted = task->range->is_cancelled || task->ending == ENDING_STOP;
-    if (is_unwanted) {
+    if (task->range->is_cancelled) {
         return;
     }
     control_add_result(runner, result);
@@ -191,6 +205,7 @@ static int start_task(struct runner *runner, struct task *task, struct runner_re
 {
     struct error error;
     const char *program = NULL;
+    command_tell_attempt(runner->command, task->range->attempt, task->range->is_restored);
     if (command_prepare(runner->command, result->index, item, &error) != OK ||
         (runner->job.items == ITEMS_FILES && item_file_check(&runner->job, item, &error) != OK)) {
         report_refusal(runner, task, result, OUTCOME_INPUT, 0, error.detail);
@@ -234,6 +249,7 @@ static void run_task(struct runner *runner, struct queued_range *range, struct t
         .lease = range->lease, .index = range->next, .out.file = -1, .err.file = -1};
     int64_t real_us = clock_real_us();
     task.started_us = clock_steady_us();
+    runner->signal = 0; // It was for the one before.
     task.disk_look_us = task.started_us + DISK_LOOK_US;
     if (start_task(runner, &task, &result, item) != 0) {
         return;
@@ -262,9 +278,9 @@ void task_run_next(struct runner *runner)
 {
     struct queued_range *range = range_first(runner);
     struct text item;
-    if (range->is_cancelled || range->next >= range->to) {
+    bool is_cancelled = range->is_cancelled || runner->is_leaving;
+    if (is_cancelled || range->next >= range->to) {
         int64_t lease = range->lease;
-        bool is_cancelled = range->is_cancelled;
         range_drop_first(runner);
         if (is_cancelled) {
             control_send_cancelled(runner, lease);

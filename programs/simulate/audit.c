@@ -7,7 +7,8 @@
 enum {
     COMPETING_AUDITS =
         3, // A group is held to its share after it has had waiting tasks for so many audits.
-    CHECK_EVERY = 4, // Audits for one check of all books.
+    CHECK_EVERY = 4,        // Audits for one check of all books.
+    BRIEF_MEAN_US = 500000, // Tasks that fit into the rest of almost every life.
 };
 #define SHARE_RATIO_MAX 1.5
 
@@ -137,10 +138,11 @@ static void measure_shares(const struct world *world, double shares[WORLD_GROUPS
     }
 }
 
-// Does the job fit on the smallest worker? A large one may have to wait for room although its group's share is low.
-static bool fits_everywhere(const struct sim_job *job)
+// Does the job fit on the smallest worker, and on one that leaves soon? A large one may have to wait for room although its group's share is low.
+static bool fits_everywhere(const struct world *world, const struct sim_job *job)
 {
-    return job->plan.need.cpu_millis <= SIM_CPU_MILLIS_MIN &&
+    bool is_brief = world->settings.lifetimes <= 0 || job->mean_us <= BRIEF_MEAN_US;
+    return is_brief && job->plan.need.cpu_millis <= SIM_CPU_MILLIS_MIN &&
            job->plan.need.memory_bytes <= SIM_MEMORY_BYTES_MIN;
 }
 
@@ -151,7 +153,7 @@ static void follow_competition(struct world *world)
     for (int64_t i = 0; i < world->settings.jobs; i++) {
         struct job_figures figures;
         const struct sim_job *job = &world->jobs[i];
-        if (job->is_submitted && job->plan.place == 0 && fits_everywhere(job) &&
+        if (job->is_submitted && job->plan.place == 0 && fits_everywhere(world, job) &&
             scheduler_figures(world->scheduler, job->plan.id, &figures) && figures.waiting > 0) {
             has_waiting[job->plan.group - 1] = true;
         }

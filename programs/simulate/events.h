@@ -13,6 +13,7 @@ enum event_kind {
     EVENT_CHUNK,     // A worker has run a part of a lease.
     EVENT_BREAK,     // A worker crashes or falls silent.
     EVENT_COME_BACK, // It is there again.
+    EVENT_LEAVE,     // Its life ends, as the site knows.
     EVENT_SWEEP,     // The site looks for workers whose time is up.
     EVENT_AUDIT,     // The books are checked.
     EVENT_RESTART,   // The site forgets what is not durable, and is told of leases again.

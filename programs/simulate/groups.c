@@ -87,7 +87,9 @@ enum status groups_check_lease(struct world *world, const struct sim_worker *wor
                          (long long)worker->id, (long long)plan->group);
     }
     bool is_avoiding = world->now_us - worker->blamed_us < AVOIDING_US && worker->blamed_us > 0;
-    for (int i = 0; i < rank && !is_avoiding; i++) {
+    // One that leaves may lack the time for what comes first.
+    bool is_leaving = worker->end_us > 0;
+    for (int i = 0; i < rank && !is_avoiding && !is_leaving; i++) {
         if (has_waiting(world, worker->groups[i], &plan->need)) {
             return error_set(error, CORRUPT,
                              "worker %lld got a task of group %lld while group %lld had one for it",

@@ -16,8 +16,9 @@ static const char usage[] =
     "compete. Ends with status 1\n"
     "when a task is committed twice or never, a capacity is exceeded, a lease crosses places, a "
     "held\n"
-    "task is leased, a worker gets tasks of a group out of turn, or competing groups do not get "
-    "their shares.\n"
+    "task is leased, a worker gets tasks of a group out of turn or what it cannot end before it "
+    "leaves,\n"
+    "or competing groups do not get their shares.\n"
     "\n"
     "  --workers N            workers (default 200)\n"
     "  --jobs N               jobs (50)\n"
@@ -27,6 +28,7 @@ static const char usage[] =
     "  --worker-failures N    times an hour that a worker crashes or falls silent (4)\n"
     "  --restarts N           times that the site restarts and is told of leases again (2)\n"
     "  --elsewhere PART       part of the jobs that are to run at other places (0.1)\n"
+    "  --lifetimes PART       part of the workers that leave at a time that is known before (0)\n"
     "  --poison PART          part of the tasks whose worker dies of them: they must be held (0)\n"
     "  --dedicated PART       part of the workers that work for two of the groups, in order (0.1)\n"
     "  --json                 one JSON object\n"
@@ -74,6 +76,8 @@ static bool read_part(int letter, struct world_settings *settings)
         return read_rate(optarg, 100, &settings->worker_failures_an_hour);
     case 'e':
         return read_rate(optarg, 1, &settings->elsewhere);
+    case 'l':
+        return read_rate(optarg, 1, &settings->lifetimes);
     case 'p':
         return read_rate(optarg, 0.5, &settings->poison);
     case 'd':
@@ -94,6 +98,7 @@ static bool read_options(int argc, char **argv, struct options *out)
         {"worker-failures", required_argument, NULL, 'W'},
         {"restarts", required_argument, NULL, 'r'},
         {"elsewhere", required_argument, NULL, 'e'},
+        {"lifetimes", required_argument, NULL, 'l'},
         {"poison", required_argument, NULL, 'p'},
         {"dedicated", required_argument, NULL, 'd'},
         {"json", no_argument, NULL, 'J'},
@@ -162,14 +167,17 @@ static json_t *describe(const struct world *world, double real_s)
         "seed", (json_int_t)world->settings.seed, "digest", digest, "simulated_seconds",
         (double)world->now_us / 1e6, "real_seconds", real_s);
     json_t *more = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "leases",
-        (json_int_t)figures->leases, "leases_elsewhere", (json_int_t)figures->elsewhere, "attempts",
-        (json_int_t)figures->attempts, "retries", (json_int_t)figures->retries, "duplicates",
-        (json_int_t)figures->duplicates, "failed_tasks", (json_int_t)figures->failed,
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}",
+        "leases", (json_int_t)figures->leases, "leases_elsewhere", (json_int_t)figures->elsewhere,
+        "attempts", (json_int_t)figures->attempts, "retries", (json_int_t)figures->retries,
+        "duplicates", (json_int_t)figures->duplicates, "failed_tasks", (json_int_t)figures->failed,
         "worker_crashes", (json_int_t)figures->crashes, "worker_silences",
-        (json_int_t)figures->silences, "reattached", (json_int_t)figures->reattached, "restarts",
-        (json_int_t)figures->restarts, "shares_compared", (json_int_t)figures->shares_compared,
-        "worst_share_ratio", figures->worst_share, "events", (json_int_t)figures->events);
+        (json_int_t)figures->silences, "lives_ended", (json_int_t)figures->lives, "leases_cut",
+        (json_int_t)figures->cut, "leases_cut_of_unknown_length", (json_int_t)figures->cut_unknown,
+        "leases_cut_after_a_wait", (json_int_t)figures->cut_late, "reattached",
+        (json_int_t)figures->reattached, "restarts", (json_int_t)figures->restarts,
+        "shares_compared", (json_int_t)figures->shares_compared, "worst_share_ratio",
+        figures->worst_share, "events", (json_int_t)figures->events);
     (void)json_object_update(object, more);
     (void)json_object_set_new(object, "held", json_integer(figures->held));
     (void)json_object_set_new(object, "held_innocent", json_integer(figures->held_innocent));

@@ -11,7 +11,7 @@
 
 enum {
     LEASES_ASKED_MAX = 64,
-    HEARTBEAT_US = 10000000,
+    HEARTBEAT_US = 2000000,
     CHUNK_US = 100000,
     CRASH_SECONDS_MAX = 120,
     SILENCE_SECONDS_MAX = 90,
@@ -68,7 +68,7 @@ static enum task_outcome attempt_outcome(const struct world *world, int64_t job,
 }
 
 // Half to one and a half times the job's mean; one in a thousand takes twenty times as long.
-static double attempt_us(const struct world *world, int64_t job, int64_t run, int64_t index)
+double worker_attempt_us(const struct world *world, int64_t job, int64_t run, int64_t index)
 {
     uint64_t hash = random_mix(attempt_hash(world, job, run, index) + 1);
     double mean_us = world->jobs[job - 1].mean_us;
@@ -86,7 +86,8 @@ static void start_chunk(struct world *world, uint32_t at, struct sim_lease *leas
         if (is_poison && lease->chunk_to > lease->next) {
             break; // What ran before it is reported first.
         }
-        time_us += attempt_us(world, lease->lease.job, lease->run, lease->chunk_to++) / slots;
+        time_us +=
+            worker_attempt_us(world, lease->lease.job, lease->run, lease->chunk_to++) / slots;
         if (is_poison) {
             break;
         }
@@ -155,6 +156,7 @@ void worker_register(struct world *world, uint32_t at)
     (void)map_set_int64(world->workers_by_id, worker->id, worker);
     scheduler_add_worker(world->scheduler, worker->id, worker->place, &worker->capacity,
                          world->now_us);
+    lifetime_begin(world, at);
     groups_register(world, worker);
 }
 
@@ -221,6 +223,8 @@ static enum status ask(struct world *world, uint32_t at, struct error *error)
         TRY(poison_check_lease(world, &leases[i], error));
         TRY(groups_check_lease(world, worker, &leases[i], error));
         append_lease(worker, &leases[i]);
+        worker->leases[worker->lease_count - 1].given_us = world->now_us;
+        worker->leases[worker->lease_count - 1].was_known = lifetime_is_known(world, leases[i].job);
         audit_note(world, leases[i].worker, leases[i].job, leases[i].from);
     }
     world->figures.leases += (int64_t)count;
@@ -246,7 +250,7 @@ static enum status report_one(struct world *world, const struct sim_report *part
 {
     const struct lease *lease = &part->lease;
     struct task_id task = {lease->job, index};
-    int64_t wall_us = (int64_t)attempt_us(world, lease->job, part->run, index);
+    int64_t wall_us = (int64_t)worker_attempt_us(world, lease->job, part->run, index);
     int64_t begin_us = clock_steady_us();
     enum task_verdict verdict = scheduler_finish(world->scheduler, lease->id, worker, task, outcome,
                                                  wall_us, world->now_us);
@@ -332,6 +336,7 @@ static void crash(struct world *world, uint32_t at)
     world->figures.crashes++;
     worker->state = SIM_DOWN;
     worker->epoch++;
+    worker->end_us = 0; // Its next life begins when it comes back.
     worker->lease_count = 0;
     worker->kept_count = 0;
     worker->used = (struct resources){0};
@@ -443,6 +448,8 @@ enum status worker_on_event(struct world *world, const struct event *event, stru
         return OK;
     case EVENT_COME_BACK:
         return on_come_back(world, event, error);
+    case EVENT_LEAVE:
+        return lifetime_end(world, event->subject, error);
     case EVENT_SUBMIT:
     case EVENT_SWEEP:
     case EVENT_AUDIT:

@@ -200,6 +200,7 @@ static enum status restart(struct world *world, struct error *error)
     world->scheduler = scheduler_new(NULL);
     world->workers_by_id = map_new();
     world->figures.restarts++;
+    world->restarted_us = world->now_us;
     set_weights(world);
     for (size_t i = 0; i < world->group_count; i++) {
         world->competing_for[i] = 0; // Shares build up anew.
@@ -236,6 +237,7 @@ static enum status take_step(struct world *world, const struct event *event, str
     case EVENT_CHUNK:
     case EVENT_BREAK:
     case EVENT_COME_BACK:
+    case EVENT_LEAVE:
         break;
     }
     return worker_on_event(world, event, error);

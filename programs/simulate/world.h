@@ -26,6 +26,7 @@ struct world_settings {
     double worker_failures_an_hour; // Of one worker.
     int64_t restarts;               // Of the site, one after every 50 s.
     double elsewhere;               // Part of the jobs that are to run at other places.
+    double lifetimes;               // Part of the workers whose end is known from their start.
     double poison;                  // Part of the tasks whose worker dies of them.
     double dedicated;               // Part of the workers that work for some groups only.
 };
@@ -54,6 +55,8 @@ struct sim_lease {
     int64_t next;       // The first task that has not run.
     int64_t chunk_to;   // Tasks up to here have run when the next EVENT_CHUNK comes.
     int64_t chunk_us;
+    int64_t given_us;
+    bool was_known; // How long its tasks take, when it was given.
     bool is_started;
 };
 
@@ -73,7 +76,8 @@ struct sim_worker {
     bool is_forgotten; // The site has given up this registration.
     bool
         is_behind; // It has run a lease that the books had closed, and still has some waiting since.
-    int64_t place; // 0: this site.
+    int64_t place;  // 0: this site.
+    int64_t end_us; // Of its life, where it has one.
     struct resources capacity;
     struct resources used;
     struct sim_lease *leases; // In the order in which they came.
@@ -111,6 +115,10 @@ struct world_figures {
     int64_t elsewhere; // Leases of other places.
     int64_t crashes;
     int64_t silences;
+    int64_t lives;       // That ended when they were to.
+    int64_t cut;         // Leases that had begun then; of these
+    int64_t cut_unknown; // nothing was known of their tasks' length, or
+    int64_t cut_late;    // they began late, behind others that took longer than expected.
     int64_t reattached;
     int64_t restarts;
     int64_t checks;
@@ -132,6 +140,7 @@ struct world {
     int64_t open_jobs;
     int64_t worker_ids;
     int64_t now_us;
+    int64_t restarted_us; // When the site last was.
     uint64_t random;
     uint64_t digest; // Of all decisions, in their order.
     struct meter leasing;
@@ -194,6 +203,16 @@ void poison_free(struct sim_job *job);
 // simulated_worker.c: what workers do at their events.
 void worker_schedule_break(struct world *world, uint32_t at);
 void worker_register(struct world *world, uint32_t at);
+// How long this attempt takes.
+double worker_attempt_us(const struct world *world, int64_t job, int64_t run, int64_t index);
 enum status worker_on_event(struct world *world, const struct event *event, struct error *error);
+
+// lifetimes.c: workers that leave.
+bool lifetime_has(const struct world *world, uint32_t at);
+bool lifetime_is_known(const struct world *world, int64_t job);
+// A worker has registered: its life begins, or goes on.
+void lifetime_begin(struct world *world, uint32_t at);
+// It ends. CORRUPT when the worker had been given what could not end by then.
+enum status lifetime_end(struct world *world, uint32_t at, struct error *error);
 
 #endif

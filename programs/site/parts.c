@@ -212,6 +212,7 @@ static enum status open_state(struct site_parts *parts, struct error *error)
         .catalog_context = parts->catalog,
         .places = &PLACES,
         .places_context = parts,
+        .lease_timeout_us = parts->settings->lease_us,
     };
     TRY(queue_open(&queue, &parts->queue, error));
     atomic_store(&parts->federation.queue, parts->queue);

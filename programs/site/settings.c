@@ -17,6 +17,9 @@ enum {
     HEARTBEAT_US = 60000000,
     HEARTBEAT_MIN_US = 1000000,
     HEARTBEAT_MAX_US = 600000000,
+    LEASE_US = 5000000,
+    LEASE_MIN_US = 2000000,
+    LEASE_MAX_US = 30000000,
 };
 
 static const char ADDRESS_DEFAULT[] = "127.0.0.1:7733";
@@ -107,6 +110,10 @@ enum status settings_read(const struct options *options, struct site_settings *o
     if (out->workers > SITE_WORKERS_MAX) {
         return error_set(error, INVALID, "--workers %lld is more than %d", (long long)out->workers,
                          SITE_WORKERS_MAX);
+    }
+    out->lease_us = options_int64(options, "lease", LEASE_US);
+    if (out->lease_us < LEASE_MIN_US || out->lease_us > LEASE_MAX_US) {
+        return error_set(error, INVALID, "--lease must be from 2s to 30s");
     }
     out->worker_authority = options_text(options, "worker-ca", NULL);
     out->is_open = options_has(options, "open");

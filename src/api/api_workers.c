@@ -1,9 +1,11 @@
-// Workers: register, poll, list.
+// Workers: register, poll, drain, list.
 #include "api/answer.h"
 #include "api/audit.h"
 #include "api/worker_meeting.h"
 
+#include "base/calendar.h"
 #include "base/memory.h"
+#include "os/clock.h"
 
 #include <stdatomic.h>
 
@@ -47,6 +49,67 @@ static void post_poll(struct api_call *call)
     poll->answer = answer_ok(call);
     http_on_gone(call->request->exchange, poll_gone, poll);
     queue_poll(call->api->queue, poll);
+}
+
+// When the worker is to be gone: "in_seconds" or "at"; neither: now.
+static enum status read_drain(const json_t *document, int64_t *in_us, struct error *error)
+{
+    static const char *const FIELDS[] = {"in_seconds", "at", NULL};
+    double seconds = 0;
+    struct text at = TEXT_NONE;
+    int64_t at_us = 0;
+    TRY(json_check_fields(document, FIELDS, error));
+    TRY(json_field_double(document, "in_seconds", JSON_OPTIONAL, 0, LEAVING_SECONDS_MAX, &seconds,
+                          error));
+    TRY(json_field_text(document, "at", JSON_OPTIONAL, CALENDAR_TEXT_SIZE, &at, error));
+    *in_us = (int64_t)(seconds * 1e6);
+    if (!at.bytes) {
+        return OK;
+    }
+    if (json_object_get(document, "in_seconds")) {
+        return error_set(error, INVALID, "\"in_seconds\" and \"at\" are two times");
+    }
+    if (!calendar_parse(at, &at_us)) {
+        (void)error_set(error, INVALID, "field \"at\" is no time");
+        return error_fix(error, "write it like 2026-11-21T18:00:00Z");
+    }
+    *in_us = at_us - clock_real_us();
+    if (*in_us < 0 || *in_us > LEAVING_SECONDS_MAX * INT64_C(1000000)) {
+        (void)error_set(error, INVALID, "the time \"at\" %s",
+                        *in_us < 0 ? "has passed" : "is too far away");
+        return error_fix(error, "leave it out to have the worker leave now");
+    }
+    return OK;
+}
+
+static void drain_worker(struct api_call *call)
+{
+    struct error error = {0};
+    int64_t worker = 0;
+    int64_t in_us = 0;
+    AUTO_JSON json_t *document = NULL;
+    enum status status = api_parameter_int64(call, 0, "worker", &worker, &error);
+    if (status == OK) {
+        status = api_body(call, &document, &error);
+    }
+    if (status == OK) {
+        status = read_drain(document, &in_us, &error);
+    }
+    if (!answer_failure(call, status, &error)) {
+        queue_drain_worker(call->api->queue, worker, in_us, audit_witness(call, "drain worker"),
+                           answer_ok(call));
+    }
+}
+
+static void undrain_worker(struct api_call *call)
+{
+    struct error error = {0};
+    int64_t worker = 0;
+    enum status status = api_parameter_int64(call, 0, "worker", &worker, &error);
+    if (!answer_failure(call, status, &error)) {
+        queue_drain_worker(call->api->queue, worker, -1, audit_witness(call, "keep worker"),
+                           answer_ok(call));
+    }
 }
 
 static void list_workers(struct api_call *call)
@@ -120,6 +183,15 @@ const struct api_route API_WORKER_ROUTES[] = {
      .action = ACTION_WORKER_POLL,
      .handle = post_poll,
      .body_max = POLL_BODY_MAX},
+    {.method = "POST",
+     .pattern = "/v1/workers/{worker}/drain",
+     .action = ACTION_SITE_CHANGE,
+     .handle = drain_worker,
+     .body_max = API_JSON_MAX},
+    {.method = "DELETE",
+     .pattern = "/v1/workers/{worker}/drain",
+     .action = ACTION_SITE_CHANGE,
+     .handle = undrain_worker},
     {.method = "PUT",
      .pattern = "/v1/workers/{worker}/groups",
      .action = ACTION_SITE_CHANGE,

@@ -14,6 +14,7 @@ enum {
     LEASE_LEAST_PART =
         50, // Even at a job's end a lease is worth this part of lease_target_us, or a slot's share.
     CANDIDATES_MAX = 8, // Jobs that are looked at for locality.
+    UNFIT_MAX = 1000,   // Jobs that are passed over as they are not for this worker.
     LOCALITY_WINDOW_US =
         60000000, // Jobs submitted within so long are of one age when it comes to locality.
     PATIENCE_TARGETS =
@@ -46,6 +47,7 @@ struct lease_state *lease_open(struct scheduler *scheduler, struct job_state *jo
     lease->job = job;
     lease->worker = worker;
     list_append(&worker->waiting, lease);
+    heard_follow_leases(scheduler, worker);
     (void)map_set_int64(scheduler->leases, lease->lease.id, lease);
     load_add(&job->group->running, &job->plan.need, 1);
     job->group->served = lease->lease.id;
@@ -59,6 +61,7 @@ void lease_close(struct scheduler *scheduler, struct lease_state *lease)
     struct worker_state *worker = lease->worker;
     list_remove(lease->is_started ? &worker->started : &worker->waiting, lease);
     worker->is_strained = worker->is_strained && !worker_is_idle(worker);
+    heard_follow_leases(scheduler, worker);
     worker->alone_count -= lease->is_alone;
     job->started_count -= lease->is_started;
     (void)map_set_int64(scheduler->leases, lease->lease.id, NULL);
@@ -143,11 +146,15 @@ double place_slots(const struct place_state *place, const struct resources *need
 }
 
 // How many tasks the job's next lease has. About lease_target_us of work; towards the end less, so that all slots end together.
-static int64_t lease_size(const struct scheduler *scheduler, const struct job_state *job)
+static int64_t lease_size(const struct scheduler *scheduler, const struct worker_state *worker,
+                          const struct job_state *job)
 {
     const struct scheduler_options *options = &scheduler->options;
     if (job->plan.place != 0) {
         return INT64_MAX;
+    }
+    if (job->plan.checkpoint_us > 0) {
+        return 1; // Each begins with what the one before it has left.
     }
     double slots = place_slots(job->group->place, &job->plan.need);
     double waiting = (double)job_waiting(job);
@@ -162,6 +169,8 @@ static int64_t lease_size(const struct scheduler *scheduler, const struct job_st
     if (max == 0) {
         max = job->plan.is_stream ? 50000 : 10000;
     }
+    int64_t in_time = worker_time_count(worker, job, scheduler->now_us);
+    max = in_time < max ? in_time : max;
     double even = floor(waiting / (2 * slots));
     double size = fmin(fmin(wanted, fmax(even, least)), (double)max);
     return size < 1 ? 1 : (int64_t)size;
@@ -203,15 +212,21 @@ static struct job_state *choose_in_group(const struct group_state *group,
                                          const struct resources *room, int64_t now_us)
 {
     struct job_state *first = NULL;
+    int unfit = 0;
+    int seen = 0;
     struct fit_node *node = fit_tree_first_fit(&group->ready, room);
-    for (int i = 0; node && i < CANDIDATES_MAX; i++, node = fit_node_next_fit(node, room)) {
+    for (; node && seen < CANDIDATES_MAX && unfit < UNFIT_MAX;
+         node = fit_node_next_fit(node, room)) {
         struct job_state *job = (struct job_state *)node;
         if (first && !is_equal_choice(first, job)) {
             break;
         }
-        if (worker_avoids(worker, job->plan.id, now_us) || !job_has_for(job, worker)) {
+        if (worker_avoids(worker, job->plan.id, now_us) || !job_has_for(job, worker) ||
+            !worker_has_time(worker, job, now_us)) {
+            unfit++;
             continue;
         }
+        seen++;
         if (has_inputs(worker, job->plan.inputs)) {
             return job;
         }
@@ -310,7 +325,7 @@ static struct job_state *next_job(struct scheduler *scheduler, struct worker_sta
         struct job_state *job = map_find_int64(scheduler->jobs, worker->reserved_for);
         if (job && job->node.is_in && job_has_for(job, worker) &&
             resources_fit(&job->plan.need, &worker->capacity) &&
-            !is_overtaken(worker, job, now_us)) {
+            worker_has_time(worker, job, now_us) && !is_overtaken(worker, job, now_us)) {
             return resources_fit(&job->plan.need, room) ? job : NULL;
         }
         worker_end_reservation(scheduler, worker);
@@ -322,7 +337,7 @@ static struct job_state *next_job(struct scheduler *scheduler, struct worker_sta
 static void grant(struct scheduler *scheduler, struct worker_state *worker, struct job_state *job,
                   struct lease *out)
 {
-    int64_t size = lease_size(scheduler, job);
+    int64_t size = lease_size(scheduler, worker, job);
     struct lease_state *lease = lease_open(scheduler, job, worker);
     (void)job_take(lease, size);
     job_refresh(job);

@@ -3,16 +3,21 @@
 #include "base/memory.h"
 #include "jobs/spec.h"
 
-enum { LEASE_NUMBERS = 4 };
+enum { LEASE_NUMBERS = 4, ATTEMPT_PARTS = 3 };
+#define HEARTBEAT_MIN_SECONDS 0.1
 
 enum status registration_read(struct text body, struct registration *out, struct error *error)
 {
     AUTO_JSON json_t *document = NULL;
     struct registration read = {.wait_seconds = POLL_ANSWER_WAIT_SECONDS};
+    double heartbeat_seconds = POLL_ANSWER_WAIT_SECONDS;
     TRY(json_parse(body, &document, error));
     TRY(json_field_int64(document, "worker", JSON_REQUIRED, 1, INT64_MAX, &read.worker, error));
     TRY(json_field_int64(document, "wait_seconds", JSON_OPTIONAL, 0, POLL_ANSWER_WAIT_SECONDS_MAX,
                          &read.wait_seconds, error));
+    TRY(json_field_double(document, "heartbeat_seconds", JSON_OPTIONAL, HEARTBEAT_MIN_SECONDS,
+                          POLL_ANSWER_WAIT_SECONDS_MAX, &heartbeat_seconds, error));
+    read.heartbeat_us = (int64_t)(heartbeat_seconds * 1e6);
     *out = read;
     return OK;
 }
@@ -52,6 +57,34 @@ static enum status read_leases(const json_t *document, struct arena *arena, stru
     return OK;
 }
 
+// [lease, attempt, files] of some of the leases, in their order.
+static enum status read_attempts(const json_t *document, struct poll_answer *out,
+                                 struct error *error)
+{
+    json_t *attempts = NULL;
+    size_t at = 0;
+    TRY(json_field_array(document, "attempts", JSON_OPTIONAL, POLL_ANSWER_JOBS_MAX, &attempts,
+                         error));
+    for (size_t i = 0; i < json_array_size(attempts); i++) {
+        const json_t *attempt = json_array_get(attempts, i);
+        const json_t *number = json_array_get(attempt, 1);
+        const json_t *files = json_array_get(attempt, 2);
+        int64_t lease = json_integer_value(json_array_get(attempt, 0));
+        while (at < out->lease_count && out->leases[at].lease != lease) {
+            at++;
+        }
+        if (json_array_size(attempt) != ATTEMPT_PARTS || !json_is_integer(number) ||
+            json_integer_value(number) < 1 || !json_is_array(files) || at == out->lease_count) {
+            return error_set(error, INVALID,
+                             "element %zu of \"attempts\" is no [lease, attempt, files] of a lease",
+                             i);
+        }
+        out->leases[at].attempt = json_integer_value(number);
+        out->leases[at].checkpoint = files;
+    }
+    return OK;
+}
+
 static enum status read_numbers(const json_t *document, const char *name, struct arena *arena,
                                 int64_t **out, size_t *count, struct error *error)
 {
@@ -75,13 +108,18 @@ enum status poll_answer_read(struct text body, struct arena *arena, struct poll_
 {
     AUTO_JSON json_t *document = NULL;
     struct poll_answer read = {0};
+    double drain_seconds = -1;
     json_t *jobs = NULL;
     TRY(json_parse(body, &document, error));
     TRY(json_field_array(document, "jobs", JSON_OPTIONAL, POLL_ANSWER_JOBS_MAX, &jobs, error));
     TRY(read_leases(document, arena, &read, error));
+    TRY(read_attempts(document, &read, error));
     TRY(read_numbers(document, "cancel", arena, &read.cancelled, &read.cancelled_count, error));
     TRY(read_numbers(document, "drop_jobs", arena, &read.dropped, &read.dropped_count, error));
     TRY(json_field_bool(document, "drain", JSON_OPTIONAL, &read.is_draining, error));
+    TRY(json_field_double(document, "drain_in_seconds", JSON_OPTIONAL, 0,
+                          POLL_ANSWER_DRAIN_SECONDS_MAX, &drain_seconds, error));
+    read.drain_in_us = drain_seconds < 0 ? -1 : (int64_t)(drain_seconds * 1e6);
     read.jobs = jobs;
     read.document = TAKE(document);
     *out = read;

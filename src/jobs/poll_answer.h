@@ -10,12 +10,14 @@ enum {
     POLL_ANSWER_ENDS_MAX = 1 << 20,
     POLL_ANSWER_WAIT_SECONDS_MAX = 60,
     POLL_ANSWER_WAIT_SECONDS = 20, // What holds when the site does not say.
+    POLL_ANSWER_DRAIN_SECONDS_MAX = 3660 * 24 * 3600,
 };
 
 // The answer to a registration.
 struct registration {
     int64_t worker;
     int64_t wait_seconds; // How long a poll shall wait for news.
+    int64_t heartbeat_us; // How often who holds leases is to be heard.
 };
 // INVALID, naming the field.
 enum status registration_read(struct text body, struct registration *out, struct error *error);
@@ -26,11 +28,14 @@ struct leased {
     int64_t job;
     int64_t from;
     int64_t to;
+    int64_t attempt; // Of a job with checkpoints, from 1; else 0.
+    const json_t *
+        checkpoint; // That it goes on from: [[path, digest, size, mode], ...], unchecked; NULL: none is said.
 };
 
 // The answer to a poll. What is empty here was empty or left out.
 struct poll_answer {
-    json_t *document; // Owns what `jobs` borrows.
+    json_t *document; // Owns what `jobs` and checkpoints borrow.
     const json_t
         *jobs; // An array of descriptions, whose readers are those that lease; may be NULL.
     struct leased *leases;
@@ -40,6 +45,7 @@ struct poll_answer {
     int64_t *dropped; // Jobs.
     size_t dropped_count;
     bool is_draining;
+    int64_t drain_in_us; // The worker is to be gone then; < 0: there is no such order.
 };
 // The arrays are in the arena. INVALID, naming what is wrong, when any part of it is: nothing of an answer is taken then.
 enum status poll_answer_read(struct text body, struct arena *arena, struct poll_answer *out,

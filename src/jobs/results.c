@@ -43,6 +43,18 @@ static struct attempts *attempts_of(struct job_state *job, int64_t index)
     return attempts;
 }
 
+int64_t scheduler_attempts(const struct scheduler *scheduler, struct task_id task)
+{
+    const struct job_state *job = map_find_int64(scheduler->jobs, task.job);
+    const struct attempts *attempts =
+        job && job->attempts ? map_find_int64(job->attempts, task.index) : NULL;
+    int64_t count = 0;
+    for (int i = 0; attempts && i < CAUSE_COUNT; i++) {
+        count += attempts->times[i];
+    }
+    return count;
+}
+
 static void avoid_job(struct worker_state *worker, int64_t job, int64_t now_us)
 {
     worker->avoided[worker->avoided_at++ % AVOIDED_REMEMBERED] =
@@ -148,6 +160,7 @@ void scheduler_return(struct scheduler *scheduler, int64_t lease, int64_t from, 
 {
     struct lease_state *known = map_find_int64(scheduler->leases, lease);
     if (known) {
+        lease_note_interruption(known, from, to, scheduler->now_us);
         lease_give_back(scheduler, known, from, to);
     }
 }

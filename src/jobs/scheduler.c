@@ -9,7 +9,11 @@
 static struct scheduler_options with_defaults(const struct scheduler_options *options)
 {
     struct scheduler_options full = options ? *options : (struct scheduler_options){0};
-    full.lease_timeout_us = full.lease_timeout_us > 0 ? full.lease_timeout_us : 30000000;
+    full.lease_timeout_us = full.lease_timeout_us > 0 ? full.lease_timeout_us : 5000000;
+    full.idle_timeout_us = full.idle_timeout_us > 0 ? full.idle_timeout_us : 30000000;
+    if (full.idle_timeout_us < full.lease_timeout_us) {
+        full.idle_timeout_us = full.lease_timeout_us;
+    }
     full.lease_target_us = full.lease_target_us > 0 ? full.lease_target_us : 500000;
     full.ahead_us = full.ahead_us > 0 ? full.ahead_us : 150000;
     return full;
@@ -210,27 +214,6 @@ void scheduler_set_group_weight(struct scheduler *scheduler, int64_t id, double 
     }
 }
 
-static void unlink_heard(struct scheduler *scheduler, struct worker_state *worker)
-{
-    *(worker->heard_before ? &worker->heard_before->heard_after : &scheduler->heard_first) =
-        worker->heard_after;
-    *(worker->heard_after ? &worker->heard_after->heard_before : &scheduler->heard_last) =
-        worker->heard_before;
-}
-
-// Puts the worker where its heard_us belongs: at the end, unless clocks were told out of order.
-static void link_heard(struct scheduler *scheduler, struct worker_state *worker)
-{
-    struct worker_state *before = scheduler->heard_last;
-    while (before && before->heard_us > worker->heard_us) {
-        before = before->heard_before;
-    }
-    worker->heard_before = before;
-    worker->heard_after = before ? before->heard_after : scheduler->heard_first;
-    *(before ? &before->heard_after : &scheduler->heard_first) = worker;
-    *(worker->heard_after ? &worker->heard_after->heard_before : &scheduler->heard_last) = worker;
-}
-
 void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place,
                           const struct resources *capacity, int64_t now_us)
 {
@@ -240,18 +223,19 @@ void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place
         if (!worker->is_draining) {
             load_add(&worker->place->total, &worker->capacity, -1);
         }
-        unlink_heard(scheduler, worker);
+        heard_unlink(scheduler, worker);
         worker->is_strained = true;
     } else {
         worker = NEW(struct worker_state);
         worker->id = id;
+        worker->end_us = INT64_MAX;
         worker->place = place_get(scheduler, place);
         worker->place->worker_count++;
         (void)map_set_int64(scheduler->workers, id, worker);
     }
     worker->capacity = *capacity;
     worker->heard_us = now_us;
-    link_heard(scheduler, worker);
+    heard_link(scheduler, worker);
     if (!worker->is_draining) {
         load_add(&worker->place->total, &worker->capacity, 1);
     }
@@ -306,28 +290,10 @@ void scheduler_remove_worker(struct scheduler *scheduler, int64_t id, bool is_lo
         loss_list_append(losses, &fronts.items[i]);
     }
     loss_list_done(&fronts);
-    unlink_heard(scheduler, worker);
+    heard_unlink(scheduler, worker);
     worker->place->worker_count--;
     (void)map_set_int64(scheduler->workers, id, NULL);
     free(worker);
-}
-
-void scheduler_touch_worker(struct scheduler *scheduler, int64_t id, int64_t now_us)
-{
-    scheduler_tell_time(scheduler, now_us);
-    struct worker_state *worker = map_find_int64(scheduler->workers, id);
-    if (worker && now_us > worker->heard_us) {
-        unlink_heard(scheduler, worker);
-        worker->heard_us = now_us;
-        link_heard(scheduler, worker);
-    }
-}
-
-int64_t scheduler_expired_worker(const struct scheduler *scheduler, int64_t now_us)
-{
-    const struct worker_state *worker = scheduler->heard_first;
-    bool is_expired = worker && now_us - worker->heard_us >= scheduler->options.lease_timeout_us;
-    return is_expired ? worker->id : 0;
 }
 
 bool scheduler_is_complete(const struct scheduler *scheduler, int64_t id)

@@ -14,7 +14,9 @@ struct scheduler;
 
 struct scheduler_options {
     int64_t
-        lease_timeout_us; // A worker that has not been heard for so long has lost its leases. 0: 30 s.
+        lease_timeout_us; // A worker with leases that has not been heard for so long has lost them. 0: 5 s.
+    int64_t
+        idle_timeout_us; // So has one without, and one of another place. 0: 30 s, or the former.
     int64_t lease_target_us; // A lease should keep a slot busy for about so long. 0: 500 ms.
     int64_t
         ahead_us; // A slot whose lease has less than this left may get its next one already. 0: 150 ms.
@@ -35,6 +37,9 @@ struct job_plan {
     struct resources need;
     struct retries retries;
     bool fails_when_lost; // A task that was lost too often fails; else it is held.
+    int64_t walltime_us;  // What a task may take, as far as its user has said so; 0: nobody has.
+    int64_t
+        checkpoint_us; // A task that is interrupted loses about so much; 0: all of it. Its leases are of one task each.
     int64_t submitted_us;
     bool is_stream;
     uint64_t
@@ -65,6 +70,10 @@ void scheduler_set_worker_groups(struct scheduler *scheduler, int64_t id, const 
                                  size_t count);
 // A draining worker gets no new leases.
 void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining);
+// Until when the worker lets tasks run; INT64_MAX: until it says so. It gets no task that is not expected to have ended by then. What a
+// task needs is one and a half times the job's mean wall time, or three times while few have ended; when none has its walltime, and without one a minute, or twice
+// what one had when its worker left. A task with checkpoints loses little, so it needs time for some of them only.
+void scheduler_set_worker_end(struct scheduler *scheduler, int64_t id, int64_t end_us);
 // The worker is gone: its leases end, unfinished tasks go back; the task at each lease's front counts as lost once more (when
 // `is_lost`; not when it left in order, nor at another place, where it only carries tasks that run elsewhere). Each of these is
 // appended to *losses (may be NULL when not is_lost). One that was lost too often is held, or has failed if its job says so.
@@ -160,6 +169,9 @@ int64_t scheduler_next_held(const struct scheduler *scheduler, int64_t job, int6
 
 // Is every task of the job finished (succeeded or finally failed)? A held one is not.
 bool scheduler_is_complete(const struct scheduler *scheduler, int64_t id);
+
+// How often an attempt at the task has failed or was lost.
+int64_t scheduler_attempts(const struct scheduler *scheduler, struct task_id task);
 
 struct job_figures {
     int64_t done;   // Finished, either way.

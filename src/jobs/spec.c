@@ -9,7 +9,8 @@ static const char *const known_fields[] = {
     "items",    "data",         "files",       "outputs",    "environment", "after",
     "cpus",     "memory_bytes", "disk_bytes",  "cache",      "retries",     "walltime_seconds",
     "priority", "network",      "first_index", "input_from", "at",          "merge",
-    "stage",    "offer",        "when_lost",   "group",      "over_digest", NULL,
+    "stage",    "offer",        "when_lost",   "group",      "over_digest", "checkpoint",
+    NULL,
 };
 
 // Reads a field that is one of `names` (NULL-terminated); *out is its place among them.
@@ -175,7 +176,7 @@ static enum status check_file_word(const struct job_spec *spec, struct error *er
 static enum status read_numbers(struct job_spec *spec, const json_t *document, struct error *error)
 {
     double cpus = 1;
-    double walltime_seconds = 24 * 3600;
+    double walltime_seconds = SPEC_WALLTIME_SECONDS_DEFAULT;
     spec->need =
         (struct resources){.memory_bytes = INT64_C(1) << 30, .disk_bytes = INT64_C(10) << 30};
     TRY(json_field_double(document, "cpus", JSON_OPTIONAL, 0.001, SPEC_CPUS_MAX, &cpus, error));
@@ -205,6 +206,7 @@ static enum status read_document(struct job_spec *spec, const json_t *document, 
     TRY(spec_read_data(spec, document, error));
     TRY(spec_read_files(spec, document, error));
     TRY(spec_read_outputs(spec, document, error));
+    TRY(spec_read_checkpoint(spec, document, error));
     TRY(spec_read_environment(spec, document, error));
     TRY(spec_read_after(spec, document, error));
     return spec_read_travel(spec, document, error);

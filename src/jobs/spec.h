@@ -15,6 +15,9 @@ enum {
     SPEC_FILES_MAX = 4096,
     SPEC_FILES_TOP_MAX = 256, // Different first parts of their names: each is a mount of its own.
     SPEC_OUTPUTS_MAX = 64,
+    SPEC_CHECKPOINT_PATTERNS_MAX = 16,
+    SPEC_CHECKPOINT_SECONDS_MIN = 1,
+    SPEC_CHECKPOINT_SECONDS_DEFAULT = 60,
     SPEC_ENVIRONMENT_MAX = 256,
     SPEC_AFTER_MAX = 64,
     SPEC_INPUTS_MAX = 64, // Jobs in input_from.
@@ -26,6 +29,7 @@ enum {
     SPEC_CPUS_MAX = 65536,
     SPEC_MEMORY_MIN = 1 << 20,
     SPEC_WALLTIME_SECONDS_MAX = 3660 * 24 * 3600,
+    SPEC_WALLTIME_SECONDS_DEFAULT = 24 * 3600, // Says nothing of how long a task takes.
 };
 #define SPEC_RESOURCE_BYTES_MAX (INT64_C(1) << 56)
 #define SPEC_COUNT_MAX INT64_C(1000000000) // Of tasks, and of the largest index.
@@ -57,6 +61,14 @@ struct spec_file {
     bool is_executable;
 };
 
+// From what an interrupted task goes on.
+struct spec_checkpoint {
+    const char **files; // Glob patterns below the working folder.
+    size_t file_count;  // 0: the job has none.
+    int64_t interval_us;
+    int signal; // That asks the program for one; 0: it writes them by itself.
+};
+
 struct spec_variable {
     const char *name;
     const char *value;
@@ -85,6 +97,7 @@ struct job_spec {
     size_t file_count;
     const char **outputs; // Glob patterns below the working folder.
     size_t output_count;
+    struct spec_checkpoint checkpoint;
     struct spec_variable *environment; // Sorted by name.
     size_t environment_count;
     int64_t *after; // Jobs that must have succeeded before.
@@ -112,13 +125,13 @@ struct job_spec {
 //    "data": [{"id", "name", "digest"}], "files": [{"name", "blob": "sha256:...", "executable"}], "outputs": [...], "environment": {...},
 //    "after": [job...], "cpus", "memory_bytes", "disk_bytes", "walltime_seconds", "retries": n | {cause: n},
 //    "when_lost": "hold" | "fail", "priority", "network", "cache": "use" | "refresh" | "off", "first_index", "input_from": [job...], "at": site, "merge": [...],
-//    "stage": "auto" | "never", "offer"}
+//    "stage": "auto" | "never", "offer", "checkpoint": {"files": [...], "interval_seconds", "signal": "USR1"}}
 //
 // With "first_index" the other two index sets may have a "count" too: so many from there.
 //
 // Every refusal names the field, the value and the way out: unknown fields, an empty command, output patterns that are absolute or
 // have "..", names of data that are no single path part, names of files that are no path below the working folder, NUL bytes, wrong UTF-8, two index sets, equal data names, variables LODE_..., outputs
-// of a streamed job, limits above. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
+// or checkpoints of a streamed job, limits above. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
 // retries as retries_default says, no network, cache use; a data name is the last part (after "/" or ":") of its id made safe ([A-Za-z0-9._-]).
 // *out is the caller's (spec_free).
 enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error);
@@ -128,7 +141,7 @@ void spec_free(struct job_spec *spec);
 json_t *spec_to_json(const struct job_spec *spec);
 
 // The part of the spec that the result depends on, as canonical JSON: command, mode, files with digests, environment, outputs, network,
-// over_name, first_index when it is not 0; not name, group, count, resources, retries, when_lost, priority, after, cache, nor where it runs. Digests of
+// over_name, first_index when it is not 0; not name, group, count, resources, retries, when_lost, priority, after, cache, checkpoint, nor where it runs. Digests of
 // data, and of what input_from brings, are added by who knows them.
 void spec_write_identity(const struct job_spec *spec, struct buffer *out);
 

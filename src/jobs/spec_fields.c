@@ -245,24 +245,31 @@ static enum status check_pattern(struct text pattern, const char *what, struct e
     return OK;
 }
 
-enum status spec_read_outputs(struct job_spec *spec, const json_t *document, struct error *error)
+enum status spec_read_patterns(struct job_spec *spec, const json_t *document, const char *field,
+                               size_t max, const char ***out, size_t *count, struct error *error)
 {
     json_t *array = NULL;
-    TRY(json_field_array(document, "outputs", JSON_OPTIONAL, SPEC_OUTPUTS_MAX, &array, error));
-    size_t count = json_array_size(array);
-    if (count > 0 && spec->mode == SPEC_STREAM) {
+    TRY(json_field_array(document, field, JSON_OPTIONAL, max, &array, error));
+    *count = json_array_size(array);
+    *out = arena_new(&spec->arena, *count * sizeof **out);
+    for (size_t i = 0; i < *count; i++) {
+        struct text pattern = TEXT_NONE;
+        char what[WHAT_SIZE];
+        TRY(element_text(array, field, i, &pattern, what, error));
+        TRY(check_pattern(pattern, what, error));
+        (*out)[i] = arena_copy(&spec->arena, pattern);
+    }
+    return OK;
+}
+
+enum status spec_read_outputs(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    TRY(spec_read_patterns(spec, document, "outputs", SPEC_OUTPUTS_MAX, &spec->outputs,
+                           &spec->output_count, error));
+    if (spec->output_count > 0 && spec->mode == SPEC_STREAM) {
         (void)error_set(error, INVALID, "a streamed job has no \"outputs\"");
         return error_fix(error, "answer on standard output, one line an item, or use mode command");
     }
-    spec->outputs = arena_new(&spec->arena, count * sizeof *spec->outputs);
-    for (size_t i = 0; i < count; i++) {
-        struct text pattern = TEXT_NONE;
-        char what[WHAT_SIZE];
-        TRY(element_text(array, "outputs", i, &pattern, what, error));
-        TRY(check_pattern(pattern, what, error));
-        spec->outputs[i] = arena_copy(&spec->arena, pattern);
-    }
-    spec->output_count = count;
     return OK;
 }
 

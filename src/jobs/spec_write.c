@@ -2,6 +2,7 @@
 #include "jobs/spec.h"
 
 #include "base/memory.h"
+#include "jobs/signal_names.h"
 
 #include <stdlib.h>
 
@@ -82,6 +83,19 @@ static json_t *array_of_jobs(const int64_t *jobs, size_t count)
     return array;
 }
 
+static json_t *checkpoint_of(const struct spec_checkpoint *checkpoint)
+{
+    json_t *object = json_object();
+    (void)json_object_set_new(object, "files",
+                              array_of_strings(checkpoint->files, checkpoint->file_count));
+    (void)json_object_set_new(object, "interval_seconds",
+                              number_of((double)checkpoint->interval_us / 1e6));
+    if (checkpoint->signal != 0) {
+        (void)json_object_set_new(object, "signal", json_string(signal_name(checkpoint->signal)));
+    }
+    return object;
+}
+
 // What most jobs do not say is not in their documents.
 static void set_travel(const struct job_spec *spec, json_t *document)
 {
@@ -98,6 +112,9 @@ static void set_travel(const struct job_spec *spec, json_t *document)
     }
     if (spec->stage == SPEC_STAGE_NEVER) {
         (void)json_object_set_new(document, "stage", json_string("never"));
+    }
+    if (spec->checkpoint.file_count > 0) {
+        (void)json_object_set_new(document, "checkpoint", checkpoint_of(&spec->checkpoint));
     }
     if (spec->offer) {
         (void)json_object_set_new(document, "offer", json_string(spec->offer));

@@ -66,6 +66,7 @@ struct job_state {
         attempts; // By index: struct attempts of unfinished tasks that came to nothing before; NULL when none ever.
     double mean_wall_us;
     int64_t walls_seen;
+    int64_t interrupted_us; // The most that a task had run when its worker left.
     int64_t
         passed_over_us; // Since when smaller jobs are preferred only because this one does not fit; 0: not.
     int64_t reserved; // The worker that is being emptied for it; 0: none.
@@ -111,9 +112,11 @@ struct worker_state {
     struct resources capacity;
     struct lease_list started; // Leases that run, as far as the books know.
     struct lease_list waiting; // Leases that wait at the worker, in the order in which they start.
+    bool is_watched;           // It has leases, so it is to speak often.
     struct worker_state *heard_before; // In the order of heard_us.
     struct worker_state *heard_after;
     int64_t heard_us;
+    int64_t end_us; // Leases are given that end until then; INT64_MAX: whatever they take.
     int64_t due_us; // When the first of its leases will be nearly done, as seen when it last asked.
     int64_t reserved_for;              // The only job that it gets; 0: any.
     int64_t groups[WORKER_GROUPS_MAX]; // That it works for, in order.
@@ -128,6 +131,12 @@ struct worker_state {
     size_t avoided_at;
 };
 
+// By heard_us.
+struct heard_list {
+    struct worker_state *first;
+    struct worker_state *last;
+};
+
 struct scheduler {
     struct scheduler_options options;
     struct map *jobs;
@@ -135,8 +144,8 @@ struct scheduler {
     struct map *weights; // Of groups, by id: a double each, where it is not 1.
     struct map *workers;
     struct map *leases;
-    struct worker_state *heard_first;
-    struct worker_state *heard_last;
+    struct heard_list heard_busy; // Workers with leases, of this place; and the others.
+    struct heard_list heard_idle;
     int64_t leases_given;
     int64_t now_us; // The latest time that was told.
 };
@@ -205,6 +214,25 @@ double place_slots(const struct place_state *place, const struct resources *need
 // Where the group stands in the worker's list, -1 when it is not there; 0 for all groups when it has none.
 int worker_rank(const struct worker_state *worker, int64_t group);
 bool worker_avoids(const struct worker_state *worker, int64_t job, int64_t now_us);
+
+// heard.c
+void heard_link(struct scheduler *scheduler, struct worker_state *worker);
+void heard_unlink(struct scheduler *scheduler, struct worker_state *worker);
+// The worker has got its first lease, or lost its last, or nothing has changed.
+void heard_follow_leases(struct scheduler *scheduler, struct worker_state *worker);
+
+// leaving.c
+// How long a task of the job takes, to be on the safe side.
+int64_t job_need_us(const struct job_state *job);
+// Can a task of the job be expected to end before the worker leaves?
+bool worker_has_time(const struct worker_state *worker, const struct job_state *job,
+                     int64_t now_us);
+// How many such tasks one after another can, at least 1.
+int64_t worker_time_count(const struct worker_state *worker, const struct job_state *job,
+                          int64_t now_us);
+// [from, to) of the lease goes back as its worker leaves: how long the task at its front has run is remembered.
+void lease_note_interruption(const struct lease_state *lease, int64_t from, int64_t to,
+                             int64_t now_us);
 
 // results.c: the task at the front of each started lease was lost once more; each is appended to *losses.
 void loss_list_append(struct loss_list *list, const struct loss *loss);

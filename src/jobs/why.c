@@ -17,11 +17,13 @@ struct answer {
 // What all workers together say about one job.
 struct survey {
     int64_t workers;
-    int64_t serving;          // Its group.
-    int64_t draining;         // Of these.
-    int64_t large_enough;     // Not draining, and its whole capacity would do.
-    int64_t with_room;        // And it has the room now.
-    struct resources largest; // In each dimension.
+    int64_t serving;                 // Its group.
+    int64_t draining;                // Of these.
+    int64_t large_enough;            // Not draining, and its whole capacity would do.
+    int64_t with_room;               // And it has the room now.
+    int64_t leaving;                 // Large enough, but they leave before a task could end,
+    const struct worker_state *last; // the last of them.
+    struct resources largest;        // In each dimension.
     int64_t
         next_left_us; // Until the first lease on a large enough worker ends; -1 when nothing is known.
     int64_t slots;    // On the large enough workers.
@@ -32,19 +34,26 @@ static const char *plural(int64_t count)
     return count == 1 ? "" : "s";
 }
 
-// "in about 5 min".
-static void append_distance(struct buffer *out, int64_t duration_us)
+// "about 5 min".
+static void append_amount(struct buffer *out, int64_t duration_us)
 {
     double seconds = (double)duration_us / 1e6;
     if (seconds < 1) {
-        buffer_append_string(out, "in less than a second");
+        buffer_append_string(out, "less than a second");
     } else if (seconds < 90) {
-        buffer_printf(out, "in about %.0f s", seconds);
+        buffer_printf(out, "about %.0f s", seconds);
     } else if (seconds < 5400) {
-        buffer_printf(out, "in about %.0f min", seconds / 60);
+        buffer_printf(out, "about %.0f min", seconds / 60);
     } else {
-        buffer_printf(out, "in about %.1f h", seconds / 3600);
+        buffer_printf(out, "about %.1f h", seconds / 3600);
     }
+}
+
+// "in about 5 min".
+static void append_distance(struct buffer *out, int64_t duration_us)
+{
+    buffer_append_string(out, "in ");
+    append_amount(out, duration_us);
 }
 
 static const char *format_bytes(int64_t bytes, char out[AMOUNT_SIZE])
@@ -103,6 +112,12 @@ static void survey_worker(const struct answer *answer, const struct worker_state
     if (worker->is_draining || !resources_fit(need, capacity)) {
         return;
     }
+    if (!worker_has_time(worker, answer->job, answer->scheduler->now_us)) {
+        survey->leaving++;
+        survey->last =
+            survey->last && survey->last->end_us >= worker->end_us ? survey->last : worker;
+        return;
+    }
     struct resources held = resources_sum(&worker->started.need, &worker->waiting.need);
     struct resources room = resources_rest(capacity, &held);
     for (const struct lease_state *lease = worker->started.first; lease; lease = lease->next) {
@@ -159,6 +174,28 @@ static void say_too_big(const struct answer *answer, const struct survey *survey
     buffer_append_string(answer->change, "ask for less, or add a larger worker");
 }
 
+// Those that could take it leave too soon.
+static void say_leaving(const struct answer *answer, const struct survey *survey)
+{
+    int64_t now_us = answer->scheduler->now_us;
+    int64_t left_us = survey->last->end_us > now_us ? survey->last->end_us - now_us : 0;
+    int64_t need_us = job_need_us(answer->job);
+    buffer_printf(answer->why, "worker %lld leaves ", (long long)survey->last->id);
+    append_distance(answer->why, left_us);
+    if (survey->leaving > 1) {
+        buffer_printf(answer->why, ", as the last of %lld that are large enough",
+                      (long long)survey->leaving);
+    }
+    buffer_append_string(answer->why, "; a task needs ");
+    append_amount(answer->why, need_us);
+    buffer_append_string(answer->why, ", ");
+    append_amount(answer->why, need_us - left_us);
+    buffer_append_string(answer->why, " more");
+    buffer_append_string(answer->change,
+                         "add a worker that stays, or say with a shorter walltime, or with "
+                         "checkpoints, that it may be begun there");
+}
+
 // Workers cannot take it whatever the others do; true when that is so.
 static bool say_no_worker(const struct answer *answer, const struct survey *survey)
 {
@@ -178,6 +215,10 @@ static bool say_no_worker(const struct answer *answer, const struct survey *surv
         buffer_printf(answer->why, "no worker takes new tasks: %s draining",
                       survey->serving == 1 ? "the only one is" : "all are");
         buffer_append_string(answer->change, "add a worker, or let one take tasks again");
+        return true;
+    }
+    if (survey->large_enough == 0 && survey->leaving > 0) {
+        say_leaving(answer, survey);
         return true;
     }
     if (survey->large_enough == 0) {

@@ -32,6 +32,12 @@ static enum status describe_spec(const json_t *spec, struct buffer *out, struct 
         json_write(value, false, out);
         buffer_append_byte(out, ',');
     }
+    const json_t *checkpoint = json_object_get(spec, "checkpoint");
+    if (checkpoint) {
+        buffer_append_string(out, "\"checkpoint\":");
+        json_write(checkpoint, false, out);
+        buffer_append_byte(out, ',');
+    }
     return OK;
 }
 

@@ -67,6 +67,8 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
                               [CAUSE_INPUT] = sql_column_int64(rows, 35),
                               [CAUSE_WORKER] = sql_column_int64(rows, 36)}},
         .when_lost = (enum spec_when_lost)sql_column_int64(rows, 37),
+        .walltime_us = sql_column_int64(rows, 45),
+        .checkpoint_us = sql_column_int64(rows, 46),
         .offer = sql_column_text(rows, 44),
     };
     struct text group = sql_column_text(rows, 43);
@@ -91,6 +93,7 @@ void active_job_free(struct active_job *job)
         free(job->there_why);
         free(job->there_change);
         ranges_done(&job->told);
+        job_forget_checkpoints(job);
         ranges_done(&job->followers);
         free(job);
     }
@@ -111,6 +114,8 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
         .count = row->count,
         .need = row->need,
         .retries = row->retries,
+        .walltime_us = row->walltime_us,
+        .checkpoint_us = row->checkpoint_us,
         .fails_when_lost = row->when_lost == SPEC_LOST_FAIL,
         .submitted_us = row->submitted_us,
         .is_stream = row->mode == SPEC_STREAM,
@@ -171,6 +176,9 @@ static enum status load_job(struct queue *queue, struct sql *sql, const struct s
     if (status == OK) {
         status = queue_activate(queue, sql, &row, sql_column_text(rows, COLUMN_DESCRIPTION), &done,
                                 &job, error);
+    }
+    if (status == OK && !job->has_ended) {
+        status = checkpoints_load(sql, job, error);
     }
     if (status == OK) {
         status = attempts_load(queue, sql, job, error);

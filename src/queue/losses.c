@@ -101,8 +101,9 @@ enum status worker_lose(struct queue *queue, struct sql *sql, struct worker *wor
     worker->lease_count = 0;
     place_set_problem(worker->place, TEXT_NONE, TEXT_NONE);
     place_forget_words(queue, worker->place);
-    scheduler_remove_worker(queue->scheduler, worker->id, reason != NULL, clock_steady_us(),
-                            &losses);
+    // One that was ended when it was to be is not to blame either.
+    bool is_blamed = reason != NULL && clock_steady_us() < worker_end_us(worker);
+    scheduler_remove_worker(queue->scheduler, worker->id, is_blamed, clock_steady_us(), &losses);
     for (size_t i = 0; i < losses.count && status == OK; i++) {
         status = commit_loss(queue, sql, worker, reason, &losses.items[i], error);
     }

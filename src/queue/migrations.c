@@ -92,6 +92,14 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      " moved_to TEXT NOT NULL, PRIMARY KEY (owner, name))"},
     // Under which a job comes; see struct job_row.
     {"queue", 11, "ALTER TABLE jobs ADD COLUMN offer TEXT NOT NULL DEFAULT ''"},
+    // What a task may take, as its user has said; 0: the default.
+    {"queue", 12, "ALTER TABLE jobs ADD COLUMN walltime_us BIGINT NOT NULL DEFAULT 0"},
+    // From what a task that has not ended goes on: the newest only.
+    {"queue", 13,
+     "ALTER TABLE jobs ADD COLUMN checkpoint_us BIGINT NOT NULL DEFAULT 0;\n"
+     "CREATE TABLE checkpoints (job BIGINT NOT NULL, idx BIGINT NOT NULL, attempt BIGINT NOT NULL,"
+     " worker BIGINT NOT NULL, taken_us BIGINT NOT NULL, files TEXT NOT NULL,"
+     " PRIMARY KEY (job, idx))"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

@@ -8,11 +8,13 @@
 #include "queue/queue_sql.h"
 
 enum {
-    LEASE_SECONDS_DEFAULT = 30,
+    LEASE_SECONDS_DEFAULT = 5,
     WAIT_SECONDS = 20, // A waiting worker must not be taken for a lost one.
     ASK_AGAIN_MIN_US = 2000,
     ASK_AGAIN_MAX_US = QUEUE_TICK_US, // What is later, the tick sees.
 };
+
+#define HEARTBEAT_PART 0.4 // Of the lease: one heartbeat may be lost.
 
 struct register_op {
     struct queue_op op;
@@ -50,6 +52,7 @@ static struct worker *make_worker(struct queue *queue, const struct worker_hello
     worker->place = place_get(queue, hello->place);
     worker->heard_us = clock_real_us();
     worker->lease_first = queue->lease_last;
+    worker_begin_end(worker, hello);
     worker->sandbox_kind = text_copy(json_text(json_object_get(hello->sandbox, "kind")));
     AUTO_JSON json_t *said = hello->sandbox ? json_copy(hello->sandbox) : json_object();
     (void)json_object_update_missing_new(
@@ -82,6 +85,7 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     (void)map_set_int64(queue->workers, worker->id, worker);
     scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
                          &worker->capacity, clock_steady_us());
+    worker_tell_end(queue, worker);
     worker_tell_groups(queue, worker);
     self->worker = worker;
     return OK;
@@ -93,9 +97,11 @@ static void done_register(struct queue_op *op, enum status status, const struct 
     int64_t lease_us = op->queue->scheduler_options.lease_timeout_us;
     if (status == OK) {
         AUTO_BUFFER struct buffer body = {0};
-        buffer_printf(&body, "{\"worker\":%lld,\"lease_seconds\":%lld,\"wait_seconds\":%d}\n",
-                      (long long)self->worker->id,
-                      (long long)(lease_us ? lease_us / 1000000 : LEASE_SECONDS_DEFAULT),
+        double lease_seconds = lease_us > 0 ? (double)lease_us / 1e6 : LEASE_SECONDS_DEFAULT;
+        buffer_printf(&body,
+                      "{\"worker\":%lld,\"lease_seconds\":%g,\"heartbeat_seconds\":%g,"
+                      "\"wait_seconds\":%d}\n",
+                      (long long)self->worker->id, lease_seconds, lease_seconds * HEARTBEAT_PART,
                       WAIT_SECONDS);
         self->answer.done(self->answer.context, OK, NULL, buffer_text(&body));
     } else {
@@ -190,10 +196,12 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
             queue, worker); // First, so that results and leases are of tasks that nobody has.
     }
     TRY(results_commit(queue, sql, worker, poll->body, error));
+    worker_note_end(queue, worker, poll->body->leaves_in_us);
     if (poll->body->is_leaving) {
         worker->is_draining = true;
         scheduler_drain_worker(queue->scheduler, worker->id, true);
     }
+    TRY(checkpoints_commit(queue, sql, worker, poll->body, error));
     give_back(queue, worker, poll->body);
     worker_reconcile(queue, worker, poll->body);
     for (size_t i = 0; i < poll->body->log_count; i++) {
@@ -367,8 +375,9 @@ struct list_op {
 void worker_write(const struct queue *queue, const struct worker *worker, struct buffer *out)
 {
     char heard[CALENDAR_TEXT_SIZE];
+    bool is_draining = worker->is_draining || worker->ordered_end_us != INT64_MAX;
     const char *state = worker->is_lost       ? "lost"
-                        : worker->is_draining ? "draining"
+                        : is_draining         ? "draining"
                         : worker->lease_count ? "busy"
                                               : "idle";
     buffer_printf(out, "{\"id\":%lld,\"name\":", (long long)worker->id);
@@ -381,6 +390,7 @@ void worker_write(const struct queue *queue, const struct worker *worker, struct
                   (long long)scheduler_worker_running(queue->scheduler, worker->id),
                   (long long)worker->tasks_done, calendar_format(worker->heard_us, heard));
     buffer_append_json_string(out, text_of(worker->version));
+    worker_write_leaving(worker, out);
     buffer_append_string(out, ",\"place\":");
     if (worker->place) {
         buffer_append_json_string(out, text_of(worker->place->fingerprint));

@@ -291,6 +291,37 @@ static enum status parse_results(struct poll_body *body, struct error *error)
     return OK;
 }
 
+static enum status parse_checkpoint(struct poll_body *body, const json_t *value,
+                                    struct poll_checkpoint *out, struct error *error)
+{
+    static const char *const FIELDS[] = {"job", "index", "attempt", "files", NULL};
+    json_t *files = NULL;
+    TRY(json_check_fields(value, FIELDS, error));
+    TRY(json_field_int64(value, "job", JSON_REQUIRED, 0, POLL_NUMBER_MAX, &out->job, error));
+    TRY(json_field_int64(value, "index", JSON_REQUIRED, 0, POLL_NUMBER_MAX, &out->index, error));
+    TRY(json_field_int64(value, "attempt", JSON_REQUIRED, 1, POLL_NUMBER_MAX, &out->attempt,
+                         error));
+    TRY(json_field_array(value, "files", JSON_REQUIRED, POLL_CHECKPOINT_FILES_MAX, &files, error));
+    if (json_array_size(files) == 0) {
+        return error_set(error, INVALID, "a checkpoint has no files");
+    }
+    return parse_outputs(body, files, &out->files, error);
+}
+
+static enum status parse_checkpoints(struct poll_body *body, struct error *error)
+{
+    json_t *checkpoints = NULL;
+    TRY(json_field_array(body->document, "checkpoints", JSON_OPTIONAL, POLL_CHECKPOINTS_MAX,
+                         &checkpoints, error));
+    body->checkpoint_count = json_array_size(checkpoints);
+    body->checkpoints =
+        arena_new(&body->arena, body->checkpoint_count * sizeof *body->checkpoints + 1);
+    for (size_t i = 0; i < body->checkpoint_count; i++) {
+        TRY(parse_checkpoint(body, json_array_get(checkpoints, i), &body->checkpoints[i], error));
+    }
+    return OK;
+}
+
 static enum status parse_rest(struct poll_body *body, struct error *error)
 {
     json_t *setups = NULL;
@@ -330,6 +361,16 @@ static enum status parse_problem(struct poll_body *body, struct error *error)
     return OK;
 }
 
+// A number of seconds in microseconds; -1 when it is absent.
+static enum status field_duration(const json_t *document, const char *name, int64_t max,
+                                  int64_t *out, struct error *error)
+{
+    double seconds = -1;
+    TRY(json_field_double(document, name, JSON_OPTIONAL, 0, (double)max, &seconds, error));
+    *out = seconds < 0 ? -1 : (int64_t)(seconds * 1e6);
+    return OK;
+}
+
 static enum status parse_words_of(const json_t *value, struct poll_words *out, struct error *error)
 {
     static const char *const FIELDS[] = {"job", "why", "change", NULL};
@@ -360,18 +401,22 @@ static enum status parse_words(struct poll_body *body, struct error *error)
 
 static enum status parse_all(struct poll_body *body, struct error *error)
 {
-    static const char *const FIELDS[] = {"wait_seconds", "leases",  "results", "returned", "setups",
-                                         "logs",         "leaving", "problem", "words",    NULL};
+    static const char *const FIELDS[] = {
+        "wait_seconds", "leases",  "results", "returned",          "setups",      "logs",
+        "leaving",      "problem", "words",   "leaves_in_seconds", "checkpoints", NULL};
     double wait_seconds = 0;
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
                           &wait_seconds, error));
+    TRY(field_duration(body->document, "leaves_in_seconds", LEAVING_SECONDS_MAX,
+                       &body->leaves_in_us, error));
     TRY(json_field_bool(body->document, "leaving", JSON_OPTIONAL, &body->is_leaving, error));
     body->wait_us = (int64_t)(wait_seconds * 1e6);
     TRY(parse_problem(body, error));
     TRY(parse_words(body, error));
     TRY(parse_leases(body, error));
     TRY(parse_results(body, error));
+    TRY(parse_checkpoints(body, error));
     return parse_rest(body, error);
 }
 
@@ -404,9 +449,11 @@ void poll_free(struct poll_body *body)
 enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                                struct error *error)
 {
-    static const char *const FIELDS[] = {"name",    "cpus",    "memory_bytes", "disk_bytes",
-                                         "version", "sandbox", "process",      "place",
-                                         "groups",  NULL};
+    static const char *const FIELDS[] = {
+        "name",    "cpus",           "memory_bytes",      "disk_bytes",
+        "version", "sandbox",        "process",           "place",
+        "groups",  "notice_seconds", "leaves_in_seconds", "drain_in_seconds",
+        NULL};
     double cpus = 0;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "name", JSON_REQUIRED, WORKER_NAME_MAX, &out->name, error));
@@ -419,6 +466,12 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
     TRY(json_field_object(document, "sandbox", JSON_OPTIONAL, &out->sandbox, error));
     TRY(json_field_int64(document, "process", JSON_OPTIONAL, 1, INT32_MAX, &out->process, error));
     TRY(json_field_text(document, "place", JSON_OPTIONAL, DIGEST_TEXT_SIZE, &out->place, error));
+    TRY(field_duration(document, "notice_seconds", NOTICE_SECONDS_MAX, &out->notice_us, error));
+    TRY(field_duration(document, "leaves_in_seconds", LEAVING_SECONDS_MAX, &out->leaves_in_us,
+                       error));
+    TRY(field_duration(document, "drain_in_seconds", LEAVING_SECONDS_MAX, &out->drain_in_us,
+                       error));
+    out->notice_us = out->notice_us > 0 ? out->notice_us : 0;
     json_t *groups = NULL;
     TRY(json_field_array(document, "groups", JSON_OPTIONAL, WORKER_GROUPS_MAX, &groups, error));
     TRY(groups_parse(groups, out->groups, &out->group_count, error));

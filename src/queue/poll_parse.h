@@ -14,6 +14,8 @@ enum {
     POLL_TASKS_MAX = 100000,
     POLL_LOGS_MAX = 10000,
     POLL_SETUPS_MAX = 1000,
+    POLL_CHECKPOINTS_MAX = 1000,
+    POLL_CHECKPOINT_FILES_MAX = 100, // Of one task.
     POLL_WAIT_SECONDS_MAX = 60,
     POLL_INLINE_MAX = 16 << 10, // Bytes of output that a result carries itself.
     POLL_OUTPUTS_MAX = 10000,
@@ -22,6 +24,8 @@ enum {
     POLL_WORDS_MAX = 1000,     // Jobs of which a place says something.
     POLL_WORDS_SIZE_MAX = 600, // Bytes of each text of that.
     WORKER_NAME_MAX = 200,
+    LEAVING_SECONDS_MAX = 3660 * 24 * 3600, // Until a worker's end.
+    NOTICE_SECONDS_MAX = 24 * 3600,
 };
 
 // Numbers in a poll: exact in every reader of JSON, and the sum of two is still a number.
@@ -98,6 +102,14 @@ struct poll_setup {
     struct text sandbox;
 };
 
+// Files from which a task can go on.
+struct poll_checkpoint {
+    int64_t job;
+    int64_t index;
+    int64_t attempt;
+    struct text files; // The JSON array as it came.
+};
+
 struct poll_log {
     int64_t job;
     int64_t index;
@@ -117,6 +129,7 @@ struct poll_body {
     struct arena arena;
     json_t *document; // What the texts are borrowed from.
     int64_t wait_us;
+    int64_t leaves_in_us; // < 0: it does not say when.
     bool is_leaving;
     struct text problem; // Of the worker's place; empty: none.
     struct text problem_change;
@@ -127,6 +140,8 @@ struct poll_body {
     size_t result_count;
     struct poll_lease *returned;
     size_t returned_count;
+    struct poll_checkpoint *checkpoints;
+    size_t checkpoint_count;
     struct poll_setup *setups;
     size_t setup_count;
     struct poll_log *logs;
@@ -149,9 +164,12 @@ struct worker_hello {
     int64_t memory_bytes;
     int64_t disk_bytes;
     struct text version;
-    json_t *sandbox;                       // Borrowed from the document.
-    int64_t process;                       // 0: not said.
-    struct text place;                     // Fingerprint of a site; empty: here.
+    int64_t notice_us;    // Its tasks are interrupted so long before its end.
+    int64_t leaves_in_us; // < 0: it does not say when.
+    int64_t drain_in_us;  // What was left of the time that a site gave it; < 0: no site has.
+    json_t *sandbox;      // Borrowed from the document.
+    int64_t process;      // 0: not said.
+    struct text place;    // Fingerprint of a site; empty: here.
     struct text groups[WORKER_GROUPS_MAX]; // That it works for, in order; none: for all.
     size_t group_count;
 };

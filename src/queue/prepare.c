@@ -269,6 +269,13 @@ static enum status count_items(struct queue *queue, struct job_spec *spec, struc
     return OK;
 }
 
+// The default says nothing of how long a task takes.
+static int64_t said_walltime_us(const struct job_spec *spec)
+{
+    bool is_default = spec->walltime_us == SPEC_WALLTIME_SECONDS_DEFAULT * INT64_C(1000000);
+    return is_default ? 0 : spec->walltime_us;
+}
+
 bool prepare_says_index(const struct job_spec *spec)
 {
     for (size_t i = 0; i < spec->argument_count; i++) {
@@ -393,6 +400,8 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec,
         .cache = spec->cache,
         .need = spec->need,
         .retries = spec->retries,
+        .walltime_us = said_walltime_us(spec),
+        .checkpoint_us = spec->checkpoint.interval_us,
         .when_lost = spec->when_lost,
         .priority = spec->priority,
         .progress = {.first_failed = -1},

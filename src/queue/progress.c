@@ -199,6 +199,7 @@ enum status queue_flush(struct queue *queue, struct sql *sql, struct error *erro
         TRY(write_progress(sql, SQL_UPDATE_PROGRESS, &job->row, error));
         job->is_dirty = false;
         if (job->has_ended) {
+            TRY(checkpoints_drop_job(sql, job, error));
             TRY(tell_followers(queue, sql, job->row.id, error));
         }
     }

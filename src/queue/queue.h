@@ -34,8 +34,9 @@ struct queue_options {
     struct blobs *blobs;
     const struct queue_catalog_ops *catalog; // NULL: no dataset is known.
     void *catalog_context;
-    int64_t lease_timeout_us; // A worker that was not heard for so long is lost. 0: 30 s.
-    int64_t gone_timeout_us;  // So is one that left its waiting poll so long ago. 0: 3 s.
+    int64_t
+        lease_timeout_us; // A worker with leases that was not heard for so long is lost. 0: 5 s. Another one after 30 s.
+    int64_t gone_timeout_us; // So is one that left its waiting poll so long ago. 0: 3 s.
     const struct queue_place_ops *places; // NULL: places are shown by their fingerprints.
     void *places_context;
 };
@@ -277,6 +278,12 @@ struct queue_poll {
 };
 // The poll must live until its answer.
 void queue_poll(struct queue *queue, struct queue_poll *poll);
+
+// The worker is to be gone in so many microseconds (0: as soon as it can; < 0: the order is called off). It starts nothing that would not
+// have ended by then; what still runs goes on elsewhere. The answer is the worker. NOT_FOUND; CONFLICT: it is a link, or there is nothing to
+// call off.
+void queue_drain_worker(struct queue *queue, int64_t worker, int64_t in_us,
+                        struct queue_witness witness, struct queue_answer answer);
 
 // Up to `limit` workers by number, those behind `after`.
 void queue_list_workers(struct queue *queue, int64_t after, int64_t limit,

@@ -13,9 +13,10 @@ static const char SQL_INSERT_JOB[] =
     " items_kind, cpu_millis, memory_bytes, disk_bytes, retries, priority, inputs, locality,"
     " submitted_us, idempotency, command, first_index, gathers, place, origin, request, "
     "retry_limit,"
-    " retry_lost, retry_input, retry_worker, when_lost, group_name, offer) VALUES ($1, $2, $3,"
+    " retry_lost, retry_input, retry_worker, when_lost, group_name, offer, walltime_us, "
+    "checkpoint_us) VALUES ($1, $2, $3,"
     " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,"
-    " $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)";
+    " $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)";
 static const char SQL_INSERT_PROGRESS[] =
     "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
     " cached, first_failed, exit_code, message, seq, version, ended_fail, ended_limit,"
@@ -39,7 +40,7 @@ static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
     " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command,"              \
     " j.first_index, j.gathers, j.place, j.origin, j.retry_limit, j.retry_lost, j.retry_input,"    \
     " j.retry_worker, j.when_lost, p.ended_fail, p.ended_limit, p.ended_lost, p.ended_input,"      \
-    " p.ended_worker, j.group_name, j.offer"
+    " p.ended_worker, j.group_name, j.offer, j.walltime_us, j.checkpoint_us"
 static const char SQL_ACTIVE_JOBS[] =
     "SELECT " JOB_COLUMNS ", j.description FROM progress p JOIN jobs j ON j.id = p.job"
     " WHERE p.state <= 1 ORDER BY p.job";
@@ -174,6 +175,16 @@ static const char SQL_KEEP_LOOK[] =
     "UPDATE looks SET is_kept = 1 WHERE job = $1 AND EXISTS"
     " (SELECT 1 FROM progress p WHERE p.job = $1 AND p.finished_us = $2 AND p.state >= 2)";
 static const char SQL_FORGET_SECOND_LOOK[] = "UPDATE looks SET is_kept = 0 WHERE job = $1";
+
+static const char SQL_INSERT_CHECKPOINT[] =
+    "INSERT INTO checkpoints (job, idx, attempt, worker, taken_us, files)"
+    " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job, idx) DO UPDATE SET"
+    " attempt = EXCLUDED.attempt, worker = EXCLUDED.worker, taken_us = EXCLUDED.taken_us,"
+    " files = EXCLUDED.files";
+static const char SQL_DELETE_CHECKPOINT[] = "DELETE FROM checkpoints WHERE job = $1 AND idx = $2";
+static const char SQL_DELETE_CHECKPOINTS[] = "DELETE FROM checkpoints WHERE job = $1";
+static const char SQL_JOB_CHECKPOINTS[] =
+    "SELECT idx, attempt, taken_us, files FROM checkpoints WHERE job = $1 ORDER BY idx";
 
 #define TASK_COLUMNS                                                                               \
     "idx, seq, state, outcome, code, attempts, worker, started_us, wall_us, cpu_us, peak_bytes,"   \

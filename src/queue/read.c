@@ -132,7 +132,9 @@ static enum status list_running(struct sql *sql, void *context, struct error *er
            count++ < self->page->limit) {
         const struct worker *worker = queue_find_worker(queue, lease.worker);
         buffer_append_string(self->out, count > 1 ? "," : "");
-        record_write_running(self->job, index, text_of(worker ? worker->name : ""), self->out);
+        const struct active_job *job = queue_find_job(queue, self->job);
+        record_write_running(self->job, index, text_of(worker ? worker->name : ""),
+                             checkpoint_taken_us(job, index), self->out);
         from = index + 1;
     }
     end_list(self->out, count > self->page->limit, index);

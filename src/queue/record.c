@@ -60,12 +60,17 @@ void record_write_held(int64_t job, int64_t index, struct buffer *out)
                          ",\"cached\":false,\"message\":\"workers were lost while running it\"}");
 }
 
-void record_write_running(int64_t job, int64_t index, struct text worker, struct buffer *out)
+void record_write_running(int64_t job, int64_t index, struct text worker, int64_t checkpoint_us,
+                          struct buffer *out)
 {
     buffer_printf(out, "{\"job\":%lld,\"index\":%lld,\"state\":\"running\",\"exit_code\":null",
                   (long long)job, (long long)index);
     buffer_append_string(out, ",\"cached\":false,\"message\":\"\"");
     append_field(out, "worker", worker);
+    if (checkpoint_us > 0) {
+        char text[CALENDAR_TEXT_SIZE];
+        buffer_printf(out, ",\"checkpoint_at\":\"%s\"", calendar_format(checkpoint_us, text));
+    }
     buffer_append_byte(out, '}');
 }
 

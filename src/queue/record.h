@@ -8,7 +8,9 @@
 void record_write_summary(int64_t job, const struct task_row *row, struct buffer *out);
 
 // The same of a task that runs on the worker.
-void record_write_running(int64_t job, int64_t index, struct text worker, struct buffer *out);
+// `checkpoint_us`: when one was stored; 0: none.
+void record_write_running(int64_t job, int64_t index, struct text worker, int64_t checkpoint_us,
+                          struct buffer *out);
 
 // The same of a held task.
 void record_write_held(int64_t job, int64_t index, struct buffer *out);

@@ -202,6 +202,7 @@ enum status task_commit(struct queue *queue, struct sql *sql, struct active_job 
     if (row->state == JOB_SUCCEEDED && !is_cached) {
         TRY(contribute(queue, sql, job, error));
     }
+    TRY(checkpoint_drop(queue, sql, job, row->index, error));
     live_drop_task(queue, job->row.id, row->index);
     job_check_end(queue, job);
     return OK;

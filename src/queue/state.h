@@ -72,7 +72,9 @@ struct job_row {
     struct retries retries;
     enum spec_when_lost when_lost;
     int64_t priority;
-    int64_t locality; // A hash of its data; 0: it has none.
+    int64_t locality;      // A hash of its data; 0: it has none.
+    int64_t walltime_us;   // What a task may take, as its user has said; 0: the default.
+    int64_t checkpoint_us; // Between two checkpoints of a task; 0: it has none.
     int64_t submitted_us;
     struct job_progress progress;
 };
@@ -88,8 +90,9 @@ struct active_job {
     char *hold_change;
     char *there_why; // What its place says of why nothing of it has begun there; NULL: nothing.
     char *there_change;
-    char *description;  // JSON for workers, without the opening brace and the job's number.
-    struct ranges told; // Numbers of the workers that have its description.
+    char *description;       // JSON for workers, without the opening brace and the job's number.
+    struct ranges told;      // Numbers of the workers that have its description.
+    struct map *checkpoints; // Of its tasks that have not ended, by index; NULL: none.
     int64_t unmet_needs;
     int64_t twin; // The job whose results it waits for, as that one computes the same; 0: none.
     bool is_twin_over;               // That one has ended: its results are being looked for.
@@ -157,8 +160,12 @@ struct worker {
     int64_t gone_us;  // Since when it has left its waiting poll and not been heard; 0: it has not.
     int64_t tasks_done;
     struct last_report last_report;
-    bool is_draining;
-    bool is_lost;        // Kept for a while, to be seen.
+    bool is_draining;   // It has begun to leave.
+    int64_t notice_us;  // Its tasks are interrupted so long before its end.
+    int64_t own_end_us; // When it is gone by its own word, steady time; INT64_MAX: it has not said.
+    int64_t ordered_end_us; // When it is to be gone; INT64_MAX: nobody has ordered that.
+    bool has_order;         // It has not been told of the last change of the order.
+    bool is_lost;           // Kept for a while, to be seen.
     int64_t former;      // Its registration before this one, which holds its leases still; 0: none.
     int64_t lease_first; // Leases with greater numbers were given to this very registration.
     struct given_lease *leases;
@@ -239,10 +246,12 @@ struct queue {
     struct active_job **changed; // Since the last commit that was told of.
     size_t changed_count;
     size_t changed_capacity;
-    bool is_touched;   // The operation under way changed memory.
-    bool needs_reload; // Memory may differ from the database.
-    bool tell_all;     // After a reload.
-    bool has_work;     // There may be something to lease for waiting workers.
+    bool is_touched;          // The operation under way changed memory.
+    bool needs_reload;        // Memory may differ from the database.
+    bool tell_all;            // After a reload.
+    int64_t tick_us;          // Steady time of the last tick.
+    int64_t lenient_until_us; // Until then silence loses nobody: the site itself did not listen.
+    bool has_work;            // There may be something to lease for waiting workers.
     _Atomic bool is_stopping;
     char executor_problem[JOB_MESSAGE_MAX];
     char executor_change[JOB_MESSAGE_MAX];
@@ -278,7 +287,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
 void queue_forget_jobs(struct queue *queue);
 // Adds the indices of the tasks of a job that have ended to *done.
 enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 45 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 47 }; // What else a statement reads follows these.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
@@ -444,6 +453,35 @@ void worker_reconcile(struct queue *queue, struct worker *worker, const struct p
 bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
                    struct buffer *out);
 void worker_free(struct worker *worker);
+
+// --- checkpoint.c
+// Takes the checkpoints that a poll tells of.
+enum status checkpoints_commit(struct queue *queue, struct sql *sql, const struct worker *worker,
+                               const struct poll_body *body, struct error *error);
+// The task has ended.
+enum status checkpoint_drop(struct queue *queue, struct sql *sql, struct active_job *job,
+                            int64_t index, struct error *error);
+// All of it have.
+enum status checkpoints_drop_job(struct sql *sql, struct active_job *job, struct error *error);
+enum status checkpoints_load(struct sql *sql, struct active_job *job, struct error *error);
+void job_forget_checkpoints(struct active_job *job);
+// What a worker is told of the attempt that is to begin: nothing of jobs without checkpoints.
+void checkpoint_write_attempt(const struct queue *queue, const struct active_job *job,
+                              const struct given_lease *lease, struct buffer *out);
+// When the task's was taken; 0: there is none.
+int64_t checkpoint_taken_us(const struct active_job *job, int64_t index);
+
+// --- drain.c
+// When the worker is gone, steady time; INT64_MAX: not known.
+int64_t worker_end_us(const struct worker *worker);
+// What a worker says of its end as it registers, and later (< 0: nothing).
+void worker_begin_end(struct worker *worker, const struct worker_hello *hello);
+void worker_note_end(struct queue *queue, struct worker *worker, int64_t leaves_in_us);
+// The scheduler is to know it.
+void worker_tell_end(struct queue *queue, const struct worker *worker);
+// Members of a document: the order in a poll's answer, and when it is gone for who lists workers.
+void worker_write_order(struct worker *worker, struct buffer *out);
+void worker_write_leaving(const struct worker *worker, struct buffer *out);
 
 // --- losses.c: tasks whose workers were lost, and those that are held for it
 // The worker is gone, for the reason given. What it ran was lost once more; `reason` NULL: it has not died, and none of that is to blame.

@@ -4,7 +4,11 @@
 #include "base/memory.h"
 #include "os/clock.h"
 
-enum { LOST_KEPT_US = 600000000 }; // A lost worker is listed for ten minutes.
+enum {
+    LOST_KEPT_US = 600000000, // A lost worker is listed for ten minutes.
+    HELD_UP_US = 4 * QUEUE_TICK_US,
+    LENIENT_US = 3000000, // What waits to be read has been read by then.
+};
 
 struct worker *queue_find_worker(const struct queue *queue, int64_t id)
 {
@@ -45,6 +49,7 @@ void workers_reload(struct queue *queue)
             scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
                                  &worker->capacity, clock_steady_us());
             scheduler_drain_worker(queue->scheduler, worker->id, worker->is_draining);
+            worker_tell_end(queue, worker);
             worker_tell_groups(queue, worker);
         }
     }
@@ -196,8 +201,22 @@ void worker_reconcile(struct queue *queue, struct worker *worker, const struct p
     }
 }
 
+// What an answer says of the leases that it gives: elements of its lists.
+struct given {
+    struct buffer leases;
+    struct buffer jobs;
+    struct buffer attempts;
+};
+
+static void given_done(struct given *given)
+{
+    buffer_done(&given->leases);
+    buffer_done(&given->jobs);
+    buffer_done(&given->attempts);
+}
+
 static void write_lease(struct queue *queue, struct worker *worker, const struct lease *lease,
-                        struct buffer *leases, struct buffer *jobs)
+                        struct given *out)
 {
     struct active_job *job = queue_find_job(queue, lease->job);
     struct given_lease given = {
@@ -210,13 +229,14 @@ static void write_lease(struct queue *queue, struct worker *worker, const struct
     };
     queue->lease_last = given.number > queue->lease_last ? given.number : queue->lease_last;
     add_lease(worker, &given);
-    buffer_printf(leases, "%s[%lld,%lld,%lld,%lld]", leases->length ? "," : "",
+    buffer_printf(&out->leases, "%s[%lld,%lld,%lld,%lld]", out->leases.length ? "," : "",
                   (long long)given.number, (long long)given.job, (long long)given.from,
                   (long long)given.to);
     if (ranges_add(&job->told, worker->id, worker->id + 1) > 0) {
-        buffer_printf(jobs, "%s{\"job\":%lld,%s", jobs->length ? "," : "", (long long)given.job,
-                      job->description);
+        buffer_printf(&out->jobs, "%s{\"job\":%lld,%s", out->jobs.length ? "," : "",
+                      (long long)given.job, job->description);
     }
+    checkpoint_write_attempt(queue, job, &given, &out->attempts);
     job_start(queue, job);
 }
 
@@ -231,28 +251,34 @@ static void write_numbers(struct ranges *numbers, struct buffer *out)
 bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases, struct buffer *out)
 {
     struct lease leases[LEASES_A_POLL_MAX];
-    AUTO_BUFFER struct buffer lease_text = {0};
-    AUTO_BUFFER struct buffer job_text = {0};
+    struct given given = {0};
     size_t count = 0;
     if (with_leases && !queue->is_stopping && !queue->needs_reload) {
         count = scheduler_lease(queue->scheduler, worker->id, clock_steady_us(), leases,
                                 LEASES_A_POLL_MAX);
     }
     for (size_t i = 0; i < count; i++) {
-        write_lease(queue, worker, &leases[i], &lease_text, &job_text);
+        write_lease(queue, worker, &leases[i], &given);
     }
     bool has_drops =
         worker->drops.count > 0 && clock_steady_us() - worker->drops_since_us > DROP_DELAY_US;
-    bool is_something = count > 0 || worker->cancels.count > 0 || has_drops;
-    buffer_printf(out, "{\"leases\":[%s],\"jobs\":[", lease_text.bytes ? lease_text.bytes : "");
-    buffer_append_text(out, buffer_text(&job_text));
+    bool is_something = count > 0 || worker->cancels.count > 0 || has_drops || worker->has_order;
+    buffer_printf(out, "{\"leases\":[%s],\"jobs\":[", given.leases.bytes ? given.leases.bytes : "");
+    buffer_append_text(out, buffer_text(&given.jobs));
+    if (given.attempts.length > 0) {
+        buffer_append_string(out, "],\"attempts\":[");
+        buffer_append_text(out, buffer_text(&given.attempts));
+    }
+    given_done(&given);
     buffer_append_string(out, "],\"cancel\":[");
     write_numbers(&worker->cancels, out);
     buffer_append_string(out, "],\"drop_jobs\":[");
     if (is_something) {
         write_numbers(&worker->drops, out);
     }
-    buffer_printf(out, "],\"drain\":%s}\n", worker->is_draining ? "true" : "false");
+    buffer_printf(out, "],\"drain\":%s", worker->is_draining ? "true" : "false");
+    worker_write_order(worker, out);
+    buffer_append_string(out, "}\n");
     return is_something;
 }
 
@@ -306,9 +332,22 @@ static enum status lose_gone_workers(struct queue *queue, struct sql *sql, int64
     return OK;
 }
 
+// A site that was held up, by its disk or as its machine slept, has not read what workers said meanwhile.
+static bool is_lenient(struct queue *queue, int64_t now_us)
+{
+    if (queue->tick_us != 0 && now_us - queue->tick_us > HELD_UP_US) {
+        queue->lenient_until_us = now_us + LENIENT_US;
+    }
+    queue->tick_us = now_us;
+    return now_us < queue->lenient_until_us;
+}
+
 enum status workers_expire(struct queue *queue, struct sql *sql, struct error *error)
 {
     int64_t now_us = clock_steady_us();
+    if (is_lenient(queue, now_us)) {
+        return OK;
+    }
     TRY(lose_gone_workers(queue, sql, now_us, error));
     for (int64_t id; (id = scheduler_expired_worker(queue->scheduler, now_us)) != 0;) {
         struct worker *worker = queue_find_worker(queue, id);

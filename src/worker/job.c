@@ -2,6 +2,8 @@
 
 #include "base/memory.h"
 #include "crypto/digest.h"
+#include "jobs/signal_names.h"
+#include "jobs/spec.h"
 
 #include <stdlib.h>
 
@@ -265,6 +267,31 @@ static enum status parse_needs(struct job *job, const json_t *document, struct e
     return OK;
 }
 
+static enum status parse_checkpoint(struct job *job, const json_t *document, struct error *error)
+{
+    json_t *checkpoint = NULL;
+    struct text *files = NULL;
+    struct text name = TEXT_NONE;
+    double seconds = SPEC_CHECKPOINT_SECONDS_DEFAULT;
+    TRY(json_field_object(document, "checkpoint", JSON_OPTIONAL, &checkpoint, error));
+    if (!checkpoint) {
+        return OK;
+    }
+    TRY(parse_texts(job, checkpoint, "files", SPEC_CHECKPOINT_PATTERNS_MAX, &files,
+                    &job->checkpoint_count, error));
+    TRY(json_field_double(checkpoint, "interval_seconds", JSON_OPTIONAL, 0.001, 1e9, &seconds,
+                          error));
+    TRY(json_field_text(checkpoint, "signal", JSON_OPTIONAL, 16, &name, error));
+    job->checkpoint_interval_us = (int64_t)(seconds * 1e6);
+    job->checkpoint_signal = signal_from_name(name);
+    job->checkpoint_files =
+        arena_new(&job->arena, (job->checkpoint_count + 1) * sizeof *job->checkpoint_files);
+    for (size_t i = 0; i < job->checkpoint_count; i++) {
+        job->checkpoint_files[i] = files[i].bytes;
+    }
+    return OK;
+}
+
 static enum status parse(struct job *job, const json_t *document, struct error *error)
 {
     struct text mode = TEXT("command");
@@ -282,6 +309,7 @@ static enum status parse(struct job *job, const json_t *document, struct error *
     for (size_t i = 0; i < job->output_count; i++) {
         job->outputs[i] = outputs[i].bytes;
     }
+    TRY(parse_checkpoint(job, document, error));
     TRY(parse_environment(job, document, error));
     TRY(parse_files(job, document, error));
     TRY(parse_data(job, document, error));

@@ -58,6 +58,10 @@ struct job {
     size_t environment_count;
     const char **outputs; // Glob patterns.
     size_t output_count;
+    const char **checkpoint_files; // Glob patterns.
+    size_t checkpoint_count;       // 0: it has no checkpoints.
+    int64_t checkpoint_interval_us;
+    int checkpoint_signal; // 0: none
     struct job_file *files;
     size_t file_count;
     struct job_top *tops; // By name.

@@ -6,7 +6,8 @@
 
 #include <inttypes.h>
 
-void lease_add(struct worker *worker, int64_t id, struct worker_job *job, int64_t from, int64_t to)
+struct task_lease *lease_add(struct worker *worker, int64_t id, struct worker_job *job,
+                             int64_t from, int64_t to)
 {
     struct task_lease *lease = NEW(struct task_lease);
     *lease = (struct task_lease){
@@ -18,6 +19,7 @@ void lease_add(struct worker *worker, int64_t id, struct worker_job *job, int64_
     }
     worker->leases[worker->lease_count++] = lease;
     job->lease_count++;
+    return lease;
 }
 
 void lease_free(struct task_lease *lease)
@@ -29,6 +31,7 @@ void lease_free(struct task_lease *lease)
         held_free(held);
     }
     lease->job->lease_count--;
+    restore_free(lease->restore);
     ready_done(&lease->ready);
     buffer_done(&lease->gather.lines);
     buffer_done(&lease->gather.errors);
@@ -128,7 +131,12 @@ static void assign(struct task_lease *lease, struct seat *seat)
     lease->seat = seat;
     lease->items_next = lease->done;
     lease->chunk_count = 0;
-    slot_send_range(seat->slot, lease->id, lease->done, lease->to);
+    if (lease->attempt > 0) {
+        checkpoint_begin(seat);
+        slot_send_attempt(seat->slot, lease->id, lease->done, lease->attempt, lease->is_restored);
+    } else {
+        slot_send_range(seat->slot, lease->id, lease->done, lease->to);
+    }
     lease_feed_items(lease);
 }
 
@@ -162,6 +170,14 @@ static struct seat *find_seat(const struct worker *worker, const struct worker_j
     return NULL;
 }
 
+static enum status put_back(struct task_lease *lease, const struct seat *seat, struct error *error)
+{
+    TRY(restore_put(lease->restore, slot_work_fd(seat->slot), error));
+    restore_free(TAKE(lease->restore));
+    lease->is_restored = true;
+    return OK;
+}
+
 static void start_lease(struct worker *worker, struct task_lease *lease)
 {
     struct worker_job *job = lease->job;
@@ -171,9 +187,13 @@ static void start_lease(struct worker *worker, struct task_lease *lease)
         return;
     }
     if (has_room(worker, job->spec)) {
-        struct seat *seat = find_seat(worker, job, 0);
+        // A used seat's runner may still be emptying its folder.
+        struct seat *seat = lease->restore ? NULL : find_seat(worker, job, 0);
         if (!seat && worker->seat_count < SEATS_MAX) {
             seat = seat_start(worker, job, &error);
+        }
+        if (seat && lease->restore) {
+            seat = put_back(lease, seat, &error) == OK ? seat : NULL;
         }
         if (seat) {
             assign(lease, seat);
@@ -193,7 +213,9 @@ void leases_start(struct worker *worker)
 {
     for (size_t i = 0; i < worker->lease_count && !worker->is_stopping; i++) {
         struct task_lease *lease = worker->leases[i];
-        if (!lease->seat && !lease->is_dead && lease->done < lease->to && lease->job->is_prepared) {
+        bool is_ready =
+            lease->job->is_prepared && (!lease->restore || restore_is_ready(lease->restore));
+        if (!lease->seat && !lease->is_dead && lease->done < lease->to && is_ready) {
             start_lease(worker, lease);
         }
     }

@@ -86,6 +86,7 @@ static void unsend(struct worker *worker)
     }
     entries_unsend(&worker->logs);
     entries_unsend(&worker->returned);
+    entries_unsend(&worker->checkpoints);
 }
 
 // The site does not know this worker (any more).
@@ -186,6 +187,11 @@ static void on_registered(void *context, const struct http_answer *answer)
     worker->is_pending = false;
     worker->id = registration.worker;
     worker->wait_seconds = registration.wait_seconds;
+    worker->heartbeat_us = registration.heartbeat_us;
+    worker->is_new = worker->lease_count > 0;
+    if (worker->is_new) {
+        report_mark(worker, true);
+    }
     log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, worker->id);
 }
 
@@ -212,6 +218,15 @@ static void write_enforcement(const struct worker *worker, struct buffer *out)
         buffer_printf(out, "%s\"files\",\"network\",\"users\"", is_first ? "" : ",");
     }
     buffer_append_string(out, "]}");
+}
+
+// How long it is until then, as a member of a document; nothing for INT64_MAX.
+static void write_end(struct buffer *out, const char *name, int64_t at_us)
+{
+    if (at_us != INT64_MAX) {
+        int64_t left_us = at_us - clock_steady_us();
+        buffer_printf(out, ",\"%s\":%.3f", name, left_us > 0 ? (double)left_us / 1e6 : 0.0);
+    }
 }
 
 static void write_groups(const char *groups, struct buffer *out)
@@ -242,13 +257,24 @@ static void start_registering(struct worker *worker)
                   options->cpus, options->memory_bytes, worker->disk_bytes, (long)getpid());
     write_enforcement(worker, &body);
     write_groups(options->groups, &body);
-    buffer_append_byte(&body, '}');
+    write_end(&body, "leaves_in_seconds", worker->own_end_us);
+    write_end(&body, "drain_in_seconds", worker->ordered_end_us);
+    buffer_printf(&body, ",\"notice_seconds\":%.3f}", (double)leaving_notice_us(worker) / 1e6);
     const struct http_ask ask = {.method = "POST",
                                  .path = "/v1/workers",
                                  .body = buffer_text(&body),
                                  .timeout_us = CALL_TIMEOUT_US,
                                  .context = worker};
     worker->registering = http_client_start(worker->client, &ask, on_registered);
+}
+
+static void take_lease(struct worker *worker, const struct leased *leased, struct worker_job *job)
+{
+    struct task_lease *lease = lease_add(worker, leased->lease, job, leased->from, leased->to);
+    lease->attempt = leased->attempt;
+    if (json_array_size(leased->checkpoint) > 0) {
+        lease->restore = restore_start(worker, job, lease->id, leased->checkpoint);
+    }
 }
 
 static void take_leases(struct worker *worker, const struct poll_answer *answer)
@@ -262,7 +288,7 @@ static void take_leases(struct worker *worker, const struct poll_answer *answer)
             return;
         }
         job->is_dropped = false;
-        lease_add(worker, leased->lease, job, leased->from, leased->to);
+        take_lease(worker, leased, job);
     }
 }
 
@@ -272,6 +298,8 @@ static enum status take_answer(struct worker *worker, struct text body, struct e
     AUTO_POLL_ANSWER struct poll_answer answer = {0};
     TRY(poll_answer_read(body, &arena, &answer, error));
     worker->is_draining = answer.is_draining;
+    worker->ordered_end_us =
+        answer.drain_in_us < 0 ? INT64_MAX : clock_steady_us() + answer.drain_in_us;
     for (size_t i = 0; i < answer.dropped_count; i++) {
         struct worker_job *job = worker_job_find(worker, answer.dropped[i]);
         if (job) {
@@ -318,7 +346,9 @@ static void settle_sent(struct worker *worker)
 {
     entries_settle(&worker->logs);
     entries_settle(&worker->returned);
-    bool has_more = worker->logs.text.length > 0 || worker->returned.text.length > 0;
+    entries_settle(&worker->checkpoints);
+    bool has_more = worker->logs.text.length > 0 || worker->returned.text.length > 0 ||
+                    worker->checkpoints.text.length > 0;
     for (size_t i = 0; i < worker->lease_count; i++) {
         struct task_lease *lease = worker->leases[i];
         (void)ready_settle(&lease->ready, &lease->reported);
@@ -348,6 +378,7 @@ static void take_refusal(struct worker *worker, const struct http_answer *answer
     log_line(LOG_LEVEL_ERROR, "event=report-refused code=%d detail=\"%s\"", answer->code, said);
     worker->refusals++;
     entries_settle(&worker->logs);
+    entries_settle(&worker->checkpoints);
     if (worker->refusals > REFUSALS_MAX) {
         (void)error_set(&worker->fault, UNSUPPORTED,
                         "the site refuses what this worker reports: %s", said);
@@ -375,6 +406,7 @@ static void on_reported(void *context, const struct http_answer *answer)
         be_back(worker);
         take_refusal(worker, answer);
     } else if (finish_poll(worker, answer)) {
+        worker->is_new = false;
         settle_sent(worker);
     } else {
         unsend(worker);
@@ -451,6 +483,7 @@ static struct http_call *start_poll(struct worker *worker, const struct buffer *
                                     void (*done)(void *context, const struct http_answer *answer))
 {
     char path[64];
+    worker->spoke_us = clock_steady_us();
     (void)snprintf(path, sizeof path, "/v1/workers/%" PRId64 "/poll", worker->id);
     const struct http_ask ask = {.method = "POST",
                                  .path = path,
@@ -475,6 +508,7 @@ static void start_reporting(struct worker *worker)
     AUTO_BUFFER struct buffer body = {0};
     buffer_append_string(&body, worker->is_stopping ? "{\"wait_seconds\":0,\"leaving\":true"
                                                     : "{\"wait_seconds\":0");
+    write_end(&body, "leaves_in_seconds", worker->own_end_us);
     write_leases(worker, &body);
     write_results(worker, &body);
     write_setups(worker, &body);
@@ -489,6 +523,11 @@ static void start_reporting(struct worker *worker)
         buffer_append_text(&body, entries_send(&worker->returned));
         buffer_append_byte(&body, ']');
     }
+    if (worker->checkpoints.text.length > 0) {
+        buffer_append_string(&body, ",\"checkpoints\":[");
+        buffer_append_text(&body, entries_send(&worker->checkpoints));
+        buffer_append_byte(&body, ']');
+    }
     buffer_append_byte(&body, '}');
     worker->is_urgent = false;
     worker->reporting = start_poll(worker, &body, CALL_TIMEOUT_US, on_reported);
@@ -501,10 +540,16 @@ bool poll_has_unreported(const struct worker *worker)
 
 static int64_t report_due_us(const struct worker *worker)
 {
-    if (worker->ready_since_us == 0 || worker->reporting) {
+    int64_t heartbeat_us =
+        worker->lease_count > 0 ? worker->spoke_us + worker->heartbeat_us : INT64_MAX;
+    if (worker->reporting) {
         return INT64_MAX;
     }
-    return worker->is_urgent ? 0 : worker->ready_since_us + REPORT_DELAY_US;
+    if (worker->ready_since_us == 0) {
+        return heartbeat_us;
+    }
+    int64_t report_us = worker->is_urgent ? 0 : worker->ready_since_us + REPORT_DELAY_US;
+    return report_us < heartbeat_us ? report_us : heartbeat_us;
 }
 
 int64_t poll_delay_us(const struct worker *worker, int64_t now_us)
@@ -541,7 +586,7 @@ void poll_work(struct worker *worker, int64_t now_us)
     if (report_due_us(worker) <= now_us) {
         start_reporting(worker);
     }
-    if (!worker->waiting && !worker->is_stopping) {
+    if (!worker->waiting && !worker->is_stopping && !worker->is_new) {
         start_waiting(worker);
     }
 }

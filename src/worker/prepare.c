@@ -188,7 +188,8 @@ struct runner_job worker_job_for_runner(const struct worker_job *job, const stru
         .items = spec->items,
         .first_index = spec->first_index,
         .holds = (spec->output_count > 0 ? HOLD_SUCCESS | HOLD_FAILURE : 0) |
-                 (has_memory || has_pids ? HOLD_FAILURE : 0),
+                 (has_memory || has_pids ? HOLD_FAILURE : 0) |
+                 (spec->checkpoint_count > 0 ? HOLD_WARNED : 0),
         .walltime_us = spec->walltime_us,
         .disk_bytes = spec->disk_bytes,
         .memory_rlimit = has_memory ? 0 : spec->memory_bytes,

@@ -128,6 +128,7 @@ void runner_put_result(struct buffer *buffer, const struct runner_result *result
     runner_put_int64(buffer, result->cpu_us);
     runner_put_int64(buffer, result->peak_bytes);
     runner_put_int64(buffer, result->is_held);
+    runner_put_int64(buffer, result->is_warned);
     put_output(buffer, &result->out);
     put_output(buffer, &result->err);
     runner_put_text(buffer, result->detail);
@@ -145,6 +146,7 @@ enum status runner_get_result(struct text *rest, struct runner_result *out, stru
     TRY(runner_get_int64(rest, 0, INT64_MAX, &result.cpu_us, error));
     TRY(runner_get_int64(rest, 0, INT64_MAX, &result.peak_bytes, error));
     TRY(runner_get_int64(rest, 0, 1, &result.is_held, error));
+    TRY(runner_get_int64(rest, 0, 1, &result.is_warned, error));
     TRY(get_output(rest, &result.out, error));
     TRY(get_output(rest, &result.err, error));
     TRY(runner_get_text(rest, &result.detail, error));
@@ -240,7 +242,7 @@ static enum status get_job(struct text *rest, struct runner_job *job, struct err
 {
     TRY(runner_get_int64(rest, 0, 1, &job->is_stream, error));
     TRY(runner_get_int64(rest, ITEMS_COUNT, ITEMS_FILES, &job->items, error));
-    TRY(runner_get_int64(rest, 0, HOLD_SUCCESS | HOLD_FAILURE, &job->holds, error));
+    TRY(runner_get_int64(rest, 0, HOLD_ALL, &job->holds, error));
     TRY(runner_get_int64(rest, 0, INT64_MAX, &job->walltime_us, error));
     TRY(runner_get_int64(rest, 0, INT64_MAX, &job->disk_bytes, error));
     TRY(runner_get_int64(rest, 0, INT64_MAX, &job->memory_rlimit, error));

@@ -4,11 +4,13 @@
 // run on one machine. A payload is a sequence of 64-bit integers and of texts (uint32 length and bytes), as listed below.
 //
 //     worker -> runner   JOB        once, first: what to run and how (struct runner_job)
-//                        RANGE      lease, from, to: run these tasks after what was sent before
+//                        RANGE      lease, from, to, attempt, is_restored: run these tasks after what was sent before. `attempt` above 0 is told
+//                                   to the task, and whether a checkpoint lies in its folder
 //                        ITEMS      lease, lines: the next item lines of that range, each ended by a line feed
 //                        CONTINUE   go on after a result that was held
 //                        CANCEL     lease: stop its running task, forget the rest; answered by CANCELLED
-//                        STOP       end the running task (SIGTERM, then SIGKILL) and yourself; nothing more is reported
+//                        SIGNAL     number, is_leaving: send the running task this signal. When leaving, no other task is started from then on:
+//                                   the running one is reported with `is_warned`, and what was not begun is answered by CANCELLED
 //     runner -> worker   READY      version: the sandbox is up
 //                        RESULTS    any number of ended tasks (struct runner_result), in order
 //                        RUNNING    lease, index, stdout file, stderr file: this task runs for a while; its output is there
@@ -25,7 +27,7 @@
 #include "base/buffer.h"
 
 enum {
-    RUNNER_VERSION = 2,
+    RUNNER_VERSION = 3,
     RUNNER_FRAME_MAX = 8 << 20,
     RUNNER_BATCH_MAX = 64,
     RUNNER_BATCH_US = 20000,
@@ -42,7 +44,7 @@ enum runner_kind {
     RUNNER_ITEMS,
     RUNNER_CONTINUE,
     RUNNER_CANCEL,
-    RUNNER_STOP,
+    RUNNER_SIGNAL,
     RUNNER_READY,
     RUNNER_RESULTS,
     RUNNER_RUNNING,
@@ -67,7 +69,8 @@ enum runner_outcome {
 enum runner_items { ITEMS_COUNT, ITEMS_LINES, ITEMS_FILES };
 
 // When the runner waits for CONTINUE after a task, so that the worker can look at what it left behind.
-enum runner_hold { HOLD_SUCCESS = 1, HOLD_FAILURE = 2 };
+enum runner_hold { HOLD_SUCCESS = 1, HOLD_FAILURE = 2, HOLD_WARNED = 4 };
+enum { HOLD_ALL = HOLD_SUCCESS | HOLD_FAILURE | HOLD_WARNED };
 
 struct runner_job {
     int64_t is_stream;
@@ -106,7 +109,8 @@ struct runner_result {
     int64_t wall_us;
     int64_t cpu_us;
     int64_t peak_bytes;
-    int64_t is_held; // The runner waits for CONTINUE.
+    int64_t is_held;   // The runner waits for CONTINUE.
+    int64_t is_warned; // It had been told before that the worker leaves.
     struct runner_output out;
     struct runner_output err;
     struct text detail; // For people; empty: nothing to say.

@@ -100,7 +100,7 @@ static void on_result(void *context, const struct runner_result *came)
     if (seat->live_job >= 0) {
         live_stop(seat);
     }
-    if (is_wanted) {
+    if (is_wanted && leaving_accepts(seat->job, &result)) {
         char detail[RUNNER_DETAIL_MAX];
         struct arena arena AUTO_ARENA = {0};
         struct outputs outputs = {0};
@@ -121,6 +121,9 @@ static void on_result(void *context, const struct runner_result *came)
         } else {
             lease_feed_items(lease);
         }
+    }
+    if (is_wanted && !leaving_accepts(seat->job, &result)) {
+        checkpoint_take_last(seat, lease);
     }
     if (came->is_held) {
         slot_send_continue(seat->slot);

@@ -334,7 +334,7 @@ static enum status take_frame(struct slot *slot, const struct runner_frame *fram
     case RUNNER_ITEMS:
     case RUNNER_CONTINUE:
     case RUNNER_CANCEL:
-    case RUNNER_STOP:
+    case RUNNER_SIGNAL:
     case RUNNER_KIND_END:
         break;
     }
@@ -413,8 +413,15 @@ static void send_numbers(struct slot *slot, enum runner_kind kind, const int64_t
 
 void slot_send_range(struct slot *slot, int64_t lease, int64_t from, int64_t to)
 {
-    const int64_t numbers[] = {lease, from, to};
-    send_numbers(slot, RUNNER_RANGE, numbers, 3);
+    const int64_t numbers[] = {lease, from, to, 0, 0};
+    send_numbers(slot, RUNNER_RANGE, numbers, 5);
+}
+
+void slot_send_attempt(struct slot *slot, int64_t lease, int64_t index, int64_t attempt,
+                       bool is_restored)
+{
+    const int64_t numbers[] = {lease, index, index + 1, attempt, is_restored};
+    send_numbers(slot, RUNNER_RANGE, numbers, 5);
 }
 
 void slot_send_items(struct slot *slot, int64_t lease, struct text lines)
@@ -436,9 +443,10 @@ void slot_send_cancel(struct slot *slot, int64_t lease)
     send_numbers(slot, RUNNER_CANCEL, &lease, 1);
 }
 
-void slot_send_stop(struct slot *slot)
+void slot_send_signal(struct slot *slot, int number, bool is_leaving)
 {
-    send_numbers(slot, RUNNER_STOP, NULL, 0);
+    const int64_t numbers[] = {number, is_leaving};
+    send_numbers(slot, RUNNER_SIGNAL, numbers, 2);
 }
 
 bool slot_has_ended(struct slot *slot)

@@ -59,10 +59,14 @@ short slot_poll_events(const struct slot *slot);
 enum status slot_serve(struct slot *slot, short revents, struct error *error);
 
 void slot_send_range(struct slot *slot, int64_t lease, int64_t from, int64_t to);
+// One task of a job with checkpoints: the number of its attempt, and whether it goes on from one.
+void slot_send_attempt(struct slot *slot, int64_t lease, int64_t index, int64_t attempt,
+                       bool is_restored);
 void slot_send_items(struct slot *slot, int64_t lease, struct text lines);
 void slot_send_continue(struct slot *slot);
 void slot_send_cancel(struct slot *slot, int64_t lease);
-void slot_send_stop(struct slot *slot);
+// For the running task; with `is_leaving` it is the last one.
+void slot_send_signal(struct slot *slot, int number, bool is_leaving);
 
 // Has its first process ended?
 bool slot_has_ended(struct slot *slot);

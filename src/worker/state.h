@@ -6,6 +6,8 @@
 //     gather.c   answers of streamed programs   live.c     output of tasks while they run
 //     spare.c    sandboxes ready for a job      ready.c    results in parts that a poll can hold
 //     entries.c  what else waits for the next poll    admission.c  not accepted yet, or refused
+//     leaving.c  its end: warned tasks, what goes back
+//     checkpoint.c, restore.c  files of tasks, stored while they run and put back where they go on
 #ifndef LODE_WORKER_STATE_H
 #define LODE_WORKER_STATE_H
 
@@ -33,8 +35,9 @@ enum {
     REPORT_MAX = 2 << 20, // Bytes of results in one poll, but for the last lease's part.
     REPORT_ENTRIES_MAX = 10000, // The site's limit.
     LOGS_MAX = 512 << 10,
-    SEAT_PIDS_MAX = 4096, // Processes and threads of one task.
-    SPARES_MIN = 2,       // Sandboxes ready for whatever job comes.
+    CHECKPOINT_FILES_MAX = 100, // Of one task: the site's limit.
+    SEAT_PIDS_MAX = 4096,       // Processes and threads of one task.
+    SPARES_MIN = 2,             // Sandboxes ready for whatever job comes.
     SPARES_MAX = 8,
     SEATS_IDLE_MAX = 8, // Sandboxes kept for the next lease of their job.
 };
@@ -90,6 +93,9 @@ struct held_result {
     struct arena arena;
 };
 
+struct restore;
+struct checkpoint;
+
 struct task_lease {
     int64_t id;
     int64_t from;
@@ -103,6 +109,10 @@ struct task_lease {
     struct held_result *held_last;
     bool is_dead; // Cancelled, or returned: not reported; freed when nothing points to it.
     bool is_returned;
+    int64_t attempt; // Of a job with checkpoints, from 1; else 0.
+    struct restore
+        *restore; // The checkpoint that it goes on from; NULL: it begins anew, or it was put there.
+    bool is_restored;
     bool is_unfed; // Its items cannot be read: it ends when the runner has let go of it.
     struct items_cursor cursor;
     int64_t items_next; // Index of the next item to send to the runner.
@@ -132,6 +142,9 @@ struct seat {
     int64_t live_index;
     struct live_file live_out;
     struct live_file live_err;
+    int64_t checkpoint_us;      // Steady time when the next one is due.
+    int64_t checkpoint_look_us; // When to look whether there is something new; INT64_MAX: not.
+    uint64_t checkpoint_mark;   // Of the files that were stored last.
     struct error fault;
 };
 
@@ -164,9 +177,13 @@ struct worker {
 
     int64_t id; // At the site; 0: not registered.
     int64_t wait_seconds;
+    int64_t heartbeat_us; // How often the site is to hear of a worker with leases.
+    int64_t spoke_us;     // Steady time when the last poll was sent.
     int64_t disk_bytes;
     struct http_call *registering; // NULL: no such call is under way.
     struct http_call *waiting;
+    bool
+        is_new; // Registered, and what it has from before has not been reported: else the site might cancel what has ended.
     struct http_call *reporting;
     bool needs_reconnect;
     int64_t retry_us;      // Steady time before which the site is left alone.
@@ -176,7 +193,9 @@ struct worker {
     struct entries logs;   // Live output.
     int64_t live_next_us;
     struct entries returned; // Parts of leases.
-    int refusals;            // Of reports, one after another.
+    struct entries checkpoints;
+    struct checkpoint *checkpoints_first; // That are being uploaded.
+    int refusals;                         // Of reports, one after another.
     size_t held_count;
     struct spare spares[SPARES_MAX];
     size_t spare_count;
@@ -186,9 +205,13 @@ struct worker {
     bool is_urgent;     // What waits is reported at once.
     int64_t trim_us;    // Steady time when memory is given back; INT64_MAX: that is done.
     bool is_draining;   // The site wants no more of this worker.
-    bool is_stopping;   // SIGTERM.
-    int64_t stop_us;    // Steady time when stopping began.
-    struct error fault; // Why it ends.
+    int64_t
+        own_end_us; // When it is to be gone, steady time: by its lifetime or a signal; INT64_MAX: it stays.
+    int64_t ordered_end_us; // As the site has ordered it.
+    bool is_stopping;       // It leaves: tasks were warned, and nothing is started.
+    bool is_killing;        // Those that did not heed that were killed.
+    int64_t kill_us;        // Steady time when they are.
+    struct error fault;     // Why it ends.
     bool is_ended;
 };
 
@@ -203,7 +226,8 @@ struct runner_job worker_job_for_runner(const struct worker_job *job, const stru
                                         struct arena *arena);
 
 // lease.c
-void lease_add(struct worker *worker, int64_t id, struct worker_job *job, int64_t from, int64_t to);
+struct task_lease *lease_add(struct worker *worker, int64_t id, struct worker_job *job,
+                             int64_t from, int64_t to);
 void lease_cancel(struct worker *worker, int64_t id);
 void leases_start(struct worker *worker); // Gives waiting leases to seats, as resources allow.
 void lease_feed_items(struct task_lease *lease); // Sends as many items as the runner may have.
@@ -252,6 +276,34 @@ void spares_free(struct worker *worker);
 void live_start(struct seat *seat, int64_t index, int64_t out_file, int64_t err_file);
 void live_stop(struct seat *seat);
 void live_read(struct worker *worker, int64_t now_us);
+
+// leaving.c
+int64_t leaving_notice_us(const struct worker *worker); // From the warning to the end.
+// A signal to the worker has come.
+void leaving_take_signal(struct worker *worker, int number, int64_t now_us);
+// Warns tasks, ends them, gives back, as the time for it has come.
+void leaving_work(struct worker *worker, int64_t now_us);
+int64_t leaving_delay_us(const struct worker *worker, int64_t now_us); // -1: never.
+// Has the task that ended as the worker leaves reached its own end, so that it counts? Else it goes on elsewhere.
+bool leaving_accepts(const struct worker_job *job, const struct runner_result *result);
+
+// checkpoint.c
+void checkpoint_begin(struct seat *seat); // A task of a job with checkpoints starts in it.
+// Stores what is due; microseconds until it wants to be called again, -1: never.
+int64_t checkpoints_work(struct worker *worker, int64_t now_us);
+// The task has been interrupted; its folder is as it left it.
+void checkpoint_take_last(struct seat *seat, const struct task_lease *lease);
+bool checkpoints_are_under_way(const struct worker *worker);
+void checkpoints_free(struct worker *worker);
+
+// restore.c
+// Starts to fetch a checkpoint's files, [[path, digest, size, mode], ...]. The caller's.
+struct restore *restore_start(struct worker *worker, const struct worker_job *job, int64_t lease,
+                              const json_t *files);
+bool restore_is_ready(const struct restore *restore); // Or it has failed.
+// Moves the files into the folder.
+enum status restore_put(const struct restore *restore, int work_fd, struct error *error);
+void restore_free(struct restore *restore);
 
 // admission.c
 // Did the site answer that it does not take this worker, by its key? Then it is asked again in a moment (pending), or the worker ends

@@ -19,8 +19,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define STOP_GRACE_US INT64_C(6000000)  // The runners' own grace, and a little.
-#define LAST_REPORT_US INT64_C(3000000) // For the last report after that.
 #define TRIM_DELAY_US INT64_C(1000000)
 #define RETIRED_LOOK_US INT64_C(10000)
 
@@ -120,6 +118,7 @@ static void clean_up(struct worker *worker)
     }
     seats_free_retired(worker, true);
     transfers_free(worker->transfers);
+    checkpoints_free(worker);
     for (size_t i = 0; i < worker->lease_count; i++) {
         lease_free(worker->leases[i]);
     }
@@ -134,6 +133,7 @@ static void clean_up(struct worker *worker)
     cgroups_free(worker->cgroups);
     entries_done(&worker->logs);
     entries_done(&worker->returned);
+    entries_done(&worker->checkpoints);
     free(worker->leases);
     free(worker->seats);
     free(worker->retired);
@@ -152,34 +152,6 @@ static bool is_full(const struct worker *worker)
         ready += worker->leases[i]->ready.text.length;
     }
     return ready > READY_MAX || worker->held_count > HELD_MAX;
-}
-
-static void begin_stopping(struct worker *worker, int64_t now_us)
-{
-    if (worker->is_stopping) {
-        worker->is_ended = true; // Asked twice: at once.
-        return;
-    }
-    worker->is_stopping = true;
-    worker->stop_us = now_us;
-    report_mark(worker, true); // The site hears at once that this worker leaves.
-    for (size_t i = 0; i < worker->seat_count; i++) {
-        slot_send_stop(worker->seats[i]->slot);
-    }
-}
-
-// One step of the end: tasks end, what did not run goes back, the last results are reported.
-static void go_on_stopping(struct worker *worker, int64_t now_us)
-{
-    int64_t spent_us = now_us - worker->stop_us;
-    if (worker->seat_count > 0 && spent_us < STOP_GRACE_US) {
-        return;
-    }
-    leases_return_all(worker);
-    bool is_reported = !poll_has_unreported(worker) || worker->away_since_us != 0;
-    if (is_reported || spent_us > STOP_GRACE_US + LAST_REPORT_US) {
-        worker->is_ended = true;
-    }
 }
 
 static int64_t earlier(int64_t a_us, int64_t b_us)
@@ -204,9 +176,10 @@ static int64_t sleep_us(const struct worker *worker, int64_t transfer_delay_us, 
     if (worker->lease_count == 0 && worker->trim_us != INT64_MAX) {
         delay_us = earlier(delay_us, worker->trim_us > now_us ? worker->trim_us - now_us : 0);
     }
-    if (worker->retired_count > 0 || worker->is_stopping) {
+    if (worker->retired_count > 0) {
         delay_us = earlier(delay_us, RETIRED_LOOK_US);
     }
+    delay_us = earlier(delay_us, leaving_delay_us(worker, now_us));
     return earlier(delay_us, INT64_C(60000000));
 }
 
@@ -225,8 +198,7 @@ static void take_signal(struct worker *worker, int signal_fd, int64_t now_us)
 {
     struct signalfd_siginfo info;
     if (read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        log_line(LOG_LEVEL_INFO, "event=stopping signal=%u", info.ssi_signo);
-        begin_stopping(worker, now_us);
+        leaving_take_signal(worker, (int)info.ssi_signo, now_us);
     }
 }
 
@@ -268,7 +240,8 @@ static void serve(struct worker *worker, int signal_fd)
         leases_start(worker);
         gathers_flush_old(worker, now_us);
         live_read(worker, now_us);
-        int64_t delay_us = transfers_work(worker->transfers, now_us);
+        int64_t delay_us = checkpoints_work(worker, now_us);
+        delay_us = earlier(delay_us, transfers_work(worker->transfers, now_us));
         poll_work(worker, now_us);
         leases_free_done(worker);
         worker_job_free_unused(worker);
@@ -276,23 +249,24 @@ static void serve(struct worker *worker, int signal_fd)
         seats_free_retired(worker, false);
         spares_refill(worker, now_us);
         trim_when_idle(worker, now_us);
-        if (worker->is_stopping) {
-            go_on_stopping(worker, now_us);
-        } else if (worker->is_draining && worker->lease_count == 0) {
-            worker->is_ended = true;
-        }
+        leaving_work(worker, now_us);
         if (!worker->is_ended) {
             wait_for_news(worker, signal_fd, sleep_us(worker, delay_us, now_us));
         }
     }
 }
 
-static int open_signals(void)
+static int open_signals(const struct worker_options *options)
 {
     sigset_t ends;
     (void)sigemptyset(&ends);
     (void)sigaddset(&ends, SIGTERM);
     (void)sigaddset(&ends, SIGINT);
+    (void)sigaddset(&ends, SIGUSR1); // They would end it.
+    (void)sigaddset(&ends, SIGUSR2);
+    if (options->warning_signal != 0) {
+        (void)sigaddset(&ends, options->warning_signal);
+    }
     (void)sigprocmask(SIG_BLOCK, &ends, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -300,15 +274,19 @@ static int open_signals(void)
 
 enum status worker_run(const struct worker_options *options, struct error *error)
 {
+    int64_t now_us = clock_steady_us();
     struct worker worker = {.options = options,
+                            .own_end_us = options->lifetime_us > 0 ? now_us + options->lifetime_us
+                                                                   : INT64_MAX,
+                            .ordered_end_us = INT64_MAX,
                             .live_next_us = INT64_MAX,
-                            .trim_us = clock_steady_us() + TRIM_DELAY_US};
+                            .trim_us = now_us + TRIM_DELAY_US};
     AUTO_CLOSE int lock_fd = -1;
     AUTO_CLOSE int signal_fd = -1;
     TRY(file_make_folder(options->directory, error));
     TRY(lock_directory(options->directory, &lock_fd, error));
     raise_descriptor_limit();
-    signal_fd = open_signals();
+    signal_fd = open_signals(options);
     if (signal_fd < 0) {
         return error_set_errno(error, errno, "cannot open a signal descriptor");
     }

@@ -21,11 +21,15 @@ struct worker_options {
     const char *runner; // Path of lode-runner.
     double cpus;
     int64_t memory_bytes;
-    int64_t grace_us; // A site that is away for so long ends the worker.
-    bool has_sandbox; // false: --sandbox none
+    int64_t grace_us;    // A site that is away for so long ends the worker.
+    int64_t lifetime_us; // After which it is to be gone; 0: it stays.
+    int64_t notice_us;   // That running tasks have from the warning to their end.
+    int warning_signal; // By which a batch system says that it will end the worker soon; 0: SIGUSR1 and SIGUSR2 both say that.
+    int64_t warning_us; // How long after it.
+    bool has_sandbox;   // false: --sandbox none
 };
 
-// Serves until SIGTERM or SIGINT, or until a draining site has no more tasks for it: OK. A site that has not accepted the worker's key yet
+// Serves until its end: after its lifetime, when its site so orders, SIGTERM or SIGINT; before that it gives back what does not end: OK. A site that has not accepted the worker's key yet
 // is asked again until it has. CONFLICT: another worker serves in this
 // directory, and nothing was done. DENIED: the site refuses the token, the key, or the name with this key; or it shows another key itself. UNSUPPORTED: no sandbox can be made here. UNAVAILABLE: the site was away for longer than the grace. The calling program has one
 // thread.

@@ -144,6 +144,10 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     assert moved["groups"] == ["physics", "spare"]
     call("put", "/v1/workers/{worker}/groups", 200, {"groups": []}, worker=worker)
     call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leases": []}, worker=worker)
+    assert call("post", "/v1/workers/{worker}/drain", 200, {"in_seconds": 600}, worker=worker).json["leaves_at"]
+    polled = call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leaves_in_seconds": 60, "leaving": False}, worker=worker)
+    assert 0 < polled.json["drain_in_seconds"] <= 600
+    call("delete", "/v1/workers/{worker}/drain", 200, worker=worker)
     call("post", "/v1/workers", 201, {"name": "link", "cpus": 1, "memory_bytes": 1, "disk_bytes": 1, "place": "sha256:" + "a" * 64})
     call("get", "/v1/places", 200, query="?wait=0&version=0")
     # The key of a site is as good as any to be a worker's.

@@ -1,0 +1,138 @@
+// `lode worker drain`: has a worker leave, now or at a time, or calls that off.
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include "base/calendar.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+
+// The worker that is meant: by its number, or by its name where that is one's alone.
+struct search {
+    struct text wanted;
+    int64_t number; // 0: none has been found.
+    int64_t second;
+};
+
+static enum status look_at(void *context, json_t *worker, struct error *error)
+{
+    (void)error;
+    struct search *search = context;
+    bool is_lost = text_equal(field_text(worker, "state"), TEXT("lost"));
+    if (!is_lost && text_equal(field_text(worker, "name"), search->wanted)) {
+        search->second = search->number;
+        search->number = field_int64(worker, "id");
+    }
+    return OK;
+}
+
+static enum status find_worker(struct contact *contact, const char *word, int64_t *number,
+                               struct error *error)
+{
+    struct search search = {.wanted = text_of(word)};
+    if (text_to_int64(search.wanted, number) && *number > 0) {
+        return OK;
+    }
+    TRY(contact_list(contact, "/v1/workers", "workers", 0, look_at, &search, error));
+    if (search.number == 0) {
+        (void)error_set(error, NOT_FOUND, "there is no worker \"%.100s\"", word);
+        return error_fix(error, "lode workers lists those that there are");
+    }
+    if (search.second != 0) {
+        (void)error_set(error, CONFLICT, "several workers are named \"%.100s\"", word);
+        return error_fix(error, "write the number of one, such as %lld; lode workers lists them",
+                         (long long)search.number);
+    }
+    *number = search.number;
+    return OK;
+}
+
+static enum status make_order(const struct options *options, json_t **body, struct error *error)
+{
+    const char *at = options_text(options, "at", NULL);
+    int64_t at_us = 0;
+    int times =
+        options_has(options, "at") + options_has(options, "in") + options_has(options, "cancel");
+    if (times > 1) {
+        return error_set(error, INVALID, "--at, --in and --cancel exclude each other");
+    }
+    if (at && !calendar_parse(text_of(at), &at_us)) {
+        (void)error_set(error, INVALID, "--at \"%.60s\" is no time", at);
+        return error_fix(error, "write it like 2026-11-21T18:00:00+01:00, or say how long it is "
+                                "until then: --in 30m");
+    }
+    if (options_has(options, "cancel")) {
+        return OK;
+    }
+    *body = at ? json_pack("{s:s}", "at", at)
+               : json_pack("{s:f}", "in_seconds", (double)options_int64(options, "in", 0) / 1e6);
+    return OK;
+}
+
+static void say(const json_t *worker, struct buffer *out)
+{
+    struct text at = field_text(worker, "leaves_at");
+    buffer_printf(out, "worker %lld (", (long long)field_int64(worker, "id"));
+    display_text(out, field_text(worker, "name"));
+    buffer_append_string(out, at.length > 0 ? ") leaves at " : ") stays");
+    display_text(out, at);
+    buffer_append_byte(out, '\n');
+}
+
+static int run_drain(const struct command *command, const struct options *options)
+{
+    (void)command;
+    struct error error;
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
+    AUTO_BUFFER struct buffer out = {0};
+    AUTO_JSON json_t *body = NULL;
+    AUTO_JSON json_t *worker = NULL;
+    int64_t number = 0;
+    if (make_order(options, &body, &error) != OK) {
+        return command_fail(&error, EXIT_USAGE);
+    }
+    if (contact_open(options, &contact, &error) != OK ||
+        find_worker(&contact, options->operands[0], &number, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    AUTO_FREE char *path = memory_format("/v1/workers/%lld/drain", (long long)number);
+    if (contact_json(&contact, body ? "POST" : "DELETE", path, body, &worker, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    if (options_has(options, "json")) {
+        return print_json(worker) ? EXIT_SUCCESS : EXIT_FAILED;
+    }
+    say(worker, &out);
+    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+}
+
+static const struct command_option DRAIN_OPTIONS[] = {
+    {"at", 0, OPTION_TEXT, "TIME", "it is to be gone then (2026-11-21T18:00:00Z)", NULL},
+    {"in", 0, OPTION_DURATION, "TIME", "it is to be gone after this time (default: now)", NULL},
+    {"cancel", 0, OPTION_FLAG, NULL, "it stays after all", NULL},
+};
+
+static const struct command_example DRAIN_EXAMPLES[] = {
+    {"lode worker drain desk-12 --in 30m",
+     "has it begin nothing that would not end within half an hour, and leave then"},
+    {"lode worker drain 4", "has worker 4 leave now: what it runs goes on elsewhere"},
+    {"lode worker drain desk-12 --cancel", "calls that off"},
+};
+
+const struct command COMMAND_WORKER_DRAIN = {
+    .name = "worker drain",
+    .usage = "WORKER",
+    .purpose = "has a worker leave in an orderly manner",
+    .description =
+        "From now on the worker begins nothing that is not expected to end before it leaves. What "
+        "still runs then is warned, its checkpoint is stored where the job has one, and it goes on "
+        "on another worker; that counts neither as failed nor as lost. WORKER is its number or its "
+        "name.\n\nThe worker that a site starts on its own machine is started anew after a moment; "
+        "`lode site --workers 0` has none.",
+    .group = GROUP_SITE,
+    .options = OPTION_TABLE(DRAIN_OPTIONS),
+    .examples = EXAMPLES(DRAIN_EXAMPLES),
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_drain,
+};

@@ -1,0 +1,141 @@
+// Checkpoints: from what interrupted tasks go on. They are on disk before a worker hears that they were taken, and in memory for those
+// who lease; they go when their task ends.
+#include "queue/state.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "queue/queue_sql.h"
+
+struct checkpoint {
+    int64_t attempt; // That left it.
+    int64_t taken_us;
+    char *files; // As the worker said: [[path, digest, size, mode], ...]
+};
+
+static void forget(struct active_job *job, int64_t index)
+{
+    struct checkpoint *old = map_set_int64(job->checkpoints, index, NULL);
+    if (old) {
+        free(old->files);
+        free(old);
+    }
+}
+
+static void remember(struct active_job *job, int64_t index, const struct checkpoint *checkpoint)
+{
+    if (!job->checkpoints) {
+        job->checkpoints = map_new();
+    }
+    forget(job, index);
+    struct checkpoint *own = NEW(struct checkpoint);
+    *own = *checkpoint;
+    (void)map_set_int64(job->checkpoints, index, own);
+}
+
+void job_forget_checkpoints(struct active_job *job)
+{
+    size_t at = 0;
+    for (struct checkpoint *each; job->checkpoints && (each = map_next(job->checkpoints, &at));) {
+        free(each->files);
+        free(each);
+    }
+    map_free(job->checkpoints);
+    job->checkpoints = NULL;
+}
+
+static const struct checkpoint *find(const struct active_job *job, int64_t index)
+{
+    return job->checkpoints ? map_find_int64(job->checkpoints, index) : NULL;
+}
+
+// Not when the task has ended, when another worker has it now, or when a later attempt left one.
+static bool is_wanted(const struct queue *queue, const struct worker *worker,
+                      const struct active_job *job, const struct poll_checkpoint *said)
+{
+    struct lease lease = {0};
+    const struct checkpoint *known = find(job, said->index);
+    enum task_place place =
+        scheduler_find_task(queue->scheduler, (struct task_id){job->row.id, said->index}, &lease);
+    bool is_free = place == TASK_WAITING || (place == TASK_LEASED && lease.worker == worker->id);
+    return is_free && job->row.checkpoint_us > 0 && (!known || said->attempt >= known->attempt);
+}
+
+enum status checkpoints_commit(struct queue *queue, struct sql *sql, const struct worker *worker,
+                               const struct poll_body *body, struct error *error)
+{
+    for (size_t i = 0; i < body->checkpoint_count; i++) {
+        const struct poll_checkpoint *said = &body->checkpoints[i];
+        struct active_job *job = queue_find_job(queue, said->job);
+        if (!job || !is_wanted(queue, worker, job, said)) {
+            continue;
+        }
+        struct checkpoint checkpoint = {.attempt = said->attempt, .taken_us = clock_real_us()};
+        queue->is_touched = true;
+        TRY(sql_run(sql, SQL_INSERT_CHECKPOINT,
+                    SQL_VALUES(sql_int64(job->row.id), sql_int64(said->index),
+                               sql_int64(said->attempt), sql_int64(worker->id),
+                               sql_int64(checkpoint.taken_us), sql_text(said->files)),
+                    NULL, error));
+        checkpoint.files = text_copy(said->files);
+        remember(job, said->index, &checkpoint);
+    }
+    return OK;
+}
+
+enum status checkpoint_drop(struct queue *queue, struct sql *sql, struct active_job *job,
+                            int64_t index, struct error *error)
+{
+    if (!find(job, index)) {
+        return OK;
+    }
+    queue->is_touched = true;
+    forget(job, index);
+    return sql_run(sql, SQL_DELETE_CHECKPOINT, SQL_VALUES(sql_int64(job->row.id), sql_int64(index)),
+                   NULL, error);
+}
+
+enum status checkpoints_drop_job(struct sql *sql, struct active_job *job, struct error *error)
+{
+    if (!job->checkpoints || map_count(job->checkpoints) == 0) {
+        return OK;
+    }
+    job_forget_checkpoints(job);
+    return sql_run(sql, SQL_DELETE_CHECKPOINTS, SQL_VALUES(sql_int64(job->row.id)), NULL, error);
+}
+
+enum status checkpoints_load(struct sql *sql, struct active_job *job, struct error *error)
+{
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    if (job->row.checkpoint_us == 0) {
+        return OK;
+    }
+    TRY(sql_query(sql, SQL_JOB_CHECKPOINTS, SQL_VALUES(sql_int64(job->row.id)), &rows, error));
+    while (sql_next(rows, &status, error)) {
+        const struct checkpoint checkpoint = {.attempt = sql_column_int64(rows, 1),
+                                              .taken_us = sql_column_int64(rows, 2),
+                                              .files = text_copy(sql_column_text(rows, 3))};
+        remember(job, sql_column_int64(rows, 0), &checkpoint);
+    }
+    return status;
+}
+
+void checkpoint_write_attempt(const struct queue *queue, const struct active_job *job,
+                              const struct given_lease *lease, struct buffer *out)
+{
+    if (job->row.checkpoint_us == 0) {
+        return;
+    }
+    const struct checkpoint *known = find(job, lease->from);
+    int64_t before =
+        scheduler_attempts(queue->scheduler, (struct task_id){job->row.id, lease->from});
+    before = known && known->attempt > before ? known->attempt : before;
+    buffer_printf(out, "%s[%lld,%lld,%s]", out->length ? "," : "", (long long)lease->number,
+                  (long long)before + 1, known ? known->files : "[]");
+}
+
+int64_t checkpoint_taken_us(const struct active_job *job, int64_t index)
+{
+    const struct checkpoint *known = job ? find(job, index) : NULL;
+    return known ? known->taken_us : 0;
+}

@@ -1,0 +1,119 @@
+// The worker's end, announced or sudden: running tasks are warned, have their notice, and are ended; what has not run to its end goes
+// back to the site, which has it run elsewhere.
+#include "worker/state.h"
+
+#include "os/log.h"
+
+#include <signal.h>
+
+#define REPORT_TIME_US INT64_C(2500000) // For the last reports, behind the tasks' notice.
+#define LOOK_US INT64_C(20000)
+
+int64_t leaving_notice_us(const struct worker *worker)
+{
+    return worker->options->notice_us + REPORT_TIME_US;
+}
+
+static int64_t end_us(const struct worker *worker)
+{
+    return worker->own_end_us < worker->ordered_end_us ? worker->own_end_us
+                                                       : worker->ordered_end_us;
+}
+
+void leaving_take_signal(struct worker *worker, int number, int64_t now_us)
+{
+    const struct worker_options *options = worker->options;
+    bool is_end = (number == SIGTERM || number == SIGINT) && number != options->warning_signal;
+    int64_t left_us = is_end ? leaving_notice_us(worker) : options->warning_us;
+    log_line(LOG_LEVEL_INFO, "event=leaving signal=%d in_seconds=%.1f", number,
+             (double)left_us / 1e6);
+    if (is_end && worker->is_stopping) {
+        worker->is_ended = true; // Asked twice: at once.
+        return;
+    }
+    if (now_us + left_us < worker->own_end_us) {
+        worker->own_end_us = now_us + left_us;
+        report_mark(worker, true); // The site hears of it at once.
+    }
+}
+
+static void signal_seats(struct worker *worker, bool is_killing)
+{
+    for (size_t i = 0; i < worker->seat_count; i++) {
+        const struct seat *seat = worker->seats[i];
+        if (seat->lease_count > 0 && !seat->is_broken) {
+            int asked = seat->job->spec->checkpoint_signal;
+            slot_send_signal(seat->slot, is_killing ? SIGKILL : asked ? asked : SIGTERM, true);
+        }
+    }
+}
+
+static void begin(struct worker *worker, int64_t now_us)
+{
+    int64_t kill_us = end_us(worker) - REPORT_TIME_US;
+    int64_t least_us = now_us + worker->options->notice_us;
+    worker->is_stopping = true;
+    worker->kill_us = kill_us > least_us ? kill_us : least_us;
+    report_mark(worker, true);
+    signal_seats(worker, false);
+    log_line(LOG_LEVEL_INFO, "event=stopping");
+}
+
+// Tasks that have not ended, or whose last checkpoint is not stored.
+static bool has_running(const struct worker *worker)
+{
+    for (size_t i = 0; i < worker->seat_count; i++) {
+        if (worker->seats[i]->lease_count > 0) {
+            return true;
+        }
+    }
+    return checkpoints_are_under_way(worker);
+}
+
+// One step of the end: tasks end, what did not run goes back, the last results are reported.
+static void go_on(struct worker *worker, int64_t now_us)
+{
+    if (has_running(worker) && now_us < worker->kill_us + REPORT_TIME_US / 2) {
+        if (now_us >= worker->kill_us && !worker->is_killing) {
+            worker->is_killing = true;
+            signal_seats(worker, true);
+        }
+        return;
+    }
+    leases_return_all(worker);
+    bool is_reported = !poll_has_unreported(worker) || worker->away_since_us != 0;
+    if (is_reported || now_us >= worker->kill_us + REPORT_TIME_US) {
+        worker->is_ended = true;
+    }
+}
+
+void leaving_work(struct worker *worker, int64_t now_us)
+{
+    if (!worker->is_stopping && now_us >= end_us(worker) - leaving_notice_us(worker)) {
+        begin(worker, now_us);
+    }
+    if (worker->is_stopping) {
+        go_on(worker, now_us);
+    } else if (worker->is_draining && worker->lease_count == 0) {
+        worker->is_ended = true;
+    }
+}
+
+int64_t leaving_delay_us(const struct worker *worker, int64_t now_us)
+{
+    if (worker->is_stopping) {
+        return LOOK_US;
+    }
+    int64_t at_us = end_us(worker);
+    if (at_us == INT64_MAX) {
+        return -1;
+    }
+    int64_t left_us = at_us - leaving_notice_us(worker) - now_us;
+    return left_us > 0 ? left_us : 0;
+}
+
+bool leaving_accepts(const struct worker_job *job, const struct runner_result *result)
+{
+    bool is_success = result->outcome == OUTCOME_EXITED && result->code == 0;
+    return !result->is_warned || (is_success && job->spec->checkpoint_signal != 0);
+}

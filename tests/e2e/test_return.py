@@ -1,0 +1,133 @@
+"""Workers that fall silent and come back: they are missed within seconds, and what they did is used where nobody else did it."""
+
+import os
+import signal
+import time
+
+import pytest
+from conftest import Lode, eventually
+from networks import FederationApart, make_network
+from test_leaving import pool, starts  # noqa: F401  (a fixture)
+
+
+def brief(folder, name="go"):
+    """A command that says where it was started, and ends by itself once there is a file, whatever its worker does."""
+    return "sh", "-c", f"echo start >> {folder}/starts; until [ -e {folder}/{name} ]; do sleep 0.05; done; echo done"
+
+
+def lost(pool, name):
+    workers = pool.site.api("GET", "/v1/workers").json["workers"]
+    return [worker["id"] for worker in workers if worker["name"] == name and worker["state"] == "lost"]
+
+
+def test_what_a_silent_worker_did_is_used_when_nobody_else_did_it(pool, tmp_path):
+    first = pool.start("first")
+    job = pool.submit(*brief(tmp_path))
+    eventually(lambda: starts(tmp_path) == 1)
+    first.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    eventually(lambda: lost(pool, "first"), 20, "the site's notice")
+    assert 2 < time.monotonic() - began < 10
+    assert pool.job(job)["state"] in ("waiting", "running") and pool.job(job)["tasks"]["running"] == 0
+    (tmp_path / "go").touch()
+    first.send_signal(signal.SIGCONT)
+    assert pool.ended(job)["state"] == "succeeded"
+    assert starts(tmp_path) == 1
+    eventually(lambda: pool.state("first") == "idle", about="the worker's return")
+
+
+def test_what_a_silent_worker_runs_is_attached_again(pool, tmp_path):
+    first = pool.start("first")
+    job = pool.submit(*brief(tmp_path))
+    eventually(lambda: starts(tmp_path) == 1)
+    first.send_signal(signal.SIGSTOP)
+    eventually(lambda: lost(pool, "first"), 20, "the site's notice")
+    first.send_signal(signal.SIGCONT)
+    eventually(lambda: pool.job(job)["tasks"]["running"] == 1, about="the return of its task")
+    (tmp_path / "go").touch()
+    assert pool.ended(job)["state"] == "succeeded"
+    assert starts(tmp_path) == 1
+
+
+def test_what_a_silent_worker_did_is_dropped_when_another_did_it(pool, tmp_path):
+    first = pool.start("first")
+    job = pool.submit(*brief(tmp_path))
+    eventually(lambda: starts(tmp_path) == 1)
+    first.send_signal(signal.SIGSTOP)
+    pool.start("second")
+    eventually(lambda: starts(tmp_path) == 2, about="the second attempt")
+    (tmp_path / "go").touch()
+    assert pool.ended(job)["state"] == "succeeded"
+    record = pool.site.api("GET", f"/v1/jobs/{job}/tasks/0").json
+    assert record["worker"] == "second"
+    first.send_signal(signal.SIGCONT)
+    eventually(lambda: pool.state("first") == "idle", about="the worker's return")
+    assert pool.site.api("GET", f"/v1/jobs/{job}/tasks/0").json == record
+    assert pool.job(job)["tasks"]["succeeded"] == 1
+    # It serves on as if nothing had happened.
+    pool.processes["second"].kill()
+    again = pool.submit("echo", "again")
+    assert pool.ended(again)["state"] == "succeeded"
+
+
+def test_the_first_result_counts_and_ends_the_attempt_of_the_other(pool, tmp_path):
+    first = pool.start("first")
+    # The first attempt ends when it is told; the second one never.
+    script = f"echo start >> {tmp_path}/starts; [ $(wc -l < {tmp_path}/starts) = 1 ] || sleep 600; until [ -e {tmp_path}/go ]; do sleep 0.05; done"
+    job = pool.submit("sh", "-c", script)
+    eventually(lambda: starts(tmp_path) == 1)
+    first.send_signal(signal.SIGSTOP)
+    pool.start("second")
+    eventually(lambda: starts(tmp_path) == 2, about="the second attempt")
+    (tmp_path / "go").touch()
+    time.sleep(0.5)  # The first attempt ends beside its worker that stands still: there is nothing to await.
+    first.send_signal(signal.SIGCONT)
+    assert pool.ended(job)["state"] == "succeeded"
+    eventually(lambda: pool.state("second") == "idle", 30, "the end of the second attempt")
+
+
+@pytest.fixture
+def network():
+    network = make_network()
+    yield network
+    network.close()
+
+
+def test_a_worker_behind_a_cut_is_missed_within_five_seconds(request, folder, network):
+    apart = FederationApart(folder, network)
+    request.node.sites = apart.members
+    site = apart.site("ocean")
+    there = Lode(folder, folder / "desk")
+    node = network.node("desk")
+    there.prefix = node.prefix
+    words = ["worker", "--site-file", site.directory / "site.json", "--token-file", site.directory / "worker.token", "--directory", folder / "w"]
+    worker = there.start(*words, "--name", "desk", "--cpus", "1", "--sandbox", "none")
+    try:
+        eventually(lambda: site.api("GET", "/v1/workers").json["workers"], about="the worker")
+        job = site.api("POST", "/v1/jobs", {"command": ["sleep", "20"], "cache": "off"}).json["id"]
+        eventually(lambda: site.api("GET", f"/v1/jobs/{job}").json["tasks"]["running"] == 1)
+        # It is heard while it runs, for longer than a lease.
+        began = time.monotonic()
+        while time.monotonic() - began < 7:
+            states = [each["state"] for each in site.api("GET", "/v1/workers").json["workers"]]
+            assert states == ["busy"], states
+            time.sleep(0.2)
+        cut_at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        network.cut(site.node, node)
+        began = time.monotonic()
+        eventually(lambda: site.api("GET", "/v1/workers").json["workers"][0]["state"] == "lost", 20, "the site's notice")
+        assert time.monotonic() - began < 8  # Five, and what a busy machine adds.
+        network.heal()
+        assert site.api("GET", f"/v1/jobs/{job}?wait=60").json["state"] == "succeeded"
+        record = site.api("GET", f"/v1/jobs/{job}/tasks/0").json
+        # The loss was noted, and yet it is the attempt of before that counts.
+        assert record["started_at"] < cut_at and record["attempts"] == 2, record
+    finally:
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.communicate()
+        apart.stop()
+
+
+@pytest.mark.parametrize("lease", ("1s", "31s"))
+def test_a_lease_out_of_bounds_is_refused(lode, lease):
+    assert "from 2s to 30s" in lode("site", "--lease", lease, status=2).stderr

@@ -1,0 +1,164 @@
+// Workers that leave: what they are still given, and what is said of what waits because of it.
+#include "site.h"
+
+// Tells the scheduler that tasks of the job take a second each.
+static void know(struct site *site, int64_t job, int64_t from, int64_t to)
+{
+    const struct lease lease = {.job = job, .worker = 99, .from = from, .to = to};
+    assert_int_equal(site_finish_all(site, &lease, (to - from) * SECOND), to - from);
+}
+
+static void no_task_is_begun_that_cannot_end_in_time(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    site_add(&site, plan_of(1, 1, 100));
+    know(&site, 1, 0, 50);
+    site_add_worker(&site, 1, 1);
+    scheduler_set_worker_end(site.scheduler, 1, site.now_us + SECOND); // A task needs 1.5 s.
+    assert_int_equal(site_lease(&site, 1), 0);
+    scheduler_set_worker_end(site.scheduler, 1, site.now_us + 2 * SECOND);
+    assert_int_equal(site_lease(&site, 1), 1);
+    scheduler_return(site.scheduler, site.leases[0].id, 0, 100);
+    site.now_us += SECOND; // The end comes nearer by itself,
+    assert_int_equal(site_lease(&site, 1), 0);
+    scheduler_set_worker_end(site.scheduler, 1, INT64_MAX); // and may be called off.
+    assert_int_equal(site_lease(&site, 1), 1);
+    site_stop(&site);
+}
+
+static void a_lease_holds_no_more_tasks_than_there_is_time_for(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    site_add(&site, plan_of(1, 1, 100000));
+    const struct lease known = {.job = 1, .worker = 99, .from = 0, .to = 1000};
+    assert_int_equal(site_finish_all(&site, &known, SECOND), 1000); // A millisecond each.
+    site_add_worker(&site, 1, 1);
+    scheduler_set_worker_end(site.scheduler, 1, site.now_us + 300 * 1000);
+    assert_int_equal(site_lease(&site, 1), 1);
+    assert_int_equal(site.leases[0].to - site.leases[0].from, 100);
+    site_stop(&site);
+}
+
+static void a_shorter_job_is_taken_where_a_longer_one_is_not(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan lengthy = plan_of(1, 1, 10);
+    struct job_plan brief = plan_of(2, 1, 10);
+    lengthy.walltime_us = 3600 * (int64_t)SECOND;
+    brief.walltime_us = 10 * SECOND;
+    site_add(&site, lengthy);
+    site_add(&site, brief);
+    site_add_worker(&site, 1, 1);
+    scheduler_set_worker_end(site.scheduler, 1, site.now_us + 60 * SECOND);
+    assert_int_equal(site_lease(&site, 1), 1);
+    assert_int_equal(site.leases[0].job, 2);
+    site_stop(&site);
+}
+
+static void an_unknown_job_is_tried_and_given_twice_as_long_the_next_time(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    site_add(&site, plan_of(1, 1, 1));
+    site_add_worker(&site, 1, 1);
+    scheduler_set_worker_end(site.scheduler, 1, site.now_us + 59 * SECOND);
+    assert_int_equal(site_lease(&site, 1), 0);
+    scheduler_set_worker_end(site.scheduler, 1, site.now_us + 100 * SECOND);
+    assert_int_equal(site_lease(&site, 1), 1);
+    site.now_us += 100 * SECOND;
+    scheduler_touch_worker(site.scheduler, 1, site.now_us);
+    scheduler_return(site.scheduler, site.leases[0].id, 0, 1);
+    scheduler_remove_worker(site.scheduler, 1, false, site.now_us, NULL);
+    site_add_worker(&site, 2, 1);
+    scheduler_set_worker_end(site.scheduler, 2, site.now_us + 199 * SECOND);
+    assert_int_equal(site_lease(&site, 2), 0);
+    scheduler_set_worker_end(site.scheduler, 2, site.now_us + 201 * SECOND);
+    assert_int_equal(site_lease(&site, 2), 1);
+    site_stop(&site);
+}
+
+static void a_job_with_checkpoints_is_begun_where_it_cannot_end(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan plan = plan_of(1, 1, 1);
+    plan.walltime_us = 3600 * (int64_t)SECOND;
+    plan.checkpoint_us = 10 * SECOND;
+    site_add(&site, plan);
+    site_add_worker(&site, 1, 1);
+    scheduler_set_worker_end(site.scheduler, 1, site.now_us + 29 * SECOND);
+    assert_int_equal(site_lease(&site, 1), 0);
+    scheduler_set_worker_end(site.scheduler, 1, site.now_us + 31 * SECOND);
+    assert_int_equal(site_lease(&site, 1), 1);
+    site_stop(&site);
+}
+
+static void tasks_with_checkpoints_are_leased_one_by_one(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan plan = plan_of(1, 1, 100000);
+    plan.checkpoint_us = 10 * SECOND;
+    site_add(&site, plan);
+    const struct lease known = {.job = 1, .worker = 99, .from = 0, .to = 1000};
+    assert_int_equal(site_finish_all(&site, &known, SECOND), 1000); // A millisecond each.
+    site_add_worker(&site, 1, 1);
+    assert_true(site_lease(&site, 1) >= 1);
+    for (size_t i = 0; i < site.count; i++) {
+        assert_int_equal(site.leases[i].to - site.leases[i].from, 1);
+    }
+    site_stop(&site);
+}
+
+static void what_a_leaving_worker_gives_back_is_not_its_fault(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    site_add(&site, plan_of(1, 1, 1));
+    for (int64_t id = 1; id <= 5; id++) { // Three that were lost would have failed it.
+        site_add_worker(&site, id, 1);
+        scheduler_set_worker_end(site.scheduler, id, site.now_us + 1000 * SECOND);
+        assert_int_equal(site_lease(&site, id), 1);
+        scheduler_return(site.scheduler, site.leases[0].id, 0, 1);
+        scheduler_remove_worker(site.scheduler, id, false, site.now_us, NULL);
+    }
+    assert_int_equal(site_figures(&site, 1).waiting, 1);
+    site_stop(&site);
+}
+
+static void it_says_who_leaves_too_soon_and_by_how_much(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan plan = plan_of(1, 1, 1);
+    AUTO_BUFFER struct buffer why = {0};
+    AUTO_BUFFER struct buffer change = {0};
+    plan.walltime_us = 3600 * (int64_t)SECOND;
+    site_add(&site, plan);
+    site_add_worker(&site, 7, 1);
+    scheduler_set_worker_end(site.scheduler, 7, site.now_us + 600 * (int64_t)SECOND);
+    assert_int_equal(site_lease(&site, 7), 0);
+    scheduler_why(site.scheduler, 1, -1, NULL, &why, &change);
+    assert_string_equal(why.bytes, "worker 7 leaves in about 10 min; a task needs about 60 min, "
+                                   "about 50 min more");
+    assert_non_null(strstr(change.bytes, "add a worker that stays"));
+    site_stop(&site);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_task_is_begun_that_cannot_end_in_time),
+        cmocka_unit_test(a_lease_holds_no_more_tasks_than_there_is_time_for),
+        cmocka_unit_test(a_shorter_job_is_taken_where_a_longer_one_is_not),
+        cmocka_unit_test(an_unknown_job_is_tried_and_given_twice_as_long_the_next_time),
+        cmocka_unit_test(a_job_with_checkpoints_is_begun_where_it_cannot_end),
+        cmocka_unit_test(tasks_with_checkpoints_are_leased_one_by_one),
+        cmocka_unit_test(what_a_leaving_worker_gives_back_is_not_its_fault),
+        cmocka_unit_test(it_says_who_leaves_too_soon_and_by_how_much),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

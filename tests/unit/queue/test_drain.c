@@ -1,0 +1,128 @@
+// Workers that leave, by their own word or by order.
+#include "../cmocka_all.h"
+#include "fixture.h"
+
+#include "base/memory.h"
+
+// Keeps what a drain was answered.
+struct drained {
+    enum status status;
+    struct error error;
+    char *document;
+};
+
+static void take_answer(void *context, enum status status, const struct error *error,
+                        struct text document)
+{
+    struct drained *drained = context;
+    drained->status = status;
+    drained->error = error ? *error : (struct error){0};
+    drained->document = text_copy(document);
+}
+
+// Calls are answered in order, so a poll's answer comes after that of the drain before it.
+static struct drained drain(struct site *site, int64_t worker, int64_t in_us)
+{
+    struct drained drained = {0};
+    const struct queue_answer answer = {take_answer, &drained};
+    queue_drain_worker(site->queue, worker, in_us, (struct queue_witness){0}, answer);
+    struct reply reply = site_list_workers(site, 0, 10);
+    reply_done(&reply);
+    return drained;
+}
+
+static void expect_drain(struct site *site, int64_t worker, int64_t in_us, enum status status,
+                         const char *part)
+{
+    struct drained drained = drain(site, worker, in_us);
+    assert_int_equal(drained.status, status);
+    const char *said = status == OK ? drained.document : drained.error.detail;
+    if (!strstr(said, part)) {
+        fail_msg("%s", said);
+    }
+    free(drained.document);
+}
+
+// How many leases a poll gives, and what it says of an order: seconds, or -1.
+static size_t leases_of(struct site *site, int64_t worker, const char *body, double *order)
+{
+    struct reply reply = site_poll(site, worker, body);
+    assert_int_equal(reply.status, OK);
+    const json_t *said = json_object_get(reply.document, "drain_in_seconds");
+    *order = said ? json_number_value(said) : -1;
+    size_t count = json_array_size(json_object_get(reply.document, "leases"));
+    reply_done(&reply);
+    return count;
+}
+
+static void a_drained_worker_gets_what_can_end_in_time_and_hears_of_it(void **state)
+{
+    struct site *site = *state;
+    double order = 0;
+    int64_t worker = site_worker(site, "desk", 1);
+    (void)site_job(site, "{\"command\": [\"true\"], \"walltime_seconds\": 3600}");
+    expect_drain(site, worker, INT64_C(1800000000), OK, "\"state\":\"draining\"");
+    assert_int_equal(leases_of(site, worker, "{}", &order), 0);
+    assert_true(order > 1700 && order <= 1800);
+    (void)site_job(site, "{\"command\": [\"false\"], \"walltime_seconds\": 60}");
+    assert_int_equal(leases_of(site, worker, "{}", &order), 1);
+}
+
+static void an_order_may_be_called_off_until_the_worker_has_begun_to_leave(void **state)
+{
+    struct site *site = *state;
+    double order = 0;
+    int64_t worker = site_worker(site, "desk", 1);
+    (void)site_job(site, "{\"command\": [\"true\"]}");
+    expect_drain(site, worker, -1, CONFLICT, "is not being drained");
+    expect_drain(site, 77, 0, NOT_FOUND, "there is no worker 77");
+    expect_drain(site, worker, 0, OK, "\"leaves_at\":\"20");
+    assert_int_equal(leases_of(site, worker, "{}", &order), 0);
+    assert_true(order >= 0);
+    expect_drain(site, worker, -1, OK, "\"leaves_at\":null");
+    assert_int_equal(leases_of(site, worker, "{}", &order), 1);
+    assert_true(order < 0);
+    expect_drain(site, worker, 0, OK, "draining");
+    (void)leases_of(site, worker, "{\"leaving\": true}", &order);
+    expect_drain(site, worker, -1, CONFLICT, "has begun to leave");
+}
+
+static void a_waiting_worker_hears_of_an_order_at_once(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    struct polling *polling = site_poll_begin(site, worker, "{\"wait_seconds\": 20}");
+    expect_drain(site, worker, 0, OK, "draining");
+    struct reply reply = site_poll_end(polling);
+    assert_int_equal(json_number_value(json_object_get(reply.document, "drain_in_seconds")), 0);
+    reply_done(&reply);
+}
+
+static void an_end_of_its_own_counts_and_says_why_jobs_wait(void **state)
+{
+    struct site *site = *state;
+    double order = 0;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"true\"], \"walltime_seconds\": 3600}");
+    assert_int_equal(leases_of(site, worker, "{\"leaves_in_seconds\": 1800}", &order), 0);
+    assert_true(order < 0);
+    AUTO_FREE char *why = site_why(site, job);
+    assert_non_null(strstr(why, "leaves in about 30 min; a task needs about 60 min"));
+    expect_drain(site, worker, -1, CONFLICT, "is not being drained");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_drained_worker_gets_what_can_end_in_time_and_hears_of_it,
+                                        site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(
+            an_order_may_be_called_off_until_the_worker_has_begun_to_leave, site_setup,
+            site_teardown),
+        cmocka_unit_test_setup_teardown(a_waiting_worker_hears_of_an_order_at_once, site_setup,
+                                        site_teardown),
+        cmocka_unit_test_setup_teardown(an_end_of_its_own_counts_and_says_why_jobs_wait, site_setup,
+                                        site_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -54,6 +54,8 @@ struct api {
     json_t *(*describe_announcement)(void *announcement);
     void *announcement;
     struct known_workers *known_workers;
+    _Atomic int64_t input_files_sent; // To workers.
+    _Atomic int64_t input_bytes_sent;
 };
 
 // One request that the guard let through. Lives in the request's arena until it is answered.
@@ -110,6 +112,7 @@ extern const struct api_route API_TASK_ROUTES[];
 extern const struct api_route API_EVENT_ROUTES[];
 extern const struct api_route API_WORKER_ROUTES[];
 extern const struct api_route API_WORKER_KEY_ROUTES[];
+extern const struct api_route API_INPUT_ROUTES[];
 extern const struct api_route API_FEDERATION_ROUTES[];
 extern const struct api_route API_HUB_ROUTES[];
 extern const struct api_route API_PLAN_ROUTES[];
@@ -151,6 +154,9 @@ void api_reply_bytes(struct api_call *call, const char *content_type, struct tex
 // Bytes [0, size) of a file, or the part that Range asks for; closes `fd`. `tag` names this content (ETag, without quotes).
 void api_reply_file(struct api_call *call, int fd, int64_t size, const char *content_type,
                     const char *tag);
+// The same, and adds what was sent of it to *sent, which must outlive the server.
+void api_reply_counted_file(struct api_call *call, int fd, int64_t size, const char *tag,
+                            _Atomic int64_t *sent);
 
 // What a request says, checked. *out keeps its value when it is not said.
 enum status api_query_int64(const struct api_call *call, const char *name, int64_t min, int64_t max,

@@ -8,6 +8,7 @@
 #include "queue/queue.h"
 #include "store/store.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 enum { PROTOCOL_VERSION = 1 };
@@ -53,12 +54,14 @@ static void get_status(struct api_call *call)
     char started[CALENDAR_TEXT_SIZE];
     struct store_figures figures = store_figures(api->store);
     json_t *status = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:I, s:{s:I, s:I}}", "name", api->name, "fingerprint",
-        api->fingerprint, "url", api->url, "version", LODE_VERSION, "started_at",
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I}}", "name", api->name,
+        "fingerprint", api->fingerprint, "url", api->url, "version", LODE_VERSION, "started_at",
         calendar_format(api->started_us, started), "uptime_seconds",
         (json_int_t)((clock_real_us() - api->started_us) / 1000000), "directory",
         json_from_text(text_of(api->directory)), "memory_bytes", (json_int_t)resident_bytes(),
-        "store", "commits", (json_int_t)figures.commits, "writes", (json_int_t)figures.writes);
+        "store", "commits", (json_int_t)figures.commits, "writes", (json_int_t)figures.writes,
+        "inputs", "files_sent", (json_int_t)atomic_load(&api->input_files_sent), "bytes_sent",
+        (json_int_t)atomic_load(&api->input_bytes_sent));
     if (api->describe_announcement) {
         (void)json_object_set_new(status, "announcement",
                                   api->describe_announcement(api->announcement));

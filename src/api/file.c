@@ -28,12 +28,21 @@ static void reply_bare(struct api_call *call, int code, const struct http_field 
     http_reply(call->request->exchange, &response);
 }
 
-void api_reply_file(struct api_call *call, int fd, int64_t size, const char *content_type,
-                    const char *tag)
+struct sent_file {
+    int fd;
+    int64_t size;
+    const char *content_type;
+    const char *tag;
+    _Atomic int64_t *sent; // NULL: not counted.
+};
+
+static void reply(struct api_call *call, const struct sent_file *file)
 {
+    int fd = file->fd;
+    int64_t size = file->size;
     struct http_request *request = call->request;
     char quoted[160];
-    (void)snprintf(quoted, sizeof quoted, "\"%.150s\"", tag);
+    (void)snprintf(quoted, sizeof quoted, "\"%.150s\"", file->tag);
     char content_range[96] = "";
     struct http_field fields[3] = {{"ETag", quoted}, {"Accept-Ranges", "bytes"}};
     size_t field_count = 2;
@@ -63,13 +72,28 @@ void api_reply_file(struct api_call *call, int fd, int64_t size, const char *con
     }
     struct http_response response = {
         .code = kind == RANGE_PART ? 206 : 200,
-        .content_type = content_type,
+        .content_type = file->content_type,
         .fields = fields,
         .field_count = field_count,
         .is_file = true,
         .file_fd = fd,
         .file_from = from,
         .file_length = to - from,
+        .file_sent = file->sent,
     };
     http_reply(request->exchange, &response);
+}
+
+void api_reply_file(struct api_call *call, int fd, int64_t size, const char *content_type,
+                    const char *tag)
+{
+    const struct sent_file file = {fd, size, content_type, tag, NULL};
+    reply(call, &file);
+}
+
+void api_reply_counted_file(struct api_call *call, int fd, int64_t size, const char *tag,
+                            _Atomic int64_t *sent)
+{
+    const struct sent_file file = {fd, size, "application/octet-stream", tag, sent};
+    reply(call, &file);
 }

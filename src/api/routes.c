@@ -39,7 +39,7 @@ void api_routes_new(struct api *api, const struct http_route **routes, size_t *c
         API_SITE_ROUTES,       API_BLOB_ROUTES,       API_DATA_ROUTES,  API_TOKEN_ROUTES,
         API_JOB_ROUTES,        API_TASK_ROUTES,       API_EVENT_ROUTES, API_WORKER_ROUTES,
         API_WORKER_KEY_ROUTES, API_FEDERATION_ROUTES, API_HUB_ROUTES,   API_PLAN_ROUTES,
-        API_TRANSFER_ROUTES,   API_RESOLVE_ROUTES,    API_GROUP_ROUTES,
+        API_TRANSFER_ROUTES,   API_RESOLVE_ROUTES,    API_GROUP_ROUTES, API_INPUT_ROUTES,
     };
     struct api_table *table = NEW(struct api_table);
     for (size_t i = 0; i < sizeof TABLES / sizeof TABLES[0]; i++) {

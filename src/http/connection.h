@@ -61,6 +61,7 @@ struct connection {
     int file_fd; // -1: none; sent after the output.
     int64_t file_from;
     int64_t file_length;
+    _Atomic int64_t *file_sent; // NULL: nobody counts.
     char address[ADDRESS_SIZE];
     bool has_peer_key;
     struct fingerprint peer_key;

@@ -75,6 +75,7 @@ static void take_whole(struct connection *connection, struct answer *answer)
         connection->file_fd = answer->file_fd;
         connection->file_from = answer->file_from;
         connection->file_length = length;
+        connection->file_sent = answer->file_sent;
         answer->is_file = false;
     } else if (!is_head && !is_bare && !answer->is_file) {
         put_body(connection, &answer->body);
@@ -171,9 +172,13 @@ static enum transport_result send_step(struct connection *connection)
     if (result != TRANSPORT_DONE || connection->file_fd < 0) {
         return result;
     }
+    int64_t left = connection->file_length;
     result = transport_send_file(&connection->transport, connection->file_fd,
                                  &connection->file_from, &connection->file_length, SEND_BUDGET,
                                  connection->loop->write_block, LOOP_BLOCK_SIZE);
+    if (connection->file_sent) {
+        atomic_fetch_add(connection->file_sent, left - connection->file_length);
+    }
     if (result == TRANSPORT_DONE) {
         (void)close(connection->file_fd);
         connection->file_fd = -1;

@@ -177,6 +177,7 @@ void answer_fill(struct answer *answer, const struct http_response *response)
         answer->file_fd = response->file_fd;
         answer->file_from = response->file_from;
         answer->file_length = response->file_length;
+        answer->file_sent = response->file_sent;
     } else {
         buffer_append_text(&answer->body, response->body);
     }

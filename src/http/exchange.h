@@ -48,6 +48,7 @@ struct answer {
     int file_fd;
     int64_t file_from;
     int64_t file_length;
+    _Atomic int64_t *file_sent;
 };
 
 // Fills in head and body (copied) and the file (taken over).

@@ -62,6 +62,8 @@ struct http_response {
     int file_fd;
     int64_t file_from;
     int64_t file_length;
+    _Atomic int64_t *
+        file_sent; // Bytes of it that are sent are added here as they go; must outlive the server. NULL: not counted.
 };
 
 // Answers. Exactly once for each exchange; any thread. A client that has gone is no error. HEAD sends no body.

@@ -222,7 +222,7 @@ static struct job_state *choose_in_group(const struct group_state *group,
             break;
         }
         if (worker_avoids(worker, job->plan.id, now_us) || !job_has_for(job, worker) ||
-            !worker_has_time(worker, job, now_us)) {
+            !worker_has_time(worker, job, now_us) || ranges_contains(&job->refused, worker->id)) {
             unfit++;
             continue;
         }

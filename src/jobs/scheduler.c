@@ -51,6 +51,7 @@ static void free_job(struct job_state *job)
     ranges_done(&job->again);
     ranges_done(&job->held);
     ranges_done(&job->alone);
+    ranges_done(&job->refused);
     size_t at = 0;
     for (void *attempts; job->attempts && (attempts = map_next(job->attempts, &at));) {
         free(attempts);
@@ -255,6 +256,19 @@ void scheduler_set_worker_groups(struct scheduler *scheduler, int64_t id, const 
         worker->groups[i] = groups[i];
     }
     worker_end_reservation(scheduler, worker);
+}
+
+void scheduler_refuse(struct scheduler *scheduler, int64_t worker, int64_t job)
+{
+    struct worker_state *state = map_find_int64(scheduler->workers, worker);
+    struct job_state *refused = map_find_int64(scheduler->jobs, job);
+    if (!state || !refused) {
+        return;
+    }
+    (void)ranges_add(&refused->refused, worker, worker + 1);
+    if (state->reserved_for == job) {
+        worker_end_reservation(scheduler, state);
+    }
 }
 
 void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining)

@@ -68,6 +68,8 @@ void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place
 enum { WORKER_GROUPS_MAX = 16 };
 void scheduler_set_worker_groups(struct scheduler *scheduler, int64_t id, const int64_t *groups,
                                  size_t count);
+// The worker cannot run the job, and gets no lease of it any more. Unknown ids are ignored.
+void scheduler_refuse(struct scheduler *scheduler, int64_t worker, int64_t job);
 // A draining worker gets no new leases.
 void scheduler_drain_worker(struct scheduler *scheduler, int64_t id, bool is_draining);
 // Until when the worker lets tasks run; INT64_MAX: until it says so. It gets no task that is not expected to have ended by then. What a

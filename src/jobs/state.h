@@ -55,6 +55,7 @@ struct job_state {
     struct ranges again;
     struct ranges alone; // All before the cursor, as those held.
     struct ranges held;
+    struct ranges refused; // Numbers of workers that cannot run it.
     int64_t cursor;
     int64_t done_count;
     int64_t held_count;

@@ -19,7 +19,8 @@ struct survey {
     int64_t workers;
     int64_t serving;                 // Its group.
     int64_t draining;                // Of these.
-    int64_t large_enough;            // Not draining, and its whole capacity would do.
+    int64_t refused;                 // Cannot run it, as they have said.
+    int64_t large_enough;            // None of these, not draining, and its whole capacity would do.
     int64_t with_room;               // And it has the room now.
     int64_t leaving;                 // Large enough, but they leave before a task could end,
     const struct worker_state *last; // the last of them.
@@ -109,6 +110,10 @@ static void survey_worker(const struct answer *answer, const struct worker_state
     survey->largest.cpu_millis = greater(survey->largest.cpu_millis, capacity->cpu_millis);
     survey->largest.memory_bytes = greater(survey->largest.memory_bytes, capacity->memory_bytes);
     survey->largest.disk_bytes = greater(survey->largest.disk_bytes, capacity->disk_bytes);
+    if (ranges_contains(&answer->job->refused, worker->id)) {
+        survey->refused++;
+        return;
+    }
     if (worker->is_draining || !resources_fit(need, capacity)) {
         return;
     }
@@ -219,6 +224,10 @@ static bool say_no_worker(const struct answer *answer, const struct survey *surv
     }
     if (survey->large_enough == 0 && survey->leaving > 0) {
         say_leaving(answer, survey);
+        return true;
+    }
+    if (survey->large_enough == 0 && survey->refused > 0) {
+        buffer_append_string(answer->why, "no worker can run it");
         return true;
     }
     if (survey->large_enough == 0) {

@@ -319,6 +319,7 @@ static void explain_waiting(const struct queue *queue, const struct active_job *
         return;
     }
     scheduler_why(queue->scheduler, job->row.id, index, NULL, why, change);
+    notes_explain(queue, job->row.id, why, change);
     if (queue->executor_problem[0] != '\0' && figures.leased == 0) {
         buffer_printf(why, "; %s", queue->executor_problem);
         buffer_printf(change, "; %s", queue->executor_change);

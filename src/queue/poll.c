@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "os/alarm.h"
 #include "os/clock.h"
+#include "os/view.h"
 #include "queue/queue_sql.h"
 
 enum {
@@ -37,6 +38,13 @@ static enum status insert_worker(struct sql *sql, const struct worker *worker, s
                    NULL, error);
 }
 
+static bool has_same_view(struct text view)
+{
+    char own[VIEW_SIZE];
+    view_read(own);
+    return view.length > 0 && text_equal(view, text_of(own));
+}
+
 static struct worker *make_worker(struct queue *queue, const struct worker_hello *hello,
                                   const char *owner)
 {
@@ -50,6 +58,7 @@ static struct worker *make_worker(struct queue *queue, const struct worker_hello
         (struct resources){hello->cpu_millis, hello->memory_bytes, hello->disk_bytes};
     worker->process = hello->process;
     worker->place = place_get(queue, hello->place);
+    worker->sees_files = has_same_view(hello->view);
     worker->heard_us = clock_real_us();
     worker->lease_first = queue->lease_last;
     worker_begin_end(worker, hello);
@@ -100,9 +109,9 @@ static void done_register(struct queue_op *op, enum status status, const struct 
         double lease_seconds = lease_us > 0 ? (double)lease_us / 1e6 : LEASE_SECONDS_DEFAULT;
         buffer_printf(&body,
                       "{\"worker\":%lld,\"lease_seconds\":%g,\"heartbeat_seconds\":%g,"
-                      "\"wait_seconds\":%d}\n",
+                      "\"wait_seconds\":%d,\"sees_files\":%s}\n",
                       (long long)self->worker->id, lease_seconds, lease_seconds * HEARTBEAT_PART,
-                      WAIT_SECONDS);
+                      WAIT_SECONDS, self->worker->sees_files ? "true" : "false");
         self->answer.done(self->answer.context, OK, NULL, buffer_text(&body));
     } else {
         queue_answer_error(self->answer, status, error);
@@ -202,6 +211,7 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
         scheduler_drain_worker(queue->scheduler, worker->id, true);
     }
     TRY(checkpoints_commit(queue, sql, worker, poll->body, error));
+    notes_take(queue, worker, poll->body);
     give_back(queue, worker, poll->body);
     worker_reconcile(queue, worker, poll->body);
     for (size_t i = 0; i < poll->body->log_count; i++) {

@@ -403,7 +403,8 @@ static enum status parse_all(struct poll_body *body, struct error *error)
 {
     static const char *const FIELDS[] = {
         "wait_seconds", "leases",  "results", "returned",          "setups",      "logs",
-        "leaving",      "problem", "words",   "leaves_in_seconds", "checkpoints", NULL};
+        "leaving",      "problem", "words",   "leaves_in_seconds", "checkpoints",
+        "notes", NULL};
     double wait_seconds = 0;
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
@@ -414,6 +415,7 @@ static enum status parse_all(struct poll_body *body, struct error *error)
     body->wait_us = (int64_t)(wait_seconds * 1e6);
     TRY(parse_problem(body, error));
     TRY(parse_words(body, error));
+    TRY(poll_parse_notes(body, error));
     TRY(parse_leases(body, error));
     TRY(parse_results(body, error));
     TRY(parse_checkpoints(body, error));
@@ -453,7 +455,7 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
         "name",    "cpus",           "memory_bytes",      "disk_bytes",
         "version", "sandbox",        "process",           "place",
         "groups",  "notice_seconds", "leaves_in_seconds", "drain_in_seconds",
-        NULL};
+        "view", NULL};
     double cpus = 0;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "name", JSON_REQUIRED, WORKER_NAME_MAX, &out->name, error));
@@ -475,6 +477,7 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
     json_t *groups = NULL;
     TRY(json_field_array(document, "groups", JSON_OPTIONAL, WORKER_GROUPS_MAX, &groups, error));
     TRY(groups_parse(groups, out->groups, &out->group_count, error));
+    TRY(json_field_text(document, "view", JSON_OPTIONAL, WORKER_VIEW_MAX, &out->view, error));
     struct digest fingerprint;
     if (out->place.length > 0 && digest_from_text(out->place, &fingerprint, NULL) != OK) {
         return error_set(error, INVALID, "field \"place\" is not the fingerprint of a site");

@@ -16,6 +16,7 @@ enum {
     POLL_SETUPS_MAX = 1000,
     POLL_CHECKPOINTS_MAX = 1000,
     POLL_CHECKPOINT_FILES_MAX = 100, // Of one task.
+    POLL_NOTES_MAX = 1000,
     POLL_WAIT_SECONDS_MAX = 60,
     POLL_INLINE_MAX = 16 << 10, // Bytes of output that a result carries itself.
     POLL_OUTPUTS_MAX = 10000,
@@ -26,6 +27,7 @@ enum {
     WORKER_NAME_MAX = 200,
     LEAVING_SECONDS_MAX = 3660 * 24 * 3600, // Until a worker's end.
     NOTICE_SECONDS_MAX = 24 * 3600,
+    WORKER_VIEW_MAX = 200,
 };
 
 // Numbers in a poll: exact in every reader of JSON, and the sum of two is still a number.
@@ -125,6 +127,15 @@ struct poll_words {
     struct text change;
 };
 
+// What a job waits for at the worker, or why that cannot run it.
+enum poll_note_kind { POLL_NOTE_NONE, POLL_NOTE_WAITING, POLL_NOTE_UNABLE };
+struct poll_note {
+    int64_t job;
+    enum poll_note_kind kind;
+    struct text text;
+    struct text change;
+};
+
 struct poll_body {
     struct arena arena;
     json_t *document; // What the texts are borrowed from.
@@ -148,6 +159,8 @@ struct poll_body {
     size_t log_count;
     struct poll_words *words;
     size_t word_count;
+    struct poll_note *notes;
+    size_t note_count;
     // Blobs that the results name; whoever takes them checks that they are there.
     struct digest *blobs;
     size_t blob_count;
@@ -157,6 +170,8 @@ struct poll_body {
 // Reads a poll; INVALID names what is wrong. *out is the caller's (poll_free).
 enum status poll_parse(struct text text, struct poll_body **out, struct error *error);
 void poll_free(struct poll_body *body);
+// Of poll_parse: the notes.
+enum status poll_parse_notes(struct poll_body *body, struct error *error);
 
 struct worker_hello {
     struct text name;
@@ -172,6 +187,7 @@ struct worker_hello {
     struct text place;    // Fingerprint of a site; empty: here.
     struct text groups[WORKER_GROUPS_MAX]; // That it works for, in order; none: for all.
     size_t group_count;
+    struct text view;  // How it sees files (os/view.h); empty: not said.
 };
 
 // Reads an array of at most WORKER_GROUPS_MAX names of groups into `out` (as many); the texts are borrowed. INVALID. NULL: none.

@@ -82,9 +82,11 @@ static enum status describe_file(void *visitor, const struct queue_file *file, s
     append_field(list->out, "path", file->path);
     buffer_append_byte(list->out, ',');
     append_field(list->out, "source", file->source);
-    buffer_printf(list->out, ",\"size\":%lld,\"modified_us\":%lld,\"inode\":%lld}",
-                  (long long)file->size_bytes, (long long)file->modified_us,
-                  (long long)file->inode);
+    char digest[DIGEST_TEXT_SIZE];
+    buffer_printf(list->out,
+                  ",\"size\":%lld,\"modified_us\":%lld,\"inode\":%lld,\"digest\":\"%s\"}",
+                  (long long)file->size_bytes, (long long)file->modified_us, (long long)file->inode,
+                  digest_to_text(&file->digest, digest));
     record_data(list->name, list->id, &file->path, &file->digest, file->size_bytes, list->inputs);
     return OK;
 }
@@ -105,7 +107,7 @@ static void describe_roots(const char *name, const struct queue_dataset *dataset
         append_field(out, "kind", text_of(root->kind));
         buffer_append_byte(out, '}');
     }
-    buffer_append_string(out, "],\"files\":[");
+    buffer_printf(out, "],\"file_count\":%lld,\"files\":[", (long long)dataset->file_count);
 }
 
 static void note_use(struct prepared *out, const char *id, const struct queue_look *look)

@@ -285,6 +285,14 @@ void queue_poll(struct queue *queue, struct queue_poll *poll);
 void queue_drain_worker(struct queue *queue, int64_t worker, int64_t in_us,
                         struct queue_witness witness, struct queue_answer answer);
 
+// Has the worker been told of the job, and is it this principal's? DENIED when not, or when there is no such worker or job: nothing is answered
+// but OK or that. Any thread.
+void queue_check_told(struct queue *queue, int64_t worker, struct text owner, int64_t job,
+                      struct queue_answer answer);
+// The identifier of the dataset that a job has under this name, in the arena. Blocks for the disk. NOT_FOUND.
+enum status queue_job_data(struct queue *queue, int64_t job, struct text name, struct arena *arena,
+                           const char **id, struct error *error);
+
 // Up to `limit` workers by number, those behind `after`.
 void queue_list_workers(struct queue *queue, int64_t after, int64_t limit,
                         struct queue_answer answer);

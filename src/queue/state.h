@@ -176,6 +176,9 @@ struct worker {
     struct ranges cancels; // Numbers of leases to stop.
     struct queue_poll *waiting;
     int64_t waiting_until_us;
+    bool sees_files; // It has this site's view of files: every path is the same file.
+    struct worker_note *notes;
+    size_t note_count;
 };
 
 struct job_wait {
@@ -514,6 +517,14 @@ void worker_write_groups(const struct worker *worker, struct buffer *out);
 // Says so when workers are there and none of them works for the job's group.
 bool groups_say_unserved(const struct queue *queue, const struct active_job *job,
                          struct buffer *why, struct buffer *change);
+
+// --- notes.c: what workers say of jobs that they have
+void notes_take(struct queue *queue, struct worker *worker, const struct poll_body *body);
+void notes_drop_job(struct worker *worker, int64_t job);
+void notes_free(struct worker *worker);
+// Appends what they say of the job.
+void notes_explain(const struct queue *queue, int64_t job, struct buffer *why,
+                   struct buffer *change);
 
 // --- figures.c
 // Counts what queue_load_figures tells.

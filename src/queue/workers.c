@@ -28,6 +28,7 @@ void worker_free(struct worker *worker)
     free(worker->leases);
     ranges_done(&worker->drops);
     ranges_done(&worker->cancels);
+    notes_free(worker);
     free(worker);
 }
 
@@ -113,6 +114,7 @@ void workers_drop_job(struct queue *queue, const struct active_job *job)
             worker->drops_since_us =
                 worker->drops.count ? worker->drops_since_us : clock_steady_us();
             (void)ranges_add(&worker->drops, job->row.id, job->row.id + 1);
+            notes_drop_job(worker, job->row.id);
             for (size_t i = worker->lease_count; i-- > 0;) {
                 drop_lease(worker, &worker->leases[i], job);
             }

@@ -153,6 +153,18 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     # The key of a site is as good as any to be a worker's.
     shutil.copytree(site.directory, tmp_path / "key", ignore=lambda _, names: [name for name in names if not name.endswith(".pem")])
     call_worker_keys(call, lambda method, url, body: site.api(method, url, body, as_site=tmp_path / "key"))
+    # A job that only a worker of this test is large enough for.
+    large = call("post", "/v1/workers", 201, {
+        "name": "large", "cpus": 1000, "memory_bytes": 1 << 40, "disk_bytes": 1 << 40, "view": "of another machine"}).json["worker"]
+    told = call("post", "/v1/jobs", 201, {"command": ["true"], "cpus": 999, "data": [{"id": "t:api", "name": "d"}]}).json["id"]
+    orders = call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 20, "leases": []}, worker=large).json
+    (file,) = orders["jobs"][0]["data"][0]["files"]
+    there = {"worker": large, "job": told, "name": "d", "path": "a"}
+    assert call("get", "/v1/workers/{worker}/jobs/{job}/data/{name}/{path}", 200, query=f"?digest={file['digest']}", **there).body == b"content"
+    notes = [[told, "waiting", "worker large fetches its inputs", "nothing needs to be done"]]
+    call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "notes": notes}, worker=large)
+    assert "worker large fetches its inputs" in call("get", "/v1/jobs/{job}/why", 200, job=told).json["why"]
+    call("post", "/v1/jobs/{job}/cancel", 200, job=told)
 
     plan = call("post", "/v1/plans", 200, {"job": {"command": ["true"], "data": [{"id": "t:api", "name": "d"}]}}).json
     assert plan["chosen"] == "local" and plan["candidates"][0]["data"] == ["t:api"]
@@ -226,7 +238,7 @@ def test_no_path_is_served_by_methods_that_are_not_described(make_site):
     for path, methods in DOCUMENT["paths"].items():
         for method in {"get", "put", "post", "delete", "patch"} - set(methods):
             url = path.replace("{job}", "1").replace("{index}", "0").replace("{worker}", "1").replace("{id}", "a%3Ab")
-            url = url.replace("{transfer}", "1")
+            url = url.replace("{transfer}", "1").replace("{name}", "d")
             url = url.replace("{digest}", "sha256:" + "0" * 64).replace("{token}", "1").replace("{path}", "x").replace("{site}", "sha256:" + "0" * 64)
             answer = site.api(method.upper(), url, b"" if method != "get" else None)
             assert answer.code == 405, (method, url, answer)

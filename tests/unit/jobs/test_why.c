@@ -37,6 +37,27 @@ static void it_says_when_there_is_no_worker(void **state)
     site_stop(&site);
 }
 
+static void it_says_when_no_worker_can(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    site_add(&site, plan_of(1, 1, 4));
+    site_add(&site, plan_of(2, 1, 4));
+    site_add_worker(&site, 1, 1);
+    site_add_worker(&site, 2, 1);
+    scheduler_refuse(site.scheduler, 1, 1);
+    scheduler_refuse(site.scheduler, 9, 1);
+    scheduler_refuse(site.scheduler, 1, 9);
+    expect(&site, -1, "1 worker has room for it", "");
+    assert_int_equal(site_lease(&site, 1), 1);
+    assert_int_equal(site.leases[0].job, 2); // Though job 1 is the older one.
+    scheduler_refuse(site.scheduler, 2, 1);
+    expect(&site, -1, "no worker can run it", "");
+    assert_int_equal(site_lease(&site, 2), 1);
+    assert_int_equal(site.leases[0].job, 2);
+    site_stop(&site);
+}
+
 static void it_names_what_is_too_big_with_numbers(void **state)
 {
     (void)state;
@@ -148,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_says_when_there_is_no_worker),
+        cmocka_unit_test(it_says_when_no_worker_can),
         cmocka_unit_test(it_names_what_is_too_big_with_numbers),
         cmocka_unit_test(it_says_who_is_busy_and_who_comes_first),
         cmocka_unit_test(it_says_where_a_task_is),

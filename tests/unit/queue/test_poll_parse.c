@@ -63,6 +63,10 @@ static void what_is_wrong_is_refused_by_name(void **state)
         {"{\"leases\": [[1, 2, 3, 2]]}", "to"},
         {"{\"leases\": [[\"1\", 2, 3, 4]]}", "lease"},
         {"{\"leases\": 5}", "leases"},
+        {"{\"notes\": [[1, \"waiting\", \"text\"]]}", "note 0"},
+        {"{\"notes\": [[1, \"none\", \"\", \"\"], [1, \"busy\", \"a\", \"b\"]]}", "note 1"},
+        {"{\"notes\": [[0, \"waiting\", \"text\", \"change\"]]}", "note 0"},
+        {"{\"notes\": [[1, \"waiting\", \"a\\nb\", \"change\"]]}", "note 0"},
         {"{\"returned\": [[1, -2, 3]]}", "from"},
         {"{\"leases\": [[1, 2, 3, 9223372036854775807]]}", "to"},
         {"{\"results\": [{\"job\": 1, \"tasks\": []}]}", "lease"},
@@ -131,6 +135,21 @@ static void a_place_has_a_problem_or_none(void **state)
     }
 }
 
+static void notes_are_read(void **state)
+{
+    (void)state;
+    struct poll_body *body = NULL;
+    struct text text = TEXT("{\"notes\": [[17, \"unable\", \"why\", \"what\"], [18, \"none\", "
+                            "\"\", \"\"]]}");
+    assert_int_equal(poll_parse(text, &body, NULL), OK);
+    assert_int_equal(body->note_count, 2);
+    assert_int_equal(body->notes[0].job, 17);
+    assert_int_equal(body->notes[0].kind, POLL_NOTE_UNABLE);
+    assert_true(text_equal(body->notes[0].change, TEXT("what")));
+    assert_int_equal(body->notes[1].kind, POLL_NOTE_NONE);
+    poll_free(body);
+}
+
 static void a_registration_needs_a_name_and_sizes(void **state)
 {
     (void)state;
@@ -183,6 +202,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_refused_by_name),
         cmocka_unit_test(a_place_has_a_problem_or_none),
         cmocka_unit_test(a_place_says_words_of_its_jobs),
+        cmocka_unit_test(notes_are_read),
         cmocka_unit_test(a_registration_needs_a_name_and_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

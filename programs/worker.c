@@ -60,6 +60,7 @@ static enum status read_options(const struct options *given, struct worker_optio
     options->runner = options_text(given, "runner", options->runner);
     options->cpus = options_number(given, "cpus", options->cpus);
     options->memory_bytes = options_int64(given, "memory", options->memory_bytes);
+    options->cache_bytes = options_int64(given, "cache-size", -1);
     options->grace_us = options_int64(given, "grace", options->grace_us);
     options->lifetime_us = options_int64(given, "lifetime", 0);
     options->notice_us = options_int64(given, "notice", options->notice_us);

@@ -87,6 +87,8 @@ static const struct command_option WORKER_OPTIONS[] = {
      "keep the worker's key and tasks' folders here (default: ~/.local/share/lode-worker)", NULL},
     {"cpus", 0, OPTION_NUMBER, "N", "cores to use (default: all)", NULL},
     {"memory", 0, OPTION_BYTES, "SIZE", "memory to use (default: what the machine has)", NULL},
+    {"cache-size", 0, OPTION_BYTES, "SIZE",
+     "room for inputs that it fetches, kept for later (default: half of the free disk)", NULL},
     {"name", 0, OPTION_TEXT, "NAME", "its name at the site (default: this machine's)", NULL},
     {"groups", 0, OPTION_TEXT, "GROUP,...",
      "work for these groups only: of the first that has tasks first (default: for all)", NULL},

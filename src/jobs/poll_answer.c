@@ -18,6 +18,7 @@ enum status registration_read(struct text body, struct registration *out, struct
     TRY(json_field_double(document, "heartbeat_seconds", JSON_OPTIONAL, HEARTBEAT_MIN_SECONDS,
                           POLL_ANSWER_WAIT_SECONDS_MAX, &heartbeat_seconds, error));
     read.heartbeat_us = (int64_t)(heartbeat_seconds * 1e6);
+    TRY(json_field_bool(document, "sees_files", JSON_OPTIONAL, &read.sees_files, error));
     *out = read;
     return OK;
 }

@@ -18,6 +18,7 @@ struct registration {
     int64_t worker;
     int64_t wait_seconds; // How long a poll shall wait for news.
     int64_t heartbeat_us; // How often who holds leases is to be heard.
+    bool sees_files;      // The worker has the site's view of files.
 };
 // INVALID, naming the field.
 enum status registration_read(struct text body, struct registration *out, struct error *error);

@@ -193,11 +193,18 @@ static enum status parse_data_files(struct job *job, struct job_data *data, cons
         struct text path = TEXT("(unnamed)");
         struct job_data_file *file = &data->files[data->file_count++];
         TRY(field_absolute(element, "source", &source, error));
-        TRY(json_field_text(element, "path", JSON_OPTIONAL, PATH_MAX_LENGTH, &path, error));
+        if (json_object_get(element, "path")) {
+            TRY(field_path(element, "path", &path, error));
+        }
         TRY(json_field_int64(element, "size", JSON_REQUIRED, 0, INT64_MAX, &file->size, error));
         TRY(json_field_int64(element, "modified_us", JSON_REQUIRED, INT64_MIN, INT64_MAX,
                              &file->modified_us, error));
         TRY(json_field_int64(element, "inode", JSON_OPTIONAL, 0, INT64_MAX, &file->inode, error));
+        if (json_object_get(element, "digest")) {
+            struct text digest;
+            TRY(field_digest(element, "digest", &digest, error));
+            file->has_digest = digest_from_text(digest, &file->digest, error) == OK;
+        }
         file->source = keep(job, source).bytes;
         file->path = keep(job, path).bytes;
     }
@@ -219,6 +226,9 @@ static enum status parse_data(struct job *job, const json_t *document, struct er
         data->name = keep(job, name).bytes;
         TRY(parse_roots(job, data, element, error));
         TRY(parse_data_files(job, data, element, error));
+        data->file_total = (int64_t)data->file_count;
+        TRY(json_field_int64(element, "file_count", JSON_OPTIONAL, 0, INT64_MAX, &data->file_total,
+                             error));
     }
     return OK;
 }
@@ -245,6 +255,10 @@ static enum status parse_items(struct job *job, const json_t *document, struct e
     job->items = is_files ? ITEMS_FILES : ITEMS_LINES;
     job->items_digest = keep(job, blob).bytes;
     job->items_name = keep(job, name).bytes;
+    for (size_t i = 0; i < job->data_count && is_files; i++) {
+        struct job_data *data = &job->data[i];
+        data->is_index_set = data->file_count == 0 && strcmp(data->name, job->items_name) == 0;
+    }
     return OK;
 }
 

@@ -1,9 +1,11 @@
-// A job as the site tells a worker of it (docs/protocols/worker.md), checked and flat. Pure.
+// A job as the site tells a worker of it (docs/protocols/worker.md), checked and flat, with what the worker finds out about its data.
 #ifndef LODE_WORKER_JOB_H
 #define LODE_WORKER_JOB_H
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "crypto/digest.h"
+#include "worker/proofs.h"
 #include "worker/runner_protocol.h"
 
 enum { JOB_FILES_MAX = 4096, JOB_DATA_MAX = 64, JOB_ROOTS_MAX = 1024, JOB_DATA_FILES_MAX = 1000 };
@@ -36,6 +38,10 @@ struct job_data_file {
     int64_t size;
     int64_t modified_us;
     int64_t inode; // 0: not known
+    bool has_digest;
+    struct digest digest;
+    bool is_proven; // What lies here under that path is the same content; it has this mark.
+    struct file_mark proof;
 };
 
 struct job_data {
@@ -44,6 +50,9 @@ struct job_data {
     size_t root_count;
     struct job_data_file *files;
     size_t file_count;
+    int64_t file_total; // Of the dataset: more than file_count when not all are listed.
+    bool is_index_set;  // Its files are the items, and are not listed.
+    bool is_fetched;    // It is not seen here by path: its files come from the site.
 };
 
 // All texts live in the arena.

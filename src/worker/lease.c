@@ -30,6 +30,7 @@ void lease_free(struct task_lease *lease)
         lease->job->worker->held_count--;
         held_free(held);
     }
+    supply_drop_items(lease, INT64_MAX);
     lease->job->lease_count--;
     restore_free(lease->restore);
     ready_done(&lease->ready);
@@ -67,6 +68,7 @@ void lease_leave_seat(struct task_lease *lease)
     }
     seat->lease_count = kept;
     lease->seat = NULL;
+    supply_drop_items(lease, INT64_MAX);
 }
 
 void lease_cancel(struct worker *worker, int64_t id)
@@ -100,6 +102,10 @@ void lease_end_rest(struct task_lease *lease, enum runner_outcome outcome, const
 void lease_feed_items(struct task_lease *lease)
 {
     struct item_list *items = lease->job->items;
+    if (lease->job->item_data) {
+        supply_feed_items(lease);
+        return;
+    }
     while (lease->chunk_count > 0 && lease->chunks[lease->chunk_first] <= lease->done) {
         lease->chunk_first = (lease->chunk_first + 1) % ITEM_CHUNKS_MAX;
         lease->chunk_count--;
@@ -182,6 +188,11 @@ static void start_lease(struct worker *worker, struct task_lease *lease)
 {
     struct worker_job *job = lease->job;
     struct error error = {0};
+    if (job->note.kind == NOTE_UNABLE) {
+        job->note.is_due = true; // The site does not know it (any more).
+        lease_return(lease);
+        return;
+    }
     if (job->fault.status != OK) {
         lease_end_rest(lease, job->fault_outcome, job->fault.detail);
         return;
@@ -221,18 +232,23 @@ void leases_start(struct worker *worker)
     }
 }
 
+void lease_return(struct task_lease *lease)
+{
+    struct worker *worker = lease->job->worker;
+    gather_flush(lease);
+    buffer_printf(entries_add(&worker->returned), "[%" PRId64 ",%" PRId64 ",%" PRId64 "]",
+                  lease->id, lease->done, lease->to);
+    lease->to = lease->done;
+    lease->is_returned = true;
+    report_mark(worker, true);
+}
+
 void leases_return_all(struct worker *worker)
 {
     for (size_t i = 0; i < worker->lease_count; i++) {
         struct task_lease *lease = worker->leases[i];
-        if (lease->is_dead || lease->is_returned || lease->done >= lease->to) {
-            continue;
+        if (!lease->is_dead && !lease->is_returned && lease->done < lease->to) {
+            lease_return(lease);
         }
-        gather_flush(lease);
-        buffer_printf(entries_add(&worker->returned), "[%" PRId64 ",%" PRId64 ",%" PRId64 "]",
-                      lease->id, lease->done, lease->to);
-        lease->to = lease->done;
-        lease->is_returned = true;
-        report_mark(worker, true);
     }
 }

@@ -87,6 +87,7 @@ static void unsend(struct worker *worker)
     entries_unsend(&worker->logs);
     entries_unsend(&worker->returned);
     entries_unsend(&worker->checkpoints);
+    notes_unsend(worker);
 }
 
 // The site does not know this worker (any more).
@@ -94,6 +95,8 @@ static void forget_registration(struct worker *worker)
 {
     size_t at = 0;
     worker->id = 0;
+    fetches_set_site(worker->fetches, worker->client, 0);
+    notes_forget(worker);
     if (worker->waiting) {
         http_client_cancel(worker->client,
                            TAKE(worker->waiting)); // The site has no reason to answer it soon.
@@ -155,12 +158,14 @@ static enum status connect_site(struct worker *worker, struct error *error)
     };
     TRY(http_client_new(&client_options, &worker->client, error));
     transfers_set_client(worker->transfers, worker->client);
+    fetches_set_site(worker->fetches, worker->client, worker->id);
     return OK;
 }
 
 void poll_disconnect(struct worker *worker)
 {
     transfers_set_client(worker->transfers, NULL);
+    fetches_set_site(worker->fetches, NULL, 0);
     http_client_free(worker->client); // Ends the calls without their `done`.
     worker->client = NULL;
     worker->registering = NULL;
@@ -189,7 +194,9 @@ static void on_registered(void *context, const struct http_answer *answer)
     worker->wait_seconds = registration.wait_seconds;
     worker->heartbeat_us = registration.heartbeat_us;
     worker->is_new = worker->lease_count > 0;
-    if (worker->is_new) {
+    worker->sees_site_files = registration.sees_files;
+    fetches_set_site(worker->fetches, worker->client, worker->id);
+    if (worker->is_new || notes_are_due(worker)) {
         report_mark(worker, true);
     }
     log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, worker->id);
@@ -257,6 +264,8 @@ static void start_registering(struct worker *worker)
                   options->cpus, options->memory_bytes, worker->disk_bytes, (long)getpid());
     write_enforcement(worker, &body);
     write_groups(options->groups, &body);
+    buffer_append_string(&body, ",\"view\":");
+    buffer_append_json_string(&body, text_of(worker->view));
     write_end(&body, "leaves_in_seconds", worker->own_end_us);
     write_end(&body, "drain_in_seconds", worker->ordered_end_us);
     buffer_printf(&body, ",\"notice_seconds\":%.3f}", (double)leaving_notice_us(worker) / 1e6);
@@ -288,6 +297,7 @@ static void take_leases(struct worker *worker, const struct poll_answer *answer)
             return;
         }
         job->is_dropped = false;
+        supply_renew(job);
         take_lease(worker, leased, job);
     }
 }
@@ -347,7 +357,8 @@ static void settle_sent(struct worker *worker)
     entries_settle(&worker->logs);
     entries_settle(&worker->returned);
     entries_settle(&worker->checkpoints);
-    bool has_more = worker->logs.text.length > 0 || worker->returned.text.length > 0 ||
+    notes_settle(worker);
+    bool has_more = notes_are_due(worker) || worker->logs.text.length > 0 || worker->returned.text.length > 0 ||
                     worker->checkpoints.text.length > 0;
     for (size_t i = 0; i < worker->lease_count; i++) {
         struct task_lease *lease = worker->leases[i];
@@ -512,6 +523,7 @@ static void start_reporting(struct worker *worker)
     write_leases(worker, &body);
     write_results(worker, &body);
     write_setups(worker, &body);
+    notes_write(worker, &body);
     struct text logs = entries_send(&worker->logs);
     if (logs.length > 0 && worker->refusals == 0) { // Else they are dropped with its answer.
         buffer_append_string(&body, ",\"logs\":[");

@@ -10,7 +10,7 @@
 
 enum { FILE_MODE = 0444, PROGRAM_MODE = 0555 };
 
-static void fail_job(struct worker_job *job, enum runner_outcome outcome, const struct error *error)
+void worker_job_fail(struct worker_job *job, enum runner_outcome outcome, const struct error *error)
 {
     if (job->fault.status == OK) {
         job->fault = *error;
@@ -19,33 +19,42 @@ static void fail_job(struct worker_job *job, enum runner_outcome outcome, const 
     }
 }
 
-static void finish_preparing(struct worker_job *job)
+void worker_job_finish(struct worker_job *job)
+{
+    struct error error = {0};
+    if (!job->worker->place.bubblewrap && job->fault.status == OK &&
+        inputs_link(job->spec, job->folder, &error) != OK) {
+        worker_job_fail(job, OUTCOME_WORKER, &error);
+    }
+    job->is_prepared = true;
+}
+
+// The blobs are here.
+static void take_blobs(struct worker_job *job)
 {
     struct error error = {0};
     if (job->spec->items_digest && job->fault.status == OK) {
         AUTO_FREE char *path = memory_format("%s/items", job->folder);
         if (item_list_open(path, &job->items, &error) != OK) {
-            fail_job(job, OUTCOME_WORKER, &error);
+            worker_job_fail(job, OUTCOME_WORKER, &error);
         }
     }
-    if (!job->worker->place.bubblewrap && job->fault.status == OK) {
-        AUTO_FREE char *data = memory_format("%s/data", job->folder);
-        if (inputs_link(job->spec, data, &error) != OK) {
-            fail_job(job, OUTCOME_WORKER, &error);
-        }
+    if (job->fault.status == OK) {
+        supply_begin(job);
+    } else {
+        worker_job_finish(job);
     }
-    job->is_prepared = true;
 }
 
 static void on_fetched(void *context, const struct transfer_end *end)
 {
     struct worker_job *job = context;
     if (end->status != OK) {
-        fail_job(job, OUTCOME_WORKER, end->error);
+        worker_job_fail(job, OUTCOME_WORKER, end->error);
     }
     job->fetching--;
     if (job->fetching == 0) {
-        finish_preparing(job);
+        take_blobs(job);
     }
 }
 
@@ -108,16 +117,17 @@ enum status worker_job_add(struct worker *worker, const json_t *document, struct
     job->folder = memory_format("%s/%" PRId64, worker->jobs_folder, spec->id);
     (void)map_set_int64(worker->jobs, spec->id, job);
     if (fault.status != OK || start_fetching(job, &fault) != OK) {
-        fail_job(job, OUTCOME_WORKER, &fault);
+        worker_job_fail(job, OUTCOME_WORKER, &fault);
     }
     if (job->fetching == 0) {
-        finish_preparing(job);
+        take_blobs(job);
     }
     return OK;
 }
 
 void worker_job_free(struct worker_job *job)
 {
+    supply_end(job);
     (void)file_remove_tree(job->folder, NULL);
     item_list_free(job->items);
     arena_done(&job->arena);

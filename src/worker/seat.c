@@ -80,8 +80,15 @@ static bool are_inputs_well(struct worker_job *job)
     return job->fault.status == OK || job->fault_outcome != OUTCOME_INPUT;
 }
 
-static void judge_inputs(const struct seat *seat, struct runner_result *result)
+static void judge_inputs(const struct seat *seat, const struct task_lease *lease,
+                         struct runner_result *result)
 {
+    const struct item_supply *failed = supply_failed_item(lease, result->index);
+    if (failed) { // The runner has found that it is missing; here is known why.
+        result->outcome = failed->outcome;
+        result->detail = text_slice(text_of(failed->fault.detail), 0, RUNNER_DETAIL_MAX);
+        return;
+    }
     bool is_success = result->outcome == OUTCOME_EXITED && result->code == 0;
     if (is_success && !are_inputs_well(seat->job)) {
         result->outcome = OUTCOME_INPUT;
@@ -104,7 +111,7 @@ static void on_result(void *context, const struct runner_result *came)
         char detail[RUNNER_DETAIL_MAX];
         struct arena arena AUTO_ARENA = {0};
         struct outputs outputs = {0};
-        judge_inputs(seat, &result);
+        judge_inputs(seat, lease, &result);
         if (result.is_held) {
             describe_limit(seat, &result, detail);
             if (seat->job->spec->output_count > 0) {
@@ -200,7 +207,6 @@ static enum status start_slot(struct seat *seat, struct error *error)
     const struct job *spec = job->spec;
     const struct slot_place *place = &seat->worker->place;
     struct arena arena AUTO_ARENA = {0};
-    AUTO_FREE char *files = memory_format("%s/files", job->folder);
     struct runner_job description = worker_job_for_runner(job, seat, &arena);
     const char **touched = arena_new(&arena, (spec->top_count + 1) * sizeof *touched);
     for (size_t i = 0; i < spec->top_count && place->bubblewrap; i++) {
@@ -215,7 +221,7 @@ static enum status start_slot(struct seat *seat, struct error *error)
                                         .pids = SEAT_PIDS_MAX,
                                         .cpu_millis = spec->cpu_millis}};
     if (place->bubblewrap) {
-        plan.binds = inputs_binds(spec, files, &arena, &plan.bind_count);
+        plan.binds = inputs_binds(spec, job->folder, &arena, &plan.bind_count);
     }
     TRY(inputs_check(spec, error));
     bool is_plain = place->bubblewrap && plan.bind_count == 0 && !spec->has_network;

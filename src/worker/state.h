@@ -8,12 +8,16 @@
 //     entries.c  what else waits for the next poll    admission.c  not accepted yet, or refused
 //     leaving.c  its end: warned tasks, what goes back
 //     checkpoint.c, restore.c  files of tasks, stored while they run and put back where they go on
+//     supply.c   data that is not here: proof of what is, and what is fetched before a job's tasks can run
+//     supply_items.c  the same for index sets over files: one file a task
+//     notes.c    what the site is to know of a job here: what it waits for, why it cannot run
 #ifndef LODE_WORKER_STATE_H
 #define LODE_WORKER_STATE_H
 
 #include "http/client.h"
 #include "worker/entries.h"
 #include "worker/executable.h"
+#include "worker/fetch.h"
 #include "worker/items.h"
 #include "worker/outputs.h"
 #include "worker/ready.h"
@@ -22,6 +26,7 @@
 #include "worker/worker.h"
 
 #include "base/map.h"
+#include "os/view.h"
 
 enum {
     SEATS_MAX = 1024,
@@ -39,10 +44,60 @@ enum {
     SEAT_PIDS_MAX = 4096,       // Processes and threads of one task.
     SPARES_MIN = 2,             // Sandboxes ready for whatever job comes.
     SPARES_MAX = 8,
-    SEATS_IDLE_MAX = 8, // Sandboxes kept for the next lease of their job.
+    SEATS_IDLE_MAX = 8,    // Sandboxes kept for the next lease of their job.
+    SUPPLY_ORDERS_MAX = 8, // Files that are fetched at once for one job, or ahead of one lease.
+    NOTE_TEXT_MAX = 400,
 };
 #define GATHER_US INT64_C(200000)
 #define REPORT_DELAY_US INT64_C(40000)
+
+enum supply_step {
+    SUPPLY_NONE,
+    SUPPLY_PROVING,  // Files are read whose content must tell what they are.
+    SUPPLY_ROOM,     // Waits for room in the cache.
+    SUPPLY_FETCHING, // Files are on their way.
+    SUPPLY_READY,
+};
+
+// One file of a job's data on its way.
+struct file_order {
+    struct worker_job *job;
+    const struct job_data *data;
+    const struct job_data_file *file;
+    struct fetch *fetch; // NULL: this place is free.
+};
+
+// The data of a job that this worker does not see as it was registered, until it is here.
+struct supply {
+    enum supply_step step;
+    size_t data_at; // Where proving or ordering is.
+    size_t file_at;
+    int fd; // Of the file that is read; only while `hash` is there.
+    struct digest_stream *hash;
+    int64_t hashed;
+    int64_t bytes_total; // To be here before tasks can run.
+    int64_t bytes_done;
+    int64_t files_total;
+    int64_t files_done;
+    struct file_order orders[SUPPLY_ORDERS_MAX];
+    bool is_pinned;     // Its bytes are part of worker.pinned_bytes.
+    struct error fault; // Of a fetch; status OK: none.
+};
+
+// What the site is to know of a job here.
+enum note_kind {
+    NOTE_NONE,
+    NOTE_WAITING, // It gets its inputs.
+    NOTE_UNABLE,  // This worker cannot run it: it is to run elsewhere.
+};
+struct note {
+    enum note_kind kind;
+    char text[NOTE_TEXT_MAX];
+    char change[NOTE_TEXT_MAX];
+    bool is_due;     // It differs from what the site knows.
+    bool is_sent;    // It is in the poll under way.
+    int64_t said_us; // Steady time.
+};
 
 // A job that the site has told of.
 struct worker_job {
@@ -62,6 +117,24 @@ struct worker_job {
     bool is_dropped;    // Goes when the last lease has gone.
     int64_t look_us;    // Steady time before which the inputs are not looked at again.
     size_t lease_count;
+    struct supply supply;
+    struct note note;
+    const struct job_data
+        *item_data; // The index set's, when its files are fetched one by one; else NULL.
+};
+
+// A file of an index set on its way to its task.
+struct item_supply {
+    int64_t index;       // Of the task.
+    struct fetch *fetch; // NULL: it is here, or has failed.
+    struct task_lease *lease;
+    struct digest digest;
+    int64_t size;
+    int64_t modified_us; // As it lies here.
+    char *path;          // Below the data.
+    bool is_sent;        // The runner has it.
+    struct error fault;
+    enum runner_outcome outcome; // When it has failed.
 };
 
 // The answers of a streamed lease that are not uploaded yet.
@@ -120,6 +193,8 @@ struct task_lease {
         chunks[ITEM_CHUNKS_MAX]; // For each that is under way: index after its last item. A ring.
     size_t chunk_first;
     size_t chunk_count;
+    struct item_supply *items[SUPPLY_ORDERS_MAX]; // In order of index.
+    size_t item_count;
     struct gather gather;
 };
 
@@ -161,6 +236,10 @@ struct worker {
     struct http_client *client;
     struct transfers *transfers;
     struct executable_cache *executable_cache;
+    struct input_cache *input_cache;
+    struct fetches *fetches;
+    struct proofs *proofs;
+    int64_t pinned_bytes; // Of inputs that jobs here hold in the cache, or are to.
     struct cgroups *cgroups;
     struct map *jobs;           // By id.
     struct task_lease **leases; // In order of arrival.
@@ -174,8 +253,10 @@ struct worker {
     size_t retired_count;
     char *jobs_folder;
     char host[256];
+    char view[VIEW_SIZE];
 
-    int64_t id; // At the site; 0: not registered.
+    int64_t id;           // At the site; 0: not registered.
+    bool sees_site_files; // It has the site's view of files: every path is the same file.
     int64_t wait_seconds;
     int64_t heartbeat_us; // How often the site is to hear of a worker with leases.
     int64_t spoke_us;     // Steady time when the last poll was sent.
@@ -221,13 +302,44 @@ struct worker_job *worker_job_find(const struct worker *worker, int64_t id);
 void worker_job_drop(struct worker_job *job);       // As soon as it has no leases.
 void worker_job_free_unused(struct worker *worker); // Those dropped that have no leases and seats.
 void worker_job_free(struct worker_job *job);
+void worker_job_fail(struct worker_job *job, enum runner_outcome outcome,
+                     const struct error *error);
+void worker_job_finish(
+    struct worker_job *job); // All that its tasks need is here, or it has failed.
 // The runner's description of the job; borrows from the job and the arena.
 struct runner_job worker_job_for_runner(const struct worker_job *job, const struct seat *seat,
                                         struct arena *arena);
 
+// supply.c
+// The job's blobs are here: sees to its data. worker_job_finish when that is done, at once if nothing has to be.
+void supply_begin(struct worker_job *job);
+void supply_end(struct worker_job *job); // It needs its data no more, or not for now.
+// A lease has come: data that was given up for others is fetched again, and what this worker could not do is tried again.
+void supply_renew(struct worker_job *job);
+// Moves all jobs' data on. Returns microseconds until it wants to be called again; -1: when there is news only.
+int64_t supplies_work(struct worker *worker, int64_t now_us);
+
+// supply_items.c
+// Is the index set's data seen here by path? As far as its first files tell.
+bool supply_sees_items(struct worker_job *job, const struct job_data *data);
+void supply_feed_items(
+    struct task_lease *lease); // Fetches ahead, and sends the runner what is here.
+void supply_drop_items(struct task_lease *lease, int64_t to); // Of tasks before `to`.
+// What happened to the file of the task, if it could not be had; else NULL.
+const struct item_supply *supply_failed_item(const struct task_lease *lease, int64_t index);
+
+// notes.c
+void note_set(struct worker_job *job, enum note_kind kind, const char *text, const char *change);
+void notes_write(struct worker *worker, struct buffer *out); // As a member of a poll.
+void notes_settle(struct worker *worker);
+void notes_unsend(struct worker *worker);
+void notes_forget(struct worker *worker); // The site knows none of them.
+bool notes_are_due(const struct worker *worker);
+
 // lease.c
 struct task_lease *lease_add(struct worker *worker, int64_t id, struct worker_job *job,
                              int64_t from, int64_t to);
+void lease_return(struct task_lease *lease); // What of it has not run goes back.
 void lease_cancel(struct worker *worker, int64_t id);
 void leases_start(struct worker *worker); // Gives waiting leases to seats, as resources allow.
 void lease_feed_items(struct task_lease *lease); // Sends as many items as the runner may have.

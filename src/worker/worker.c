@@ -87,6 +87,31 @@ static enum status prepare_sandbox(struct worker *worker, struct error *error)
     return sandbox_prepare_etc(worker->place.etc_folder, error);
 }
 
+// Room for fetched inputs, when nobody says how much: half of what is free and what they take already.
+static int64_t default_cache_size(const struct worker *worker, const char *folder)
+{
+    struct input_cache *found = NULL;
+    int64_t used = 0;
+    if (input_cache_open(folder, 0, &found, NULL) == OK) {
+        used = input_cache_used(found);
+        input_cache_free(found);
+    }
+    return (worker->disk_bytes + used) / 2;
+}
+
+static enum status prepare_inputs(struct worker *worker, struct error *error)
+{
+    const char *directory = worker->options->directory;
+    AUTO_FREE char *folder = memory_format("%s/cache", directory);
+    AUTO_FREE char *proofs = memory_format("%s/proofs", directory);
+    int64_t size = worker->options->cache_bytes;
+    worker->proofs = proofs_open(proofs);
+    TRY(input_cache_open(folder, size >= 0 ? size : default_cache_size(worker, folder),
+                         &worker->input_cache, error));
+    worker->fetches = fetches_new(worker->input_cache);
+    return OK;
+}
+
 static enum status prepare(struct worker *worker, struct error *error)
 {
     struct statvfs disk;
@@ -104,7 +129,8 @@ static enum status prepare(struct worker *worker, struct error *error)
     worker->jobs = map_new();
     worker->transfers = transfers_new();
     worker->executable_cache = executable_cache_new();
-    return OK;
+    view_read(worker->view);
+    return prepare_inputs(worker, error);
 }
 
 static void clean_up(struct worker *worker)
@@ -128,6 +154,9 @@ static void clean_up(struct worker *worker)
         worker_job_free(job);
     }
     map_free(worker->jobs);
+    fetches_free(worker->fetches);
+    input_cache_free(worker->input_cache);
+    proofs_free(worker->proofs);
     http_client_free(worker->client);
     executable_cache_free(worker->executable_cache);
     cgroups_free(worker->cgroups);
@@ -242,6 +271,7 @@ static void serve(struct worker *worker, int signal_fd)
         live_read(worker, now_us);
         int64_t delay_us = checkpoints_work(worker, now_us);
         delay_us = earlier(delay_us, transfers_work(worker->transfers, now_us));
+        delay_us = earlier(delay_us, supplies_work(worker, now_us));
         poll_work(worker, now_us);
         leases_free_done(worker);
         worker_job_free_unused(worker);

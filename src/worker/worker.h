@@ -21,6 +21,7 @@ struct worker_options {
     const char *runner; // Path of lode-runner.
     double cpus;
     int64_t memory_bytes;
+    int64_t cache_bytes; // For inputs that it fetches; -1: half of the disk that is free.
     int64_t grace_us;    // A site that is away for so long ends the worker.
     int64_t lifetime_us; // After which it is to be gone; 0: it stays.
     int64_t notice_us;   // That running tasks have from the warning to their end.

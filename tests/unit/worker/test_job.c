@@ -27,7 +27,8 @@ static void the_job_of_the_protocol_is_understood(void **state)
               "\"data\":[{\"name\":\"coads\",\"roots\":[{\"path\":\"/"
               "srv\",\"mount\":\"\",\"kind\":\"folder\"}],"
               "\"files\":[{\"path\":\"a\",\"source\":\"/srv/"
-              "a\",\"size\":1,\"modified_us\":2,\"inode\":3}]}]}",
+              "a\",\"size\":1,\"modified_us\":2,\"inode\":3,\"digest\":\"" BLOB "\"}],"
+              "\"file_count\":9}]}",
               &job, &error);
     assert_int_equal(status, OK);
     assert_int_equal(job->id, 17);
@@ -40,6 +41,9 @@ static void the_job_of_the_protocol_is_understood(void **state)
     assert_int_equal(job->items, ITEMS_FILES);
     assert_string_equal(job->data[0].roots[0].path, "/srv");
     assert_int_equal(job->data[0].files[0].inode, 3);
+    assert_true(job->data[0].files[0].has_digest);
+    assert_int_equal(job->data[0].file_total, 9);
+    assert_false(job->data[0].is_index_set); // Its files are listed.
     job_free(job);
 }
 

@@ -1,0 +1,261 @@
+// Index sets over files that this worker does not see by path: the file of each task is fetched ahead of it, and given up behind it.
+#include "worker/state.h"
+
+#include "base/memory.h"
+#include "os/file.h"
+#include "worker/inputs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum {
+    LOOKED_AT_MAX = 100
+}; // Files of an index set that are looked at to tell whether it is seen.
+
+struct item_line {
+    struct digest digest;
+    int64_t size;
+    int64_t modified_us;
+    struct text path;
+};
+
+// "<64 digits> <size> <modified_us> <path>", without its line feed.
+static bool parse_line(struct text line, struct item_line *out)
+{
+    struct text rest = line;
+    struct text digest;
+    struct text size;
+    struct text modified;
+    if (!text_next_part(&rest, ' ', &digest) ||
+        digest_from_text(digest, &out->digest, NULL) != OK || !text_next_part(&rest, ' ', &size) ||
+        !text_to_int64(size, &out->size) || out->size < 0 ||
+        !text_next_part(&rest, ' ', &modified) || !text_to_int64(modified, &out->modified_us) ||
+        rest.length == 0) {
+        return false;
+    }
+    out->path = rest;
+    struct text parts = rest;
+    for (struct text part; text_next_part(&parts, '/', &part);) {
+        if (part.length == 0 || text_equal(part, TEXT(".")) || text_equal(part, TEXT(".."))) {
+            return false;
+        }
+    }
+    return rest.bytes[rest.length - 1] != '/' && !text_contains_byte(rest, '\0');
+}
+
+// Where the file lies on this machine, if the data is seen; NULL: below none of its folders.
+static char *place_of(const struct job_data *data, struct text path)
+{
+    for (size_t i = 0; i < data->root_count; i++) {
+        const struct job_root *root = &data->roots[i];
+        struct text mount = text_of(root->mount);
+        if (mount.length == 0) {
+            return root->is_folder ? memory_format("%s/%.*s", root->path, TEXT_ARGS(path))
+                                   : memory_copy_string(root->path);
+        }
+        if (text_equal(path, mount)) {
+            return memory_copy_string(root->path);
+        }
+        if (text_starts_with(path, mount) && path.bytes[mount.length] == '/') {
+            return memory_format("%s%.*s", root->path,
+                                 TEXT_ARGS(text_slice(path, mount.length, path.length)));
+        }
+    }
+    return NULL;
+}
+
+static bool is_seen(const struct job_data *data, struct text line)
+{
+    struct item_line item;
+    struct stat info;
+    AUTO_FREE char *path = parse_line(line, &item) ? place_of(data, item.path) : NULL;
+    return path && stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == item.size &&
+           (int64_t)info.st_mtim.tv_sec * 1000000 + info.st_mtim.tv_nsec / 1000 == item.modified_us;
+}
+
+bool supply_sees_items(struct worker_job *job, const struct job_data *data)
+{
+    AUTO_BUFFER struct buffer lines = {0};
+    struct items_cursor cursor = {0};
+    int64_t next = 0;
+    struct error error;
+    int64_t first = job->spec->first_index;
+    if (!job->items || item_list_read(job->items, &cursor, first, first + LOOKED_AT_MAX, ITEM_CHUNK,
+                                      &lines, &next, &error) != OK) {
+        return true; // There is nothing to look at; what is wrong is found where the items are fed.
+    }
+    struct text rest = buffer_text(&lines);
+    for (struct text line; text_next_part(&rest, '\n', &line);) {
+        if (line.length > 0 && !is_seen(data, line)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static char *link_path(const struct item_supply *item)
+{
+    const struct worker_job *job = item->lease->job;
+    return memory_format("%s/" INPUTS_FETCHED "/%s/%s", job->folder, job->item_data->name,
+                         item->path);
+}
+
+static enum status keep_item(struct item_supply *item, struct error *error)
+{
+    AUTO_FREE char *path = link_path(item);
+    AUTO_FREE char *folder = memory_copy_string(path);
+    *strrchr(folder, '/') = '\0';
+    TRY(file_make_folder(folder, error));
+    return input_cache_link(item->lease->job->worker->input_cache, &item->digest, path,
+                            &item->modified_us, error);
+}
+
+static void on_item(void *context, enum status status, const struct error *error)
+{
+    struct item_supply *item = context;
+    struct error fault = {0};
+    item->fetch = NULL;
+    if (status != OK) {
+        fault = *error;
+    } else {
+        status = keep_item(item, &fault);
+    }
+    if (status != OK) {
+        item->fault = fault;
+        item->fault.status = status;
+        item->outcome = status == INVALID ? OUTCOME_INPUT : OUTCOME_WORKER;
+    }
+}
+
+static void free_item(struct item_supply *item)
+{
+    struct worker *worker = item->lease->job->worker;
+    if (item->fetch) {
+        fetch_cancel(item->fetch);
+    }
+    AUTO_FREE char *path = link_path(item);
+    (void)unlink(path);
+    worker->pinned_bytes -= item->size;
+    free(item->path);
+    free(item);
+}
+
+void supply_drop_items(struct task_lease *lease, int64_t to)
+{
+    size_t dropped = 0;
+    while (dropped < lease->item_count && lease->items[dropped]->index < to) {
+        free_item(lease->items[dropped++]);
+    }
+    lease->item_count -= dropped;
+    memmove(lease->items, lease->items + dropped, lease->item_count * sizeof *lease->items);
+}
+
+const struct item_supply *supply_failed_item(const struct task_lease *lease, int64_t index)
+{
+    for (size_t i = 0; i < lease->item_count; i++) {
+        if (lease->items[i]->index == index && lease->items[i]->fault.status != OK) {
+            return lease->items[i];
+        }
+    }
+    return NULL;
+}
+
+static void fail_feeding(struct task_lease *lease, const struct error *error)
+{
+    slot_send_cancel(lease->seat->slot, lease->id);
+    lease->is_unfed = true;
+    lease->job->fault = *error;
+    lease->job->fault_outcome = OUTCOME_WORKER;
+}
+
+static void order_item(struct task_lease *lease, const struct item_line *line)
+{
+    struct worker_job *job = lease->job;
+    struct item_supply *item = NEW(struct item_supply);
+    *item = (struct item_supply){.index = lease->items_next,
+                                 .lease = lease,
+                                 .digest = line->digest,
+                                 .size = line->size,
+                                 .path = text_copy(line->path)};
+    job->worker->pinned_bytes += line->size;
+    lease->items[lease->item_count++] = item;
+    const struct fetch_order order = {.digest = line->digest,
+                                      .size = line->size,
+                                      .modified_us = line->modified_us,
+                                      .job = job->spec->id,
+                                      .data = job->item_data->name,
+                                      .path = item->path};
+    item->fetch = fetches_order(job->worker->fetches, &order, on_item, item);
+}
+
+// Is there room for one more? For the first of a lease there always is: it must go on.
+static bool has_room(const struct task_lease *lease, int64_t size)
+{
+    const struct worker *worker = lease->job->worker;
+    return lease->item_count == 0 ||
+           size <= input_cache_size_max(worker->input_cache) - worker->pinned_bytes;
+}
+
+// Orders the file of the next task. False when there is none, or no room, or the items cannot be read.
+static bool order_next(struct task_lease *lease)
+{
+    AUTO_BUFFER struct buffer lines = {0};
+    struct error error;
+    struct item_line line;
+    int64_t next = 0;
+    int64_t first = lease->job->spec->first_index;
+    struct items_cursor cursor = lease->cursor;
+    if (lease->items_next >= lease->to || lease->item_count == SUPPLY_ORDERS_MAX) {
+        return false;
+    }
+    if (item_list_read(lease->job->items, &cursor, first + lease->items_next,
+                       first + lease->items_next + 1, 1, &lines, &next, &error) != OK) {
+        fail_feeding(lease, &error);
+        return false;
+    }
+    struct text text = text_slice(buffer_text(&lines), 0, lines.length - 1);
+    if (!parse_line(text, &line)) {
+        (void)error_set(&error, CORRUPT, "the list of input files has the line \"%.*s\"",
+                        TEXT_ARGS(text_slice(text, 0, 100)));
+        fail_feeding(lease, &error);
+        return false;
+    }
+    if (!has_room(lease, line.size)) {
+        return false;
+    }
+    order_item(lease, &line);
+    lease->cursor = cursor;
+    lease->items_next++;
+    return true;
+}
+
+static void send_item(struct task_lease *lease, struct item_supply *item)
+{
+    AUTO_BUFFER struct buffer line = {0};
+    char digest[DIGEST_TEXT_SIZE];
+    const char *digits = digest_to_text(&item->digest, digest) + sizeof "sha256:" - 1;
+    buffer_printf(&line, "%s %" PRId64 " %" PRId64 " %s\n", digits, item->size, item->modified_us,
+                  item->path);
+    slot_send_items(lease->seat->slot, lease->id, buffer_text(&line));
+    item->is_sent = true;
+}
+
+void supply_feed_items(struct task_lease *lease)
+{
+    supply_drop_items(lease, lease->done);
+    if (!lease->seat || lease->is_dead || lease->is_unfed || !lease->job->items) {
+        return;
+    }
+    while (order_next(lease)) {
+    }
+    for (size_t i = 0; i < lease->item_count && lease->seat; i++) {
+        struct item_supply *item = lease->items[i];
+        if (item->fetch) {
+            break; // The runner gets them in order.
+        }
+        if (!item->is_sent) {
+            send_item(lease, item);
+        }
+    }
+}

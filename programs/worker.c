@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "jobs/signal_names.h"
+#include "jobs/spec.h"
 #include "os/file.h"
 #include "worker/choose.h"
 #include "worker/trust.h"
@@ -21,6 +22,7 @@ enum {
     WARNING_SECONDS = 60, // As Slurm's.
     HOST_MAX = 256,
 };
+enum { WORKER_LABELS_MAX = 64 };
 
 // What the two know of each other before they talk.
 struct meeting {
@@ -48,6 +50,21 @@ static enum status read_warning(const char *text, struct worker_options *options
     return OK;
 }
 
+static enum status read_labels(const struct options *given, const char **labels,
+                               struct worker_options *options, struct error *error)
+{
+    size_t at = 0;
+    for (const char *label; (label = options_next(given, "label", &at)) != NULL;) {
+        if (options->label_count == WORKER_LABELS_MAX) {
+            return error_set(error, INVALID, "lode worker: more than %d labels", WORKER_LABELS_MAX);
+        }
+        TRY(label_check(text_of(label), error));
+        labels[options->label_count++] = label;
+    }
+    options->labels = labels;
+    return OK;
+}
+
 static enum status read_options(const struct options *given, struct worker_options *options,
                                 struct error *error)
 {
@@ -60,6 +77,7 @@ static enum status read_options(const struct options *given, struct worker_optio
     options->runner = options_text(given, "runner", options->runner);
     options->cpus = options_number(given, "cpus", options->cpus);
     options->memory_bytes = options_int64(given, "memory", options->memory_bytes);
+    options->gpus = options_int64(given, "gpus", 0);
     options->cache_bytes = options_int64(given, "cache-size", -1);
     options->grace_us = options_int64(given, "grace", options->grace_us);
     options->lifetime_us = options_int64(given, "lifetime", 0);
@@ -186,7 +204,9 @@ int command_worker(const struct command *command, const struct options *given)
         .warning_us = INT64_C(1000000) * WARNING_SECONDS,
         .has_sandbox = true,
     };
-    if (read_options(given, &options, &error) != OK) {
+    const char *labels[WORKER_LABELS_MAX];
+    if (read_options(given, &options, &error) != OK ||
+        read_labels(given, labels, &options, &error) != OK) {
         return fail(&error);
     }
     if (!options.runner) {

@@ -7,6 +7,7 @@
 #include "cli/words.h"
 #include "crypto/digest.h"
 #include "jobs/retries.h"
+#include "jobs/spec.h"
 #include "os/file.h"
 #include "os/random.h"
 
@@ -260,6 +261,7 @@ static void add_scalars(json_t *document, const struct options *options)
     add_integer(document, options, "memory", "memory_bytes");
     add_integer(document, options, "disk", "disk_bytes");
     add_integer(document, options, "priority", "priority");
+    add_integer(document, options, "gpus", "gpus");
     if (options_has(options, "cpus")) {
         set_number(document, "cpus", options_number(options, "cpus", 1));
     }
@@ -336,6 +338,7 @@ static enum status add_lists(json_t *document, const struct options *options, st
     (void)json_object_set_new(document, "command", command);
     AUTO_JSON json_t *data = json_array();
     AUTO_JSON json_t *outputs = json_array();
+    AUTO_JSON json_t *labels = json_array();
     AUTO_JSON json_t *environment = json_object();
     AUTO_JSON json_t *after = json_array();
     AUTO_JSON json_t *input_from = json_array();
@@ -346,6 +349,10 @@ static enum status add_lists(json_t *document, const struct options *options, st
     for (size_t at = 0; (value = options_next(options, "output", &at));) {
         (void)json_array_append_new(outputs, json_from_text(text_of(value)));
     }
+    for (size_t at = 0; (value = options_next(options, "require", &at));) {
+        TRY(label_check(text_of(value), error));
+        (void)json_array_append_new(labels, json_from_text(text_of(value)));
+    }
     for (size_t at = 0; (value = options_next(options, "env", &at));) {
         TRY(add_variable(value, environment, error));
     }
@@ -353,6 +360,7 @@ static enum status add_lists(json_t *document, const struct options *options, st
     TRY(add_jobs(options, "input-from", input_from, error));
     set_filled(document, "data", json_incref(data));
     set_filled(document, "outputs", json_incref(outputs));
+    set_filled(document, "require", json_incref(labels));
     set_filled(document, "environment", json_incref(environment));
     set_filled(document, "after", json_incref(after));
     set_filled(document, "input_from", json_incref(input_from));

@@ -49,11 +49,13 @@ static void make_workers(struct world *world)
         struct sim_worker *worker = &world->workers[i];
         int64_t cpus = INT64_C(1) << (i == 0 ? 5 : random_below(&world->random, 6));
         int64_t gibibytes = cpus * (int64_t)(2 + random_below(&world->random, 3));
-        worker->capacity = (struct resources){cpus * 1000, gibibytes * SIM_GIBIBYTE, 0};
+        worker->capacity =
+            (struct resources){.cpu_millis = cpus * 1000, .memory_bytes = gibibytes * SIM_GIBIBYTE};
         worker->place = place_of_worker(world, i);
         if (worker->place != 0) { // What it carries runs elsewhere: it takes many jobs at once.
-            worker->capacity = (struct resources){CPUS_ELSEWHERE * INT64_C(1000),
-                                                  CPUS_ELSEWHERE * 4 * SIM_GIBIBYTE, 0};
+            worker->capacity =
+                (struct resources){.cpu_millis = CPUS_ELSEWHERE * INT64_C(1000),
+                                   .memory_bytes = CPUS_ELSEWHERE * 4 * SIM_GIBIBYTE};
         }
         groups_choose(world, i);
         worker_register(world, i);
@@ -79,7 +81,8 @@ static void make_job(struct world *world, uint32_t at, int64_t count)
         .place = place_of_job(world, at),
         .priority = (int64_t)random_below(random, 3) - 1,
         .count = count,
-        .need = {cpu * 1000, cpu * SIM_GIBIBYTE * (int64_t)(1 + random_below(random, 3)), 0},
+        .need = {.cpu_millis = cpu * 1000,
+                 .memory_bytes = cpu * SIM_GIBIBYTE * (int64_t)(1 + random_below(random, 3))},
         .retries = {.times = {3, 1, 2, 0, 2}},
         .submitted_us = (int64_t)random_below(random, (uint64_t)ARRIVALS_S * 1000000),
         .is_stream = random_below(random, 10) == 0,

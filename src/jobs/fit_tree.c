@@ -28,6 +28,8 @@ static struct resources least_of(const struct fit_node *node)
             least.cpu_millis = lesser(least.cpu_millis, each->cpu_millis);
             least.memory_bytes = lesser(least.memory_bytes, each->memory_bytes);
             least.disk_bytes = lesser(least.disk_bytes, each->disk_bytes);
+            least.gpus = lesser(least.gpus, each->gpus);
+            least.labels &= each->labels;
         }
     }
     return least;
@@ -36,7 +38,7 @@ static struct resources least_of(const struct fit_node *node)
 static bool resources_equal(const struct resources *a, const struct resources *b)
 {
     return a->cpu_millis == b->cpu_millis && a->memory_bytes == b->memory_bytes &&
-           a->disk_bytes == b->disk_bytes;
+           a->disk_bytes == b->disk_bytes && a->gpus == b->gpus && a->labels == b->labels;
 }
 
 // Corrects the least needs from `node` up, as far as they change.

@@ -29,11 +29,12 @@ struct fit_tree {
         inserted; // Count of all insertions: the source of the weights, so that a tree is the same in every run.
 };
 
-// Does it fit in every dimension?
+// Does it fit in every dimension, and has the room all labels?
 static inline bool resources_fit(const struct resources *need, const struct resources *room)
 {
     return need->cpu_millis <= room->cpu_millis && need->memory_bytes <= room->memory_bytes &&
-           need->disk_bytes <= room->disk_bytes;
+           need->disk_bytes <= room->disk_bytes && need->gpus <= room->gpus &&
+           (need->labels & ~room->labels) == 0;
 }
 
 int fit_key_compare(const struct fit_key *a, const struct fit_key *b);

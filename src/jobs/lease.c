@@ -13,6 +13,8 @@ enum {
         2000, // Items in a stream job's lease while nothing is known of their time.
     LEASE_LEAST_PART =
         50, // Even at a job's end a lease is worth this part of lease_target_us, or a slot's share.
+    HELD_BACK_MAX =
+        256, // Jobs that one look passes over as they wait for others that have their inputs.
     CANDIDATES_MAX = 8, // Jobs that are looked at for locality.
     UNFIT_MAX = 1000,   // Jobs that are passed over as they are not for this worker.
     LOCALITY_WINDOW_US =
@@ -189,16 +191,6 @@ bool worker_avoids(const struct worker_state *worker, int64_t job, int64_t now_u
     return false;
 }
 
-static bool has_inputs(const struct worker_state *worker, uint64_t inputs)
-{
-    for (size_t i = 0; inputs != 0 && i < INPUTS_REMEMBERED; i++) {
-        if (worker->inputs[i] == inputs) {
-            return true;
-        }
-    }
-    return false;
-}
-
 // Is `job` as good a choice as `first` but for its place among equals?
 static bool is_equal_choice(const struct job_state *first, const struct job_state *job)
 {
@@ -207,13 +199,15 @@ static bool is_equal_choice(const struct job_state *first, const struct job_stat
 }
 
 // The group's best job that fits into the room; NULL when none does.
-static struct job_state *choose_in_group(const struct group_state *group,
-                                         const struct worker_state *worker,
-                                         const struct resources *room, int64_t now_us)
+static struct job_state *choose_in_group(const struct scheduler *scheduler,
+                                         const struct group_state *group,
+                                         struct worker_state *worker, const struct resources *room)
 {
+    int64_t now_us = scheduler->now_us;
     struct job_state *first = NULL;
     int unfit = 0;
     int seen = 0;
+    int held_back = 0;
     struct fit_node *node = fit_tree_first_fit(&group->ready, room);
     for (; node && seen < CANDIDATES_MAX && unfit < UNFIT_MAX;
          node = fit_node_next_fit(node, room)) {
@@ -222,14 +216,20 @@ static struct job_state *choose_in_group(const struct group_state *group,
             break;
         }
         if (worker_avoids(worker, job->plan.id, now_us) || !job_has_for(job, worker) ||
-            !worker_has_time(worker, job, now_us) || ranges_contains(&job->refused, worker->id)) {
+            !worker_has_time(worker, job, now_us) || ranges_contains(&job->refused, worker->id) ||
+            ((job->plan.need.labels & LABEL_UNNUMBERED) != 0 && !worker_has_labels(worker, job))) {
             unfit++;
             continue;
         }
-        seen++;
-        if (has_inputs(worker, job->plan.inputs)) {
+        if (worker_has_inputs(worker, job->plan.inputs)) {
             return job;
         }
+        int64_t until_us = job_held_back_us(scheduler, job, worker, now_us);
+        if (until_us > 0 && held_back++ < HELD_BACK_MAX) {
+            worker->due_us = until_us < worker->due_us ? until_us : worker->due_us;
+            continue;
+        }
+        seen++;
         first = first ? first : job;
     }
     return first;
@@ -246,28 +246,29 @@ int worker_rank(const struct worker_state *worker, int64_t group)
 }
 
 // Of the groups that the worker works for, those before it have nothing that fits.
-static struct job_state *choose_of_own(const struct worker_state *worker,
-                                       const struct resources *room, int64_t now_us)
+static struct job_state *choose_of_own(const struct scheduler *scheduler,
+                                       struct worker_state *worker, const struct resources *room)
 {
     struct job_state *job = NULL;
     for (size_t i = 0; i < worker->group_count && !job; i++) {
         const struct group_state *group = map_find_int64(worker->place->groups, worker->groups[i]);
         if (group && group->node.is_in) {
-            job = choose_in_group(group, worker, room, now_us);
+            job = choose_in_group(scheduler, group, worker, room);
         }
     }
     return job;
 }
 
-static struct job_state *choose(const struct worker_state *worker, const struct resources *room,
-                                int64_t now_us)
+static struct job_state *choose(const struct scheduler *scheduler, struct worker_state *worker,
+                                const struct resources *room)
 {
     if (worker->group_count > 0) {
-        return choose_of_own(worker, room, now_us);
+        return choose_of_own(scheduler, worker, room);
     }
     struct fit_node *node = fit_tree_first_fit(&worker->place->groups_ready, room);
     for (; node; node = fit_node_next_fit(node, room)) {
-        struct job_state *job = choose_in_group((struct group_state *)node, worker, room, now_us);
+        struct job_state *job =
+            choose_in_group(scheduler, (struct group_state *)node, worker, room);
         if (job) {
             return job;
         }
@@ -289,7 +290,7 @@ void worker_end_reservation(struct scheduler *scheduler, struct worker_state *wo
 static bool reserves(struct scheduler *scheduler, struct worker_state *worker,
                      struct job_state *chosen, int64_t now_us)
 {
-    struct job_state *wanted = choose(worker, &worker->capacity, now_us);
+    struct job_state *wanted = choose(scheduler, worker, &worker->capacity);
     if (!wanted || wanted == chosen) {
         return false;
     }
@@ -307,13 +308,13 @@ static bool reserves(struct scheduler *scheduler, struct worker_state *worker,
 }
 
 // A group before that of the job for which the worker is being emptied has work for it by now.
-static bool is_overtaken(const struct worker_state *worker, const struct job_state *job,
-                         int64_t now_us)
+static bool is_overtaken(const struct scheduler *scheduler, struct worker_state *worker,
+                         const struct job_state *job)
 {
     if (worker->group_count == 0) {
         return false;
     }
-    const struct job_state *wanted = choose(worker, &worker->capacity, now_us);
+    const struct job_state *wanted = choose(scheduler, worker, &worker->capacity);
     return wanted && worker_rank(worker, wanted->plan.group) < worker_rank(worker, job->plan.group);
 }
 
@@ -325,12 +326,12 @@ static struct job_state *next_job(struct scheduler *scheduler, struct worker_sta
         struct job_state *job = map_find_int64(scheduler->jobs, worker->reserved_for);
         if (job && job->node.is_in && job_has_for(job, worker) &&
             resources_fit(&job->plan.need, &worker->capacity) &&
-            worker_has_time(worker, job, now_us) && !is_overtaken(worker, job, now_us)) {
+            worker_has_time(worker, job, now_us) && !is_overtaken(scheduler, worker, job)) {
             return resources_fit(&job->plan.need, room) ? job : NULL;
         }
         worker_end_reservation(scheduler, worker);
     }
-    struct job_state *job = choose(worker, room, now_us);
+    struct job_state *job = choose(scheduler, worker, room);
     return job && !reserves(scheduler, worker, job, now_us) ? job : NULL;
 }
 
@@ -348,9 +349,7 @@ static void grant(struct scheduler *scheduler, struct worker_state *worker, stru
     if (worker->reserved_for == job->plan.id) {
         worker_end_reservation(scheduler, worker);
     }
-    if (job->plan.inputs != 0 && !has_inputs(worker, job->plan.inputs)) {
-        worker->inputs[worker->inputs_at++ % INPUTS_REMEMBERED] = job->plan.inputs;
-    }
+    worker_remember_inputs(scheduler, worker, job->plan.inputs);
     *out = lease->lease;
 }
 

@@ -41,12 +41,14 @@ struct scheduler *scheduler_new(const struct scheduler_options *options)
     scheduler->weights = map_new();
     scheduler->workers = map_new();
     scheduler->leases = map_new();
+    scheduler->holders = map_new();
     return scheduler;
 }
 
 // Frees what a job owns; its leases are gone already.
-static void free_job(struct job_state *job)
+static void free_job(struct scheduler *scheduler, struct job_state *job)
 {
+    job_free_labels(scheduler, job);
     ranges_done(&job->done);
     ranges_done(&job->again);
     ranges_done(&job->held);
@@ -97,13 +99,18 @@ void scheduler_free(struct scheduler *scheduler)
     }
     at = 0;
     for (struct job_state *job; (job = map_next(scheduler->jobs, &at));) {
-        free_job(job);
+        free_job(scheduler, job);
+    }
+    at = 0;
+    for (struct worker_state *worker; (worker = map_next(scheduler->workers, &at));) {
+        worker_free_labels(worker);
     }
     map_free(scheduler->jobs);
     free_all(scheduler->leases);
     free_places(scheduler->places);
     free_all(scheduler->weights);
     free_all(scheduler->workers);
+    scheduler_free_holders(scheduler);
     free(scheduler);
 }
 
@@ -138,6 +145,7 @@ enum status scheduler_add_job(struct scheduler *scheduler, const struct job_plan
     if (job->plan.need.cpu_millis < 1) {
         job->plan.need.cpu_millis = 1; // Else a worker would take any number of its leases.
     }
+    job_take_labels(scheduler, job);
     job->group = group_get(scheduler, plan->place, plan->group);
     if (plan->group_name && !job->group->name) {
         job->group->name = memory_copy_string(plan->group_name);
@@ -165,7 +173,7 @@ void scheduler_remove_job(struct scheduler *scheduler, int64_t id)
     job_refresh(job);
     (void)job_cut(scheduler, job, 0, job->plan.count, false);
     (void)map_set_int64(scheduler->jobs, id, NULL);
-    free_job(job);
+    free_job(scheduler, job);
 }
 
 void scheduler_hold(struct scheduler *scheduler, int64_t id, bool is_held)
@@ -235,6 +243,7 @@ void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place
         (void)map_set_int64(scheduler->workers, id, worker);
     }
     worker->capacity = *capacity;
+    worker_refresh_labels(scheduler, worker);
     worker->heard_us = now_us;
     heard_link(scheduler, worker);
     if (!worker->is_draining) {
@@ -305,8 +314,10 @@ void scheduler_remove_worker(struct scheduler *scheduler, int64_t id, bool is_lo
     }
     loss_list_done(&fronts);
     heard_unlink(scheduler, worker);
+    worker_forget_inputs(scheduler, worker);
     worker->place->worker_count--;
     (void)map_set_int64(scheduler->workers, id, NULL);
+    worker_free_labels(worker);
     free(worker);
 }
 

@@ -42,8 +42,11 @@ struct job_plan {
         checkpoint_us; // A task that is interrupted loses about so much; 0: all of it. Its leases are of one task each.
     int64_t submitted_us;
     bool is_stream;
+    const char *const *labels; // That a worker must have (spec.h); copied.
+    size_t label_count;
     uint64_t
         inputs; // A hash of its inputs; workers that ran a job with the same are preferred. 0: none.
+    int64_t input_bytes; // That a worker which has not got them has to fetch for a task.
 };
 
 // Adds a job whose tasks in `done` (may be NULL) are finished already. CONFLICT when the id is known.
@@ -68,6 +71,11 @@ void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place
 enum { WORKER_GROUPS_MAX = 16 };
 void scheduler_set_worker_groups(struct scheduler *scheduler, int64_t id, const int64_t *groups,
                                  size_t count);
+// The labels that it has from now on, "NAME=VALUE" or "NAME"; copied. At first it has none. Unknown ids are ignored.
+void scheduler_set_worker_labels(struct scheduler *scheduler, int64_t id, const char *const *labels,
+                                 size_t count);
+// The worker sees all inputs where they lie, and need fetch none. Unknown ids are ignored.
+void scheduler_set_worker_sees_inputs(struct scheduler *scheduler, int64_t id);
 // The worker cannot run the job, and gets no lease of it any more. Unknown ids are ignored.
 void scheduler_refuse(struct scheduler *scheduler, int64_t worker, int64_t job);
 // A draining worker gets no new leases.
@@ -113,7 +121,7 @@ struct lease {
 
 // Gives the worker up to `max` leases of jobs of its place; returns how many. All bounded by capacity: the sum of the needs of leases that are not nearly
 // done is at most the worker's capacity. The worker's own groups in their order, else fair share between groups (running need over weight), then priority, then age, then
-// locality among equals. O(log jobs) a lease, and a look-up for each of the worker's groups. At another place a lease is all that waits of the job in one range: it is the scheduler
+// locality among equals. A job whose inputs another worker has waits for that, at most as long as fetching them would take. O(log jobs) a lease, and a look-up for each of the worker's groups. At another place a lease is all that waits of the job in one range: it is the scheduler
 // there that divides it.
 size_t scheduler_lease(struct scheduler *scheduler, int64_t worker, int64_t now_us,
                        struct lease *out, size_t max);

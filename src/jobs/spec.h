@@ -26,6 +26,9 @@ enum {
     SPEC_ID_MAX = 2048,      // Bytes of a dataset's identifier.
     SPEC_PATTERN_MAX = 1024, // Bytes of an output pattern, and of a file's name.
     SPEC_PRIORITY_MAX = 100,
+    SPEC_LABELS_MAX = 16,      // That a job requires.
+    SPEC_LABEL_SIZE_MAX = 200, // Bytes of "NAME=VALUE".
+    SPEC_GPUS_MAX = 1024,
     SPEC_CPUS_MAX = 65536,
     SPEC_MEMORY_MIN = 1 << 20,
     SPEC_WALLTIME_SECONDS_MAX = 3660 * 24 * 3600,
@@ -46,6 +49,9 @@ struct resources {
     int64_t cpu_millis; // 1000: one core.
     int64_t memory_bytes;
     int64_t disk_bytes;
+    int64_t gpus;
+    uint64_t
+        labels; // One bit for each label that it asks for or has: the scheduler's own, which gives the bits their meaning.
 };
 
 struct spec_data {
@@ -117,6 +123,8 @@ struct job_spec {
     int64_t priority; // -100 to 100
     bool has_network;
     enum spec_cache cache;
+    const char **labels; // That a worker must have: "NAME=VALUE", or "NAME" with whatever value.
+    size_t label_count;
 };
 
 // Reads and checks the document of POST /v1/jobs:
@@ -125,7 +133,8 @@ struct job_spec {
 //    "data": [{"id", "name", "digest"}], "files": [{"name", "blob": "sha256:...", "executable"}], "outputs": [...], "environment": {...},
 //    "after": [job...], "cpus", "memory_bytes", "disk_bytes", "walltime_seconds", "retries": n | {cause: n},
 //    "when_lost": "hold" | "fail", "priority", "network", "cache": "use" | "refresh" | "off", "first_index", "input_from": [job...], "at": site, "merge": [...],
-//    "stage": "auto" | "never", "offer", "checkpoint": {"files": [...], "interval_seconds", "signal": "USR1"}}
+//    "stage": "auto" | "never", "offer", "checkpoint": {"files": [...], "interval_seconds", "signal": "USR1"},
+//    "gpus": n, "require": ["NAME" | "NAME=VALUE"...]}
 //
 // With "first_index" the other two index sets may have a "count" too: so many from there.
 //
@@ -147,6 +156,11 @@ void spec_write_identity(const struct job_spec *spec, struct buffer *out);
 
 // INVALID, with the name, unless it can be that of a file of a job.
 enum status spec_check_file_name(struct text name, struct error *error);
+
+// INVALID, with the way out, unless the text is NAME or NAME=VALUE: a name of letters, digits, ".", "_" and "-", a value without control characters.
+enum status label_check(struct text label, struct error *error);
+// Is it what is required? "gpu=a100" is that, and "gpu" is any gpu.
+bool label_fits(const char *label, const char *required);
 
 // One argument with its {words} replaced, as the runner does it.
 void spec_expand(struct text argument, int64_t index, struct text item, struct text file,

@@ -21,6 +21,8 @@ enum status spec_read_checkpoint(struct job_spec *spec, const json_t *document,
 // Patterns of files below the working folder: at most `max` of them.
 enum status spec_read_patterns(struct job_spec *spec, const json_t *document, const char *field,
                                size_t max, const char ***out, size_t *count, struct error *error);
+// "require" and "gpus".
+enum status spec_read_labels(struct job_spec *spec, const json_t *document, struct error *error);
 // "at", "merge", "stage", "offer" and "input_from".
 enum status spec_read_travel(struct job_spec *spec, const json_t *document, struct error *error);
 // A command: not empty, and no longer than the limits. *out is NULL-terminated, and NULL when an optional field is absent.

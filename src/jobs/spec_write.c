@@ -99,6 +99,13 @@ static json_t *checkpoint_of(const struct spec_checkpoint *checkpoint)
 // What most jobs do not say is not in their documents.
 static void set_travel(const struct job_spec *spec, json_t *document)
 {
+    if (spec->need.gpus > 0) {
+        (void)json_object_set_new(document, "gpus", json_integer(spec->need.gpus));
+    }
+    if (spec->label_count > 0) {
+        (void)json_object_set_new(document, "require",
+                                  array_of_strings(spec->labels, spec->label_count));
+    }
     if (spec->input_count > 0) {
         (void)json_object_set_new(document, "input_from",
                                   array_of_jobs(spec->input_from, spec->input_count));

@@ -12,6 +12,15 @@
 #include "jobs/fit_tree.h"
 #include "jobs/scheduler.h"
 
+// Labels that jobs require are told apart by bits, so that a worker passes over jobs that it cannot run without looking at each. Those that
+// have found no bit share the last one, which every worker has, and are compared as texts.
+enum { LABEL_BITS = 63 };
+#define LABEL_UNNUMBERED (UINT64_C(1) << LABEL_BITS)
+struct label_bit {
+    char *text; // NULL: it is free.
+    int64_t uses;
+};
+
 enum { INPUTS_REMEMBERED = 8, AVOIDED_REMEMBERED = 4 };
 
 // Sums over many workers; exact below 2^53.
@@ -55,6 +64,8 @@ struct job_state {
     struct ranges again;
     struct ranges alone; // All before the cursor, as those held.
     struct ranges held;
+    char **labels; // That a worker must have.
+    size_t label_count;
     struct ranges refused; // Numbers of workers that cannot run it.
     int64_t cursor;
     int64_t done_count;
@@ -70,7 +81,8 @@ struct job_state {
     int64_t interrupted_us; // The most that a task had run when its worker left.
     int64_t
         passed_over_us; // Since when smaller jobs are preferred only because this one does not fit; 0: not.
-    int64_t reserved; // The worker that is being emptied for it; 0: none.
+    int64_t reserved;     // The worker that is being emptied for it; 0: none.
+    int64_t held_back_us; // Since when it waits for a worker that has its inputs; 0: it does not.
     bool is_held;
 };
 
@@ -94,6 +106,7 @@ struct place_state {
     struct load total; // Of all its workers that are not draining.
     struct load keyed; // The total by which groups_ready is ordered now.
     int64_t worker_count;
+    int64_t seeing_count; // Workers that see all inputs where they lie.
 };
 
 struct lease_list {
@@ -111,6 +124,8 @@ struct worker_state {
     int64_t id;
     struct place_state *place;
     struct resources capacity;
+    char **labels;
+    size_t label_count;
     struct lease_list started; // Leases that run, as far as the books know.
     struct lease_list waiting; // Leases that wait at the worker, in the order in which they start.
     bool is_watched;           // It has leases, so it is to speak often.
@@ -124,6 +139,7 @@ struct worker_state {
     size_t group_count;                // 0: for all.
     int64_t alone_count;               // Of its leases that are of a task on its last chance.
     bool is_draining;
+    bool sees_inputs; // All of them, where they lie.
     bool
         is_strained; // It may hold more than fits: leases taken back after a restart, or its capacity was changed.
     uint64_t inputs[INPUTS_REMEMBERED]; // Hashes of the inputs it has most likely at hand.
@@ -147,6 +163,8 @@ struct scheduler {
     struct map *leases;
     struct heard_list heard_busy; // Workers with leases, of this place; and the others.
     struct heard_list heard_idle;
+    struct map *holders; // By the hash of inputs: how many workers remember them, an int64_t each.
+    struct label_bit labels[LABEL_BITS];
     int64_t leases_given;
     int64_t now_us; // The latest time that was told.
 };
@@ -235,6 +253,27 @@ int64_t worker_time_count(const struct worker_state *worker, const struct job_st
 void lease_note_interruption(const struct lease_state *lease, int64_t from, int64_t to,
                              int64_t now_us);
 
+// inputs.c
+bool worker_has_inputs(const struct worker_state *worker, uint64_t inputs);
+// It has them from now on; those that it has had longest are forgotten.
+void worker_remember_inputs(struct scheduler *scheduler, struct worker_state *worker,
+                            uint64_t inputs);
+void worker_forget_inputs(struct scheduler *scheduler, struct worker_state *worker);
+// Until when the job is not for this worker, as others have its inputs; 0: it is.
+int64_t job_held_back_us(const struct scheduler *scheduler, struct job_state *job,
+                         const struct worker_state *worker, int64_t now_us);
+bool job_is_held_back(const struct job_state *job, int64_t now_us);
+void scheduler_free_holders(struct scheduler *scheduler);
+
+// labels.c
+void job_take_labels(struct scheduler *scheduler, struct job_state *job);
+void job_free_labels(struct scheduler *scheduler, struct job_state *job);
+void worker_free_labels(struct worker_state *worker);
+// Its capacity's bits, after its labels or the bits' meaning have changed.
+void worker_refresh_labels(const struct scheduler *scheduler, struct worker_state *worker);
+bool worker_has_label(const struct worker_state *worker, const char *required);
+bool worker_has_labels(const struct worker_state *worker, const struct job_state *job);
+
 // results.c: the task at the front of each started lease was lost once more; each is appended to *losses.
 void loss_list_append(struct loss_list *list, const struct loss *loss);
 void worker_blame_fronts(const struct scheduler *scheduler, const struct worker_state *worker,
@@ -242,16 +281,17 @@ void worker_blame_fronts(const struct scheduler *scheduler, const struct worker_
 // What becomes of them, once they wait again.
 void losses_settle(struct scheduler *scheduler, const struct loss_list *losses);
 
+// What is asked for or there together; of labels, those of the first.
 static inline struct resources resources_sum(const struct resources *a, const struct resources *b)
 {
     return (struct resources){a->cpu_millis + b->cpu_millis, a->memory_bytes + b->memory_bytes,
-                              a->disk_bytes + b->disk_bytes};
+                              a->disk_bytes + b->disk_bytes, a->gpus + b->gpus, a->labels};
 }
 
 static inline struct resources resources_rest(const struct resources *a, const struct resources *b)
 {
     return (struct resources){a->cpu_millis - b->cpu_millis, a->memory_bytes - b->memory_bytes,
-                              a->disk_bytes - b->disk_bytes};
+                              a->disk_bytes - b->disk_bytes, a->gpus - b->gpus, a->labels};
 }
 
 // sum += sign * part

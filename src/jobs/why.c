@@ -19,6 +19,7 @@ struct survey {
     int64_t workers;
     int64_t serving;                 // Its group.
     int64_t draining;                // Of these.
+    int64_t labelled;                // Has all labels that it requires.
     int64_t refused;                 // Cannot run it, as they have said.
     int64_t large_enough;            // None of these, not draining, and its whole capacity would do.
     int64_t with_room;               // And it has the room now.
@@ -88,6 +89,9 @@ static int64_t slots_of(const struct resources *need, const struct resources *ca
     if (need->disk_bytes > 0 && capacity->disk_bytes / need->disk_bytes < slots) {
         slots = capacity->disk_bytes / need->disk_bytes;
     }
+    if (need->gpus > 0 && capacity->gpus / need->gpus < slots) {
+        slots = capacity->gpus / need->gpus;
+    }
     return slots;
 }
 
@@ -107,6 +111,11 @@ static void survey_worker(const struct answer *answer, const struct worker_state
     }
     survey->serving++;
     survey->draining += worker->is_draining;
+    if (!worker_has_labels(worker, answer->job)) {
+        return;
+    }
+    survey->labelled++;
+    survey->largest.gpus = greater(survey->largest.gpus, capacity->gpus);
     survey->largest.cpu_millis = greater(survey->largest.cpu_millis, capacity->cpu_millis);
     survey->largest.memory_bytes = greater(survey->largest.memory_bytes, capacity->memory_bytes);
     survey->largest.disk_bytes = greater(survey->largest.disk_bytes, capacity->disk_bytes);
@@ -162,6 +171,14 @@ static void say_too_big(const struct answer *answer, const struct survey *survey
                       (double)largest->cpu_millis / 1000);
         return;
     }
+    if (need->gpus > largest->gpus) {
+        buffer_printf(answer->why, "a task needs %lld gpu%s; no worker has more than %lld",
+                      (long long)need->gpus, plural(need->gpus), (long long)largest->gpus);
+        buffer_append_string(
+            answer->change,
+            "ask for fewer, or add a worker that offers them: lode worker --gpus N");
+        return;
+    }
     bool is_memory = need->memory_bytes > largest->memory_bytes;
     if (is_memory || need->disk_bytes > largest->disk_bytes) {
         const char *kind = is_memory ? "memory" : "disk";
@@ -201,6 +218,36 @@ static void say_leaving(const struct answer *answer, const struct survey *survey
                          "checkpoints, that it may be begun there");
 }
 
+static bool is_label_there(const struct answer *answer, const char *label)
+{
+    size_t at = 0;
+    for (const struct worker_state *worker; (worker = map_next(answer->scheduler->workers, &at));) {
+        if (worker->place == answer->job->group->place && worker_has_label(worker, label)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// No worker has all labels: which one nobody has, or that they are nowhere together.
+static void say_no_label(const struct answer *answer)
+{
+    const struct job_state *job = answer->job;
+    for (size_t i = 0; i < job->label_count; i++) {
+        if (!is_label_there(answer, job->labels[i])) {
+            buffer_printf(answer->why, "it needs %s; no worker has it", job->labels[i]);
+            buffer_printf(answer->change, "add a worker that has it: lode worker --label %s%s",
+                          job->labels[i], strchr(job->labels[i], '=') ? "" : "=VALUE");
+            return;
+        }
+    }
+    buffer_append_string(answer->why, "no worker has all that it needs together:");
+    for (size_t i = 0; i < job->label_count; i++) {
+        buffer_printf(answer->why, "%s %s", i > 0 ? "," : "", job->labels[i]);
+    }
+    buffer_append_string(answer->change, "ask for less, or add a worker that has all of it");
+}
+
 // Workers cannot take it whatever the others do; true when that is so.
 static bool say_no_worker(const struct answer *answer, const struct survey *survey)
 {
@@ -220,6 +267,10 @@ static bool say_no_worker(const struct answer *answer, const struct survey *surv
         buffer_printf(answer->why, "no worker takes new tasks: %s draining",
                       survey->serving == 1 ? "the only one is" : "all are");
         buffer_append_string(answer->change, "add a worker, or let one take tasks again");
+        return true;
+    }
+    if (survey->labelled == 0) {
+        say_no_label(answer);
         return true;
     }
     if (survey->large_enough == 0 && survey->leaving > 0) {
@@ -275,6 +326,16 @@ static void say_busy(const struct answer *answer, const struct survey *survey)
                       "no longer pass it there",
                       (long long)job->reserved);
         buffer_append_string(answer->change, "nothing needs to be done");
+        return;
+    }
+    if (job_is_held_back(job, answer->scheduler->now_us)) {
+        char amount[AMOUNT_SIZE];
+        buffer_printf(answer->why,
+                      "it waits for a worker that has its inputs (%s), at most as long as others "
+                      "would take to fetch them",
+                      format_bytes(job->plan.input_bytes, amount));
+        buffer_append_string(answer->change, "nothing needs to be done");
+        say_who_is_first(answer);
         return;
     }
     if (survey->with_room > 0) {

@@ -140,7 +140,10 @@ char **sandbox_arguments(struct arena *arena, const struct sandbox_options *opti
     add_all(&words, kernel);
     for (size_t i = 0; i < options->bind_count; i++) {
         const struct sandbox_bind *bind = &options->binds[i];
-        add_bind(&words, bind->is_writable ? "--bind" : "--ro-bind", bind->source, bind->target);
+        const char *option = bind->is_device     ? "--dev-bind"
+                             : bind->is_writable ? "--bind"
+                                                 : "--ro-bind";
+        add_bind(&words, option, bind->source, bind->target);
     }
     add_all(&words, closing);
     add(&words, "--chdir");

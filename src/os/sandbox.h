@@ -14,6 +14,7 @@ struct sandbox_bind {
     const char *source;
     const char *target;
     bool is_writable;
+    bool is_device; // Or a folder of devices.
 };
 
 struct sandbox_options {

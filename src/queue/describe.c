@@ -84,6 +84,9 @@ enum status describe_here(const struct job_spec *spec, const json_t *document, s
         buffer_printf(&out->description, "\"first_index\":%lld,", (long long)spec->first_index);
     }
     TRY(describe_spec(document, &out->description, error));
+    if (spec->need.gpus > 0) {
+        buffer_printf(&out->description, "\"gpus\":%lld,", (long long)spec->need.gpus);
+    }
     describe_items(spec, &out->row, items_size, &out->description);
     buffer_append_string(&out->description, ",\"data\":[");
     buffer_append_text(&out->description, data);

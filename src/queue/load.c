@@ -121,6 +121,10 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
         .is_stream = row->mode == SPEC_STREAM,
         .inputs = (uint64_t)row->locality,
     };
+    AUTO_ARENA struct arena arena = {0};
+    if (!place) { // Elsewhere the other site matches.
+        TRY(match_read(sql, row->id, &arena, &plan, error));
+    }
     queue->is_touched = true;
     TRY(scheduler_add_job(queue->scheduler, &plan, done, error));
     struct active_job *job = NEW(struct active_job);

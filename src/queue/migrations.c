@@ -100,6 +100,10 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "CREATE TABLE checkpoints (job BIGINT NOT NULL, idx BIGINT NOT NULL, attempt BIGINT NOT NULL,"
      " worker BIGINT NOT NULL, taken_us BIGINT NOT NULL, files TEXT NOT NULL,"
      " PRIMARY KEY (job, idx))"},
+    // What a job requires of workers beside room, and how much data its tasks need; most have none of it.
+    {"queue", 14,
+     "CREATE TABLE matches (job BIGINT PRIMARY KEY, gpus BIGINT NOT NULL, labels TEXT NOT NULL,"
+     " input_bytes BIGINT NOT NULL)"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

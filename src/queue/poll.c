@@ -54,8 +54,10 @@ static struct worker *make_worker(struct queue *queue, const struct worker_hello
     worker->name = text_copy(hello->name);
     worker->owner = memory_copy_string(owner);
     worker->version = text_copy(hello->version);
-    worker->capacity =
-        (struct resources){hello->cpu_millis, hello->memory_bytes, hello->disk_bytes};
+    worker->capacity = (struct resources){.cpu_millis = hello->cpu_millis,
+                                          .memory_bytes = hello->memory_bytes,
+                                          .disk_bytes = hello->disk_bytes};
+    worker_take_labels(worker, hello);
     worker->process = hello->process;
     worker->place = place_get(queue, hello->place);
     worker->sees_files = has_same_view(hello->view);
@@ -96,6 +98,7 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
                          &worker->capacity, clock_steady_us());
     worker_tell_end(queue, worker);
     worker_tell_groups(queue, worker);
+    worker_tell_labels(queue, worker);
     self->worker = worker;
     return OK;
 }
@@ -401,6 +404,7 @@ void worker_write(const struct queue *queue, const struct worker *worker, struct
                   (long long)worker->tasks_done, calendar_format(worker->heard_us, heard));
     buffer_append_json_string(out, text_of(worker->version));
     worker_write_leaving(worker, out);
+    worker_write_labels(worker, out);
     buffer_append_string(out, ",\"place\":");
     if (worker->place) {
         buffer_append_json_string(out, text_of(worker->place->fingerprint));

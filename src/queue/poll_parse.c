@@ -2,6 +2,7 @@
 
 #include "base/hex.h"
 #include "base/memory.h"
+#include "jobs/spec.h"
 
 enum { TASK_ELEMENTS_MAX = 11, STREAM_BASE64_MAX = (POLL_INLINE_MAX + 2) / 3 * 4 };
 
@@ -448,6 +449,20 @@ void poll_free(struct poll_body *body)
     free(body);
 }
 
+static enum status parse_labels(const json_t *document, struct worker_hello *out,
+                                struct error *error)
+{
+    json_t *labels = NULL;
+    TRY(json_field_int64(document, "gpus", JSON_OPTIONAL, 0, WORKER_GPUS_MAX, &out->gpus, error));
+    TRY(json_field_array(document, "labels", JSON_OPTIONAL, WORKER_LABELS_MAX, &labels, error));
+    for (size_t i = 0; i < json_array_size(labels); i++) {
+        const json_t *label = json_array_get(labels, i);
+        TRY(label_check(json_text(label), error));
+        out->labels[out->label_count++] = json_string_value(label);
+    }
+    return OK;
+}
+
 enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                                struct error *error)
 {
@@ -455,7 +470,7 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
         "name",    "cpus",           "memory_bytes",      "disk_bytes",
         "version", "sandbox",        "process",           "place",
         "groups",  "notice_seconds", "leaves_in_seconds", "drain_in_seconds",
-        "view", NULL};
+        "view", "labels", "gpus", NULL};
     double cpus = 0;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "name", JSON_REQUIRED, WORKER_NAME_MAX, &out->name, error));
@@ -477,6 +492,7 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
     json_t *groups = NULL;
     TRY(json_field_array(document, "groups", JSON_OPTIONAL, WORKER_GROUPS_MAX, &groups, error));
     TRY(groups_parse(groups, out->groups, &out->group_count, error));
+    TRY(parse_labels(document, out, error));
     TRY(json_field_text(document, "view", JSON_OPTIONAL, WORKER_VIEW_MAX, &out->view, error));
     struct digest fingerprint;
     if (out->place.length > 0 && digest_from_text(out->place, &fingerprint, NULL) != OK) {

@@ -28,6 +28,8 @@ enum {
     LEAVING_SECONDS_MAX = 3660 * 24 * 3600, // Until a worker's end.
     NOTICE_SECONDS_MAX = 24 * 3600,
     WORKER_VIEW_MAX = 200,
+    WORKER_LABELS_MAX = 64,
+    WORKER_GPUS_MAX = 1024,
 };
 
 // Numbers in a poll: exact in every reader of JSON, and the sum of two is still a number.
@@ -187,7 +189,10 @@ struct worker_hello {
     struct text place;    // Fingerprint of a site; empty: here.
     struct text groups[WORKER_GROUPS_MAX]; // That it works for, in order; none: for all.
     size_t group_count;
-    struct text view;  // How it sees files (os/view.h); empty: not said.
+    const char *labels[WORKER_LABELS_MAX];
+    size_t label_count;
+    int64_t gpus;
+    struct text view; // How it sees files (os/view.h); empty: not said.
 };
 
 // Reads an array of at most WORKER_GROUPS_MAX names of groups into `out` (as many); the texts are borrowed. INVALID. NULL: none.

@@ -179,6 +179,10 @@ static enum status add_data(const struct spec_data *bound, bool lists_files, str
     buffer_append_string(data, data->length > 0 ? "," : "");
     describe_roots(bound->name, &dataset, data);
     record_data(bound->name, dataset.id, NULL, &dataset.digest, dataset.size_bytes, &out->inputs);
+    // Of an index set each task needs one file.
+    out->input_bytes += lists_files || dataset.file_count == 0
+                            ? dataset.size_bytes
+                            : dataset.size_bytes / dataset.file_count;
     if (lists_files) {
         struct file_list list = {
             .name = bound->name, .id = dataset.id, .out = data, .inputs = &out->inputs};

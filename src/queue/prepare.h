@@ -26,6 +26,7 @@ struct prepared {
     struct cache_plan plan;
     const char *datasets[SPEC_DATA_MAX + 1]; // The identifiers of those that it uses, each once.
     size_t dataset_count;
+    int64_t input_bytes;                    // Of the data that each task needs.
     struct queue_look look;                 // At all of them.
     const char *digests[SPEC_DATA_MAX + 1]; // Of its data, in order, and of what it runs over.
     size_t digest_count;

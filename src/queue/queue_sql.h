@@ -90,6 +90,9 @@ static const char SQL_TWIN_LOOKS[] =
     "SELECT (SELECT COUNT(*) FROM looks WHERE job = $1 OR job = $2),"
     " (SELECT COUNT(*) FROM looks a JOIN looks b ON b.state = a.state WHERE a.job = $1"
     " AND b.job = $2)";
+static const char SQL_INSERT_MATCH[] =
+    "INSERT INTO matches (job, gpus, labels, input_bytes) VALUES ($1, $2, $3, $4)";
+static const char SQL_MATCH_OF[] = "SELECT gpus, labels, input_bytes FROM matches WHERE job = $1";
 static const char SQL_JOB_SPEC[] = "SELECT spec, idempotency FROM jobs WHERE id = $1";
 static const char SQL_UPDATE_RELEASED[] =
     "UPDATE jobs SET description = $2, family = $3, items = $4, inputs = $5, locality = $6,"

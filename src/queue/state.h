@@ -176,6 +176,8 @@ struct worker {
     struct ranges cancels; // Numbers of leases to stop.
     struct queue_poll *waiting;
     int64_t waiting_until_us;
+    char **labels;
+    size_t label_count;
     bool sees_files; // It has this site's view of files: every path is the same file.
     struct worker_note *notes;
     size_t note_count;
@@ -517,6 +519,17 @@ void worker_write_groups(const struct worker *worker, struct buffer *out);
 // Says so when workers are there and none of them works for the job's group.
 bool groups_say_unserved(const struct queue *queue, const struct active_job *job,
                          struct buffer *why, struct buffer *change);
+
+// --- matches.c: what jobs require of workers, and what these have
+enum status match_insert(struct sql *sql, int64_t job, const struct job_spec *spec,
+                         int64_t input_bytes, struct error *error);
+// Completes the plan of a job that runs here; what it points to is in the arena.
+enum status match_read(struct sql *sql, int64_t job, struct arena *arena, struct job_plan *plan,
+                       struct error *error);
+void worker_take_labels(struct worker *worker, const struct worker_hello *hello);
+void worker_tell_labels(const struct queue *queue, const struct worker *worker);
+void worker_drop_labels(struct worker *worker);
+void worker_write_labels(const struct worker *worker, struct buffer *out);
 
 // --- notes.c: what workers say of jobs that they have
 void notes_take(struct queue *queue, struct worker *worker, const struct poll_body *body);

@@ -199,6 +199,7 @@ static enum status insert_all(struct submit_op *self, struct sql *sql, struct er
     TRY(insert_job(sql, self, row, error));
     TRY(prepared_insert_uses(sql, &self->prepared, error));
     TRY(insert_needs(sql, self->spec, row->id, row->owner, error));
+    TRY(match_insert(sql, row->id, self->spec, self->prepared.input_bytes, error));
     TRY(queue_activate(queue, sql, row, buffer_text(&self->prepared.description), NULL, &job,
                        error));
     TRY(hold(self, sql, job, error));

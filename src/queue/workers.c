@@ -29,6 +29,7 @@ void worker_free(struct worker *worker)
     ranges_done(&worker->drops);
     ranges_done(&worker->cancels);
     notes_free(worker);
+    worker_drop_labels(worker);
     free(worker);
 }
 
@@ -52,6 +53,7 @@ void workers_reload(struct queue *queue)
             scheduler_drain_worker(queue->scheduler, worker->id, worker->is_draining);
             worker_tell_end(queue, worker);
             worker_tell_groups(queue, worker);
+            worker_tell_labels(queue, worker);
         }
     }
 }

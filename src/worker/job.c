@@ -273,6 +273,7 @@ static enum status parse_needs(struct job *job, const json_t *document, struct e
                          error));
     TRY(json_field_int64(document, "disk_bytes", JSON_OPTIONAL, 0, INT64_MAX, &job->disk_bytes,
                          error));
+    TRY(json_field_int64(document, "gpus", JSON_OPTIONAL, 0, JOB_GPUS_MAX, &job->gpus, error));
     TRY(json_field_int64(document, "first_index", JSON_OPTIONAL, 0, INT32_MAX, &job->first_index,
                          error));
     TRY(json_field_bool(document, "network", JSON_OPTIONAL, &job->has_network, error));

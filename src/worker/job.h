@@ -8,7 +8,13 @@
 #include "worker/proofs.h"
 #include "worker/runner_protocol.h"
 
-enum { JOB_FILES_MAX = 4096, JOB_DATA_MAX = 64, JOB_ROOTS_MAX = 1024, JOB_DATA_FILES_MAX = 1000 };
+enum {
+    JOB_FILES_MAX = 4096,
+    JOB_DATA_MAX = 64,
+    JOB_ROOTS_MAX = 1024,
+    JOB_DATA_FILES_MAX = 1000,
+    JOB_GPUS_MAX = 1024
+};
 
 // A blob that is put below the working folder of each task. Its name may be a path: what it begins with is then a folder of the
 // job's files, which tasks cannot write to.
@@ -87,6 +93,7 @@ struct job {
     int64_t cpu_millis;
     int64_t memory_bytes;
     int64_t disk_bytes;
+    int64_t gpus;
     int64_t walltime_us;
 };
 

@@ -151,17 +151,19 @@ static bool has_room(const struct worker *worker, const struct job *spec)
 {
     double cpus = (double)spec->cpu_millis / 1000;
     int64_t memory = spec->memory_bytes;
+    int64_t gpus = spec->gpus;
     bool is_alone = true;
     for (size_t i = 0; i < worker->seat_count; i++) {
         const struct seat *seat = worker->seats[i];
         if (seat->lease_count > 0) {
             cpus += (double)seat->job->spec->cpu_millis / 1000;
             memory += seat->job->spec->memory_bytes;
+            gpus += seat->job->spec->gpus;
             is_alone = false;
         }
     }
-    return is_alone ||
-           (cpus <= worker->options->cpus + 1e-6 && memory <= worker->options->memory_bytes);
+    return is_alone || (cpus <= worker->options->cpus + 1e-6 &&
+                        memory <= worker->options->memory_bytes && gpus <= worker->options->gpus);
 }
 
 static struct seat *find_seat(const struct worker *worker, const struct worker_job *job,

@@ -264,7 +264,12 @@ static void start_registering(struct worker *worker)
                   options->cpus, options->memory_bytes, worker->disk_bytes, (long)getpid());
     write_enforcement(worker, &body);
     write_groups(options->groups, &body);
-    buffer_append_string(&body, ",\"view\":");
+    buffer_printf(&body, ",\"gpus\":%" PRId64 ",\"labels\":[", options->gpus);
+    for (size_t i = 0; i < options->label_count; i++) {
+        buffer_append_string(&body, i > 0 ? "," : "");
+        buffer_append_json_string(&body, text_of(options->labels[i]));
+    }
+    buffer_append_string(&body, "],\"view\":");
     buffer_append_json_string(&body, text_of(worker->view));
     write_end(&body, "leaves_in_seconds", worker->own_end_us);
     write_end(&body, "drain_in_seconds", worker->ordered_end_us);

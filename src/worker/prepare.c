@@ -187,7 +187,7 @@ static void add_variable(struct runner_job *out, const struct job *spec, struct 
 struct runner_job worker_job_for_runner(const struct worker_job *job, const struct seat *seat,
                                         struct arena *arena)
 {
-    enum { OWN_VARIABLES = 5 };
+    enum { OWN_VARIABLES = 6 };
     const struct job *spec = job->spec;
     const struct slot_place *place = &job->worker->place;
     bool is_boxed = place->bubblewrap != NULL;
@@ -217,6 +217,9 @@ struct runner_job worker_job_for_runner(const struct worker_job *job, const stru
                  is_boxed ? "/tmp" : arena_format(arena, "%s/tmp", folder));
     add_variable(&out, spec, arena, "PATH", "/usr/local/bin:/usr/bin:/bin");
     add_variable(&out, spec, arena, "LANG", "C.UTF-8");
+    if (spec->gpus > 0) {
+        add_variable(&out, spec, arena, "CUDA_VISIBLE_DEVICES", gpus_text(seat, arena));
+    }
     for (size_t i = 0; i < spec->environment_count; i++) {
         out.environment[out.environment_count++] = spec->environment[i];
     }

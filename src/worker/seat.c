@@ -222,6 +222,7 @@ static enum status start_slot(struct seat *seat, struct error *error)
                                         .cpu_millis = spec->cpu_millis}};
     if (place->bubblewrap) {
         plan.binds = inputs_binds(spec, job->folder, &arena, &plan.bind_count);
+        plan.binds = gpus_binds(seat, plan.binds, &arena, &plan.bind_count);
     }
     TRY(inputs_check(spec, error));
     bool is_plain = place->bubblewrap && plan.bind_count == 0 && !spec->has_network;
@@ -242,6 +243,7 @@ struct seat *seat_start(struct worker *worker, struct worker_job *job, struct er
     seat->live_out.fd = -1;
     seat->live_err.fd = -1;
     seat->live_job = -1;
+    gpus_take(seat);
     if (start_slot(seat, error) != OK) {
         seat_free(seat);
         return NULL;
@@ -259,6 +261,7 @@ void seat_free(struct seat *seat)
 {
     live_stop(seat);
     slot_free(seat->slot);
+    free(seat->gpus);
     free(seat);
 }
 

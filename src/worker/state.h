@@ -221,6 +221,8 @@ struct seat {
     int64_t checkpoint_look_us; // When to look whether there is something new; INT64_MAX: not.
     uint64_t checkpoint_mark;   // Of the files that were stored last.
     struct error fault;
+    int64_t *gpus; // Numbers.
+    size_t gpu_count;
 };
 
 // A sandbox without a job.
@@ -327,6 +329,13 @@ void supply_feed_items(
 void supply_drop_items(struct task_lease *lease, int64_t to); // Of tasks before `to`.
 // What happened to the file of the task, if it could not be had; else NULL.
 const struct item_supply *supply_failed_item(const struct task_lease *lease, int64_t index);
+
+// gpus.c
+void gpus_take(struct seat *seat);                                   // As many as its job asks for.
+const char *gpus_text(const struct seat *seat, struct arena *arena); // "0,3"
+// The binds and, of a seat that has some, the devices.
+struct sandbox_bind *gpus_binds(const struct seat *seat, const struct sandbox_bind *binds,
+                                struct arena *arena, size_t *count);
 
 // notes.c
 void note_set(struct worker_job *job, enum note_kind kind, const char *text, const char *change);

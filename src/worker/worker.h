@@ -17,8 +17,11 @@ struct worker_options {
     const char *certificate_path;
     const char *directory; // Everything of this worker is in here.
     const char *name;
-    const char *groups; // That it works for, in order: "physics,spare"; NULL: for all.
-    const char *runner; // Path of lode-runner.
+    const char *groups;        // That it works for, in order: "physics,spare"; NULL: for all.
+    const char *runner;        // Path of lode-runner.
+    const char *const *labels; // "NAME=VALUE" or "NAME".
+    size_t label_count;
+    int64_t gpus;
     double cpus;
     int64_t memory_bytes;
     int64_t cache_bytes; // For inputs that it fetches; -1: half of the disk that is free.

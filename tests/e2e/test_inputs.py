@@ -336,3 +336,47 @@ def test_a_worker_gets_the_files_of_its_own_jobs_only(site, lode, data, blind, t
     (gate / "go").touch()
     assert lode("wait", job).returncode == 0
     assert get(desk, "a").code == 403  # It has ended.
+
+
+def test_jobs_go_to_workers_with_their_labels(site, lode, blind, tmp_path):
+    job = submit(lode, "--require", "gpu=a100", "--require", "zone", "--gpus", "1", "--", "sh", "-c", "echo on $CUDA_VISIBLE_DEVICES")
+    plain = blind("plain", "--label", "gpu=h100", "--label", "zone=hall1", "--gpus", "4")
+    said = eventually(lambda: (lambda answer: "gpu=a100" in answer["why"] and answer)(why(site, job)))
+    assert "it needs gpu=a100; no worker has it" in said["why"] and "lode worker --label gpu=a100" in said["change"]
+    # What a job requires outlasts the site.
+    site.stop()
+    site.start()
+    eventually(lambda: "it needs gpu=a100; no worker has it" in why(site, job)["why"])
+    blind("other", "--label", "gpu=a100", "--label", "zone=hall2")
+    eventually(lambda: "needs 1 gpu; no worker has more than 0" in why(site, job)["why"])
+    blind("right", "--label", "gpu=a100", "--label", "zone=hall2", "--gpus", "2")
+    assert lode("wait", job).returncode == 0
+    assert lode("logs", job).stdout == "on 0\n" and "event=registered" in plain.log
+    (found,) = [worker for worker in site.api("GET", "/v1/workers").json["workers"] if worker["name"] == "right"]
+    assert found["labels"] == ["gpu=a100", "zone=hall2"] and found["gpus"] == 2 and found["tasks_done"] == 1
+    # Two at once have one each; a third waits.
+    script = "echo $CUDA_VISIBLE_DEVICES > on; until [ -e /data/gate/go ]; do sleep 0.05; done"
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    lode("data", "add", "t:gate", gate)
+    three = submit(lode, "--count", "3", "--cpus", "0.1", "--require", "gpu=a100", "--gpus", "1", "--data", "t:gate", "--output", "on", "--", "sh", "-c", script)
+    eventually(lambda: site.api("GET", f"/v1/jobs/{three}").json["tasks"]["running"] == 2)
+    (gate / "go").touch()
+    assert lode("wait", three).returncode == 0
+    refused = lode("run", "--require", "a b", "--", "true", status=2)
+    assert '"a b" is no label' in refused.stderr
+
+
+def test_a_job_goes_where_its_inputs_are(site, lode, data, blind, tmp_path):
+    size = 96 * MIB
+    with open(data / "big", "wb") as file:
+        file.truncate(size)
+    lode("data", "add", "t:data", data)
+    blind("first")
+    lode("run", "--data", "t:data", "--", "true")
+    blind("second")
+    eventually(lambda: len(site.api("GET", "/v1/workers").json["workers"]) == 2)
+    for _ in range(5):  # Whoever asks first: it is the first worker's for as long as the second would fetch.
+        lode("run", "--cache", "off", "--data", "t:data", "--", "true")
+    done = {worker["name"]: worker["tasks_done"] for worker in site.api("GET", "/v1/workers").json["workers"]}
+    assert done == {"first": 6, "second": 0} and sent(site)["bytes_sent"] == size

@@ -53,7 +53,9 @@ static inline void site_add(struct site *site, struct job_plan plan)
 
 static inline void site_add_worker_at(struct site *site, int64_t id, int64_t place, int64_t cpus)
 {
-    const struct resources capacity = {cpus * 1000, INT64_C(1) << 40, INT64_C(1) << 40};
+    const struct resources capacity = {.cpu_millis = cpus * 1000,
+                                       .memory_bytes = INT64_C(1) << 40,
+                                       .disk_bytes = INT64_C(1) << 40};
     scheduler_add_worker(site->scheduler, id, place, &capacity, site->now_us);
 }
 

@@ -27,6 +27,15 @@ static struct fit_node *plain_next_fit(struct fit_node *nodes, const struct fit_
     return best;
 }
 
+static struct resources some_resources(unsigned *seed)
+{
+    return (struct resources){.cpu_millis = below(seed, 20),
+                              .memory_bytes = below(seed, 20),
+                              .disk_bytes = below(seed, 20),
+                              .gpus = below(seed, 4),
+                              .labels = (uint64_t)(below(seed, 8) & below(seed, 8))};
+}
+
 static void it_finds_what_a_plain_search_finds_under_random_changes(void **state)
 {
     (void)state;
@@ -35,7 +44,7 @@ static void it_finds_what_a_plain_search_finds_under_random_changes(void **state
     unsigned seed = 11;
     for (int step = 0; step < STEPS; step++) {
         struct fit_node *node = &nodes[below(&seed, SIZE)];
-        struct resources need = {below(&seed, 20), below(&seed, 20), below(&seed, 20)};
+        struct resources need = some_resources(&seed);
         if (!node->is_in) {
             node->key = (struct fit_key){(double)below(&seed, 5), below(&seed, 5), node - nodes};
             node->need = need;
@@ -45,7 +54,8 @@ static void it_finds_what_a_plain_search_finds_under_random_changes(void **state
         } else {
             fit_tree_remove(&tree, node);
         }
-        struct resources room = {below(&seed, 20), below(&seed, 20), below(&seed, 20)};
+        struct resources room = some_resources(&seed);
+        room.labels |= (uint64_t)below(&seed, 8); // A room has more of them than is asked for.
         struct fit_node *found = fit_tree_first_fit(&tree, &room);
         assert_ptr_equal(found, plain_next_fit(nodes, NULL, &room));
         while (found && below(&seed, 4) > 0) {

@@ -58,19 +58,36 @@ static void it_says_when_no_worker_can(void **state)
     site_stop(&site);
 }
 
+static void what_a_worker_cannot_run_does_not_hide_what_it_can(void **state)
+{
+    (void)state;
+    enum { REFUSED = 20 };
+    struct site site = site_start();
+    site_add_worker(&site, 1, 1);
+    for (int64_t i = 1; i <= REFUSED + 1; i++) {
+        site_add(&site, plan_of(i, 1, 1));
+        if (i <= REFUSED) {
+            scheduler_refuse(site.scheduler, 1, i);
+        }
+    }
+    assert_int_equal(site_lease(&site, 1), 1);
+    assert_int_equal(site.leases[0].job, REFUSED + 1);
+    site_stop(&site);
+}
+
 static void it_names_what_is_too_big_with_numbers(void **state)
 {
     (void)state;
     struct site site = site_start();
     struct job_plan plan = plan_of(1, 1, 1);
-    plan.need = (struct resources){64000, INT64_C(8) << 30, 0};
+    plan.need = (struct resources){.cpu_millis = 64000, .memory_bytes = INT64_C(8) << 30};
     site_add(&site, plan);
     site_add_worker(&site, 1, 2);
     expect(&site, -1, "needs 64 cpus; the largest worker has 2", "at most 2 cpus");
-    const struct resources many_cpus = {64000, INT64_C(4) << 30, 0};
+    const struct resources many_cpus = {.cpu_millis = 64000, .memory_bytes = INT64_C(4) << 30};
     scheduler_add_worker(site.scheduler, 1, 0, &many_cpus, site.now_us);
     expect(&site, -1, "needs 8 GiB of memory; the largest worker has 4 GiB", "at most 4 GiB");
-    const struct resources much_memory = {1000, INT64_C(16) << 30, 0};
+    const struct resources much_memory = {.cpu_millis = 1000, .memory_bytes = INT64_C(16) << 30};
     scheduler_add_worker(site.scheduler, 2, 0, &much_memory, site.now_us);
     expect(&site, -1, "together", "larger worker");
     site_stop(&site);
@@ -170,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_says_when_there_is_no_worker),
         cmocka_unit_test(it_says_when_no_worker_can),
+        cmocka_unit_test(what_a_worker_cannot_run_does_not_hide_what_it_can),
         cmocka_unit_test(it_names_what_is_too_big_with_numbers),
         cmocka_unit_test(it_says_who_is_busy_and_who_comes_first),
         cmocka_unit_test(it_says_where_a_task_is),

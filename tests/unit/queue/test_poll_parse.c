@@ -162,6 +162,9 @@ static void a_registration_needs_a_name_and_sizes(void **state)
         "{\"name\": \"a\", \"cpus\": 1, \"memory_bytes\": 1, \"disk_bytes\": 1, \"more\": 1}",
         "{\"name\":\"a\",\"cpus\":1,\"memory_bytes\":1,\"disk_bytes\":1,\"place\":\"ocean\"}",
         "{\"name\": \"a\", \"cpus\": 1, \"memory_bytes\": 1, \"disk_bytes\": 1, \"place\": 1}",
+        "{\"name\":\"a\",\"cpus\":1,\"memory_bytes\":1,\"disk_bytes\":1,\"labels\":[\"a b\"]}",
+        "{\"name\":\"a\",\"cpus\":1,\"memory_bytes\":1,\"disk_bytes\":1,\"labels\":[1]}",
+        "{\"name\":\"a\",\"cpus\":1,\"memory_bytes\":1,\"disk_bytes\":1,\"gpus\":-1}",
     };
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         AUTO_JSON json_t *document = NULL;

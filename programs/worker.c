@@ -78,6 +78,7 @@ static enum status read_options(const struct options *given, struct worker_optio
     options->cpus = options_number(given, "cpus", options->cpus);
     options->memory_bytes = options_int64(given, "memory", options->memory_bytes);
     options->gpus = options_int64(given, "gpus", 0);
+    options->serve_address = options_text(given, "serve", NULL);
     options->cache_bytes = options_int64(given, "cache-size", -1);
     options->grace_us = options_int64(given, "grace", options->grace_us);
     options->lifetime_us = options_int64(given, "lifetime", 0);

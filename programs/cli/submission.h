@@ -57,13 +57,13 @@
         {"cpus", 'c', OPTION_NUMBER, "N", "cores of each task (default: 1)", NULL},                  \
         {"memory", 'm', OPTION_BYTES, "SIZE", "memory of each task (default: 1G)", NULL},            \
         {"disk", 0, OPTION_BYTES, "SIZE", "disk space of each task (default: 10G)", NULL},           \
-        {"gpus", 0, OPTION_COUNT, "N", "graphics processors of one task (default: none)", NULL},   \
-        {"require",                                                                                \
-         0,                                                                                        \
-         OPTION_LIST,                                                                              \
-         "NAME[=VALUE]",                                                                           \
-         "only on workers with this label (lode worker --label)",                                  \
-         NULL},                                                                                    \
+        {"gpus", 0, OPTION_COUNT, "N", "graphics processors of one task (default: none)", NULL},     \
+        {"require",                                                                                  \
+         0,                                                                                          \
+         OPTION_LIST,                                                                                \
+         "NAME[=VALUE]",                                                                             \
+         "only on workers with this label (lode worker --label)",                                    \
+         NULL},                                                                                      \
         {"walltime", 't', OPTION_DURATION, "TIME", "the longest a task may take (default: 1d)",      \
          NULL},                                                                                      \
         {"retries",                                                                                  \

@@ -6,6 +6,8 @@
 
 #include <stdatomic.h>
 
+enum { SOURCE_BODY_MAX = 4096 };
+
 struct input_request {
     struct api_call *call;
     int64_t worker;
@@ -103,6 +105,38 @@ static void get_input(struct api_call *call)
     }
 }
 
+static enum status read_source(const struct api_call *call, struct queue_source_request *out,
+                               struct error *error)
+{
+    static const char *const FIELDS[] = {"job", "digest", "failed", "has_it", NULL};
+    AUTO_JSON json_t *body = NULL;
+    struct text digest;
+    json_t *failed = NULL;
+    TRY(api_parameter_int64(call, 0, "worker", &out->worker, error));
+    TRY(api_body(call, &body, error));
+    TRY(json_check_fields(body, FIELDS, error));
+    TRY(json_field_int64(body, "job", JSON_REQUIRED, 1, INT64_MAX, &out->job, error));
+    TRY(json_field_text(body, "digest", JSON_REQUIRED, DIGEST_TEXT_SIZE, &digest, error));
+    TRY(digest_from_text(digest, &out->digest, error));
+    TRY(json_field_bool(body, "has_it", JSON_OPTIONAL, &out->has_it, error));
+    TRY(json_field_array(body, "failed", JSON_OPTIONAL, QUEUE_FAILED_MAX, &failed, error));
+    for (size_t i = 0; i < json_array_size(failed); i++) {
+        out->failed[out->failed_count++] = json_integer_value(json_array_get(failed, i));
+    }
+    out->owner = call->principal.name;
+    return OK;
+}
+
+static void post_sources(struct api_call *call)
+{
+    struct error error = {0};
+    struct queue_source_request request = {0};
+    enum status status = read_source(call, &request, &error);
+    if (!answer_failure(call, status, &error)) {
+        queue_find_source(call->api->queue, &request, answer_ok(call));
+    }
+}
+
 static const char *const DIGEST[] = {"digest", NULL};
 
 const struct api_route API_INPUT_ROUTES[] = {
@@ -111,5 +145,10 @@ const struct api_route API_INPUT_ROUTES[] = {
      .action = ACTION_WORKER_POLL,
      .handle = get_input,
      .query = DIGEST},
+    {.method = "POST",
+     .pattern = "/v1/workers/{worker}/sources",
+     .action = ACTION_WORKER_POLL,
+     .handle = post_sources,
+     .body_max = SOURCE_BODY_MAX},
     {.method = NULL},
 };

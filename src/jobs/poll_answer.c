@@ -18,6 +18,10 @@ enum status registration_read(struct text body, struct registration *out, struct
     TRY(json_field_double(document, "heartbeat_seconds", JSON_OPTIONAL, HEARTBEAT_MIN_SECONDS,
                           POLL_ANSWER_WAIT_SECONDS_MAX, &heartbeat_seconds, error));
     read.heartbeat_us = (int64_t)(heartbeat_seconds * 1e6);
+    struct text key = TEXT("");
+    TRY(json_field_text(document, "serve_key", JSON_OPTIONAL, sizeof read.serve_key - 1, &key,
+                        error));
+    memcpy(read.serve_key, key.bytes, key.length);
     TRY(json_field_bool(document, "sees_files", JSON_OPTIONAL, &read.sees_files, error));
     *out = read;
     return OK;

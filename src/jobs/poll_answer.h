@@ -18,6 +18,7 @@ struct registration {
     int64_t worker;
     int64_t wait_seconds; // How long a poll shall wait for news.
     int64_t heartbeat_us; // How often who holds leases is to be heard.
+    char serve_key[80];   // For passes to what it serves, in hexadecimal; empty: none.
     bool sees_files;      // The worker has the site's view of files.
 };
 // INVALID, naming the field.

@@ -10,7 +10,7 @@ static const char *const known_fields[] = {
     "cpus",     "memory_bytes", "disk_bytes",  "cache",      "retries",     "walltime_seconds",
     "priority", "network",      "first_index", "input_from", "at",          "merge",
     "stage",    "offer",        "when_lost",   "group",      "over_digest", "checkpoint",
-    "gpus", "require", NULL,
+    "gpus",     "require",      NULL,
 };
 
 // Reads a field that is one of `names` (NULL-terminated); *out is its place among them.

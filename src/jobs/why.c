@@ -17,13 +17,13 @@ struct answer {
 // What all workers together say about one job.
 struct survey {
     int64_t workers;
-    int64_t serving;                 // Its group.
-    int64_t draining;                // Of these.
-    int64_t labelled;                // Has all labels that it requires.
-    int64_t refused;                 // Cannot run it, as they have said.
-    int64_t large_enough;            // None of these, not draining, and its whole capacity would do.
-    int64_t with_room;               // And it has the room now.
-    int64_t leaving;                 // Large enough, but they leave before a task could end,
+    int64_t serving;      // Its group.
+    int64_t draining;     // Of these.
+    int64_t labelled;     // Has all labels that it requires.
+    int64_t refused;      // Cannot run it, as they have said.
+    int64_t large_enough; // None of these, not draining, and its whole capacity would do.
+    int64_t with_room;    // And it has the room now.
+    int64_t leaving;      // Large enough, but they leave before a task could end,
     const struct worker_state *last; // the last of them.
     struct resources largest;        // In each dimension.
     int64_t

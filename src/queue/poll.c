@@ -58,6 +58,7 @@ static struct worker *make_worker(struct queue *queue, const struct worker_hello
                                           .memory_bytes = hello->memory_bytes,
                                           .disk_bytes = hello->disk_bytes};
     worker_take_labels(worker, hello);
+    worker_take_serving(worker, hello);
     worker->process = hello->process;
     worker->place = place_get(queue, hello->place);
     worker->sees_files = has_same_view(hello->view);
@@ -112,9 +113,11 @@ static void done_register(struct queue_op *op, enum status status, const struct 
         double lease_seconds = lease_us > 0 ? (double)lease_us / 1e6 : LEASE_SECONDS_DEFAULT;
         buffer_printf(&body,
                       "{\"worker\":%lld,\"lease_seconds\":%g,\"heartbeat_seconds\":%g,"
-                      "\"wait_seconds\":%d,\"sees_files\":%s}\n",
+                      "\"wait_seconds\":%d,\"sees_files\":%s",
                       (long long)self->worker->id, lease_seconds, lease_seconds * HEARTBEAT_PART,
                       WAIT_SECONDS, self->worker->sees_files ? "true" : "false");
+        worker_write_serving(self->worker, &body);
+        buffer_append_string(&body, "}\n");
         self->answer.done(self->answer.context, OK, NULL, buffer_text(&body));
     } else {
         queue_answer_error(self->answer, status, error);

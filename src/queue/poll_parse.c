@@ -403,9 +403,8 @@ static enum status parse_words(struct poll_body *body, struct error *error)
 static enum status parse_all(struct poll_body *body, struct error *error)
 {
     static const char *const FIELDS[] = {
-        "wait_seconds", "leases",  "results", "returned",          "setups",      "logs",
-        "leaving",      "problem", "words",   "leaves_in_seconds", "checkpoints",
-        "notes", NULL};
+        "wait_seconds", "leases", "results",           "returned",    "setups", "logs", "leaving",
+        "problem",      "words",  "leaves_in_seconds", "checkpoints", "notes",  NULL};
     double wait_seconds = 0;
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
@@ -463,14 +462,46 @@ static enum status parse_labels(const json_t *document, struct worker_hello *out
     return OK;
 }
 
+static enum status parse_serving(const json_t *document, struct worker_hello *out,
+                                 struct error *error)
+{
+    static const char *const FIELDS[] = {"url", "fingerprint", NULL};
+    json_t *serve = NULL;
+    struct digest fingerprint;
+    TRY(json_field_object(document, "serve", JSON_OPTIONAL, &serve, error));
+    if (!serve) {
+        return OK;
+    }
+    TRY(json_check_fields(serve, FIELDS, error));
+    TRY(json_field_text(serve, "url", JSON_REQUIRED, WORKER_URL_MAX, &out->serve_url, error));
+    TRY(json_field_text(serve, "fingerprint", JSON_REQUIRED, DIGEST_TEXT_SIZE,
+                        &out->serve_fingerprint, error));
+    TRY(digest_from_text(out->serve_fingerprint, &fingerprint, error));
+    return text_starts_with(out->serve_url, TEXT("https://")) && !text_has_control(out->serve_url)
+               ? OK
+               : error_set(error, INVALID, "\"url\" of \"serve\" must begin with https://");
+}
+
 enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                                struct error *error)
 {
-    static const char *const FIELDS[] = {
-        "name",    "cpus",           "memory_bytes",      "disk_bytes",
-        "version", "sandbox",        "process",           "place",
-        "groups",  "notice_seconds", "leaves_in_seconds", "drain_in_seconds",
-        "view", "labels", "gpus", NULL};
+    static const char *const FIELDS[] = {"name",
+                                         "cpus",
+                                         "memory_bytes",
+                                         "disk_bytes",
+                                         "version",
+                                         "sandbox",
+                                         "process",
+                                         "place",
+                                         "groups",
+                                         "notice_seconds",
+                                         "leaves_in_seconds",
+                                         "drain_in_seconds",
+                                         "view",
+                                         "labels",
+                                         "gpus",
+                                         "serve",
+                                         NULL};
     double cpus = 0;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "name", JSON_REQUIRED, WORKER_NAME_MAX, &out->name, error));
@@ -493,6 +524,7 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
     TRY(json_field_array(document, "groups", JSON_OPTIONAL, WORKER_GROUPS_MAX, &groups, error));
     TRY(groups_parse(groups, out->groups, &out->group_count, error));
     TRY(parse_labels(document, out, error));
+    TRY(parse_serving(document, out, error));
     TRY(json_field_text(document, "view", JSON_OPTIONAL, WORKER_VIEW_MAX, &out->view, error));
     struct digest fingerprint;
     if (out->place.length > 0 && digest_from_text(out->place, &fingerprint, NULL) != OK) {

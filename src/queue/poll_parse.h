@@ -28,6 +28,7 @@ enum {
     LEAVING_SECONDS_MAX = 3660 * 24 * 3600, // Until a worker's end.
     NOTICE_SECONDS_MAX = 24 * 3600,
     WORKER_VIEW_MAX = 200,
+    WORKER_URL_MAX = 300,
     WORKER_LABELS_MAX = 64,
     WORKER_GPUS_MAX = 1024,
 };
@@ -192,6 +193,8 @@ struct worker_hello {
     const char *labels[WORKER_LABELS_MAX];
     size_t label_count;
     int64_t gpus;
+    struct text serve_url; // Where other workers get files from it; empty: nowhere.
+    struct text serve_fingerprint;
     struct text view; // How it sees files (os/view.h); empty: not said.
 };
 

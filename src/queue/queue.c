@@ -152,6 +152,7 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->weights = map_new();
     queue->places = map_new();
     queue->live = map_new();
+    queue->spreads = map_new();
     queue->programs = file_digests_new();
     enum status status = alarm_new(polls_ring, queue, &queue->alarm, error);
     if (status == OK && queue->catalog) {
@@ -218,6 +219,7 @@ void queue_free(struct queue *queue)
     map_free(queue->workers);
     weights_free(queue);
     map_free(queue->live);
+    sources_free(queue);
     scheduler_free(queue->scheduler);
     file_digests_free(queue->programs);
     alarm_free(queue->alarm);

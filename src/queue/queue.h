@@ -285,6 +285,21 @@ void queue_poll(struct queue *queue, struct queue_poll *poll);
 void queue_drain_worker(struct queue *queue, int64_t worker, int64_t in_us,
                         struct queue_witness witness, struct queue_answer answer);
 
+// Where a worker is to get a file of a job from: {"from": "site"}, {"from": "worker", "worker", "url", "fingerprint", "pass"} or {"from": "wait"}.
+// Or, when `has_it`, that it has the file now, and others may get it from there. DENIED as below. Any thread.
+enum { QUEUE_FAILED_MAX = 16 };
+struct queue_source_request {
+    int64_t worker;
+    struct text owner;
+    int64_t job;
+    struct digest digest;
+    int64_t failed[QUEUE_FAILED_MAX]; // Workers that it could not get the file from.
+    size_t failed_count;
+    bool has_it;
+};
+void queue_find_source(struct queue *queue, const struct queue_source_request *request,
+                       struct queue_answer answer);
+
 // Has the worker been told of the job, and is it this principal's? DENIED when not, or when there is no such worker or job: nothing is answered
 // but OK or that. Any thread.
 void queue_check_told(struct queue *queue, int64_t worker, struct text owner, int64_t job,

@@ -7,6 +7,7 @@
 #define LODE_QUEUE_STATE_H
 
 #include "base/map.h"
+#include "crypto/pass.h"
 #include "jobs/scheduler.h"
 #include "queue/queue.h"
 #include "store/blobs.h"
@@ -178,7 +179,10 @@ struct worker {
     int64_t waiting_until_us;
     char **labels;
     size_t label_count;
-    bool sees_files; // It has this site's view of files: every path is the same file.
+    char *serve_url; // Where other workers get files from it; empty: nowhere.
+    char *serve_fingerprint;
+    struct pass_key serve_key; // Between it and this site.
+    bool sees_files;           // It has this site's view of files: every path is the same file.
     struct worker_note *notes;
     size_t note_count;
 };
@@ -267,6 +271,7 @@ struct queue {
     struct gatherer *gatherer;              // Its own too.
     // Jobs that the gatherer is to be asked for once what was changed is durable, as it reads the database.
     struct ranges to_gather;
+    struct map *spreads;      // By digest: files that workers fetch, and who has them (sources.c).
     struct ranges to_look_up; // Their twins have ended.
 };
 
@@ -519,6 +524,17 @@ void worker_write_groups(const struct worker *worker, struct buffer *out);
 // Says so when workers are there and none of them works for the job's group.
 bool groups_say_unserved(const struct queue *queue, const struct active_job *job,
                          struct buffer *why, struct buffer *change);
+
+// --- told.c
+// DENIED unless the worker is here, is this owner's, and was told of the job.
+enum status told_check(const struct queue *queue, int64_t worker, struct text owner, int64_t job,
+                       struct error *error);
+
+// --- sources.c
+void sources_free(struct queue *queue);
+void worker_take_serving(struct worker *worker, const struct worker_hello *hello);
+// What it is to know for it, as a member of the answer to its registration.
+void worker_write_serving(const struct worker *worker, struct buffer *out);
 
 // --- matches.c: what jobs require of workers, and what these have
 enum status match_insert(struct sql *sql, int64_t job, const struct job_spec *spec,

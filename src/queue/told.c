@@ -23,19 +23,24 @@ static bool holds_lease(const struct worker *worker, int64_t job)
     return false;
 }
 
+enum status told_check(const struct queue *queue, int64_t worker, struct text owner, int64_t job,
+                       struct error *error)
+{
+    const struct worker *found = queue_find_worker(queue, worker);
+    const struct active_job *active = queue_find_job(queue, job);
+    bool is_own = found && text_equal(text_of(found->owner), owner);
+    if (is_own && active && (ranges_contains(&active->told, worker) || holds_lease(found, job))) {
+        return OK;
+    }
+    return error_set(error, DENIED, "worker %lld has no job %lld to run", (long long)worker,
+                     (long long)job);
+}
+
 static enum status run_told(struct queue_op *op, struct sql *sql, struct error *error)
 {
     (void)sql;
     const struct told_op *self = (const struct told_op *)op;
-    const struct worker *worker = queue_find_worker(op->queue, self->worker);
-    const struct active_job *job = queue_find_job(op->queue, self->job);
-    bool is_own = worker && strcmp(worker->owner, self->owner) == 0;
-    if (is_own && job &&
-        (ranges_contains(&job->told, worker->id) || holds_lease(worker, self->job))) {
-        return OK;
-    }
-    return error_set(error, DENIED, "worker %lld has no job %lld to run", (long long)self->worker,
-                     (long long)self->job);
+    return told_check(op->queue, self->worker, text_of(self->owner), self->job, error);
 }
 
 static void done_told(struct queue_op *op, enum status status, const struct error *error)

@@ -30,6 +30,8 @@ void worker_free(struct worker *worker)
     ranges_done(&worker->cancels);
     notes_free(worker);
     worker_drop_labels(worker);
+    free(worker->serve_url);
+    free(worker->serve_fingerprint);
     free(worker);
 }
 

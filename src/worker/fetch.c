@@ -1,7 +1,9 @@
 #include "worker/fetch.h"
 
 #include "base/hex.h"
+#include "base/json.h"
 #include "base/memory.h"
+#include "crypto/pass.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/log.h"
@@ -9,11 +11,19 @@
 #include <errno.h>
 #include <inttypes.h>
 
-enum { ACTIVE_MAX = 4, READ_BLOCK = 256 << 10, BLOCKS_A_TURN = 16 };
+enum { URL_SIZE_MAX = 300 };
+enum {
+    ACTIVE_MAX = 4,
+    READ_BLOCK = 256 << 10,
+    BLOCKS_A_TURN = 16,
+    FAILED_MAX = 16,
+    SOURCE_BYTES_MIN = 1 << 20
+};
 #define RETRY_MIN_US INT64_C(100000)
 #define RETRY_MAX_US INT64_C(2000000)
 #define SILENCE_MAX_US                                                                             \
     INT64_C(20000000) // A connection that brings nothing for so long is given up.
+#define SOURCE_WAIT_US INT64_C(200000)
 #define DENIED_MAX_US                                                                              \
     INT64_C(30000000) // A site that was started anew needs a while to know what its workers do.
 
@@ -22,7 +32,8 @@ enum step {
     STEP_VERIFY,  // It is there, from an earlier life.
     STEP_WAIT,    // To be asked for.
     STEP_TAKE_UP, // What has come of it earlier is read.
-    STEP_SEND,    // The site sends.
+    STEP_ASK,     // The site is asked who sends it.
+    STEP_SEND,    // The site, or another worker, sends.
 };
 
 struct fetch {
@@ -42,7 +53,15 @@ struct fetch {
     int64_t pause_us;
     int64_t heard_us;
     int64_t denied_us; // Since when the site says no; 0: it does not.
-    int wrongs;        // Times that other bytes came.
+    struct http_peer
+        peer; // Another worker that sends; its texts are the next three. No URL: the site does.
+    char *peer_url;
+    char *peer_pin;
+    char *peer_pass;
+    int64_t peer_worker;
+    int64_t failed[FAILED_MAX]; // Workers that it could not be had from.
+    size_t failed_count;
+    int wrongs; // Times that other bytes came.
     struct error fault;
     struct http_call *call;
     fetch_done done;
@@ -77,9 +96,19 @@ static void close_files(struct fetch *fetch)
     fetch->reserved = 0;
 }
 
+static void drop_peer(struct fetch *fetch)
+{
+    free(TAKE(fetch->peer_url));
+    free(TAKE(fetch->peer_pin));
+    free(TAKE(fetch->peer_pass));
+    fetch->peer = (struct http_peer){0};
+    fetch->peer_worker = 0;
+}
+
 static void free_fetch(struct fetch *fetch)
 {
     close_files(fetch);
+    drop_peer(fetch);
     free(fetch->data);
     free(fetch->path);
     free(fetch);
@@ -98,6 +127,7 @@ static void rest(struct fetch *fetch, int64_t retry_us)
 {
     stop_call(fetch);
     close_files(fetch);
+    drop_peer(fetch);
     fetch->step = STEP_LOOK;
     fetch->retry_us = retry_us;
 }
@@ -280,12 +310,64 @@ static void empty_part(struct fetch *fetch)
     }
 }
 
+// Not to be asked again for this file.
+static void blame_peer(struct fetch *fetch)
+{
+    log_line(LOG_LEVEL_WARNING, "event=worker-failed worker=%" PRId64 " path=\"%s\"",
+             fetch->peer_worker, fetch->path);
+    fetch->failed[fetch->failed_count++ % FAILED_MAX] = fetch->peer_worker;
+}
+
+static void take_nothing(void *context, const struct http_answer *answer)
+{
+    (void)context;
+    (void)answer;
+}
+
+static void write_question(const struct fetch *fetch, bool has_it, struct buffer *out)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    size_t count = fetch->failed_count < FAILED_MAX ? fetch->failed_count : FAILED_MAX;
+    buffer_printf(out, "{\"job\":%" PRId64 ",\"digest\":\"%s\",\"has_it\":%s,\"failed\":[",
+                  fetch->order.job, digest_to_text(&fetch->order.digest, digest),
+                  has_it ? "true" : "false");
+    for (size_t i = 0; i < count; i++) {
+        buffer_printf(out, "%s%" PRId64, i > 0 ? "," : "", fetch->failed[i]);
+    }
+    buffer_append_string(out, "]}");
+}
+
+static struct http_call *ask_site(struct fetch *fetch, bool has_it,
+                                  void (*done)(void *context, const struct http_answer *answer))
+{
+    AUTO_BUFFER struct buffer body = {0};
+    AUTO_FREE char *path = memory_format("/v1/workers/%" PRId64 "/sources", fetch->all->worker);
+    write_question(fetch, has_it, &body);
+    const struct http_ask ask = {.method = "POST",
+                                 .path = path,
+                                 .body = buffer_text(&body),
+                                 .timeout_us = SILENCE_MAX_US,
+                                 .context = fetch};
+    return http_client_start(fetch->all->client, &ask, done);
+}
+
+// Is it large enough to be worth the question who sends it?
+static bool is_shared(const struct fetch *fetch)
+{
+    return fetch->order.size >= SOURCE_BYTES_MIN;
+}
+
 static void take_whole(struct fetch *fetch)
 {
     struct error error = {0};
     struct digest digest = digest_stream_finish(TAKE(fetch->hash));
     if (!digest_equal(&digest, &fetch->order.digest)) {
         empty_part(fetch);
+        if (fetch->peer_url) {
+            blame_peer(fetch);
+            rest(fetch, 0);
+            return;
+        }
         if (++fetch->wrongs < 2) { // What an earlier life has left may be to blame.
             rest(fetch, 0);
             return;
@@ -302,8 +384,12 @@ static void take_whole(struct fetch *fetch)
                                           fetch->order.modified_us, &error);
     if (status == OK) {
         fetch->reserved = 0;
-        log_line(LOG_LEVEL_INFO, "event=input-fetched data=%s path=\"%s\" bytes=%" PRId64,
-                 fetch->data, fetch->path, fetch->order.size);
+        log_line(LOG_LEVEL_INFO,
+                 "event=input-fetched data=%s path=\"%s\" bytes=%" PRId64 " worker=%" PRId64,
+                 fetch->data, fetch->path, fetch->order.size, fetch->peer_worker);
+        if (is_shared(fetch) && fetch->all->client) {
+            (void)ask_site(fetch, true, take_nothing);
+        }
     }
     finish(fetch, status, &error);
 }
@@ -319,6 +405,11 @@ static void try_again(struct fetch *fetch, int64_t now_us)
 static void take_failure(struct fetch *fetch, enum status status, const struct error *error)
 {
     int64_t now_us = clock_steady_us();
+    if (fetch->peer_url) {
+        blame_peer(fetch);
+        rest(fetch, now_us);
+        return;
+    }
     if (status == DENIED && fetch->denied_us == 0) {
         fetch->denied_us = now_us;
     }
@@ -362,6 +453,10 @@ static void on_call_end(void *context, const struct http_answer *answer)
 static void write_target(const struct fetch *fetch, struct buffer *out)
 {
     char digest[DIGEST_TEXT_SIZE];
+    if (fetch->peer_url) {
+        buffer_printf(out, "/v1/blobs/%s", digest_to_text(&fetch->order.digest, digest));
+        return;
+    }
     buffer_printf(out, "/v1/workers/%" PRId64 "/jobs/%" PRId64 "/data/", fetch->all->worker,
                   fetch->order.job);
     percent_append(out, text_of(fetch->data));
@@ -388,7 +483,8 @@ static void send(struct fetch *fetch, int64_t now_us)
                  "event=input-resumed data=%s path=\"%s\" from=%" PRId64 " bytes=%" PRId64,
                  fetch->data, fetch->path, fetch->have, fetch->order.size);
     }
-    const struct http_ask ask = {.method = "GET",
+    const struct http_ask ask = {.peer = fetch->peer_url ? &fetch->peer : NULL,
+                                 .method = "GET",
                                  .path = target.bytes,
                                  .range = range,
                                  .on_data = on_data,
@@ -397,6 +493,58 @@ static void send(struct fetch *fetch, int64_t now_us)
     fetch->heard_us = now_us;
     fetch->all->active++;
     fetch->call = http_client_start(fetch->all->client, &ask, on_call_end);
+}
+
+static enum status read_peer(struct fetch *fetch, const json_t *document, struct error *error)
+{
+    struct text url;
+    struct text pin;
+    struct text pass;
+    TRY(json_field_int64(document, "worker", JSON_REQUIRED, 1, INT64_MAX, &fetch->peer_worker,
+                         error));
+    TRY(json_field_text(document, "url", JSON_REQUIRED, URL_SIZE_MAX, &url, error));
+    TRY(json_field_text(document, "fingerprint", JSON_REQUIRED, DIGEST_TEXT_SIZE, &pin, error));
+    TRY(json_field_text(document, "pass", JSON_REQUIRED, PASS_SIZE, &pass, error));
+    fetch->peer_url = text_copy(url);
+    fetch->peer_pin = text_copy(pin);
+    fetch->peer_pass = text_copy(pass);
+    fetch->peer = (struct http_peer){fetch->peer_url, fetch->peer_pin, fetch->peer_pass};
+    return OK;
+}
+
+static void on_source(void *context, const struct http_answer *answer)
+{
+    struct fetch *fetch = context;
+    struct error error = answer->error;
+    AUTO_JSON json_t *document = NULL;
+    struct text from = TEXT("");
+    int64_t now_us = clock_steady_us();
+    fetch->call = NULL;
+    fetch->all->active--;
+    if (answer->status != OK) {
+        take_failure(fetch, answer->status, &error);
+        return;
+    }
+    enum status status = json_parse(answer->body, &document, &error);
+    if (status == OK) {
+        status = json_field_text(document, "from", JSON_REQUIRED, 16, &from, &error);
+    }
+    if (status == OK && text_equal(from, TEXT("worker"))) {
+        status = read_peer(fetch, document, &error);
+    }
+    if (status != OK || text_equal(from, TEXT("wait"))) {
+        rest(fetch, now_us + SOURCE_WAIT_US); // Somebody may have it by then.
+        return;
+    }
+    send(fetch, now_us);
+}
+
+static void ask(struct fetch *fetch, int64_t now_us)
+{
+    fetch->step = STEP_ASK;
+    fetch->heard_us = now_us;
+    fetch->all->active++;
+    fetch->call = ask_site(fetch, false, on_source);
 }
 
 // Opens the part, and begins to read what is in it.
@@ -438,7 +586,7 @@ static void take_up(struct fetch *fetch, int64_t now_us)
     if (fetch->have == fetch->order.size) {
         take_whole(fetch); // An empty one, or whole already.
     } else if (fetch->all->client && fetch->all->worker != 0 && fetch->all->active < ACTIVE_MAX) {
-        send(fetch, now_us);
+        (is_shared(fetch) ? ask : send)(fetch, now_us);
     }
 }
 
@@ -446,7 +594,7 @@ static bool may_begin(const struct fetch *fetch)
 {
     size_t begun = 0;
     for (const struct fetch *at = fetch->all->first; at; at = at->next) {
-        begun += at->step == STEP_TAKE_UP || at->step == STEP_SEND;
+        begun += at->step >= STEP_TAKE_UP;
     }
     return begun < ACTIVE_MAX && fetch->all->client && fetch->all->worker != 0;
 }
@@ -471,8 +619,13 @@ static void work(struct fetch *fetch, int64_t now_us)
     case STEP_TAKE_UP:
         take_up(fetch, now_us);
         break;
+    case STEP_ASK:
+        break;
     case STEP_SEND:
         if (now_us - fetch->heard_us > SILENCE_MAX_US) {
+            if (fetch->peer_url) {
+                blame_peer(fetch);
+            }
             try_again(fetch, now_us);
         }
         break;
@@ -497,6 +650,8 @@ static int64_t delay_of(const struct fetch *fetch, int64_t now_us)
     case STEP_TAKE_UP:
         return fetch->have < fetch->there || (fetch->all->client && fetch->all->worker != 0) ? 0
                                                                                              : -1;
+    case STEP_ASK:
+        return -1;
     case STEP_SEND:
         return SILENCE_MAX_US / 4;
     }

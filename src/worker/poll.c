@@ -195,6 +195,9 @@ static void on_registered(void *context, const struct http_answer *answer)
     worker->heartbeat_us = registration.heartbeat_us;
     worker->is_new = worker->lease_count > 0;
     worker->sees_site_files = registration.sees_files;
+    if (worker->sharing) {
+        sharing_set_key(worker->sharing, registration.serve_key);
+    }
     fetches_set_site(worker->fetches, worker->client, worker->id);
     if (worker->is_new || notes_are_due(worker)) {
         report_mark(worker, true);
@@ -269,7 +272,13 @@ static void start_registering(struct worker *worker)
         buffer_append_string(&body, i > 0 ? "," : "");
         buffer_append_json_string(&body, text_of(options->labels[i]));
     }
-    buffer_append_string(&body, "],\"view\":");
+    buffer_append_byte(&body, ']');
+    if (worker->sharing) {
+        buffer_append_string(&body, ",\"serve\":{\"url\":");
+        buffer_append_json_string(&body, text_of(sharing_url(worker->sharing)));
+        buffer_printf(&body, ",\"fingerprint\":\"%s\"}", sharing_fingerprint(worker->sharing));
+    }
+    buffer_append_string(&body, ",\"view\":");
     buffer_append_json_string(&body, text_of(worker->view));
     write_end(&body, "leaves_in_seconds", worker->own_end_us);
     write_end(&body, "drain_in_seconds", worker->ordered_end_us);
@@ -363,8 +372,8 @@ static void settle_sent(struct worker *worker)
     entries_settle(&worker->returned);
     entries_settle(&worker->checkpoints);
     notes_settle(worker);
-    bool has_more = notes_are_due(worker) || worker->logs.text.length > 0 || worker->returned.text.length > 0 ||
-                    worker->checkpoints.text.length > 0;
+    bool has_more = notes_are_due(worker) || worker->logs.text.length > 0 ||
+                    worker->returned.text.length > 0 || worker->checkpoints.text.length > 0;
     for (size_t i = 0; i < worker->lease_count; i++) {
         struct task_lease *lease = worker->leases[i];
         (void)ready_settle(&lease->ready, &lease->reported);

@@ -21,6 +21,7 @@
 #include "worker/items.h"
 #include "worker/outputs.h"
 #include "worker/ready.h"
+#include "worker/serve.h"
 #include "worker/slot.h"
 #include "worker/transfer.h"
 #include "worker/worker.h"
@@ -240,6 +241,7 @@ struct worker {
     struct executable_cache *executable_cache;
     struct input_cache *input_cache;
     struct fetches *fetches;
+    struct sharing *sharing; // NULL: it serves nobody.
     struct proofs *proofs;
     int64_t pinned_bytes; // Of inputs that jobs here hold in the cache, or are to.
     struct cgroups *cgroups;

@@ -99,6 +99,15 @@ static int64_t default_cache_size(const struct worker *worker, const char *folde
     return (worker->disk_bytes + used) / 2;
 }
 
+static enum status start_sharing(struct worker *worker, const char *folder, struct error *error)
+{
+    AUTO_FREE char *keys = memory_format("%s/serve", worker->options->directory);
+    TRY(file_make_folder(keys, error));
+    TRY(sharing_start(worker->options->serve_address, keys, folder, &worker->sharing, error));
+    log_line(LOG_LEVEL_INFO, "event=serving url=%s", sharing_url(worker->sharing));
+    return OK;
+}
+
 static enum status prepare_inputs(struct worker *worker, struct error *error)
 {
     const char *directory = worker->options->directory;
@@ -109,7 +118,7 @@ static enum status prepare_inputs(struct worker *worker, struct error *error)
     TRY(input_cache_open(folder, size >= 0 ? size : default_cache_size(worker, folder),
                          &worker->input_cache, error));
     worker->fetches = fetches_new(worker->input_cache);
-    return OK;
+    return worker->options->serve_address ? start_sharing(worker, folder, error) : OK;
 }
 
 static enum status prepare(struct worker *worker, struct error *error)
@@ -154,6 +163,7 @@ static void clean_up(struct worker *worker)
         worker_job_free(job);
     }
     map_free(worker->jobs);
+    sharing_stop(worker->sharing);
     fetches_free(worker->fetches);
     input_cache_free(worker->input_cache);
     proofs_free(worker->proofs);

@@ -5,6 +5,7 @@
 #include "base/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct worker_options {
@@ -17,8 +18,10 @@ struct worker_options {
     const char *certificate_path;
     const char *directory; // Everything of this worker is in here.
     const char *name;
-    const char *groups;        // That it works for, in order: "physics,spare"; NULL: for all.
-    const char *runner;        // Path of lode-runner.
+    const char *groups; // That it works for, in order: "physics,spare"; NULL: for all.
+    const char *runner; // Path of lode-runner.
+    const char
+        *serve_address; // Where other workers of the site get its fetched files; NULL: nowhere.
     const char *const *labels; // "NAME=VALUE" or "NAME".
     size_t label_count;
     int64_t gpus;

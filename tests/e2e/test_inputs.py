@@ -1,9 +1,7 @@
 """Workers that do not see the site's files: what they prove, what they fetch, what they keep, and how they say what is wrong."""
 
 import hashlib
-import json
 import os
-import pathlib
 import signal
 import subprocess
 

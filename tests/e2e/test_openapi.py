@@ -161,6 +161,9 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     (file,) = orders["jobs"][0]["data"][0]["files"]
     there = {"worker": large, "job": told, "name": "d", "path": "a"}
     assert call("get", "/v1/workers/{worker}/jobs/{job}/data/{name}/{path}", 200, query=f"?digest={file['digest']}", **there).body == b"content"
+    source = {"job": told, "digest": file["digest"]}
+    assert call("post", "/v1/workers/{worker}/sources", 200, {**source, "failed": []}, worker=large).json == {"from": "site"}
+    call("post", "/v1/workers/{worker}/sources", 200, {**source, "has_it": True}, worker=large)
     notes = [[told, "waiting", "worker large fetches its inputs", "nothing needs to be done"]]
     call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "notes": notes}, worker=large)
     assert "worker large fetches its inputs" in call("get", "/v1/jobs/{job}/why", 200, job=told).json["why"]

@@ -269,7 +269,10 @@ static void add_scalars(json_t *document, const struct options *options)
         set_number(document, "walltime_seconds",
                    (double)options_int64(options, "walltime", 0) / 1e6);
     }
-    if (options_has(options, "network")) {
+    if (options_has(options, "api")) {
+        (void)json_object_set_new(document, "api", json_true());
+    }
+    if (options_has(options, "network") || options_has(options, "api")) {
         (void)json_object_set_new(document, "network", json_true());
     }
     if (options_has(options, "stream")) {

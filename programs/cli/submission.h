@@ -93,6 +93,13 @@
          "from -100 to 100, before your other jobs (default: 0)",                                    \
          NULL},                                                                                      \
         {"network", 0, OPTION_FLAG, NULL, "give tasks the network of the machine", NULL},            \
+        {"api",                                                                                      \
+         0,                                                                                          \
+         OPTION_FLAG,                                                                                \
+         NULL,                                                                                       \
+         "give tasks the network and a token ($LODE_TOKEN) for their site ($LODE_SITE), good for "   \
+         "their own inputs while they run",                                                          \
+         NULL},                                                                                      \
         {"after", 0, OPTION_LIST, "JOB", "start when this job has succeeded", NULL},                 \
         {"input-from",                                                                               \
          0,                                                                                          \

@@ -11,7 +11,7 @@
 
 // The command of a job. Arguments without braces are made once; the others for each task, one behind the other in
 // `expanded`.
-enum { OWN_VARIABLES = 4 }; // LODE_INDEX, LODE_ITEM, LODE_ATTEMPT, LODE_CHECKPOINT.
+enum { OWN_VARIABLES = 5 }; // LODE_INDEX, LODE_ITEM, LODE_TOKEN, LODE_ATTEMPT, LODE_CHECKPOINT.
 
 struct command {
     const struct runner_job *job;
@@ -136,13 +136,23 @@ enum status command_prepare(struct command *command, int64_t index, struct text 
     return OK;
 }
 
-void command_tell_attempt(struct command *command, int64_t attempt, bool is_restored)
+void command_tell_range(struct command *command, const struct queued_range *range)
 {
+    size_t count = 0;
     char **place = &command->environment[command->job->environment_count + 2];
-    (void)snprintf(command->attempt, sizeof command->attempt, "LODE_ATTEMPT=%" PRId64, attempt);
+    (void)snprintf(command->attempt, sizeof command->attempt, "LODE_ATTEMPT=%" PRId64,
+                   range->attempt);
     (void)snprintf(command->restored, sizeof command->restored, "LODE_CHECKPOINT=1");
-    place[0] = attempt > 0 ? command->attempt : NULL;
-    place[1] = attempt > 0 && is_restored ? command->restored : NULL;
+    if (range->token) {
+        place[count++] = range->token;
+    }
+    if (range->attempt > 0) {
+        place[count++] = command->attempt;
+    }
+    if (range->attempt > 0 && range->is_restored) {
+        place[count++] = command->restored;
+    }
+    place[count] = NULL;
 }
 
 char *const *command_arguments(const struct command *command)

@@ -36,6 +36,7 @@ struct queued_range *range_at(struct runner *runner, size_t at)
 void range_drop_first(struct runner *runner)
 {
     buffer_done(&runner->ranges[runner->range_first].items);
+    free(TAKE(runner->ranges[runner->range_first].token));
     runner->range_first = (runner->range_first + 1) % RANGES_MAX;
     runner->range_count--;
 }
@@ -88,6 +89,15 @@ static enum status take_job(struct runner *runner, struct text payload, struct e
     return OK;
 }
 
+static enum status take_token(struct runner *runner, struct text rest, struct error *error)
+{
+    struct text token;
+    TRY(runner_get_text(&rest, &token, error));
+    free(runner->next_token);
+    runner->next_token = memory_format("LODE_TOKEN=%.*s", TEXT_ARGS(token));
+    return OK;
+}
+
 static enum status take_range(struct runner *runner, struct text rest, struct error *error)
 {
     struct queued_range range = {0};
@@ -99,6 +109,7 @@ static enum status take_range(struct runner *runner, struct text rest, struct er
     if (runner->range_count == RANGES_MAX || !runner->has_job) {
         return error_set(error, CONFLICT, "a range came too many, or before its job");
     }
+    range.token = TAKE(runner->next_token);
     runner->ranges[(runner->range_first + runner->range_count) % RANGES_MAX] = range;
     runner->range_count++;
     return OK;
@@ -150,6 +161,8 @@ static enum status take_frame(struct runner *runner, const struct runner_frame *
     switch (frame->kind) {
     case RUNNER_JOB:
         return take_job(runner, frame->payload, error);
+    case RUNNER_TOKEN:
+        return take_token(runner, frame->payload, error);
     case RUNNER_RANGE:
         return take_range(runner, frame->payload, error);
     case RUNNER_ITEMS:

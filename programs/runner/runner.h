@@ -27,6 +27,7 @@ struct queued_range {
     int64_t lease;
     int64_t next;
     int64_t to;
+    char *token;     // "LODE_TOKEN=..."; NULL: its tasks have none.
     int64_t attempt; // 0: tasks are not told.
     int64_t is_restored;
     struct buffer items;
@@ -70,6 +71,7 @@ struct runner {
     struct queued_range ranges[RANGES_MAX]; // A ring.
     size_t range_first;
     size_t range_count;
+    char *next_token; // Of the range that comes next; NULL: it has none.
 
     struct buffer outgoing; // Ended frames, and the open RESULTS frame when batch_count > 0.
     size_t batch_begin;
@@ -111,8 +113,8 @@ void command_free(struct command *command);
 // Fills in what depends on the task. `item` is the item line without its line feed. INVALID: it cannot be an argument.
 enum status command_prepare(struct command *command, int64_t index, struct text item,
                             struct error *error);
-// Has the task told its attempt, and that it goes on from a checkpoint; 0: nothing of that.
-void command_tell_attempt(struct command *command, int64_t attempt, bool is_restored);
+// Has the task told what is known of its range: its token, its attempt, and that it goes on from a checkpoint. Borrows from the range.
+void command_tell_range(struct command *command, const struct queued_range *range);
 char *const *command_arguments(const struct command *command);
 char *const *command_environment(const struct command *command);
 // The program to execute: found along the job's PATH. NOT_FOUND or DENIED.

@@ -205,7 +205,7 @@ static int start_task(struct runner *runner, struct task *task, struct runner_re
 {
     struct error error;
     const char *program = NULL;
-    command_tell_attempt(runner->command, task->range->attempt, task->range->is_restored);
+    command_tell_range(runner->command, task->range);
     if (command_prepare(runner->command, result->index, item, &error) != OK ||
         (runner->job.items == ITEMS_FILES && item_file_check(&runner->job, item, &error) != OK)) {
         report_refusal(runner, task, result, OUTCOME_INPUT, 0, error.detail);

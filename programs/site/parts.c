@@ -6,6 +6,7 @@
 #include "broker/broker.h"
 #include "catalog/catalog.h"
 #include "catalog/migrations.h"
+#include "crypto/seal.h"
 #include "identity/groups.h"
 #include "identity/known_workers.h"
 #include "identity/migrations.h"
@@ -213,6 +214,7 @@ static enum status open_state(struct site_parts *parts, struct error *error)
         .places = &PLACES,
         .places_context = parts,
         .lease_timeout_us = parts->settings->lease_us,
+        .task_key = seal_key_derive(parts->federation.key, TEXT("lode: the key of task tokens")),
     };
     TRY(queue_open(&queue, &parts->queue, error));
     atomic_store(&parts->federation.queue, parts->queue);

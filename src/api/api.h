@@ -21,6 +21,7 @@ struct peers;
 struct resolver;
 struct guests;
 struct known_workers;
+struct task_access;
 
 enum {
     API_PAGE_DEFAULT = 100,
@@ -62,8 +63,9 @@ struct api {
 struct api_call {
     struct api *api;
     struct http_request *request;
-    struct principal principal; // Its texts live as long as the call.
-    const struct token *token;  // What the caller showed; NULL: nothing, or the key of a site.
+    struct principal principal;     // Its texts live as long as the call.
+    const struct task_access *task; // The lease that a task's token is for; NULL: it is none.
+    const struct token *token;      // What the caller showed; NULL: nothing, or the key of a site.
     struct policy_object
         object;         // What the route's action is done to. Its texts live as long as the call.
     const char *reason; // By which right the policy let it through; a static string.
@@ -80,6 +82,8 @@ enum api_place {
 enum api_object {
     API_OBJECT_NONE,
     API_OBJECT_OWN_JOBS, // A list, which the handler narrows for who may see only his own jobs.
+    API_OBJECT_BLOB,     // The first path parameter is a digest, and
+    API_OBJECT_DATASET, // an identifier: looked up for tasks only, whose inputs they must be. On the pool.
     API_OBJECT_JOB, // The first path parameter is the number of a job. The route must be API_ON_POOL.
 };
 

@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "base/memory.h"
+#include "queue/task_access.h"
 #include "store/blobs.h"
 
 #define BLOB_SIZE_MAX (INT64_C(1) << 40)
@@ -30,7 +31,10 @@ static enum status begin_upload(struct upload *upload, struct error *error)
 {
     struct api_call *call = upload->call;
     TRY(digest_from_text(call->request->parameters[0], &upload->digest, error));
-    if (blob_exists(call->api->blobs, &upload->digest)) {
+    if (call->task) {
+        // What is here already it must not learn by being spared the upload.
+        TRY(task_access_spend(call->api->queue, call->task, 1, 0, error));
+    } else if (blob_exists(call->api->blobs, &upload->digest)) {
         return OK;
     }
     return blob_writer_new(call->api->blobs, &upload->writer, error);
@@ -56,6 +60,16 @@ static void *upload_begin(struct http_request *request, void *context)
     return upload;
 }
 
+static enum status append(struct upload *upload, struct text bytes)
+{
+    const struct api_call *call = upload->call;
+    if (call->task) {
+        TRY(task_access_spend(call->api->queue, call->task, 0, (int64_t)bytes.length,
+                              &upload->error));
+    }
+    return blob_writer_append(upload->writer, bytes, &upload->error);
+}
+
 static bool upload_data(void *state, struct text bytes)
 {
     struct upload *upload = state;
@@ -68,7 +82,7 @@ static bool upload_data(void *state, struct text bytes)
     if (!upload->writer) {
         return true;
     }
-    enum status status = blob_writer_append(upload->writer, bytes, &upload->error);
+    enum status status = append(upload, bytes);
     if (status != OK) {
         upload->error.status = status;
         blob_writer_abort(TAKE(upload->writer));
@@ -145,6 +159,7 @@ const struct api_route API_BLOB_ROUTES[] = {
     {.method = "GET",
      .pattern = "/v1/blobs/{digest}",
      .action = ACTION_BLOB_READ,
+     .object = API_OBJECT_BLOB,
      .place = API_ON_POOL,
      .handle = get_blob},
     {.method = NULL},

@@ -4,8 +4,10 @@
 #include "api/api.h"
 #include "api/guests.h"
 #include "api/worker_caller.h"
+#include "catalog/catalog.h"
 #include "os/clock.h"
 #include "queue/queue.h"
+#include "queue/task_access.h"
 
 #include <stdio.h>
 
@@ -91,6 +93,24 @@ static bool authenticate_key(struct api_call *call)
     return authenticate_peer(call);
 }
 
+// What runs in a task: `task:17`.
+static bool authenticate_task(struct api_call *call, struct text bearer)
+{
+    struct arena *arena = call->request->arena;
+    struct task_access *task = arena_new(arena, sizeof *task);
+    struct error error = {0};
+    if (task_access_find(call->api->queue, bearer, task, &error) != OK) {
+        refuse_credentials(call->request, error.detail, error.fix);
+        return false;
+    }
+    const char *job = arena_format(arena, "%lld", (long long)task->job);
+    call->task = task;
+    call->principal = (struct principal){.name = text_of(arena_format(arena, "task:%s", job)),
+                                         .role = ROLE_TASK,
+                                         .job = text_of(job)};
+    return true;
+}
+
 // Fills in who asks. False when the request was answered: there is a credential and it is no good.
 static bool authenticate(struct api_call *call)
 {
@@ -109,6 +129,9 @@ static bool authenticate(struct api_call *call)
     struct token *token = arena_new(request->arena, sizeof *token);
     struct error error = {0};
     struct text bearer = text_trim(text_slice(header, scheme_length, header.length));
+    if (task_token_is_one(bearer)) {
+        return authenticate_task(call, bearer);
+    }
     if (tokens_find(call->api->tokens, bearer, clock_real_us(), token, &error) != OK) {
         refuse_credentials(request, error.detail,
                            *error.fix ? error.fix : "lode login gets a new token");
@@ -186,12 +209,46 @@ bool api_may_with_object(const struct api_call *call, enum action action)
     return policy_decide(&call->principal, action, &call->object).allowed;
 }
 
+static enum status is_input_dataset(const struct api_call *call, bool *out, struct error *error)
+{
+    const struct api *api = call->api;
+    struct arena *arena = call->request->arena;
+    const char **ids = NULL;
+    size_t count = 0;
+    struct dataset asked;
+    struct text id = call->request->parameters[0];
+    TRY(task_access_data(api->queue, call->task->job, arena, &ids, &count, error));
+    *out = false;
+    // One that is not there is none of the inputs either: so nobody learns which there are.
+    bool is_there = catalog_find(api->catalog, id, arena, &asked, NULL) == OK;
+    for (size_t i = 0; is_there && i < count && !*out; i++) {
+        struct dataset each;
+        *out = catalog_find(api->catalog, text_of(ids[i]), arena, &each, NULL) == OK &&
+               each.number == asked.number;
+    }
+    return OK;
+}
+
+// Is what a task asks for among its inputs? Blocks for the database.
+static enum status find_input(const struct api_call *call, bool *out, struct error *error)
+{
+    if (call->route->object == API_OBJECT_DATASET) {
+        return is_input_dataset(call, out, error);
+    }
+    struct digest digest;
+    TRY(digest_from_text(call->request->parameters[0], &digest, error));
+    return task_access_has_blob(call->api->queue, call->task->job, &digest, out, error);
+}
+
 // Finds whose the route's object is; blocks for the database when there is an object.
 static enum status find_object(const struct api_call *call, struct policy_object *object,
                                struct error *error)
 {
     if (call->route->object == API_OBJECT_NONE) {
         return OK;
+    }
+    if (call->route->object == API_OBJECT_BLOB || call->route->object == API_OBJECT_DATASET) {
+        return call->task ? find_input(call, &object->is_input, error) : OK;
     }
     if (call->route->object == API_OBJECT_OWN_JOBS) {
         object->owner = call->principal.name;

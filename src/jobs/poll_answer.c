@@ -27,18 +27,30 @@ enum status registration_read(struct text body, struct registration *out, struct
     return OK;
 }
 
-// [lease, job, from, to]
-static enum status read_lease(const json_t *value, struct leased *out, struct error *error)
+// It becomes the value of a variable.
+static bool is_token(struct text text)
+{
+    return text.length > 0 && text.length <= POLL_ANSWER_TOKEN_MAX && !text_has_control(text);
+}
+
+// [lease, job, from, to] or [lease, job, from, to, token]
+static enum status read_lease(const json_t *value, struct arena *arena, struct leased *out,
+                              struct error *error)
 {
     int64_t numbers[LEASE_NUMBERS] = {0};
-    bool is_whole = json_array_size(value) == LEASE_NUMBERS;
+    bool has_token = json_array_size(value) == LEASE_NUMBERS + 1;
+    struct text token = has_token ? json_text(json_array_get(value, LEASE_NUMBERS)) : TEXT_NONE;
+    bool is_whole = has_token ? is_token(token) : json_array_size(value) == LEASE_NUMBERS;
     for (size_t i = 0; is_whole && i < LEASE_NUMBERS; i++) {
         const json_t *number = json_array_get(value, i);
         is_whole = json_is_integer(number);
         numbers[i] = json_integer_value(number);
     }
-    *out = (struct leased){
-        .lease = numbers[0], .job = numbers[1], .from = numbers[2], .to = numbers[3]};
+    *out = (struct leased){.lease = numbers[0],
+                           .job = numbers[1],
+                           .from = numbers[2],
+                           .to = numbers[3],
+                           .token = has_token && is_whole ? arena_copy(arena, token) : NULL};
     bool is_range = out->from >= 0 && out->to > out->from && out->to <= SPEC_COUNT_MAX;
     if (!is_whole || out->lease < 1 || out->job < 1 || !is_range) {
         return error_set(error, INVALID,
@@ -56,7 +68,7 @@ static enum status read_leases(const json_t *document, struct arena *arena, stru
     size_t count = json_array_size(leases);
     out->leases = arena_new(arena, (count + 1) * sizeof *out->leases);
     for (size_t i = 0; i < count; i++) {
-        TRY(read_lease(json_array_get(leases, i), &out->leases[i], error));
+        TRY(read_lease(json_array_get(leases, i), arena, &out->leases[i], error));
     }
     out->lease_count = count;
     return OK;

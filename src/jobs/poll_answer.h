@@ -8,6 +8,7 @@
 enum {
     POLL_ANSWER_JOBS_MAX = 10000, // And as many leases.
     POLL_ANSWER_ENDS_MAX = 1 << 20,
+    POLL_ANSWER_TOKEN_MAX = 512,
     POLL_ANSWER_WAIT_SECONDS_MAX = 60,
     POLL_ANSWER_WAIT_SECONDS = 20, // What holds when the site does not say.
     POLL_ANSWER_DRAIN_SECONDS_MAX = 3660 * 24 * 3600,
@@ -33,6 +34,7 @@ struct leased {
     int64_t attempt; // Of a job with checkpoints, from 1; else 0.
     const json_t *
         checkpoint; // That it goes on from: [[path, digest, size, mode], ...], unchecked; NULL: none is said.
+    const char *token; // For its tasks; NULL: they get none. In the arena.
 };
 
 // The answer to a poll. What is empty here was empty or left out.

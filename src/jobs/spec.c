@@ -10,7 +10,7 @@ static const char *const known_fields[] = {
     "cpus",     "memory_bytes", "disk_bytes",  "cache",      "retries",     "walltime_seconds",
     "priority", "network",      "first_index", "input_from", "at",          "merge",
     "stage",    "offer",        "when_lost",   "group",      "over_digest", "checkpoint",
-    "gpus",     "require",      NULL,
+    "gpus",     "require",      "api",         NULL,
 };
 
 // Reads a field that is one of `names` (NULL-terminated); *out is its place among them.
@@ -50,6 +50,23 @@ static enum status read_group(struct job_spec *spec, const json_t *document, str
         return INVALID;
     }
     spec->group = arena_copy(&spec->arena, group);
+    return OK;
+}
+
+static enum status read_api(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    TRY(json_field_bool(document, "api", JSON_OPTIONAL, &spec->has_api, error));
+    if (spec->has_api && !spec->has_network) {
+        (void)error_set(error, INVALID, "field \"api\" is true: tasks cannot reach the site");
+        (void)error_fix(error, "give them the network, too: \"network\": true");
+        return INVALID;
+    }
+    if (spec->has_api && spec->mode == SPEC_STREAM) {
+        (void)error_set(error, INVALID,
+                        "field \"api\" is true: a streamed program outlives its tokens");
+        (void)error_fix(error, "use mode \"command\", or leave out \"api\"");
+        return INVALID;
+    }
     return OK;
 }
 
@@ -190,6 +207,7 @@ static enum status read_numbers(struct job_spec *spec, const json_t *document, s
     TRY(json_field_int64(document, "priority", JSON_OPTIONAL, -SPEC_PRIORITY_MAX, SPEC_PRIORITY_MAX,
                          &spec->priority, error));
     TRY(json_field_bool(document, "network", JSON_OPTIONAL, &spec->has_network, error));
+    TRY(read_api(spec, document, error));
     spec->need.cpu_millis = (int64_t)(cpus * 1000 + 0.5);
     spec->walltime_us = (int64_t)(walltime_seconds * 1e6 + 0.5);
     return OK;

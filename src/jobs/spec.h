@@ -122,6 +122,7 @@ struct job_spec {
         when_lost;    // Of a task once more workers were lost with it than it may lose.
     int64_t priority; // -100 to 100
     bool has_network;
+    bool has_api; // Tasks get a token, with which they may ask the site for their inputs.
     enum spec_cache cache;
     const char **labels; // That a worker must have: "NAME=VALUE", or "NAME" with whatever value.
     size_t label_count;
@@ -132,7 +133,7 @@ struct job_spec {
 //   {"name", "group", "mode": "command" | "stream", "command": [...], "count": n | "over": id, "over_name", "over_digest" | "items": "sha256:...",
 //    "data": [{"id", "name", "digest"}], "files": [{"name", "blob": "sha256:...", "executable"}], "outputs": [...], "environment": {...},
 //    "after": [job...], "cpus", "memory_bytes", "disk_bytes", "walltime_seconds", "retries": n | {cause: n},
-//    "when_lost": "hold" | "fail", "priority", "network", "cache": "use" | "refresh" | "off", "first_index", "input_from": [job...], "at": site, "merge": [...],
+//    "when_lost": "hold" | "fail", "priority", "network", "api", "cache": "use" | "refresh" | "off", "first_index", "input_from": [job...], "at": site, "merge": [...],
 //    "stage": "auto" | "never", "offer", "checkpoint": {"files": [...], "interval_seconds", "signal": "USR1"},
 //    "gpus": n, "require": ["NAME" | "NAME=VALUE"...]}
 //
@@ -140,16 +141,16 @@ struct job_spec {
 //
 // Every refusal names the field, the value and the way out: unknown fields, an empty command, output patterns that are absolute or
 // have "..", names of data that are no single path part, names of files that are no path below the working folder, NUL bytes, wrong UTF-8, two index sets, equal data names, variables LODE_..., outputs
-// or checkpoints of a streamed job, limits above. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
-// retries as retries_default says, no network, cache use; a data name is the last part (after "/" or ":") of its id made safe ([A-Za-z0-9._-]).
+// or checkpoints of a streamed job, limits above. "api" needs "network" and mode command. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
+// retries as retries_default says, no network, no api, cache use; a data name is the last part (after "/" or ":") of its id made safe ([A-Za-z0-9._-]).
 // *out is the caller's (spec_free).
 enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error);
 void spec_free(struct job_spec *spec);
 
-// The full document again, with defaults filled in; without group, when_lost, first_index, input_from, at, merge, stage, offer and digests of data where they say nothing.
+// The full document again, with defaults filled in; without group, api, when_lost, first_index, input_from, at, merge, stage, offer and digests of data where they say nothing.
 json_t *spec_to_json(const struct job_spec *spec);
 
-// The part of the spec that the result depends on, as canonical JSON: command, mode, files with digests, environment, outputs, network,
+// The part of the spec that the result depends on, as canonical JSON: command, mode, files with digests, environment, outputs, network, api,
 // over_name, first_index when it is not 0; not name, group, count, resources, retries, when_lost, priority, after, cache, checkpoint, nor where it runs. Digests of
 // data, and of what input_from brings, are added by who knows them.
 void spec_write_identity(const struct job_spec *spec, struct buffer *out);

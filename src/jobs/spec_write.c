@@ -177,6 +177,9 @@ json_t *spec_to_json(const struct job_spec *spec)
     }
     (void)json_object_set_new(document, "priority", json_integer(spec->priority));
     (void)json_object_set_new(document, "network", json_boolean(spec->has_network));
+    if (spec->has_api) {
+        (void)json_object_set_new(document, "api", json_true());
+    }
     (void)json_object_set_new(document, "cache", json_string(caches[spec->cache]));
     set_travel(spec, document);
     return document;
@@ -213,6 +216,9 @@ void spec_write_identity(const struct job_spec *spec, struct buffer *out)
     (void)json_object_set_new(identity, "outputs",
                               sorted_strings(spec->outputs, spec->output_count));
     (void)json_object_set_new(identity, "network", json_boolean(spec->has_network));
+    if (spec->has_api) {
+        (void)json_object_set_new(identity, "api", json_true());
+    }
     (void)json_object_set_new(identity, "over_name",
                               spec->over_name ? json_string(spec->over_name) : json_null());
     if (spec->first_index > 0) {

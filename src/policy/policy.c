@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum rule { NO, YES, OWN };
+enum rule { NO, YES, OWN, INPUT };
 
 static const struct {
     const char *name;
@@ -11,7 +11,7 @@ static const struct {
 } ACTIONS[ACTION_COUNT] = {
     [ACTION_SITE_READ] = {"site.read", "see the site's state", {NO, YES, YES, YES, NO, NO}},
     [ACTION_SITE_CHANGE] = {"site.change", "change the site", {NO, NO, NO, YES, NO, NO}},
-    [ACTION_DATA_READ] = {"data.read", "read data", {NO, YES, NO, YES, NO, YES}},
+    [ACTION_DATA_READ] = {"data.read", "read data", {NO, YES, NO, YES, INPUT, YES}},
     [ACTION_DATA_CHANGE] = {"data.change", "register or change data", {NO, NO, NO, YES, NO, NO}},
     [ACTION_TRANSFER_ORDER] = {"transfer.order",
                                "have data copied to this site",
@@ -20,9 +20,9 @@ static const struct {
     [ACTION_JOB_LIST] = {"job.list", "list jobs", {NO, YES, NO, YES, OWN, OWN}},
     [ACTION_JOB_CONTENT] = {"job.content",
                             "read what this job has written",
-                            {NO, OWN, NO, YES, OWN, OWN}},
+                            {NO, OWN, NO, YES, NO, OWN}},
     [ACTION_JOB_CHANGE] = {"job.change", "change this job", {NO, OWN, NO, YES, NO, OWN}},
-    [ACTION_BLOB_READ] = {"blob.read", "fetch files", {NO, YES, YES, YES, YES, YES}},
+    [ACTION_BLOB_READ] = {"blob.read", "fetch files", {NO, YES, YES, YES, INPUT, YES}},
     [ACTION_BLOB_WRITE] = {"blob.write", "send files", {NO, YES, YES, YES, YES, YES}},
     [ACTION_WORKER_POLL] = {"worker.poll", "take tasks as a worker", {NO, NO, YES, YES, NO, NO}},
     [ACTION_GROUP_USE] = {"group.use", "submit jobs for this group", {NO, OWN, NO, YES, NO, NO}},
@@ -49,7 +49,7 @@ static const struct {
                      "a worker may lease tasks and move their files, nothing else", ""},
     [ROLE_ADMIN] = {"admin", "administrators may do everything", "", ""},
     [ROLE_TASK] = {"task", "a task may do this for its own job",
-                   "a task's token is for its own job's files and record only",
+                   "a task's token is for its own job's inputs and record, and to send files",
                    "this belongs to another job than the task's own"},
     [ROLE_PEER] = {"peer", "the site's guests may do this",
                    "another site may run jobs and read data here, nothing else",
@@ -113,6 +113,11 @@ struct policy_answer policy_decide(const struct principal *principal, enum actio
             return (struct policy_answer){true, "it is the principal's own"};
         }
         return (struct policy_answer){false, ROLES[role].not_own};
+    case INPUT:
+        if (object->is_input) {
+            return (struct policy_answer){true, "it is an input of the task's job"};
+        }
+        return (struct policy_answer){false, "this is no input of the task's job"};
     case NO:
         break;
     }

@@ -3,15 +3,15 @@
 //                   nobody   user    worker   admin   task    peer
 //   site.read        -        yes     yes      yes     -       -       status, figures, list of workers
 //   site.change      -        -       -        yes     -       -       drain, stop, settings
-//   data.read        -        yes     -        yes     -       yes     list, show, resolve
+//   data.read        -        yes     -        yes     input   yes     list, show, resolve; of an input: its files
 //   data.change      -        -       -        yes     -       -       register, verify, remove: it exposes files of the site
 //   transfer.order   -        yes     -        yes     -       yes     have a replica brought here, end that
 //   job.submit       -        yes     -        yes     -       yes
 //   job.list         -        yes     -        yes     own     own     list, record, why
-//   job.content      -        own     -        yes     own     own     logs and outputs
+//   job.content      -        own     -        yes     -       own     logs and outputs
 //   job.change       -        own     -        yes     -       own     cancel, retry
-//   blob.read        -        yes     yes      yes     yes     yes     whoever knows the digest knew the bytes or was given it
-//   blob.write       -        yes     yes      yes     yes     yes
+//   blob.read        -        yes     yes      yes     input   yes     whoever knows the digest knew the bytes or was given it
+//   blob.write       -        yes     yes      yes     yes     yes     a task: counted against what its job may have on disk
 //   worker.poll      -        -       yes      yes     -       -       lease, report
 //   group.use        -        own     -        yes     -       -       submit jobs for a group; "own": its members'
 //   group.list       -        yes     -        yes     -       -       users: those that they belong to
@@ -20,7 +20,7 @@
 //   token.change     -        -       -        yes     -       -       make tokens; those of others
 //   audit.read       -        -       -        yes     -       -
 //
-// "own": for a user or peer, an object that it owns; for a task, its own job. A peer is another site that speaks for one of its
+// "own": for a user or peer, an object that it owns; for a task, its own job. "input": a file or dataset of the task's own job. A peer is another site that speaks for one of its
 // users; all of its column holds only while this site takes it as a guest. A site on a single machine gives its user an admin token.
 #ifndef LODE_POLICY_POLICY_H
 #define LODE_POLICY_POLICY_H
@@ -82,6 +82,7 @@ struct principal {
 struct policy_object {
     struct text owner; // The name of the principal that it belongs to.
     struct text job;   // The id of the job that it is or belongs to.
+    bool is_input;     // It is among the inputs of the job of the task that asks.
 };
 
 struct policy_answer {

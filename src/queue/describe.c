@@ -80,6 +80,9 @@ void describe_elsewhere(const json_t *document, const struct prepare_options *op
 enum status describe_here(const struct job_spec *spec, const json_t *document, struct text data,
                           int64_t items_size, struct prepared *out, struct error *error)
 {
+    if (spec->has_api) {
+        buffer_append_string(&out->description, DESCRIPTION_API);
+    }
     if (spec->first_index > 0) {
         buffer_printf(&out->description, "\"first_index\":%lld,", (long long)spec->first_index);
     }

@@ -98,7 +98,7 @@ enum status worker_lose(struct queue *queue, struct sql *sql, struct worker *wor
     queue->has_work = true;
     poll_release(queue, worker);
     worker->is_lost = true;
-    worker->lease_count = 0;
+    worker_forget_leases(queue, worker);
     place_set_problem(worker->place, TEXT_NONE, TEXT_NONE);
     place_forget_words(queue, worker->place);
     // One that was ended when it was to be is not to blame either.

@@ -154,6 +154,7 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->live = map_new();
     queue->spreads = map_new();
     queue->programs = file_digests_new();
+    queue->task_leases = task_leases_new(&options->task_key);
     enum status status = alarm_new(polls_ring, queue, &queue->alarm, error);
     if (status == OK && queue->catalog) {
         status = second_looks_new(queue, &queue->looks, error);
@@ -220,6 +221,7 @@ void queue_free(struct queue *queue)
     weights_free(queue);
     map_free(queue->live);
     sources_free(queue);
+    task_leases_free(queue->task_leases);
     scheduler_free(queue->scheduler);
     file_digests_free(queue->programs);
     alarm_free(queue->alarm);

@@ -39,6 +39,7 @@ struct queue_options {
     int64_t gone_timeout_us; // So is one that left its waiting poll so long ago. 0: 3 s.
     const struct queue_place_ops *places; // NULL: places are shown by their fingerprints.
     void *places_context;
+    struct digest task_key; // Seals the tokens of tasks (queue/task_access.h).
 };
 
 // Reads the active jobs and goes on with them. The store must have been opened with QUEUE_MIGRATIONS.

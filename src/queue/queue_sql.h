@@ -93,6 +93,7 @@ static const char SQL_TWIN_LOOKS[] =
 static const char SQL_INSERT_MATCH[] =
     "INSERT INTO matches (job, gpus, labels, input_bytes) VALUES ($1, $2, $3, $4)";
 static const char SQL_MATCH_OF[] = "SELECT gpus, labels, input_bytes FROM matches WHERE job = $1";
+static const char SQL_JOB_DOCUMENTS[] = "SELECT spec, description FROM jobs WHERE id = $1";
 static const char SQL_JOB_SPEC[] = "SELECT spec, idempotency FROM jobs WHERE id = $1";
 static const char SQL_UPDATE_RELEASED[] =
     "UPDATE jobs SET description = $2, family = $3, items = $4, inputs = $5, locality = $6,"

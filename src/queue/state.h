@@ -266,6 +266,7 @@ struct queue {
     char executor_change[JOB_MESSAGE_MAX];
     struct file_digests *programs;          // What the cache knows of them. Has its own mutex.
     struct alarm *alarm;                    // Its own too.
+    struct task_leases *task_leases;        // Its own too.
     struct second_looks *looks;             // Its own too. NULL: there is no catalogue.
     _Atomic int64_t load[QUEUE_LOAD_COUNT]; // As of the last tick, for other threads.
     struct gatherer *gatherer;              // Its own too.
@@ -451,8 +452,7 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
 void job_start(struct queue *queue, struct active_job *job);
 struct given_lease *worker_find_lease(struct worker *worker, int64_t number);
 // Something of the lease was reported or returned, perhaps for the second time: the lease goes when nothing of it is left.
-void worker_lease_reported(const struct queue *queue, struct worker *worker,
-                           struct given_lease *lease);
+void worker_lease_reported(struct queue *queue, struct worker *worker, struct given_lease *lease);
 // Whether the process of the worker that registers is registered already: that one's number, or 0.
 int64_t worker_find_former(const struct queue *queue, const struct worker *worker);
 // Ends the registration before this one, whose leases wait again: to be followed by worker_reconcile in the same change.
@@ -463,6 +463,22 @@ void worker_reconcile(struct queue *queue, struct worker *worker, const struct p
 bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
                    struct buffer *out);
 void worker_free(struct worker *worker);
+// It holds none of its leases any more.
+void worker_forget_leases(struct queue *queue, struct worker *worker);
+
+// --- task_access.c: the leases whose tasks may ask the site, for task_access.h
+struct task_leases *task_leases_new(const struct digest *key);
+void task_leases_free(struct task_leases *leases);
+// What the description of a job whose tasks may do so begins with.
+#define DESCRIPTION_API "\"api\":true,"
+bool job_has_api(const struct active_job *job);
+// The worker has it from now on; nothing is done for other jobs.
+void task_leases_add(struct queue *queue, const struct worker *worker,
+                     const struct given_lease *lease);
+void task_leases_remove(struct queue *queue, int64_t lease);
+// Appends the token of the lease.
+void task_token_write(const struct queue *queue, const struct worker *worker,
+                      const struct given_lease *lease, struct buffer *out);
 
 // --- checkpoint.c
 // Takes the checkpoints that a poll tells of.

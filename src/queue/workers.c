@@ -47,7 +47,7 @@ void workers_reload(struct queue *queue)
 {
     size_t at = 0;
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        worker->lease_count = 0;
+        worker_forget_leases(queue, worker);
         worker->lease_first = queue->lease_last;
         if (!worker->is_lost) {
             scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
@@ -70,12 +70,21 @@ struct given_lease *worker_find_lease(struct worker *worker, int64_t number)
     return NULL;
 }
 
-static void remove_lease(struct worker *worker, struct given_lease *lease)
+static void remove_lease(struct queue *queue, struct worker *worker, struct given_lease *lease)
 {
+    task_leases_remove(queue, lease->number);
     *lease = worker->leases[--worker->lease_count];
 }
 
-static void add_lease(struct worker *worker, const struct given_lease *lease)
+void worker_forget_leases(struct queue *queue, struct worker *worker)
+{
+    for (size_t i = 0; i < worker->lease_count; i++) {
+        task_leases_remove(queue, worker->leases[i].number);
+    }
+    worker->lease_count = 0;
+}
+
+static void add_lease(struct queue *queue, struct worker *worker, const struct given_lease *lease)
 {
     if (worker->lease_count == worker->lease_capacity) {
         worker->lease_capacity = worker->lease_capacity ? worker->lease_capacity * 2 : 8;
@@ -83,19 +92,19 @@ static void add_lease(struct worker *worker, const struct given_lease *lease)
             memory_resize(worker->leases, worker->lease_capacity, sizeof *worker->leases);
     }
     worker->leases[worker->lease_count++] = *lease;
+    task_leases_add(queue, worker, lease);
 }
 
-void worker_lease_reported(const struct queue *queue, struct worker *worker,
-                           struct given_lease *lease)
+void worker_lease_reported(struct queue *queue, struct worker *worker, struct given_lease *lease)
 {
     struct lease left;
     if (!scheduler_find_lease(queue->scheduler, lease->scheduled, &left)) {
-        remove_lease(worker, lease);
+        remove_lease(queue, worker, lease);
     }
 }
 
 // What the worker has of a job whose tasks have all ended, it has reported itself.
-static void drop_lease(struct worker *worker, struct given_lease *lease,
+static void drop_lease(struct queue *queue, struct worker *worker, struct given_lease *lease,
                        const struct active_job *job)
 {
     if (lease->job != job->row.id) {
@@ -104,7 +113,7 @@ static void drop_lease(struct worker *worker, struct given_lease *lease,
     if (job->row.progress.state == JOB_CANCELLED) {
         (void)ranges_add(&worker->cancels, lease->number, lease->number + 1);
     }
-    remove_lease(worker, lease);
+    remove_lease(queue, worker, lease);
 }
 
 void workers_drop_job(struct queue *queue, const struct active_job *job)
@@ -120,7 +129,7 @@ void workers_drop_job(struct queue *queue, const struct active_job *job)
             (void)ranges_add(&worker->drops, job->row.id, job->row.id + 1);
             notes_drop_job(worker, job->row.id);
             for (size_t i = worker->lease_count; i-- > 0;) {
-                drop_lease(worker, &worker->leases[i], job);
+                drop_lease(queue, worker, &worker->leases[i], job);
             }
         }
     }
@@ -132,7 +141,7 @@ static void take_leases_back(struct queue *queue, struct worker *worker, int64_t
         struct given_lease *lease = &worker->leases[i];
         if (lease->job == job) {
             scheduler_return(queue->scheduler, lease->scheduled, lease->from, lease->to);
-            remove_lease(worker, lease);
+            remove_lease(queue, worker, lease);
         }
     }
 }
@@ -174,12 +183,13 @@ static void reattach(struct queue *queue, struct worker *worker, const struct po
         return;
     }
     job_start(queue, job);
-    add_lease(worker, &(struct given_lease){.number = said->lease,
-                                            .scheduled = taken.id,
-                                            .job = taken.job,
-                                            .from = taken.from,
-                                            .to = taken.to,
-                                            .seen_us = now_us});
+    add_lease(queue, worker,
+              &(struct given_lease){.number = said->lease,
+                                    .scheduled = taken.id,
+                                    .job = taken.job,
+                                    .from = taken.from,
+                                    .to = taken.to,
+                                    .seen_us = now_us});
 }
 
 void worker_reconcile(struct queue *queue, struct worker *worker, const struct poll_body *body)
@@ -201,7 +211,7 @@ void worker_reconcile(struct queue *queue, struct worker *worker, const struct p
         struct given_lease *lease = &worker->leases[i];
         if (now_us - lease->seen_us > LEASE_UNSEEN_US) {
             scheduler_return(queue->scheduler, lease->scheduled, lease->from, lease->to);
-            remove_lease(worker, lease);
+            remove_lease(queue, worker, lease);
             queue->has_work = true;
         }
     }
@@ -234,10 +244,16 @@ static void write_lease(struct queue *queue, struct worker *worker, const struct
         .seen_us = clock_steady_us(),
     };
     queue->lease_last = given.number > queue->lease_last ? given.number : queue->lease_last;
-    add_lease(worker, &given);
-    buffer_printf(&out->leases, "%s[%lld,%lld,%lld,%lld]", out->leases.length ? "," : "",
+    add_lease(queue, worker, &given);
+    buffer_printf(&out->leases, "%s[%lld,%lld,%lld,%lld", out->leases.length ? "," : "",
                   (long long)given.number, (long long)given.job, (long long)given.from,
                   (long long)given.to);
+    if (job_has_api(job) && !worker->place) {
+        buffer_append_string(&out->leases, ",\"");
+        task_token_write(queue, worker, &given, &out->leases);
+        buffer_append_byte(&out->leases, '"');
+    }
+    buffer_append_byte(&out->leases, ']');
     if (ranges_add(&job->told, worker->id, worker->id + 1) > 0) {
         buffer_printf(&out->jobs, "%s{\"job\":%lld,%s", out->jobs.length ? "," : "",
                       (long long)given.job, job->description);
@@ -309,7 +325,7 @@ void worker_succeed_former(struct queue *queue, struct worker *worker)
         queue->has_work = true;
         poll_release(queue, former);
         former->is_lost = true;
-        former->lease_count = 0;
+        worker_forget_leases(queue, former);
         // None of its tasks is to blame: it has not died.
         scheduler_remove_worker(queue->scheduler, former->id, false, clock_steady_us(), NULL);
     }

@@ -277,6 +277,7 @@ static enum status parse_needs(struct job *job, const json_t *document, struct e
     TRY(json_field_int64(document, "first_index", JSON_OPTIONAL, 0, INT32_MAX, &job->first_index,
                          error));
     TRY(json_field_bool(document, "network", JSON_OPTIONAL, &job->has_network, error));
+    TRY(json_field_bool(document, "api", JSON_OPTIONAL, &job->has_api, error));
     job->cpu_millis = (int64_t)(cpus * 1000);
     job->walltime_us = (int64_t)(walltime_seconds * 1e6);
     return OK;

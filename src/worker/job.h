@@ -67,6 +67,7 @@ struct job {
     int64_t id;
     bool is_stream;
     bool has_network;
+    bool has_api; // Its leases come with a token for its tasks.
     struct text *command;
     size_t command_count;
     struct text *environment; // "NAME=value", as the job says.

@@ -36,6 +36,10 @@ void lease_free(struct task_lease *lease)
     ready_done(&lease->ready);
     buffer_done(&lease->gather.lines);
     buffer_done(&lease->gather.errors);
+    if (lease->token) {
+        explicit_bzero(lease->token, strlen(lease->token));
+    }
+    free(lease->token);
     free(lease);
 }
 
@@ -137,6 +141,9 @@ static void assign(struct task_lease *lease, struct seat *seat)
     lease->seat = seat;
     lease->items_next = lease->done;
     lease->chunk_count = 0;
+    if (lease->token) {
+        slot_send_token(seat->slot, text_of(lease->token));
+    }
     if (lease->attempt > 0) {
         checkpoint_begin(seat);
         slot_send_attempt(seat->slot, lease->id, lease->done, lease->attempt, lease->is_restored);

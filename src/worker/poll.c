@@ -157,6 +157,10 @@ static enum status connect_site(struct worker *worker, struct error *error)
         .certificate_path = options->certificate_path,
     };
     TRY(http_client_new(&client_options, &worker->client, error));
+    free(worker->site_url);
+    free(worker->site_fingerprint);
+    worker->site_url = memory_copy_string(url);
+    worker->site_fingerprint = memory_copy_string(fingerprint);
     transfers_set_client(worker->transfers, worker->client);
     fetches_set_site(worker->fetches, worker->client, worker->id);
     return OK;
@@ -295,6 +299,7 @@ static void take_lease(struct worker *worker, const struct leased *leased, struc
 {
     struct task_lease *lease = lease_add(worker, leased->lease, job, leased->from, leased->to);
     lease->attempt = leased->attempt;
+    lease->token = leased->token ? memory_copy_string(leased->token) : NULL;
     if (json_array_size(leased->checkpoint) > 0) {
         lease->restore = restore_start(worker, job, lease->id, leased->checkpoint);
     }

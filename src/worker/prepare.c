@@ -187,7 +187,7 @@ static void add_variable(struct runner_job *out, const struct job *spec, struct 
 struct runner_job worker_job_for_runner(const struct worker_job *job, const struct seat *seat,
                                         struct arena *arena)
 {
-    enum { OWN_VARIABLES = 6 };
+    enum { OWN_VARIABLES = 8 };
     const struct job *spec = job->spec;
     const struct slot_place *place = &job->worker->place;
     bool is_boxed = place->bubblewrap != NULL;
@@ -225,6 +225,10 @@ struct runner_job worker_job_for_runner(const struct worker_job *job, const stru
     }
     out.environment[out.environment_count++] =
         text_of(arena_format(arena, "LODE_JOB=%" PRId64, spec->id));
+    if (spec->has_api && job->worker->site_url) {
+        add_variable(&out, spec, arena, "LODE_SITE", job->worker->site_url);
+        add_variable(&out, spec, arena, "LODE_FINGERPRINT", job->worker->site_fingerprint);
+    }
     out.data_folder =
         spec->items != ITEMS_FILES ? TEXT("")
         : is_boxed                 ? text_of(arena_format(arena, "/data/%s", spec->items_name))

@@ -6,6 +6,7 @@
 //     worker -> runner   JOB        once, first: what to run and how (struct runner_job)
 //                        RANGE      lease, from, to, attempt, is_restored: run these tasks after what was sent before. `attempt` above 0 is told
 //                                   to the task, and whether a checkpoint lies in its folder
+//                        TOKEN      text: the LODE_TOKEN of the tasks of the next RANGE
 //                        ITEMS      lease, lines: the next item lines of that range, each ended by a line feed
 //                        CONTINUE   go on after a result that was held
 //                        CANCEL     lease: stop its running task, forget the rest; answered by CANCELLED
@@ -27,7 +28,7 @@
 #include "base/buffer.h"
 
 enum {
-    RUNNER_VERSION = 3,
+    RUNNER_VERSION = 4,
     RUNNER_FRAME_MAX = 8 << 20,
     RUNNER_BATCH_MAX = 64,
     RUNNER_BATCH_US = 20000,
@@ -45,6 +46,7 @@ enum runner_kind {
     RUNNER_CONTINUE,
     RUNNER_CANCEL,
     RUNNER_SIGNAL,
+    RUNNER_TOKEN,
     RUNNER_READY,
     RUNNER_RESULTS,
     RUNNER_RUNNING,

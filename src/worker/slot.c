@@ -331,6 +331,7 @@ static enum status take_frame(struct slot *slot, const struct runner_frame *fram
         return OK;
     case RUNNER_JOB:
     case RUNNER_RANGE:
+    case RUNNER_TOKEN:
     case RUNNER_ITEMS:
     case RUNNER_CONTINUE:
     case RUNNER_CANCEL:
@@ -407,6 +408,14 @@ static void send_numbers(struct slot *slot, enum runner_kind kind, const int64_t
     for (size_t i = 0; i < count; i++) {
         runner_put_int64(&slot->outgoing, numbers[i]);
     }
+    runner_end_frame(&slot->outgoing, begin);
+    (void)send_waiting(slot);
+}
+
+void slot_send_token(struct slot *slot, struct text token)
+{
+    size_t begin = runner_begin_frame(&slot->outgoing, RUNNER_TOKEN);
+    runner_put_text(&slot->outgoing, token);
     runner_end_frame(&slot->outgoing, begin);
     (void)send_waiting(slot);
 }

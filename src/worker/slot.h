@@ -58,6 +58,8 @@ short slot_poll_events(const struct slot *slot);
 // Moves bytes and calls the events. Anything but OK: the slot is broken; the error says what its sandbox said.
 enum status slot_serve(struct slot *slot, short revents, struct error *error);
 
+// The token of the tasks of the range that is sent next.
+void slot_send_token(struct slot *slot, struct text token);
 void slot_send_range(struct slot *slot, int64_t lease, int64_t from, int64_t to);
 // One task of a job with checkpoints: the number of its attempt, and whether it goes on from one.
 void slot_send_attempt(struct slot *slot, int64_t lease, int64_t index, int64_t attempt,

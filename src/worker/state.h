@@ -174,6 +174,7 @@ struct task_lease {
     int64_t id;
     int64_t from;
     int64_t to;
+    char *token; // With which its tasks may ask the site; NULL: none.
     struct worker_job *job;
     struct seat *seat;  // NULL: it waits for one, or all of its tasks have ended.
     int64_t done;       // Index after the last task that has ended.
@@ -237,6 +238,9 @@ struct worker {
     struct arena arena;
     struct slot_place place;
     struct http_client *client;
+    char *
+        site_url; // Of the site as it was last connected to, and its key: for tasks that may ask it. NULL before.
+    char *site_fingerprint;
     struct transfers *transfers;
     struct executable_cache *executable_cache;
     struct input_cache *input_cache;

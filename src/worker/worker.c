@@ -168,6 +168,8 @@ static void clean_up(struct worker *worker)
     input_cache_free(worker->input_cache);
     proofs_free(worker->proofs);
     http_client_free(worker->client);
+    free(worker->site_url);
+    free(worker->site_fingerprint);
     executable_cache_free(worker->executable_cache);
     cgroups_free(worker->cgroups);
     entries_done(&worker->logs);

@@ -62,12 +62,23 @@ static enum status read_refusal(struct api_call *call, struct broker_refusal *ou
     return OK;
 }
 
+// The link has a token, as all that bring jobs to other sites; who is a worker by its key does not.
+static enum status check_brings_jobs(const struct api_call *call, struct error *error)
+{
+    if (call->token) {
+        return OK;
+    }
+    (void)error_set(error, DENIED, "only who brings jobs to another site may say that it refused one");
+    return error_fix(error, "a worker of another site's place needs a token");
+}
+
 // From the link: the site that it took the job to refused it as it was planned.
 static void post_replan(struct api_call *call)
 {
     struct error error = {0};
     struct broker_refusal refusal = {0};
-    enum status status = read_refusal(call, &refusal, &error);
+    enum status status = check_brings_jobs(call, &error);
+    status = status == OK ? read_refusal(call, &refusal, &error) : status;
     if (status == OK) {
         status = broker_refused(call->api->broker, &refusal, &error);
     }

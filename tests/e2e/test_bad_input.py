@@ -84,7 +84,7 @@ BODIES = {
     "too deep": b"[" * 5000 + b"]" * 5000,
     "ten megabytes of one text": b'{"id": "' + b"a" * (10 << 20) + b'"}',
 }
-PLACES = {"id": "t%3Anone", "worker": "1", "site": "sha256:" + "5" * 64}
+PLACES = {"id": "t%3Anone", "job": "1", "index": "0", "worker": "1", "site": "sha256:" + "5" * 64}
 
 
 def test_every_call_refuses_bodies_that_make_no_sense(make_site, tmp_path):

@@ -99,7 +99,7 @@ def test_what_a_hub_has_itself_is_in_its_index_too(waves):
 def test_the_command_shows_the_ranking_and_who_signed(waves):
     hub, ocean, ice = waves
     shown = ice("resolve", ALIAS).stdout.splitlines()
-    assert shown[0].split() == ["SITE", "STATE", "TIER", "LIVENESS", "DISTANCE", "LOAD", "TTL", "SIZE", "SIGNED", "BY", "PATH"]
+    assert shown[0].split() == ["SITE", "STATE", "TIER", "LIVENESS", "DISTANCE", "LOAD", "TTL", "SIZE", "CONTENT", "SIGNED", "BY", "PATH"]
     assert shown[1].startswith("ocean") and " available " in shown[1] and " online " in shown[1]
     assert ocean.fingerprint[:23] in shown[1] and "300 s" in shown[1]
     assert str(ocean.user.folder) in ocean("resolve", DOI).stdout  # Its own files.

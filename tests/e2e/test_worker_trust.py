@@ -271,7 +271,8 @@ def test_a_worker_by_its_key_may_do_what_workers_may_and_nothing_else(plain_site
     for method, path, body in [
         ("GET", "/v1/jobs", None), ("POST", "/v1/jobs", {"command": ["true"]}), ("GET", "/v1/datasets", None), ("GET", "/v1/tokens", None),
         ("POST", "/v1/worker-invitations", {}), ("POST", "/v1/worker-keys/desk-2/state", {"state": "accepted"}),
-        ("DELETE", "/v1/worker-keys/desk-2", None), ("POST", "/v1/workers", {"name": "l", "place": "sha256:" + "a" * 64, **HELLO}),
+        ("DELETE", "/v1/worker-keys/desk-2", None), ("POST", "/v1/jobs/1/replan", {"reason": "no"}),
+        ("POST", "/v1/workers", {"name": "l", "place": "sha256:" + "a" * 64, **HELLO}),
     ]:
         assert key.ask(plain_site, method, path, body).code == 403, path
     # Another's number is not its own, and who is not accepted polls for nobody.

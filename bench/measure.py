@@ -68,7 +68,7 @@ class Site:
 
     def connect(self):
         """A new connection; the key is the site's own, so it is not checked here."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=600)

@@ -59,7 +59,7 @@ class Member:
                              capture_output=True).stdout
         self.fingerprint = "sha256:" + hashlib.sha256(der).hexdigest()
         self.public_key = base64.b64encode(der[-32:]).decode()
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.load_cert_chain(self.folder / "certificate.pem", self.folder / "key.pem")

@@ -68,7 +68,8 @@ static enum status check_brings_jobs(const struct api_call *call, struct error *
     if (call->token) {
         return OK;
     }
-    (void)error_set(error, DENIED, "only who brings jobs to another site may say that it refused one");
+    (void)error_set(error, DENIED,
+                    "only who brings jobs to another site may say that it refused one");
     return error_fix(error, "a worker of another site's place needs a token");
 }
 

@@ -255,7 +255,7 @@ class Site:
             body = json.dumps(body).encode()
             headers.setdefault("Content-Type", "application/json")
         request = urllib.request.Request(self.url + path, data=body, headers=headers, method=method)
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         if as_site:
@@ -365,7 +365,7 @@ class Member(Site):
 
     def peer_call(self, method, path, body=None, by=None, seconds=COMMAND_SECONDS_MAX):
         """A call between sites: this one is asked, `by` shows its certificate (None: nobody does). `body` is bytes, or sent as JSON."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         if by is not None:

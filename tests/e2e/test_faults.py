@@ -209,7 +209,7 @@ def test_a_full_disk_is_said_and_what_was_acknowledged_stays(make_site, small_di
 def open_tls(site):
     """A TLS connection on which nothing has been said."""
     host, port = site.address.split(":")
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context.wrap_socket(socket.create_connection((host, int(port)), timeout=60))

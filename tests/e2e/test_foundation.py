@@ -92,7 +92,7 @@ def test_every_command_answers_in_json(site, lode, tmp_path):
 def tls(site):
     """A TLS connection on which nothing has been said."""
     host, port = site.address.split(":")
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context.wrap_socket(socket.create_connection((host, int(port)), timeout=120))

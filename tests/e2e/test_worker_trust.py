@@ -132,7 +132,7 @@ class Key:
     @contextlib.contextmanager
     def connect(self, site):
         """The same for several requests in one connection."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.load_cert_chain(self.certificate, self.key)

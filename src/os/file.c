@@ -120,20 +120,27 @@ enum status file_make_folder(const char *path, struct error *error)
     return OK;
 }
 
-enum status file_open_beneath(int folder_fd, const char *path, int flags, mode_t mode, int *fd,
-                              struct error *error)
+// -1 with errno set when it fails.
+static int open_resolved(int folder_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
     bool is_new = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
     struct open_how how = {
         .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
         .mode = is_new ? mode : 0,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+        .resolve = resolve | RESOLVE_NO_MAGICLINKS,
     };
     long opened = -1;
     int tries = 0;
     do { // The kernel gives up on ".." when something was renamed meanwhile (openat2(2)).
         opened = syscall(SYS_openat2, folder_fd, path, &how, sizeof how);
     } while (opened < 0 && (errno == EAGAIN || errno == EINTR) && ++tries < OPEN_TRIES_MAX);
+    return (int)opened;
+}
+
+enum status file_open_beneath(int folder_fd, const char *path, int flags, mode_t mode, int *fd,
+                              struct error *error)
+{
+    int opened = open_resolved(folder_fd, path, flags, mode, RESOLVE_BENEATH);
     if (opened < 0 && errno == EXDEV) {
         (void)error_set(error, DENIED, "path \"%.200s\" leaves its folder", path);
         (void)error_fix(error, "use a path without \"..\" and without links that lead out");
@@ -142,6 +149,17 @@ enum status file_open_beneath(int folder_fd, const char *path, int flags, mode_t
     if (opened < 0) {
         return error_set_errno(error, errno, "cannot open %.200s", path);
     }
-    *fd = (int)opened;
+    *fd = opened;
+    return OK;
+}
+
+enum status file_open_in_root(int root_fd, const char *path, int flags, mode_t mode, int *fd,
+                              struct error *error)
+{
+    int opened = open_resolved(root_fd, path, flags, mode, RESOLVE_IN_ROOT);
+    if (opened < 0) {
+        return error_set_errno(error, errno, "cannot open %.200s", path);
+    }
+    *fd = opened;
     return OK;
 }

@@ -25,6 +25,10 @@ enum status file_make_folder(const char *path, struct error *error);
 enum status file_open_beneath(int folder_fd, const char *path, int flags, mode_t mode, int *fd,
                               struct error *error);
 
+// The same with the folder as the root of all paths, as after chroot: absolute symbolic links and ".." are looked up from it and stay below it.
+enum status file_open_in_root(int root_fd, const char *path, int flags, mode_t mode, int *fd,
+                              struct error *error);
+
 // Writes everything, however many calls that takes.
 enum status file_write_all(int fd, struct text content, struct error *error);
 

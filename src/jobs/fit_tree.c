@@ -30,6 +30,7 @@ static struct resources least_of(const struct fit_node *node)
             least.disk_bytes = lesser(least.disk_bytes, each->disk_bytes);
             least.gpus = lesser(least.gpus, each->gpus);
             least.labels &= each->labels;
+            least.software = lesser(least.software, each->software);
         }
     }
     return least;
@@ -38,7 +39,8 @@ static struct resources least_of(const struct fit_node *node)
 static bool resources_equal(const struct resources *a, const struct resources *b)
 {
     return a->cpu_millis == b->cpu_millis && a->memory_bytes == b->memory_bytes &&
-           a->disk_bytes == b->disk_bytes && a->gpus == b->gpus && a->labels == b->labels;
+           a->disk_bytes == b->disk_bytes && a->gpus == b->gpus && a->labels == b->labels &&
+           a->software == b->software;
 }
 
 // Corrects the least needs from `node` up, as far as they change.

@@ -34,7 +34,7 @@ static inline bool resources_fit(const struct resources *need, const struct reso
 {
     return need->cpu_millis <= room->cpu_millis && need->memory_bytes <= room->memory_bytes &&
            need->disk_bytes <= room->disk_bytes && need->gpus <= room->gpus &&
-           (need->labels & ~room->labels) == 0;
+           (need->labels & ~room->labels) == 0 && need->software <= room->software;
 }
 
 int fit_key_compare(const struct fit_key *a, const struct fit_key *b);

@@ -10,7 +10,7 @@ static const char *const known_fields[] = {
     "cpus",     "memory_bytes", "disk_bytes",  "cache",      "retries",     "walltime_seconds",
     "priority", "network",      "first_index", "input_from", "at",          "merge",
     "stage",    "offer",        "when_lost",   "group",      "over_digest", "checkpoint",
-    "gpus",     "require",      "api",         NULL,
+    "gpus",     "require",      "api",         "software",   NULL,
 };
 
 // Reads a field that is one of `names` (NULL-terminated); *out is its place among them.
@@ -228,6 +228,7 @@ static enum status read_document(struct job_spec *spec, const json_t *document, 
     TRY(spec_read_environment(spec, document, error));
     TRY(spec_read_after(spec, document, error));
     TRY(spec_read_labels(spec, document, error));
+    TRY(spec_read_software(spec, document, error));
     return spec_read_travel(spec, document, error);
 }
 

@@ -43,6 +43,9 @@ enum spec_index { SPEC_INDEX_COUNT, SPEC_INDEX_OVER, SPEC_INDEX_ITEMS };
 enum spec_cache { SPEC_CACHE_USE, SPEC_CACHE_REFRESH, SPEC_CACHE_OFF };
 enum spec_stage { SPEC_STAGE_AUTO, SPEC_STAGE_NEVER };
 enum spec_when_lost { SPEC_LOST_HOLD, SPEC_LOST_FAIL };
+// Whose programs a task sees: the machine's, a tree that was packed, or an image of a container. A worker that can give tasks one
+// kind can give them those before it.
+enum spec_software { SPEC_SOFTWARE_HOST, SPEC_SOFTWARE_BUNDLE, SPEC_SOFTWARE_OCI, SPEC_SOFTWARES };
 
 // What one task takes of a worker while it runs.
 struct resources {
@@ -52,6 +55,8 @@ struct resources {
     int64_t gpus;
     uint64_t
         labels; // One bit for each label that it asks for or has: the scheduler's own, which gives the bits their meaning.
+    int64_t
+        software; // An enum spec_software: what a task is to have, the last that a worker can give. It is not used up.
 };
 
 struct spec_data {
@@ -115,6 +120,9 @@ struct job_spec {
     size_t merge_count;
     enum spec_stage stage;
     const char *offer; // Of this site, that the job is submitted under; or NULL.
+    const char *
+        software_digest; // "sha256:..." of the bundle's or image's archive; NULL: the machine's own software.
+    const char *software_name; // For people; "" when not given.
     struct resources need;
     int64_t walltime_us;
     struct retries retries;
@@ -135,7 +143,8 @@ struct job_spec {
 //    "after": [job...], "cpus", "memory_bytes", "disk_bytes", "walltime_seconds", "retries": n | {cause: n},
 //    "when_lost": "hold" | "fail", "priority", "network", "api", "cache": "use" | "refresh" | "off", "first_index", "input_from": [job...], "at": site, "merge": [...],
 //    "stage": "auto" | "never", "offer", "checkpoint": {"files": [...], "interval_seconds", "signal": "USR1"},
-//    "gpus": n, "require": ["NAME" | "NAME=VALUE"...]}
+//    "gpus": n, "require": ["NAME" | "NAME=VALUE"...],
+//    "software": {"kind": "host"} | {"kind": "bundle" | "oci", "blob": "sha256:...", "name"}}
 //
 // With "first_index" the other two index sets may have a "count" too: so many from there.
 //
@@ -147,13 +156,16 @@ struct job_spec {
 enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error);
 void spec_free(struct job_spec *spec);
 
-// The full document again, with defaults filled in; without group, api, when_lost, first_index, input_from, at, merge, stage, offer and digests of data where they say nothing.
+// The full document again, with defaults filled in; without group, api, when_lost, first_index, input_from, at, merge, stage, offer, software and digests of data where they say nothing.
 json_t *spec_to_json(const struct job_spec *spec);
 
 // The part of the spec that the result depends on, as canonical JSON: command, mode, files with digests, environment, outputs, network, api,
-// over_name, first_index when it is not 0; not name, group, count, resources, retries, when_lost, priority, after, cache, checkpoint, nor where it runs. Digests of
+// over_name, first_index when it is not 0, software when it is not the machine's; not name, group, count, resources, retries, when_lost, priority, after, cache, checkpoint, nor where it runs. Digests of
 // data, and of what input_from brings, are added by who knows them.
 void spec_write_identity(const struct job_spec *spec, struct buffer *out);
+
+// "host", "bundle" or "oci".
+const char *spec_software_name(enum spec_software software);
 
 // INVALID, with the name, unless it can be that of a file of a job.
 enum status spec_check_file_name(struct text name, struct error *error);

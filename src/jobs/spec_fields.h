@@ -15,6 +15,7 @@ enum status spec_read_after(struct job_spec *spec, const json_t *document, struc
 // Jobs by number, each once. For "after" and "input_from".
 enum status spec_read_jobs(struct job_spec *spec, const json_t *document, const char *field,
                            size_t max, int64_t **out, size_t *count, struct error *error);
+enum status spec_read_software(struct job_spec *spec, const json_t *document, struct error *error);
 // "checkpoint"; after the mode.
 enum status spec_read_checkpoint(struct job_spec *spec, const json_t *document,
                                  struct error *error);

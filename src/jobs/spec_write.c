@@ -128,6 +128,23 @@ static void set_travel(const struct job_spec *spec, json_t *document)
     }
 }
 
+static json_t *software_of(const struct job_spec *spec)
+{
+    const char *kind = spec_software_name((enum spec_software)spec->need.software);
+    return json_pack("{s:s, s:s}", "kind", kind, "blob", spec->software_digest);
+}
+
+static void set_software(const struct job_spec *spec, json_t *document)
+{
+    if (spec->software_digest) {
+        json_t *software = software_of(spec);
+        if (spec->software_name[0]) {
+            (void)json_object_set_new(software, "name", json_string(spec->software_name));
+        }
+        (void)json_object_set_new(document, "software", software);
+    }
+}
+
 static void set_lists(const struct job_spec *spec, json_t *document)
 {
     json_t *data = json_array();
@@ -182,6 +199,7 @@ json_t *spec_to_json(const struct job_spec *spec)
     }
     (void)json_object_set_new(document, "cache", json_string(caches[spec->cache]));
     set_travel(spec, document);
+    set_software(spec, document);
     return document;
 }
 
@@ -223,6 +241,9 @@ void spec_write_identity(const struct job_spec *spec, struct buffer *out)
                               spec->over_name ? json_string(spec->over_name) : json_null());
     if (spec->first_index > 0) {
         (void)json_object_set_new(identity, "first_index", json_integer(spec->first_index));
+    }
+    if (spec->software_digest) {
+        (void)json_object_set_new(identity, "software", software_of(spec));
     }
     json_write(identity, true, out);
 }

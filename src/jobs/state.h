@@ -281,17 +281,25 @@ void worker_blame_fronts(const struct scheduler *scheduler, const struct worker_
 // What becomes of them, once they wait again.
 void losses_settle(struct scheduler *scheduler, const struct loss_list *losses);
 
-// What is asked for or there together; of labels, those of the first.
+// What is asked for or there together; what is not used up, labels and the software, is that of `a`.
 static inline struct resources resources_sum(const struct resources *a, const struct resources *b)
 {
-    return (struct resources){a->cpu_millis + b->cpu_millis, a->memory_bytes + b->memory_bytes,
-                              a->disk_bytes + b->disk_bytes, a->gpus + b->gpus, a->labels};
+    return (struct resources){.cpu_millis = a->cpu_millis + b->cpu_millis,
+                              .memory_bytes = a->memory_bytes + b->memory_bytes,
+                              .disk_bytes = a->disk_bytes + b->disk_bytes,
+                              .gpus = a->gpus + b->gpus,
+                              .labels = a->labels,
+                              .software = a->software};
 }
 
 static inline struct resources resources_rest(const struct resources *a, const struct resources *b)
 {
-    return (struct resources){a->cpu_millis - b->cpu_millis, a->memory_bytes - b->memory_bytes,
-                              a->disk_bytes - b->disk_bytes, a->gpus - b->gpus, a->labels};
+    return (struct resources){.cpu_millis = a->cpu_millis - b->cpu_millis,
+                              .memory_bytes = a->memory_bytes - b->memory_bytes,
+                              .disk_bytes = a->disk_bytes - b->disk_bytes,
+                              .gpus = a->gpus - b->gpus,
+                              .labels = a->labels,
+                              .software = a->software};
 }
 
 // sum += sign * part

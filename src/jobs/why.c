@@ -119,6 +119,7 @@ static void survey_worker(const struct answer *answer, const struct worker_state
     survey->largest.cpu_millis = greater(survey->largest.cpu_millis, capacity->cpu_millis);
     survey->largest.memory_bytes = greater(survey->largest.memory_bytes, capacity->memory_bytes);
     survey->largest.disk_bytes = greater(survey->largest.disk_bytes, capacity->disk_bytes);
+    survey->largest.software = greater(survey->largest.software, capacity->software);
     if (ranges_contains(&answer->job->refused, worker->id)) {
         survey->refused++;
         return;
@@ -157,6 +158,16 @@ static struct survey survey_workers(const struct answer *answer)
     return survey;
 }
 
+// No worker can give tasks the kind of software that the job brings.
+static void say_no_software(const struct answer *answer)
+{
+    const char *kind = spec_software_name((enum spec_software)answer->job->plan.need.software);
+    buffer_printf(answer->why, "it brings its own software (%s), which no worker gives to tasks",
+                  kind);
+    buffer_append_string(answer->change, "start a worker with a sandbox, of this version of Lode "
+                                         "or a later one; lode workers shows what each one gives");
+}
+
 // It fits on no worker: which resource is short, with both numbers.
 static void say_too_big(const struct answer *answer, const struct survey *survey)
 {
@@ -164,6 +175,10 @@ static void say_too_big(const struct answer *answer, const struct survey *survey
     const struct resources *largest = &survey->largest;
     char needed[AMOUNT_SIZE];
     char there[AMOUNT_SIZE];
+    if (need->software > largest->software) {
+        say_no_software(answer);
+        return;
+    }
     if (need->cpu_millis > largest->cpu_millis) {
         buffer_printf(answer->why, "a task needs %g cpus; the largest worker has %g",
                       (double)need->cpu_millis / 1000, (double)largest->cpu_millis / 1000);
@@ -193,6 +208,10 @@ static void say_too_big(const struct answer *answer, const struct survey *survey
     buffer_printf(answer->why, "no worker that takes tasks has %g cpus, %s of memory and ",
                   (double)need->cpu_millis / 1000, format_bytes(need->memory_bytes, needed));
     buffer_printf(answer->why, "%s of disk together", format_bytes(need->disk_bytes, needed));
+    if (need->software != SPEC_SOFTWARE_HOST) {
+        buffer_printf(answer->why, ", and gives tasks their own software (%s)",
+                      spec_software_name((enum spec_software)need->software));
+    }
     buffer_append_string(answer->change, "ask for less, or add a larger worker");
 }
 

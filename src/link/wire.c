@@ -407,8 +407,9 @@ enum status wire_spec_blobs(const json_t *spec, struct arena *arena, struct dige
 {
     const json_t *files = json_object_get(spec, "files");
     const json_t *items = json_object_get(spec, "items");
+    const json_t *software = json_object_get(json_object_get(spec, "software"), "blob");
     size_t length = json_array_size(files);
-    struct digest *digests = arena_new(arena, (length + 1) * sizeof *digests);
+    struct digest *digests = arena_new(arena, (length + 2) * sizeof *digests);
     size_t found = 0;
     for (size_t i = 0; i < length; i++) {
         const json_t *blob = json_object_get(json_array_get(files, i), "blob");
@@ -416,6 +417,9 @@ enum status wire_spec_blobs(const json_t *spec, struct arena *arena, struct dige
     }
     if (json_is_string(items)) {
         TRY(digest_from_text(json_text(items), &digests[found++], error));
+    }
+    if (json_is_string(software)) {
+        TRY(digest_from_text(json_text(software), &digests[found++], error));
     }
     *out = digests;
     *count = found;

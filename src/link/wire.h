@@ -140,7 +140,7 @@ enum status wire_read_end(struct text data, struct arena *arena, struct wire_end
 // [from, to) alone. `spec` is not changed. The caller releases it.
 json_t *wire_spec_for(const json_t *spec, int64_t from, int64_t to);
 
-// The blobs that a job's document names: its files and its items. *out lives in the arena.
+// The blobs that a job's document names: its files, its items and its software. *out lives in the arena.
 enum status wire_spec_blobs(const json_t *spec, struct arena *arena, struct digest **out,
                             size_t *count, struct error *error);
 

@@ -48,7 +48,19 @@ struct candidate {
     bool is_complete;
 };
 
-// Is the program that the job ran the one that would run now? One that came as a file or as data is in the family.
+// Is it part of what the job itself brings, whose digests are in the family: a file, data, or its software?
+static bool is_of_job(struct text path)
+{
+    static const char *const beginnings[] = {"/work/", "/data/", "/opt/bundle/", "bundle:", "oci:"};
+    for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++) {
+        if (text_starts_with(path, text_of(beginnings[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Is the program that the job ran the one that would run now?
 static bool is_executable_same(struct queue *queue, struct text path, struct text recorded)
 {
     struct digest now;
@@ -56,7 +68,7 @@ static bool is_executable_same(struct queue *queue, struct text path, struct tex
     if (digest_from_text(recorded, &then, NULL) != OK) {
         return false;
     }
-    if (text_starts_with(path, TEXT("/work/")) || text_starts_with(path, TEXT("/data/"))) {
+    if (is_of_job(path)) {
         return true;
     }
     return file_digests_get(queue->programs, path, &now, NULL) == OK && digest_equal(&now, &then);

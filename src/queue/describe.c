@@ -90,6 +90,11 @@ enum status describe_here(const struct job_spec *spec, const json_t *document, s
     if (spec->need.gpus > 0) {
         buffer_printf(&out->description, "\"gpus\":%lld,", (long long)spec->need.gpus);
     }
+    if (spec->software_digest) {
+        buffer_append_string(&out->description, "\"software\":");
+        json_write(json_object_get(document, "software"), false, &out->description);
+        buffer_append_byte(&out->description, ',');
+    }
     describe_items(spec, &out->row, items_size, &out->description);
     buffer_append_string(&out->description, ",\"data\":[");
     buffer_append_text(&out->description, data);

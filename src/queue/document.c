@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "queue/queue_sql.h"
+#include "queue/software.h"
 
 enum { COLUMN_SPEC = JOB_COLUMN_COUNT };
 
@@ -290,6 +291,7 @@ static enum status describe(struct sql *sql, void *context, struct error *error)
         json_pack("{s:I, s:I}", "running", (json_int_t)running, "waiting", (json_int_t)waiting));
     (void)json_object_set_new(self->status, "workers", json_integer(workers));
     (void)json_object_set_new(self->status, "sandbox", describe_sandbox(queue));
+    (void)json_object_set_new(self->status, "software", software_of_workers(queue));
     return OK;
 }
 

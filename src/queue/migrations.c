@@ -104,6 +104,8 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
     {"queue", 14,
      "CREATE TABLE matches (job BIGINT PRIMARY KEY, gpus BIGINT NOT NULL, labels TEXT NOT NULL,"
      " input_bytes BIGINT NOT NULL)"},
+    // Whose programs its tasks see: an enum spec_software.
+    {"queue", 15, "ALTER TABLE jobs ADD COLUMN software BIGINT NOT NULL DEFAULT 0"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

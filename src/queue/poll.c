@@ -7,6 +7,7 @@
 #include "os/clock.h"
 #include "os/view.h"
 #include "queue/queue_sql.h"
+#include "queue/software.h"
 
 enum {
     LEASE_SECONDS_DEFAULT = 5,
@@ -54,9 +55,12 @@ static struct worker *make_worker(struct queue *queue, const struct worker_hello
     worker->name = text_copy(hello->name);
     worker->owner = memory_copy_string(owner);
     worker->version = text_copy(hello->version);
-    worker->capacity = (struct resources){.cpu_millis = hello->cpu_millis,
-                                          .memory_bytes = hello->memory_bytes,
-                                          .disk_bytes = hello->disk_bytes};
+    worker->capacity = (struct resources){
+        .cpu_millis = hello->cpu_millis,
+        .memory_bytes = hello->memory_bytes,
+        .disk_bytes = hello->disk_bytes,
+        // What carries jobs elsewhere carries all: the site there has to run them.
+        .software = hello->place.length > 0 ? SPEC_SOFTWARE_OCI : hello->software};
     worker_take_labels(worker, hello);
     worker_take_serving(worker, hello);
     worker->process = hello->process;
@@ -416,7 +420,9 @@ void worker_write(const struct queue *queue, const struct worker *worker, struct
     }
     buffer_append_string(out, ",\"groups\":");
     worker_write_groups(worker, out);
-    buffer_printf(out, ",\"sandbox\":%s}", worker->sandbox);
+    buffer_printf(out, ",\"sandbox\":%s,\"software\":[", worker->sandbox);
+    software_write_kinds(worker->capacity.software, out);
+    buffer_append_string(out, "]}");
 }
 
 static int compare_ids(const void *a, const void *b)

@@ -3,6 +3,7 @@
 #include "base/hex.h"
 #include "base/memory.h"
 #include "jobs/spec.h"
+#include "queue/software.h"
 
 enum { TASK_ELEMENTS_MAX = 11, STREAM_BASE64_MAX = (POLL_INLINE_MAX + 2) / 3 * 4 };
 
@@ -501,6 +502,7 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
                                          "labels",
                                          "gpus",
                                          "serve",
+                                         "software",
                                          NULL};
     double cpus = 0;
     TRY(json_check_fields(document, FIELDS, error));
@@ -526,6 +528,7 @@ enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
     TRY(parse_labels(document, out, error));
     TRY(parse_serving(document, out, error));
     TRY(json_field_text(document, "view", JSON_OPTIONAL, WORKER_VIEW_MAX, &out->view, error));
+    TRY(software_read_kinds(document, &out->software, error));
     struct digest fingerprint;
     if (out->place.length > 0 && digest_from_text(out->place, &fingerprint, NULL) != OK) {
         return error_set(error, INVALID, "field \"place\" is not the fingerprint of a site");

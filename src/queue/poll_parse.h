@@ -196,6 +196,7 @@ struct worker_hello {
     struct text serve_url; // Where other workers get files from it; empty: nowhere.
     struct text serve_fingerprint;
     struct text view; // How it sees files (os/view.h); empty: not said.
+    int64_t software; // The last kind that it gives to tasks.
 };
 
 // Reads an array of at most WORKER_GROUPS_MAX names of groups into `out` (as many); the texts are borrowed. INVALID. NULL: none.

@@ -4,6 +4,7 @@
 #include "queue/elsewhere.h"
 #include "queue/items.h"
 #include "queue/queue_sql.h"
+#include "queue/software.h"
 
 enum {
     DESCRIBED_FILES_MAX = 1000, // A worker is told of so many files of a dataset at most.
@@ -222,7 +223,6 @@ static enum status add_all_data(const struct job_spec *spec, struct prepared *ou
         append_field(&out->inputs, "digest", text_of(spec->files[i].digest));
         buffer_append_byte(&out->inputs, '}');
     }
-    buffer_append_byte(&out->inputs, ']');
     return OK;
 }
 
@@ -351,6 +351,10 @@ static enum status describe_job(struct queue *queue, struct job_spec *spec,
     AUTO_BUFFER struct buffer data = {0};
     struct digest_stream *family = digest_stream_new();
     enum status status = add_all_data(spec, out, family, &data, error);
+    if (status == OK) {
+        status = software_prepare(queue, spec, out, error);
+        buffer_append_byte(&out->inputs, ']');
+    }
     if (status == OK) {
         status = count_items(queue, spec, out, &size, error);
     }

@@ -14,9 +14,9 @@ static const char SQL_INSERT_JOB[] =
     " submitted_us, idempotency, command, first_index, gathers, place, origin, request, "
     "retry_limit,"
     " retry_lost, retry_input, retry_worker, when_lost, group_name, offer, walltime_us, "
-    "checkpoint_us) VALUES ($1, $2, $3,"
+    "checkpoint_us, software) VALUES ($1, $2, $3,"
     " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,"
-    " $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)";
+    " $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)";
 static const char SQL_INSERT_PROGRESS[] =
     "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
     " cached, first_failed, exit_code, message, seq, version, ended_fail, ended_limit,"
@@ -40,7 +40,7 @@ static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
     " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command,"              \
     " j.first_index, j.gathers, j.place, j.origin, j.retry_limit, j.retry_lost, j.retry_input,"    \
     " j.retry_worker, j.when_lost, p.ended_fail, p.ended_limit, p.ended_lost, p.ended_input,"      \
-    " p.ended_worker, j.group_name, j.offer, j.walltime_us, j.checkpoint_us"
+    " p.ended_worker, j.group_name, j.offer, j.walltime_us, j.checkpoint_us, j.software"
 static const char SQL_ACTIVE_JOBS[] =
     "SELECT " JOB_COLUMNS ", j.description FROM progress p JOIN jobs j ON j.id = p.job"
     " WHERE p.state <= 1 ORDER BY p.job";

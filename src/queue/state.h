@@ -298,7 +298,7 @@ enum status queue_load(struct queue *queue, struct sql *sql, struct error *error
 void queue_forget_jobs(struct queue *queue);
 // Adds the indices of the tasks of a job that have ended to *done.
 enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 47 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 48 }; // What else a statement reads follows these.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,

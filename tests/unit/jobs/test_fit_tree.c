@@ -33,7 +33,8 @@ static struct resources some_resources(unsigned *seed)
                               .memory_bytes = below(seed, 20),
                               .disk_bytes = below(seed, 20),
                               .gpus = below(seed, 4),
-                              .labels = (uint64_t)(below(seed, 8) & below(seed, 8))};
+                              .labels = (uint64_t)(below(seed, 8) & below(seed, 8)),
+                              .software = below(seed, 3)};
 }
 
 static void it_finds_what_a_plain_search_finds_under_random_changes(void **state)

@@ -396,10 +396,66 @@ static void words_in_braces_are_replaced_and_unknown_ones_stay(void **state)
     expand_to("a{}{}b", "aan iteman itemb");
 }
 
+static void write_identity(const char *document, struct buffer *out)
+{
+    struct job_spec *spec = parse(document);
+    spec_write_identity(spec, out);
+    spec_free(spec);
+}
+
+static void software_is_part_of_the_identity_but_for_its_name(void **state)
+{
+    (void)state;
+    AUTO_BUFFER struct buffer host = {0};
+    AUTO_BUFFER struct buffer said_host = {0};
+    AUTO_BUFFER struct buffer bundle = {0};
+    AUTO_BUFFER struct buffer named = {0};
+    AUTO_BUFFER struct buffer image = {0};
+    write_identity(WITH("\"count\": 1"), &host);
+    write_identity(WITH("\"software\": {\"kind\": \"host\"}"), &said_host);
+    write_identity(WITH("\"software\": {\"kind\": \"bundle\", \"blob\": \"" DIGEST "\"}"), &bundle);
+    write_identity(
+        WITH("\"software\": {\"kind\": \"bundle\", \"blob\": \"" DIGEST "\", \"name\": \"tools\"}"),
+        &named);
+    write_identity(WITH("\"software\": {\"kind\": \"oci\", \"blob\": \"" DIGEST "\"}"), &image);
+    assert_string_equal(host.bytes, said_host.bytes);
+    assert_string_equal(bundle.bytes, named.bytes);
+    assert_string_not_equal(host.bytes, bundle.bytes);
+    assert_string_not_equal(bundle.bytes, image.bytes);
+}
+
+static void software_is_written_as_it_was_read(void **state)
+{
+    (void)state;
+    struct job_spec *spec = parse(WITH("\"software\": {\"kind\": \"oci\", \"blob\": \"" DIGEST
+                                       "\", \"name\": \"python:3\"}"));
+    assert_int_equal(spec->need.software, SPEC_SOFTWARE_OCI);
+    AUTO_JSON json_t *written = spec_to_json(spec);
+    const json_t *software = json_object_get(written, "software");
+    assert_true(text_equal(json_text(json_object_get(software, "kind")), TEXT("oci")));
+    assert_true(text_equal(json_text(json_object_get(software, "blob")), TEXT(DIGEST)));
+    assert_true(text_equal(json_text(json_object_get(software, "name")), TEXT("python:3")));
+    spec_free(spec);
+}
+
+static void software_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    refuse(WITH("\"software\": {\"kind\": \"vm\"}"), "\"vm\"");
+    refuse(WITH("\"software\": {\"kind\": \"bundle\"}"), "needs a \"blob\"");
+    refuse(WITH("\"software\": {\"kind\": \"oci\", \"blob\": \"latest\"}"), "software.blob");
+    refuse(WITH("\"software\": {\"kind\": \"host\", \"blob\": \"" DIGEST "\"}"), "beside");
+    refuse(WITH("\"software\": {\"kind\": \"host\", \"image\": \"x\"}"), "image");
+    refuse(WITH("\"software\": \"bundle\""), "software");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_alone_gets_the_defaults),
+        cmocka_unit_test(software_is_part_of_the_identity_but_for_its_name),
+        cmocka_unit_test(software_is_written_as_it_was_read),
+        cmocka_unit_test(software_that_is_none_is_refused),
         cmocka_unit_test(a_full_document_survives_the_round_trip),
         cmocka_unit_test(files_may_lie_in_folders),
         cmocka_unit_test(a_part_of_an_index_set_has_a_first_index),

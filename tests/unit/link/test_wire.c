@@ -197,7 +197,7 @@ static void a_document_for_elsewhere_is_without_what_is_homes_business(void **st
     assert_int_equal(json_integer_value(json_object_get(spec, "retries")), 5);
 }
 
-static void the_blobs_of_a_document_are_its_files_and_items(void **state)
+static void the_blobs_of_a_document_are_its_files_items_and_software(void **state)
 {
     (void)state;
     struct arena arena AUTO_ARENA = {0};
@@ -205,11 +205,12 @@ static void the_blobs_of_a_document_are_its_files_and_items(void **state)
     struct digest *digests = NULL;
     size_t count = 0;
     assert_int_equal(json_parse(TEXT("{\"files\":[{\"name\":\"a\",\"blob\":\"" DIGEST_A
-                                     "\"}],\"items\":\"" SITE_A "\"}"),
+                                     "\"}],\"items\":\"" SITE_A
+                                     "\",\"software\":{\"kind\":\"oci\",\"blob\":\"" SITE_A "\"}}"),
                                 &spec, NULL),
                      OK);
     assert_int_equal(wire_spec_blobs(spec, &arena, &digests, &count, NULL), OK);
-    assert_int_equal(count, 2);
+    assert_int_equal(count, 3);
     AUTO_JSON json_t *wrong = NULL;
     assert_int_equal(json_parse(TEXT("{\"files\":[{\"blob\":\"x\"}]}"), &wrong, NULL), OK);
     assert_int_not_equal(wire_spec_blobs(wrong, &arena, &digests, &count, NULL), OK);
@@ -297,7 +298,7 @@ int main(void)
         cmocka_unit_test(a_piece_moves_with_its_job),
         cmocka_unit_test(places_are_read_with_a_name_for_each),
         cmocka_unit_test(a_document_for_elsewhere_is_without_what_is_homes_business),
-        cmocka_unit_test(the_blobs_of_a_document_are_its_files_and_items),
+        cmocka_unit_test(the_blobs_of_a_document_are_its_files_items_and_software),
         cmocka_unit_test(logs_and_ends_and_setups_are_checked),
         cmocka_unit_test(words_of_another_site_are_made_harmless),
     };

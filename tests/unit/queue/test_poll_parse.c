@@ -198,9 +198,38 @@ static void a_place_says_words_of_its_jobs(void **state)
     }
 }
 
+static void a_worker_lists_the_software_that_it_gives(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *said;
+        enum status status;
+        int64_t last;
+    } cases[] = {
+        {"", OK, 0},
+        {",\"software\":[\"host\"]", OK, 0},
+        {",\"software\":[\"host\",\"bundle\"]", OK, 1},
+        {",\"software\":[\"host\",\"bundle\",\"oci\"]", OK, 2},
+        {",\"software\":[\"host\",\"oci\"]", INVALID, 0},
+        {",\"software\":[\"bundle\"]", INVALID, 0},
+        {",\"software\":\"host\"", INVALID, 0},
+        {",\"software\":[\"host\",\"bundle\",\"oci\",\"vm\"]", INVALID, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        AUTO_JSON json_t *document = NULL;
+        struct worker_hello hello = {0};
+        AUTO_FREE char *text = memory_format(
+            "{\"name\":\"w\",\"cpus\":1,\"memory_bytes\":1,\"disk_bytes\":1%s}", cases[i].said);
+        assert_int_equal(json_parse(text_of(text), &document, NULL), OK);
+        assert_int_equal(worker_hello_parse(document, &hello, NULL), cases[i].status);
+        assert_int_equal(cases[i].status == OK ? hello.software : 0, cases[i].last);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_worker_lists_the_software_that_it_gives),
         cmocka_unit_test(a_full_poll_is_read),
         cmocka_unit_test(what_is_wrong_is_refused_by_name),
         cmocka_unit_test(a_place_has_a_problem_or_none),

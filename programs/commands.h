@@ -16,4 +16,7 @@ int command_worker_enroll(const struct command *command, const struct options *g
 // `lode link`: takes jobs to other sites until SIGTERM. Returns the exit status.
 int command_link(const struct command *command, const struct options *given);
 
+// `lode unpack`: unpacks a bundle or an image. Returns the exit status.
+int command_unpack(const struct command *command, const struct options *given);
+
 #endif

@@ -121,15 +121,21 @@ static enum status settle_trust(const struct options *given, struct worker_optio
     return OK;
 }
 
+// The path of this program; NULL when it cannot be found out.
+static char *find_program(void)
+{
+    char program[4096];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    return length > 0 ? memory_copy_bytes(program, (size_t)length) : NULL;
+}
+
 // lode-runner beside this program, in a build folder or installed.
 static char *find_runner(void)
 {
     static const char *const places[] = {"lode-runner", "runner/lode-runner",
                                          "../libexec/lode/lode-runner", "../lib/lode/lode-runner"};
-    char program[4096];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[length > 0 ? length : 0] = '\0';
-    char *slash = strrchr(program, '/');
+    AUTO_FREE char *program = find_program();
+    char *slash = program ? strrchr(program, '/') : NULL;
     if (!slash) {
         return NULL;
     }
@@ -194,10 +200,12 @@ int command_worker(const struct command *command, const struct options *given)
     char host[HOST_MAX] = "worker";
     (void)sysinfo(&machine);
     (void)gethostname(host, sizeof host - 1);
+    AUTO_FREE char *program = find_program();
     AUTO_FREE char *runner = find_runner();
     struct worker_options options = {
         .name = host,
         .runner = runner,
+        .program = program,
         .cpus = (double)sysconf(_SC_NPROCESSORS_ONLN),
         .memory_bytes = (int64_t)machine.totalram * (int64_t)machine.mem_unit,
         .grace_us = INT64_C(1000000) * GRACE_SECONDS,

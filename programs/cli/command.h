@@ -83,6 +83,7 @@ extern const struct command COMMAND_WORKER_INVITE;
 extern const struct command COMMAND_WORKER_REFUSE;
 extern const struct command COMMAND_WORKER_MOVE;
 extern const struct command COMMAND_LINK;
+extern const struct command COMMAND_UNPACK;
 extern const struct command COMMAND_DISCOVER;
 extern const struct command COMMAND_LOGIN;
 extern const struct command COMMAND_STATUS;

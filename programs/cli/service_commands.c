@@ -1,4 +1,4 @@
-// `lode site`, `lode worker` and `lode link` in the table of commands: their options, examples and words of help.
+// `lode site`, `lode worker`, `lode link` and `lode unpack` in the table of commands: their options, examples and words of help.
 #include "cli/command.h"
 
 #include "commands.h"
@@ -177,4 +177,35 @@ const struct command COMMAND_LINK = {
     .examples = EXAMPLES(LINK_EXAMPLES),
     .is_offline = true,
     .run = command_link,
+};
+
+static const struct command_option UNPACK_OPTIONS[] = {
+    {"kind", 0, OPTION_TEXT, "KIND", "what it is (default: bundle)", "bundle|oci"},
+    {"size", 0, OPTION_BYTES, "SIZE", "how many bytes may come out of it (default: 256G)", NULL},
+};
+
+static const struct command_example UNPACK_EXAMPLES[] = {
+    {"lode unpack tools.tar.zst tools", "shows what tasks would see of a bundle, in tools/root"},
+    {"lode unpack --kind oci image.tar image", "the same of an image that podman has saved"},
+};
+
+const struct command COMMAND_UNPACK = {
+    .name = "unpack",
+    .usage = "ARCHIVE FOLDER",
+    .purpose = "unpacks the software of a job, as a worker does",
+    .description =
+        "Workers call this, in a sandbox of its own, for what --bundle and --image of \"lode run\" "
+        "bring. Here it shows beforehand whether an archive is taken. In FOLDER, which must be "
+        "empty, root is what tasks see, and software.json says how: \"root\" is true when it "
+        "takes the place of the machine's /usr, /bin, /lib and /etc, and false when it lies at "
+        "/opt/bundle.",
+    .statuses = "4: The archive is none, is broken, or holds what it may not: paths that lead out, "
+                "devices.\n5: It holds more than --size allows, or than the disk has space for.",
+    .group = GROUP_SITE,
+    .options = OPTION_TABLE(UNPACK_OPTIONS),
+    .examples = EXAMPLES(UNPACK_EXAMPLES),
+    .operands_min = 2,
+    .operands_max = 2,
+    .is_offline = true,
+    .run = command_unpack,
 };

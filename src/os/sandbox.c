@@ -107,6 +107,19 @@ static void add_system(struct words *words, const char *etc_folder)
     add_bind(words, "--ro-bind", etc_folder, "/etc");
 }
 
+// A root of its own. What the sandbox puts at /run and /data is in folders of the sandbox, as the root cannot be written to.
+static void add_root(struct words *words, const char *root_folder, const char *etc_folder)
+{
+    static const char *const own[] = {"--tmpfs", "/run", "--tmpfs", "/data", NULL};
+    static const char *const files[] = {"/passwd", "/group"};
+    add_bind(words, "--ro-bind", root_folder, "/");
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        add_bind(words, "--ro-bind", arena_format(words->arena, "%s%s", etc_folder, files[i]),
+                 arena_format(words->arena, "/etc%s", files[i]));
+    }
+    add_all(words, own);
+}
+
 char **sandbox_arguments(struct arena *arena, const struct sandbox_options *options)
 {
     static const char *const isolation[] = {"bwrap",
@@ -127,12 +140,18 @@ char **sandbox_arguments(struct arena *arena, const struct sandbox_options *opti
     static const char *const kernel[] = {"--proc",  "/proc",    "--dev", "/dev",
                                          "--tmpfs", "/dev/shm", NULL};
     static const char *const closing[] = {"--remount-ro", "/dev", "--remount-ro", "/", NULL};
+    static const char *const closing_root[] = {"--remount-ro", "/run", "--remount-ro", "/data",
+                                               NULL};
     struct words words = {.arena = arena};
     add_all(&words, isolation);
     if (options->has_network) {
         add(&words, "--share-net");
     }
-    add_system(&words, options->etc_folder);
+    if (options->root_folder) {
+        add_root(&words, options->root_folder, options->etc_folder);
+    } else {
+        add_system(&words, options->etc_folder);
+    }
     if (options->has_network) { // As they are now, not as they were when the worker started.
         add_bind(&words, "--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf");
         add_bind(&words, "--ro-bind-try", "/etc/hosts", "/etc/hosts");
@@ -144,6 +163,9 @@ char **sandbox_arguments(struct arena *arena, const struct sandbox_options *opti
                              : bind->is_writable ? "--bind"
                                                  : "--ro-bind";
         add_bind(&words, option, bind->source, bind->target);
+    }
+    if (options->root_folder) {
+        add_all(&words, closing_root);
     }
     add_all(&words, closing);
     add(&words, "--chdir");

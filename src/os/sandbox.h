@@ -19,6 +19,9 @@ struct sandbox_bind {
 
 struct sandbox_options {
     const char *etc_folder; // Made by sandbox_prepare_etc.
+    const char *
+        root_folder; // Read-only in place of all that is the machine's, but for users and groups; with places to mount on: dev, proc, run, data,
+    // etc/passwd, etc/group, etc/hosts, etc/resolv.conf. NULL: the machine's own /usr, /bin, /lib, and etc_folder.
     const struct sandbox_bind *binds;
     size_t bind_count;
     const char *const *command; // NULL-terminated: what runs inside, as process 1.

@@ -38,12 +38,11 @@ void executable_cache_free(struct executable_cache *executable_cache)
     }
 }
 
-// The digest of the program as it is now; NULL when it cannot be read. Borrowed until the next call.
-static const char *digest_of_program(struct executable_cache *executable_cache, const char *path)
+// The digest of an open program as it is now; NULL when it cannot be read. Borrowed until the next call.
+static const char *digest_of_program(struct executable_cache *executable_cache, int fd)
 {
     struct stat info;
-    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &info) < 0 || !S_ISREG(info.st_mode)) {
+    if (fd < 0 || fstat(fd, &info) < 0 || !S_ISREG(info.st_mode) || (info.st_mode & 0111) == 0) {
         return NULL;
     }
     AUTO_FREE char *key = memory_format("%lld:%lld:%lld:%lld.%ld", (long long)info.st_dev,
@@ -68,14 +67,14 @@ static const char *digest_of_program(struct executable_cache *executable_cache, 
     return known;
 }
 
-static struct text search_path(const struct job *job)
+static struct text search_path(const struct job *job, const struct executable_view *view)
 {
     for (size_t i = 0; i < job->environment_count; i++) {
         if (text_starts_with(job->environment[i], TEXT("PATH="))) {
             return text_slice(job->environment[i], 5, job->environment[i].length);
         }
     }
-    return TEXT("/usr/local/bin:/usr/bin:/bin");
+    return text_of(view->search_path);
 }
 
 // Is the path one that tasks see as the machine has it?
@@ -88,6 +87,23 @@ static bool is_of_machine(const char *path)
         }
     }
     return false;
+}
+
+// What tasks see under the path, open; -1: nothing, or nothing that is the same for all tasks.
+static int open_program(const struct executable_view *view, const char *path)
+{
+    const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+    size_t length = view->prefix ? strlen(view->prefix) : 0;
+    bool is_in_prefix =
+        length > 0 && strncmp(path, view->prefix, length) == 0 && path[length] == '/';
+    int fd = -1;
+    if (!view->root || (view->prefix && !is_in_prefix)) {
+        return is_of_machine(path) ? open(path, flags) : -1;
+    }
+    AUTO_CLOSE int root_fd = open(view->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return root_fd >= 0 && file_open_in_root(root_fd, path + length, flags, 0, &fd, NULL) == OK
+               ? fd
+               : -1;
 }
 
 static const struct job_file *find_job_file(const struct job *job, const char *word)
@@ -104,7 +120,7 @@ static const struct job_file *find_job_file(const struct job *job, const char *w
 }
 
 struct executable executable_find(struct executable_cache *executable_cache, const struct job *job,
-                                  struct arena *arena)
+                                  const struct executable_view *view, struct arena *arena)
 {
     const char *word = job->command[0].bytes;
     const struct job_file *file = find_job_file(job, word);
@@ -116,15 +132,17 @@ struct executable executable_find(struct executable_cache *executable_cache, con
     if (strchr(word, '{')) {
         return unknown; // Another one for each task.
     }
-    struct text rest = strchr(word, '/') ? TEXT("/") : search_path(job);
+    struct text rest = strchr(word, '/') ? TEXT("/") : search_path(job, view);
     for (struct text part; text_next_part(&rest, ':', &part);) {
         const char *path =
             strchr(word, '/') ? word : arena_format(arena, "%.*s/%s", TEXT_ARGS(part), word);
-        const char *digest = is_of_machine(path) && access(path, X_OK) == 0
-                                 ? digest_of_program(executable_cache, path)
-                                 : NULL;
+        AUTO_CLOSE int fd = open_program(view, path);
+        const char *digest = digest_of_program(executable_cache, fd);
         if (digest) {
-            return (struct executable){.path = path, .digest = arena_copy(arena, text_of(digest))};
+            bool is_own_root = view->root && !view->prefix;
+            return (struct executable){
+                .path = is_own_root ? arena_format(arena, "%s%s", view->label, path) : path,
+                .digest = arena_copy(arena, text_of(digest))};
         }
     }
     return unknown;

@@ -262,6 +262,26 @@ static enum status parse_items(struct job *job, const json_t *document, struct e
     return OK;
 }
 
+static enum status parse_software(struct job *job, const json_t *document, struct error *error)
+{
+    json_t *software = NULL;
+    struct text kind;
+    struct text blob;
+    TRY(json_field_object(document, "software", JSON_OPTIONAL, &software, error));
+    if (!software) {
+        return OK;
+    }
+    TRY(json_field_text(software, "kind", JSON_REQUIRED, NAME_MAX_LENGTH, &kind, error));
+    job->is_image = text_equal(kind, TEXT("oci"));
+    if (!job->is_image && !text_equal(kind, TEXT("bundle"))) {
+        return error_set(error, INVALID, "software of the kind \"%.*s\" is not known here",
+                         TEXT_ARGS(kind));
+    }
+    TRY(field_digest(software, "blob", &blob, error));
+    job->software_digest = keep(job, blob).bytes;
+    return OK;
+}
+
 static enum status parse_needs(struct job *job, const json_t *document, struct error *error)
 {
     double cpus = 1;
@@ -330,6 +350,7 @@ static enum status parse(struct job *job, const json_t *document, struct error *
     TRY(parse_files(job, document, error));
     TRY(parse_data(job, document, error));
     TRY(parse_items(job, document, error));
+    TRY(parse_software(job, document, error));
     return parse_needs(job, document, error);
 }
 

@@ -91,6 +91,8 @@ struct job {
     int64_t items_count;
     int64_t
         first_index; // Task i has index first_index + i, in words of the command and in the items.
+    const char *software_digest; // NULL: the machine's own software.
+    bool is_image;               // The software is an image, else a bundle.
     int64_t cpu_millis;
     int64_t memory_bytes;
     int64_t disk_bytes;

@@ -284,6 +284,7 @@ static void start_registering(struct worker *worker)
     }
     buffer_append_string(&body, ",\"view\":");
     buffer_append_json_string(&body, text_of(worker->view));
+    buffer_printf(&body, ",\"software\":[\"host\"%s]", worker->shelf ? ",\"bundle\",\"oci\"" : "");
     write_end(&body, "leaves_in_seconds", worker->own_end_us);
     write_end(&body, "drain_in_seconds", worker->ordered_end_us);
     buffer_printf(&body, ",\"notice_seconds\":%.3f}", (double)leaving_notice_us(worker) / 1e6);

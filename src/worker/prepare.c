@@ -66,10 +66,23 @@ static enum status make_folder_of(const char *path, struct error *error)
     return file_make_folder(folder, error);
 }
 
+static void on_software(void *context, const struct error *fault)
+{
+    struct worker_job *job = context;
+    if (fault->status != OK) {
+        worker_job_fail(job, fault->status == INVALID ? OUTCOME_INPUT : OUTCOME_WORKER, fault);
+    }
+    job->fetching--;
+    if (job->fetching == 0) {
+        take_blobs(job);
+    }
+}
+
 static enum status start_fetching(struct worker_job *job, struct error *error)
 {
     const struct job *spec = job->spec;
     struct transfers *transfers = job->worker->transfers;
+    TRY(software_fetch(job, on_software, error));
     if (spec->file_count == 0 && !spec->items_digest) {
         return OK;
     }
@@ -130,6 +143,7 @@ void worker_job_free(struct worker_job *job)
     supply_end(job);
     (void)file_remove_tree(job->folder, NULL);
     item_list_free(job->items);
+    shelf_give_back(job->software);
     arena_done(&job->arena);
     job_free(job->spec);
     free(job->folder);
@@ -162,13 +176,11 @@ void worker_job_free_unused(struct worker *worker)
     }
 }
 
-static bool has_variable(const struct job *spec, const char *name)
+static bool has_line(const struct text *lines, size_t count, struct text name)
 {
-    size_t length = strlen(name);
-    for (size_t i = 0; i < spec->environment_count; i++) {
-        struct text line = spec->environment[i];
-        if (line.length > length && line.bytes[length] == '=' &&
-            text_starts_with(line, (struct text){name, length})) {
+    for (size_t i = 0; i < count; i++) {
+        if (lines[i].length > name.length && lines[i].bytes[name.length] == '=' &&
+            text_starts_with(lines[i], name)) {
             return true;
         }
     }
@@ -178,9 +190,33 @@ static bool has_variable(const struct job *spec, const char *name)
 static void add_variable(struct runner_job *out, const struct job *spec, struct arena *arena,
                          const char *name, const char *value)
 {
-    if (!has_variable(spec, name)) {
+    if (!has_line(spec->environment, spec->environment_count, text_of(name))) {
         out->environment[out->environment_count++] =
             text_of(arena_format(arena, "%s=%s", name, value));
+    }
+}
+
+// What an image sets, unless the job does. Its home is read-only, so tasks have another one.
+static void add_image_variables(struct runner_job *out, const struct job *spec,
+                                const struct tree *tree)
+{
+    for (size_t i = 0; tree && i < tree->environment_count; i++) {
+        struct text line = tree->environment[i];
+        struct text name = text_slice(line, 0, text_find_byte(line, 0, '='));
+        bool is_own = text_equal(name, TEXT("HOME")) || text_equal(name, TEXT("TMPDIR")) ||
+                      text_equal(name, TEXT("CUDA_VISIBLE_DEVICES")) ||
+                      text_starts_with(name, TEXT("LODE_"));
+        if (!is_own && !has_line(spec->environment, spec->environment_count, name)) {
+            out->environment[out->environment_count++] = line;
+        }
+    }
+}
+
+static void add_default(struct runner_job *out, const struct job *spec, struct arena *arena,
+                        const char *name, const char *value)
+{
+    if (!has_line(out->environment, (size_t)out->environment_count, text_of(name))) {
+        add_variable(out, spec, arena, name, value);
     }
 }
 
@@ -208,15 +244,18 @@ struct runner_job worker_job_for_runner(const struct worker_job *job, const stru
         .arguments = spec->command,
         .argument_count = (int64_t)spec->command_count,
     };
-    out.environment =
-        arena_new(arena, (spec->environment_count + OWN_VARIABLES) * sizeof *out.environment);
+    const struct tree *tree = software_tree(job);
+    size_t variables =
+        spec->environment_count + OWN_VARIABLES + (tree ? tree->environment_count : 0);
+    out.environment = arena_new(arena, variables * sizeof *out.environment);
     const char *folder = arena_format(arena, "%s/%" PRId64, place->folder, seat->number);
     add_variable(&out, spec, arena, "HOME",
                  is_boxed ? "/work" : arena_format(arena, "%s/work", folder));
     add_variable(&out, spec, arena, "TMPDIR",
                  is_boxed ? "/tmp" : arena_format(arena, "%s/tmp", folder));
-    add_variable(&out, spec, arena, "PATH", "/usr/local/bin:/usr/bin:/bin");
-    add_variable(&out, spec, arena, "LANG", "C.UTF-8");
+    add_image_variables(&out, spec, tree);
+    add_default(&out, spec, arena, "PATH", software_search_path(job));
+    add_default(&out, spec, arena, "LANG", "C.UTF-8");
     if (spec->gpus > 0) {
         add_variable(&out, spec, arena, "CUDA_VISIBLE_DEVICES", gpus_text(seat, arena));
     }

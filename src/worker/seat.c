@@ -223,9 +223,11 @@ static enum status start_slot(struct seat *seat, struct error *error)
     if (place->bubblewrap) {
         plan.binds = inputs_binds(spec, job->folder, &arena, &plan.bind_count);
         plan.binds = gpus_binds(seat, plan.binds, &arena, &plan.bind_count);
+        software_plan(job, &arena, &plan);
     }
     TRY(inputs_check(spec, error));
-    bool is_plain = place->bubblewrap && plan.bind_count == 0 && !spec->has_network;
+    bool is_plain =
+        place->bubblewrap && plan.bind_count == 0 && !spec->has_network && !plan.root_folder;
     seat->slot = is_plain ? spare_take(seat->worker, &seat->number) : NULL;
     if (seat->slot) {
         return slot_take(seat->slot, &plan, &events, seat, error);
@@ -251,7 +253,8 @@ struct seat *seat_start(struct worker *worker, struct worker_job *job, struct er
     worker->seats = memory_resize(worker->seats, worker->seat_count + 1, sizeof(struct seat *));
     worker->seats[worker->seat_count++] = seat;
     if (!job->has_executable) { // While the sandbox comes up.
-        job->executable = executable_find(worker->executable_cache, job->spec, &job->arena);
+        const struct executable_view view = software_view(job);
+        job->executable = executable_find(worker->executable_cache, job->spec, &view, &job->arena);
         job->has_executable = true;
     }
     return seat;

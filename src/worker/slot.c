@@ -133,6 +133,7 @@ static char **command_line(const struct slot *slot, const struct slot_plan *plan
                                    "/dev/shm",
                                    NULL};
     const struct sandbox_options options = {.etc_folder = slot->place->etc_folder,
+                                            .root_folder = plan->root_folder,
                                             .binds = binds,
                                             .bind_count = own_count + plan->bind_count,
                                             .command = command,
@@ -220,7 +221,8 @@ enum status slot_start(const struct slot_place *place, const struct slot_plan *p
 enum status slot_take(struct slot *slot, const struct slot_plan *plan,
                       const struct slot_events *events, void *context, struct error *error)
 {
-    assert(plan->bind_count == 0 && !plan->has_network && slot->place->bubblewrap);
+    assert(plan->bind_count == 0 && !plan->has_network && !plan->root_folder &&
+           slot->place->bubblewrap);
     if (slot->cgroup) {
         TRY(cgroup_set_limits(slot->cgroup, &plan->limits, error));
     }

@@ -29,6 +29,7 @@ struct slot_plan {
     const char *const *
         touched; // Empty files, and folders ("name/"), to make in the working folder as places for binds; NULL-terminated.
     bool has_network;
+    const char *root_folder; // Of the sandbox; NULL: the machine's.
     struct cgroup_limits limits;
 };
 
@@ -44,7 +45,7 @@ struct slot_events {
 enum status slot_start(const struct slot_place *place, const struct slot_plan *plan,
                        const struct slot_events *events, void *context, struct slot **out,
                        struct error *error);
-// Gives a spare its job, once: one without binds, touched files and network. `limits` and `job` of the plan are used.
+// Gives a spare its job, once: one without binds, touched files, network and root. `limits` and `job` of the plan are used.
 enum status slot_take(struct slot *slot, const struct slot_plan *plan,
                       const struct slot_events *events, void *context, struct error *error);
 // Starts its end, without waiting: it is then only good for slot_has_ended and slot_free.

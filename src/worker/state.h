@@ -7,6 +7,7 @@
 //     spare.c    sandboxes ready for a job      ready.c    results in parts that a poll can hold
 //     entries.c  what else waits for the next poll    admission.c  not accepted yet, or refused
 //     leaving.c  its end: warned tasks, what goes back
+//     software.c what a job brings instead of the machine's programs
 //     checkpoint.c, restore.c  files of tasks, stored while they run and put back where they go on
 //     supply.c   data that is not here: proof of what is, and what is fetched before a job's tasks can run
 //     supply_items.c  the same for index sets over files: one file a task
@@ -22,6 +23,7 @@
 #include "worker/outputs.h"
 #include "worker/ready.h"
 #include "worker/serve.h"
+#include "worker/shelf.h"
 #include "worker/slot.h"
 #include "worker/transfer.h"
 #include "worker/worker.h"
@@ -111,6 +113,7 @@ struct worker_job {
     struct error fault; // Status OK: its tasks can run.
     enum runner_outcome fault_outcome;
     struct item_list *items;
+    struct shelf_item *software; // What it brings; NULL: nothing.
     struct executable executable;
     bool has_executable;
     bool is_setup_told; // The site knows its setup,
@@ -249,6 +252,8 @@ struct worker {
     struct proofs *proofs;
     int64_t pinned_bytes; // Of inputs that jobs here hold in the cache, or are to.
     struct cgroups *cgroups;
+    struct shelf_options shelf_options;
+    struct shelf *shelf;        // NULL: tasks see the machine's own software only.
     struct map *jobs;           // By id.
     struct task_lease **leases; // In order of arrival.
     size_t lease_count;
@@ -350,6 +355,18 @@ void notes_settle(struct worker *worker);
 void notes_unsend(struct worker *worker);
 void notes_forget(struct worker *worker); // The site knows none of them.
 bool notes_are_due(const struct worker *worker);
+
+// software.c
+enum status software_open_shelf(struct worker *worker, struct error *error);
+// Starts to get what the job brings, as one more of what it fetches; nothing, when it brings nothing.
+enum status software_fetch(struct worker_job *job, shelf_done done, struct error *error);
+// What its tasks are to see, once it is there: the root of their sandbox, or a bind. Neither: the machine's own.
+void software_plan(const struct worker_job *job, struct arena *arena, struct slot_plan *plan);
+// Its part in the environment of tasks: the default of PATH, and what an image sets.
+const char *software_search_path(const struct worker_job *job);
+const struct tree *software_tree(const struct worker_job *job);
+// Where its tasks' programs lie: for the record.
+struct executable_view software_view(const struct worker_job *job);
 
 // lease.c
 struct task_lease *lease_add(struct worker *worker, int64_t id, struct worker_job *job,

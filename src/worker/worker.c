@@ -138,6 +138,7 @@ static enum status prepare(struct worker *worker, struct error *error)
     worker->jobs = map_new();
     worker->transfers = transfers_new();
     worker->executable_cache = executable_cache_new();
+    TRY(software_open_shelf(worker, error));
     view_read(worker->view);
     return prepare_inputs(worker, error);
 }
@@ -167,6 +168,7 @@ static void clean_up(struct worker *worker)
     fetches_free(worker->fetches);
     input_cache_free(worker->input_cache);
     proofs_free(worker->proofs);
+    shelf_free(worker->shelf);
     http_client_free(worker->client);
     free(worker->site_url);
     free(worker->site_fingerprint);
@@ -278,12 +280,14 @@ static void serve(struct worker *worker, int signal_fd)
     while (!worker->is_ended) {
         int64_t now_us = clock_steady_us();
         seats_remove_broken(worker);
+        int64_t shelf_delay_us = worker->shelf ? shelf_work(worker->shelf, now_us) : -1;
         leases_start(worker);
         gathers_flush_old(worker, now_us);
         live_read(worker, now_us);
         int64_t delay_us = checkpoints_work(worker, now_us);
         delay_us = earlier(delay_us, transfers_work(worker->transfers, now_us));
         delay_us = earlier(delay_us, supplies_work(worker, now_us));
+        delay_us = earlier(delay_us, shelf_delay_us);
         poll_work(worker, now_us);
         leases_free_done(worker);
         worker_job_free_unused(worker);

@@ -18,8 +18,9 @@ struct worker_options {
     const char *certificate_path;
     const char *directory; // Everything of this worker is in here.
     const char *name;
-    const char *groups; // That it works for, in order: "physics,spare"; NULL: for all.
-    const char *runner; // Path of lode-runner.
+    const char *groups;  // That it works for, in order: "physics,spare"; NULL: for all.
+    const char *runner;  // Path of lode-runner.
+    const char *program; // Path of lode, which unpacks software.
     const char
         *serve_address; // Where other workers of the site get its fetched files; NULL: nowhere.
     const char *const *labels; // "NAME=VALUE" or "NAME".

@@ -109,9 +109,32 @@ static void files_in_folders_have_one_top_each(void **state)
     job_free(job);
 }
 
+static void software_is_an_archive_of_a_known_kind(void **state)
+{
+    (void)state;
+    struct job *job = NULL;
+    struct error error = {0};
+    const char *image =
+        "{\"job\":1,\"command\":[\"x\"],\"software\":{\"kind\":\"oci\",\"blob\":\"" BLOB
+        "\",\"name\":\"small\"}}";
+    assert_int_equal(parse(image, &job, &error), OK);
+    assert_true(job->is_image);
+    assert_string_equal(job->software_digest, BLOB);
+    job_free(job);
+    static const char *const wrong[] = {
+        "{\"job\":1,\"command\":[\"x\"],\"software\":{\"kind\":\"vm\",\"blob\":\"" BLOB "\"}}",
+        "{\"job\":1,\"command\":[\"x\"],\"software\":{\"kind\":\"bundle\",\"blob\":\"../x\"}}",
+        "{\"job\":1,\"command\":[\"x\"],\"software\":{\"kind\":\"bundle\"}}",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(parse(wrong[i], &job, &error), INVALID);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(software_is_an_archive_of_a_known_kind),
         cmocka_unit_test(the_job_of_the_protocol_is_understood),
         cmocka_unit_test(what_would_leave_its_folder_is_refused),
         cmocka_unit_test(files_in_folders_have_one_top_each),

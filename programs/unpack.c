@@ -1,0 +1,62 @@
+// lode unpack: unpacks the software of a job, as a worker does it.
+#include "commands.h"
+
+#include "base/memory.h"
+#include "os/file.h"
+#include "software/tree.h"
+
+#include <dirent.h>
+#include <stdio.h>
+
+// Workers tell by these what became of it (src/worker/unpacker.c).
+enum {
+    EXIT_REFUSED = 4,  // The archive is to blame.
+    EXIT_NO_SPACE = 5, // It holds more than there is space for.
+};
+
+// What is there already would become part of what is unpacked.
+static enum status check_empty(const char *folder, struct error *error)
+{
+    TRY(file_make_folder(folder, error));
+    DIR *list = opendir(folder);
+    if (!list) {
+        return error_set(error, DENIED, "cannot read %s", folder);
+    }
+    bool is_empty = true;
+    for (struct dirent *entry; (entry = readdir(list)) != NULL;) {
+        is_empty =
+            is_empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
+    }
+    (void)closedir(list);
+    if (!is_empty) {
+        (void)error_set(error, CONFLICT, "%s is not empty", folder);
+        (void)error_fix(error, "give a folder that is empty, or that is to be made");
+        return CONFLICT;
+    }
+    return OK;
+}
+
+int command_unpack(const struct command *command, const struct options *given)
+{
+    (void)command;
+    struct error error = {0};
+    const struct tree_order order = {
+        .archive = given->operands[0],
+        .folder = given->operands[1],
+        .is_image = strcmp(options_text(given, "kind", "bundle"), "oci") == 0,
+        .quota = {.bytes = options_int64(given, "size", UNPACK_BYTES_MAX),
+                  .entries = UNPACK_ENTRIES_MAX},
+    };
+    enum status status = check_empty(order.folder, &error);
+    if (status != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    status = tree_unpack(&order, &error);
+    bool is_refused = status == INVALID || status == CORRUPT;
+    // A part that an image lacks is missing wherever it is unpacked.
+    is_refused = is_refused || (status == NOT_FOUND && order.is_image);
+    return status == OK ? 0
+                        : command_fail(&error, is_refused        ? EXIT_REFUSED
+                                               : status == QUOTA ? EXIT_NO_SPACE
+                                                                 : EXIT_FAILED);
+}

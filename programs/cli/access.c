@@ -98,6 +98,7 @@ static void show_status(const struct contact *contact, const json_t *status, str
     buffer_append_byte(out, '\n');
     say_list(out, "  enforced:", json_object_get(sandbox, "enforced"));
     say_list(out, "  unenforced:", json_object_get(sandbox, "not_enforced"));
+    say_list(out, "Software:", json_object_get(status, "software"));
     buffer_append_string(out, "Memory:       ");
     display_bytes(out, field_int64(status, "memory_bytes"));
     buffer_append_byte(out, '\n');

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/software.h"
 #include "cli/words.h"
 #include "crypto/digest.h"
 #include "jobs/retries.h"
@@ -17,22 +18,13 @@
 
 enum { KEY_BYTES = 16, CONTENT_SIZE = sizeof "@" - 1 + DIGEST_TEXT_SIZE - 1 };
 
-// A file on its way to the site's blobs.
-struct upload {
-    const char *label;
-    int fd;
-    char digest[DIGEST_TEXT_SIZE];
-    int64_t size;
-};
-
 static void show_progress(void *context, int64_t done, int64_t total)
 {
     progress_update(context, done, total);
 }
 
-// Brings the bytes to the site unless it has them.
-static enum status send_blob(struct contact *contact, struct upload *upload, bool is_quiet,
-                             struct error *error)
+enum status send_blob(struct contact *contact, struct upload *upload, bool is_quiet,
+                      struct error *error)
 {
     struct digest digest;
     TRY(digest_file(upload->fd, &digest, &upload->size, error));
@@ -380,6 +372,7 @@ static enum status add_uploads(struct contact *contact, json_t *document,
         TRY(add_file(contact, value, is_quiet, files, error));
     }
     set_filled(document, "files", json_incref(files));
+    TRY(software_add(contact, options, is_quiet, document, error));
     const char *items = options_text(options, "items", NULL);
     return items ? add_items(contact, items, is_quiet, document, error) : OK;
 }
@@ -388,6 +381,7 @@ enum status submission_check(const struct options *options, struct error *error)
 {
     AUTO_JSON json_t *document = json_object();
     TRY(add_retries(document, options, error));
+    TRY(software_check(options, error));
     return add_lists(document, options, error);
 }
 

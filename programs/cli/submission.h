@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/contact.h"
+#include "crypto/digest.h"
 
 // The options that describe a job; all three commands have them.
 #define SUBMISSION_OPTIONS                                                                           \
@@ -32,6 +33,19 @@
          OPTION_LIST,                                                                                \
          "LOCAL[=NAME]",                                                                             \
          "put a local file into the working folder of each task",                                    \
+         NULL},                                                                                      \
+        {"bundle",                                                                                   \
+         0,                                                                                          \
+         OPTION_TEXT,                                                                                \
+         "FOLDER|FILE|DIGEST",                                                                       \
+         "give tasks this software in place of, or beside, the machine's: a folder, which is "       \
+         "packed, a tar archive, or what was uploaded before",                                       \
+         NULL},                                                                                      \
+        {"image",                                                                                    \
+         0,                                                                                          \
+         OPTION_TEXT,                                                                                \
+         "FILE|NAME|DIGEST",                                                                         \
+         "run in this image of a container: a saved one, or one that podman has here",               \
          NULL},                                                                                      \
         {"output", 'o', OPTION_LIST, "GLOB", "keep these files of the working folder", NULL},        \
         {"checkpoint",                                                                               \
@@ -146,6 +160,18 @@
     {                                                                                                \
         "name", 0, OPTION_TEXT, "NAME", "a name for lists of jobs", NULL                             \
     }
+
+// A file on its way to the site's blobs.
+struct upload {
+    const char *label;
+    int fd;
+    char digest[DIGEST_TEXT_SIZE];
+    int64_t size;
+};
+
+// Brings the bytes to the site unless it has them; fills in digest and size.
+enum status send_blob(struct contact *contact, struct upload *upload, bool is_quiet,
+                      struct error *error);
 
 // Can the options be read at all? Needs no site.
 enum status submission_check(const struct options *options, struct error *error);

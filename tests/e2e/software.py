@@ -1,0 +1,83 @@
+"""Trees of software for tests, made of Debian packages that the check needs: another libc, another Python."""
+
+import io
+import pathlib
+import shutil
+import subprocess
+import tarfile
+
+PROBE = r"""
+#include <stdio.h>
+int main(void)
+{
+#ifdef __GLIBC__
+    puts("glibc");
+#else
+    puts("musl");
+#endif
+    return 0;
+}
+"""
+TOOLS = ("sh", "cat", "echo", "ls", "sort", "uniq", "cksum", "env", "id", "sleep", "touch", "head", "grep", "wc")
+
+
+def run(*words, **options):
+    return subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True, **options)
+
+
+def make_probe(path, compiler):
+    """A small dynamic program that prints the name of the C library that it was built for, and runs with."""
+    source = path.parent / f"{path.name}.c"
+    source.write_text(PROBE)
+    run(compiler, "-o", path, source)
+    source.unlink()
+    return path
+
+
+def musl_root(root):
+    """A root of a file system whose C library is musl: busybox (static), musl's loader, a program that needs it. Nothing in it is the machine's."""
+    (root / "bin").mkdir(parents=True)
+    (root / "usr" / "bin").mkdir(parents=True)
+    (root / "lib").mkdir()
+    shutil.copy("/bin/busybox", root / "bin" / "busybox")
+    for name in TOOLS:
+        (root / "bin" / name).symlink_to("busybox")
+    loader = pathlib.Path(next(pathlib.Path("/lib").glob("ld-musl-*.so.1")))
+    shutil.copy(loader.resolve(), root / "lib" / loader.name)
+    make_probe(root / "usr" / "bin" / "libc-name", "musl-gcc")
+    return root
+
+
+def pypy_root(root):
+    """A root of a file system whose Python is PyPy (3.9), with copies of the libraries that it needs."""
+    program = pathlib.Path("/usr/bin/pypy3").resolve()
+    for line in run("ldd", program).stdout.splitlines():
+        for word in line.split():
+            if word.startswith("/"):
+                copy = root / pathlib.Path(word).relative_to("/")
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(pathlib.Path(word).resolve(), copy)
+    (root / "usr" / "bin").mkdir(parents=True, exist_ok=True)
+    shutil.copy(program, root / "usr" / "bin" / program.name)
+    (root / "usr" / "bin" / "python3").symlink_to(program.name)
+    shutil.copytree("/usr/lib/pypy3.9", root / "usr" / "lib" / "pypy3.9", symlinks=True,
+        ignore=shutil.ignore_patterns("__pycache__", "test", "idlelib", "lib2to3", "ensurepip"))
+    return root
+
+
+def archive(path, *entries):
+    """A tar archive of (name, content or None for a folder, or ("link", target), or ("device",))."""
+    with tarfile.open(path, "w") as tar:
+        for name, content in entries:
+            info = tarfile.TarInfo(name)
+            if content is None:
+                info.type = tarfile.DIRTYPE
+            elif isinstance(content, tuple) and content[0] == "link":
+                info.type, info.linkname = tarfile.SYMTYPE, content[1]
+            elif isinstance(content, tuple):
+                info.type, info.devmajor, info.devminor = tarfile.CHRTYPE, 1, 3
+            else:
+                info.size = len(content)
+            info.mode = 0o755
+            tar.addfile(info, io.BytesIO(content) if isinstance(content, bytes) else None)
+    return path

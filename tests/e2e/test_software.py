@@ -32,7 +32,8 @@ def podman(tmp_path, lode):
     storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/store"\nrunroot = "{tmp_path}/run"\n')
     engine.write_text(f'[engine]\nruntime = "runc"\ntmp_dir = "{tmp_path}/state"\n')
     lode.environment.update(CONTAINERS_STORAGE_CONF=str(storage), CONTAINERS_CONF=str(engine))
-    return lambda *words: run("podman", *words, env=lode.environment)
+    yield lambda *words: run("podman", *words, env=lode.environment)
+    run("podman", "rm", "--all", "--force", env=lode.environment)  # A container that has ended keeps its mounts.
 
 
 def record_of(site, job):

@@ -66,6 +66,7 @@ void child_signal(const struct runner *runner, pid_t child, int signal_number)
 // Does the process have a handler for the signal?
 static bool is_caught(int64_t pid, int signal_number)
 {
+    static const char CAUGHT[] = "SigCgt:";
     char path[64];
     char line[256];
     unsigned long long caught = 0;
@@ -74,7 +75,10 @@ static bool is_caught(int64_t pid, int signal_number)
     if (!status) {
         return false;
     }
-    while (fgets(line, sizeof line, status) && sscanf(line, "SigCgt: %llx", &caught) != 1) {
+    while (caught == 0 && fgets(line, sizeof line, status)) {
+        if (strncmp(line, CAUGHT, sizeof CAUGHT - 1) == 0) {
+            caught = strtoull(line + sizeof CAUGHT - 1, NULL, 16);
+        }
     }
     (void)fclose(status);
     return (caught >> (signal_number - 1) & 1) != 0;

@@ -173,9 +173,9 @@ void scheduler_recount(struct scheduler *scheduler, struct task_id task, enum ta
 // Holds a task that waits: it is not leased until it is released. For what was held before a restart. False: it does not wait.
 bool scheduler_hold_task(struct scheduler *scheduler, struct task_id task);
 // The held tasks of [from, to) wait again, and what was counted of their attempts is forgotten; returns how many.
-int64_t scheduler_release_tasks(struct scheduler *scheduler, int64_t job, int64_t from, int64_t to);
+int64_t scheduler_release_tasks(struct scheduler *scheduler, int64_t id, int64_t from, int64_t to);
 // The first held task of the job from `from` on; -1: none.
-int64_t scheduler_next_held(const struct scheduler *scheduler, int64_t job, int64_t from);
+int64_t scheduler_next_held(const struct scheduler *scheduler, int64_t id, int64_t from);
 
 // Is every task of the job finished (succeeded or finally failed)? A held one is not.
 bool scheduler_is_complete(const struct scheduler *scheduler, int64_t id);

@@ -148,7 +148,9 @@ void supply_drop_items(struct task_lease *lease, int64_t to)
         free_item(lease->items[dropped++]);
     }
     lease->item_count -= dropped;
-    memmove(lease->items, lease->items + dropped, lease->item_count * sizeof *lease->items);
+    for (size_t i = 0; i < lease->item_count; i++) {
+        lease->items[i] = lease->items[i + dropped];
+    }
 }
 
 const struct item_supply *supply_failed_item(const struct task_lease *lease, int64_t index)

@@ -8,8 +8,9 @@
 #include <dirent.h>
 #include <stdio.h>
 
-// Workers tell by these what became of it (src/worker/unpacker.c).
+// Workers tell by the statuses what became of it (src/worker/unpacker.c).
 enum {
+    ABOUT_SIZE_MAX = 1 << 20,
     EXIT_REFUSED = 4,  // The archive is to blame.
     EXIT_NO_SPACE = 5, // It holds more than there is space for.
 };
@@ -36,6 +37,20 @@ static enum status check_empty(const char *folder, struct error *error)
     return OK;
 }
 
+// What is known of the tree, as it was written into its folder.
+static int print_about(const char *folder)
+{
+    struct error error = {0};
+    AUTO_BUFFER struct buffer about = {0};
+    AUTO_FREE char *path = memory_format("%s/" TREE_ABOUT, folder);
+    if (file_read(path, ABOUT_SIZE_MAX, &about, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    struct text text = text_trim(buffer_text(&about));
+    (void)printf("%.*s\n", TEXT_ARGS(text));
+    return 0;
+}
+
 int command_unpack(const struct command *command, const struct options *given)
 {
     (void)command;
@@ -52,11 +67,13 @@ int command_unpack(const struct command *command, const struct options *given)
         return command_fail(&error, EXIT_FAILED);
     }
     status = tree_unpack(&order, &error);
+    if (status == OK) {
+        return options_has(given, "json") ? print_about(order.folder) : 0;
+    }
     bool is_refused = status == INVALID || status == CORRUPT;
     // A part that an image lacks is missing wherever it is unpacked.
     is_refused = is_refused || (status == NOT_FOUND && order.is_image);
-    return status == OK ? 0
-                        : command_fail(&error, is_refused        ? EXIT_REFUSED
-                                               : status == QUOTA ? EXIT_NO_SPACE
-                                                                 : EXIT_FAILED);
+    return command_fail(&error, is_refused        ? EXIT_REFUSED
+                                : status == QUOTA ? EXIT_NO_SPACE
+                                                  : EXIT_FAILED);
 }

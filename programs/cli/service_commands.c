@@ -182,6 +182,7 @@ const struct command COMMAND_LINK = {
 static const struct command_option UNPACK_OPTIONS[] = {
     {"kind", 0, OPTION_TEXT, "KIND", "what it is (default: bundle)", "bundle|oci"},
     {"size", 0, OPTION_BYTES, "SIZE", "how many bytes may come out of it (default: 256G)", NULL},
+    {"json", 0, OPTION_FLAG, NULL, "say what tasks would see of it as one JSON document", NULL},
 };
 
 static const struct command_example UNPACK_EXAMPLES[] = {

@@ -1,5 +1,6 @@
 """Jobs that bring their own software: bundles and images of containers, with another libc and another Python than the machine's."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -190,7 +191,7 @@ def test_a_link_that_leads_out_leads_nowhere_outside(site, lode, tmp_path):
     outside.mkdir()
     path = archive(tmp_path / "links.tar", ("bin", None), ("bin/out", ("link", str(outside))), ("usr", None),
         ("usr/up", ("link", "../../..")), ("usr/up/taken", b"x"))
-    lode("unpack", path, tmp_path / "tree")
+    assert json.loads(lode("unpack", path, tmp_path / "tree", "--json").stdout) == json.loads((tmp_path / "tree" / "software.json").read_text())
     assert (tmp_path / "tree" / "root" / "taken").read_text() == "x"
     assert list(outside.iterdir()) == []
 

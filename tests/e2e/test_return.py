@@ -73,14 +73,14 @@ def test_what_a_silent_worker_did_is_dropped_when_another_did_it(pool, tmp_path)
 def test_the_first_result_counts_and_ends_the_attempt_of_the_other(pool, tmp_path):
     first = pool.start("first")
     # The first attempt ends when it is told; the second one never.
-    script = f"echo start >> {tmp_path}/starts; [ $(wc -l < {tmp_path}/starts) = 1 ] || sleep 600; until [ -e {tmp_path}/go ]; do sleep 0.05; done"
+    script = f"echo start >> {tmp_path}/starts; [ $(wc -l < {tmp_path}/starts) = 1 ] || sleep 600; until [ -e {tmp_path}/go ]; do sleep 0.05; done; echo over > {tmp_path}/over"
     job = pool.submit("sh", "-c", script)
     eventually(lambda: starts(tmp_path) == 1)
     first.send_signal(signal.SIGSTOP)
     pool.start("second")
     eventually(lambda: starts(tmp_path) == 2, about="the second attempt")
     (tmp_path / "go").touch()
-    time.sleep(0.5)  # The first attempt ends beside its worker that stands still: there is nothing to await.
+    eventually((tmp_path / "over").exists, about="the end of the first attempt, beside its worker that stands still")
     first.send_signal(signal.SIGCONT)
     assert pool.ended(job)["state"] == "succeeded"
     eventually(lambda: pool.state("second") == "idle", 30, "the end of the second attempt")

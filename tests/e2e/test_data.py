@@ -243,3 +243,12 @@ def test_a_task_whose_input_changes_while_it_runs_fails_and_names_it(site, lode,
     ended = site.api("GET", f"/v1/jobs/{job}?wait=60").json
     assert ended["state"] == "failed", ended
     assert "input file" in ended["message"] and "was registered with 3" in ended["message"], ended
+
+
+def test_registering_shows_a_bar_on_a_terminal(site, lode, tmp_path):
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(512 << 20)  # A hole: no disk is needed, but each byte is read and checksummed.
+    said, status = lode.on_terminal("data", "add", "t:large", tmp_path / "large")
+    assert status == 0 and "t:large: available, 1 file, 512.0 MiB" in said
+    bars = [line for line in said.split("\r") if "%" in line]
+    assert bars and any("/s" in line and "left" in line for line in bars), said

@@ -1,6 +1,7 @@
 #include "discover/avahi_library.h"
 
-#include <dlfcn.h>
+#include "os/library.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
@@ -25,20 +26,10 @@ static void drop_message(AvahiLogLevel level, const char *message)
 static void load(void)
 {
     // Its own libraries, libavahi-common among them, are looked through too (dlsym(3)).
-    void *handle = dlopen(SONAME, RTLD_LAZY | RTLD_LOCAL);
-    if (!handle) {
-        return;
-    }
-    bool is_complete = true;
-    void *address;
-    // A function pointer is copied, not cast, as ISO C has no conversion from an object pointer.
-#define AVAHI_LIBRARY_LOAD(name)                                                                   \
-    address = dlsym(handle, "avahi_" #name);                                                       \
-    memcpy(&library.name, &address, sizeof address);                                               \
-    is_complete = is_complete && address;
-    AVAHI_LIBRARY_FUNCTIONS(AVAHI_LIBRARY_LOAD)
-#undef AVAHI_LIBRARY_LOAD
-    if (is_complete) {
+#define AVAHI_FUNCTION(name) {"avahi_" #name, &library.name},
+    const struct library_function functions[] = {AVAHI_LIBRARY_FUNCTIONS(AVAHI_FUNCTION)};
+#undef AVAHI_FUNCTION
+    if (library_load(SONAME, functions, sizeof functions / sizeof functions[0])) {
         library.set_log_function(drop_message);
         is_loaded = true;
     }

@@ -1,6 +1,7 @@
 #include "http/curl_library.h"
 
-#include <dlfcn.h>
+#include "os/library.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
@@ -21,21 +22,11 @@ static bool has_our_tls(const struct curl_library *curl)
 
 static void load(void)
 {
-    void *handle = dlopen(SONAME, RTLD_LAZY | RTLD_LOCAL);
-    if (!handle) {
-        return;
-    }
-    bool is_complete = true;
-    void *address;
-    // A function pointer is copied, not cast, as ISO C has no conversion from an object pointer.
-#define CURL_LIBRARY_LOAD(name)                                                                    \
-    address = dlsym(handle, "curl_" #name);                                                        \
-    memcpy(&library.name, &address, sizeof address);                                               \
-    is_complete = is_complete && address;
-    CURL_LIBRARY_FUNCTIONS(CURL_LIBRARY_LOAD)
-#undef CURL_LIBRARY_LOAD
-    is_loaded =
-        is_complete && has_our_tls(&library) && library.global_init(CURL_GLOBAL_SSL) == CURLE_OK;
+#define CURL_FUNCTION(name) {"curl_" #name, &library.name},
+    const struct library_function functions[] = {CURL_LIBRARY_FUNCTIONS(CURL_FUNCTION)};
+#undef CURL_FUNCTION
+    is_loaded = library_load(SONAME, functions, sizeof functions / sizeof functions[0]) &&
+                has_our_tls(&library) && library.global_init(CURL_GLOBAL_SSL) == CURLE_OK;
 }
 
 enum status curl_library_get(const struct curl_library **out, struct error *error)

@@ -1,10 +1,10 @@
 #include "software/archive_library.h"
 
-#include <dlfcn.h>
+#include "os/library.h"
+
 #include <locale.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <string.h>
 
 #define SONAME "libarchive.so.13"
 
@@ -15,20 +15,10 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void load(void)
 {
-    void *handle = dlopen(SONAME, RTLD_LAZY | RTLD_LOCAL);
-    if (!handle) {
-        return;
-    }
-    bool is_complete = true;
-    void *address;
-    // A function pointer is copied, not cast, as ISO C has no conversion from an object pointer.
-#define ARCHIVE_LIBRARY_LOAD(name)                                                                 \
-    address = dlsym(handle, "archive_" #name);                                                     \
-    memcpy(&library.name, &address, sizeof address);                                               \
-    is_complete = is_complete && address;
-    ARCHIVE_LIBRARY_FUNCTIONS(ARCHIVE_LIBRARY_LOAD)
-#undef ARCHIVE_LIBRARY_LOAD
-    is_loaded = is_complete;
+#define ARCHIVE_FUNCTION(name) {"archive_" #name, &library.name},
+    const struct library_function functions[] = {ARCHIVE_LIBRARY_FUNCTIONS(ARCHIVE_FUNCTION)};
+#undef ARCHIVE_FUNCTION
+    is_loaded = library_load(SONAME, functions, sizeof functions / sizeof functions[0]);
 }
 
 enum status archive_library_get(const struct archive_library **out, struct error *error)

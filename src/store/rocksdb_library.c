@@ -1,10 +1,10 @@
 #include "store/rocksdb_library.h"
 
-#include <dlfcn.h>
+#include "os/library.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <string.h>
 
 // Files are written by one thread of ordinary priority, so that a writer waits for it as little as possible; files are
 // merged by others, which give way to whoever answers a request.
@@ -44,20 +44,10 @@ static void start_threads(void)
 
 static void load(void)
 {
-    void *handle = dlopen(LODE_ROCKSDB_SONAME, RTLD_LAZY | RTLD_LOCAL);
-    if (!handle) {
-        return;
-    }
-    bool is_complete = true;
-    void *address;
-    // A function pointer is copied, not cast, as ISO C has no conversion from an object pointer.
-#define ROCKSDB_LIBRARY_LOAD(name)                                                                 \
-    address = dlsym(handle, "rocksdb_" #name);                                                     \
-    memcpy(&library.name, &address, sizeof address);                                               \
-    is_complete = is_complete && address;
-    ROCKSDB_LIBRARY_FUNCTIONS(ROCKSDB_LIBRARY_LOAD)
-#undef ROCKSDB_LIBRARY_LOAD
-    if (is_complete) {
+#define ROCKSDB_FUNCTION(name) {"rocksdb_" #name, &library.name},
+    const struct library_function functions[] = {ROCKSDB_LIBRARY_FUNCTIONS(ROCKSDB_FUNCTION)};
+#undef ROCKSDB_FUNCTION
+    if (library_load(LODE_ROCKSDB_SONAME, functions, sizeof functions / sizeof functions[0])) {
         start_threads();
         is_loaded = true;
     }

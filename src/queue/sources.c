@@ -68,9 +68,9 @@ void worker_take_serving(struct worker *worker, const struct worker_hello *hello
 
 void worker_write_serving(const struct worker *worker, struct buffer *out)
 {
-    char hex[2 * PASS_KEY_SIZE + 1];
+    char hex[2 * DIGEST_SIZE + 1];
     if (worker->serve_url[0] != '\0') {
-        hex_encode(worker->serve_key.bytes, PASS_KEY_SIZE, hex);
+        hex_encode(worker->serve_key.bytes, DIGEST_SIZE, hex);
         buffer_printf(out, ",\"serve_key\":\"%s\"", hex);
     }
 }

@@ -181,8 +181,8 @@ struct worker {
     size_t label_count;
     char *serve_url; // Where other workers get files from it; empty: nowhere.
     char *serve_fingerprint;
-    struct pass_key serve_key; // Between it and this site.
-    bool sees_files;           // It has this site's view of files: every path is the same file.
+    struct digest serve_key; // Between it and this site.
+    bool sees_files;         // It has this site's view of files: every path is the same file.
     struct worker_note *notes;
     size_t note_count;
 };

@@ -19,7 +19,7 @@ struct sharing {
     char *url;
     struct fingerprint fingerprint;
     pthread_mutex_t mutex; // Guards the next two.
-    struct pass_key key;
+    struct digest key;
     bool has_key;
 };
 
@@ -40,7 +40,7 @@ static bool is_admitted(struct sharing *sharing, const struct http_request *requ
     struct text pass = text_slice(header, sizeof "Bearer " - 1, header.length);
     (void)pthread_mutex_lock(&sharing->mutex);
     bool has_key = sharing->has_key;
-    struct pass_key key = sharing->key;
+    struct digest key = sharing->key;
     (void)pthread_mutex_unlock(&sharing->mutex);
     return has_key && pass_is_good(&key, digest, pass, clock_real_us());
 }
@@ -175,8 +175,8 @@ const char *sharing_fingerprint(const struct sharing *sharing)
 
 void sharing_set_key(struct sharing *sharing, const char *key)
 {
-    struct pass_key read;
-    bool has_key = hex_decode(text_of(key), read.bytes, PASS_KEY_SIZE);
+    struct digest read;
+    bool has_key = hex_decode(text_of(key), read.bytes, DIGEST_SIZE);
     (void)pthread_mutex_lock(&sharing->mutex);
     sharing->has_key = has_key;
     sharing->key = has_key ? read : sharing->key;

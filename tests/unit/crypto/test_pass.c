@@ -7,8 +7,8 @@
 static void a_pass_is_good_for_its_blob_and_its_time(void **state)
 {
     (void)state;
-    const struct pass_key key = {{1, 2, 3}};
-    const struct pass_key other_key = {{1, 2, 4}};
+    const struct digest key = {{1, 2, 3}};
+    const struct digest other_key = {{1, 2, 4}};
     struct digest digest = digest_of("a", 1);
     struct digest other = digest_of("b", 1);
     char pass[PASS_SIZE];
@@ -23,7 +23,7 @@ static void a_pass_is_good_for_its_blob_and_its_time(void **state)
 static void what_was_changed_is_no_pass(void **state)
 {
     (void)state;
-    const struct pass_key key = {{1, 2, 3}};
+    const struct digest key = {{1, 2, 3}};
     struct digest digest = digest_of("a", 1);
     char pass[PASS_SIZE];
     pass_make(&key, &digest, NOW_US, pass);

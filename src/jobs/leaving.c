@@ -9,18 +9,6 @@ enum {
 };
 #define UNKNOWN_NEED_US INT64_C(60000000)
 
-void scheduler_set_worker_end(struct scheduler *scheduler, int64_t id, int64_t end_us)
-{
-    struct worker_state *worker = map_find_int64(scheduler->workers, id);
-    if (end_us != INT64_MAX) { // A lease may begin so much later than it was given.
-        end_us -= scheduler->options.ahead_us;
-    }
-    if (worker && worker->end_us != end_us) {
-        worker->end_us = end_us;
-        worker_end_reservation(scheduler, worker);
-    }
-}
-
 static int64_t lesser(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -54,6 +42,21 @@ int64_t job_need_us(const struct job_state *job)
 bool worker_has_time(const struct worker_state *worker, const struct job_state *job, int64_t now_us)
 {
     return worker->end_us == INT64_MAX || worker->end_us - now_us >= job_need_us(job);
+}
+
+void scheduler_set_worker_end(struct scheduler *scheduler, int64_t id, int64_t end_us)
+{
+    struct worker_state *worker = map_find_int64(scheduler->workers, id);
+    if (!worker) {
+        return;
+    }
+    // A lease may begin so much later than it was given.
+    worker->end_us = end_us != INT64_MAX ? end_us - scheduler->options.ahead_us : end_us;
+    const struct job_state *job = map_find_int64(scheduler->jobs, worker->reserved_for);
+    // What has time there still keeps its worker: the end is said anew with each poll, a little earlier or later.
+    if (!job || !worker_has_time(worker, job, scheduler->now_us)) {
+        worker_end_reservation(scheduler, worker);
+    }
 }
 
 int64_t worker_time_count(const struct worker_state *worker, const struct job_state *job,

@@ -148,6 +148,40 @@ static void it_says_who_leaves_too_soon_and_by_how_much(void **state)
     site_stop(&site);
 }
 
+// A worker with a lifetime says anew with each poll how long it stays: some microseconds more or less.
+static void a_worker_that_says_its_end_again_is_still_emptied_for_a_job(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan big = plan_of(1, 1, 1);
+    AUTO_BUFFER struct buffer why = {0};
+    AUTO_BUFFER struct buffer change = {0};
+    big.need.cpu_millis = 2000;
+    site_add_worker(&site, 7, 2);
+    scheduler_set_worker_end(site.scheduler, 7, site.now_us + 9000 * (int64_t)SECOND);
+    site_add(&site, plan_of(2, 1, 1000));
+    assert_int_equal(site_lease(&site, 7), 2);
+    struct lease first = site.leases[0];
+    site_add(&site, big);
+    for (int i = 0; i < 20 && site.count > 0; i++) { // Until nothing small is given any more.
+        site.now_us += SECOND;
+        (void)site_finish_all(&site, &first, 400 * SECOND);
+        if (site_lease(&site, 7) > 0) {
+            first = site.leases[0];
+        }
+    }
+    assert_int_equal(site.count, 0);
+    scheduler_set_worker_end(site.scheduler, 7, site.now_us + 9001 * (int64_t)SECOND);
+    scheduler_why(site.scheduler, 1, -1, NULL, &why, &change);
+    assert_non_null(strstr(why.bytes, "worker 7 is being emptied for it"));
+    // One that is to be gone too soon makes way for another.
+    scheduler_set_worker_end(site.scheduler, 7, site.now_us + SECOND);
+    site_add_worker(&site, 8, 2);
+    assert_int_equal(site_lease(&site, 8), 1);
+    assert_int_equal(site.leases[0].job, 1);
+    site_stop(&site);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +193,7 @@ int main(void)
         cmocka_unit_test(tasks_with_checkpoints_are_leased_one_by_one),
         cmocka_unit_test(what_a_leaving_worker_gives_back_is_not_its_fault),
         cmocka_unit_test(it_says_who_leaves_too_soon_and_by_how_much),
+        cmocka_unit_test(a_worker_that_says_its_end_again_is_still_emptied_for_a_job),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

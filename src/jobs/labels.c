@@ -110,12 +110,26 @@ static uint64_t take_bit(struct scheduler *scheduler, const char *label)
     return UINT64_C(1) << (free_bit - scheduler->labels);
 }
 
+// Is it one of those before it? One that is said twice is required once.
+static bool is_repeated(const struct job_plan *plan, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (strcmp(plan->labels[i], plan->labels[at]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void job_take_labels(struct scheduler *scheduler, struct job_state *job)
 {
     const struct job_plan *plan = &job->plan;
     job->labels = memory_new(plan->label_count + 1, sizeof(char *));
     job->plan.need.labels = 0;
     for (size_t i = 0; i < plan->label_count; i++) {
+        if (is_repeated(plan, i)) {
+            continue;
+        }
         job->labels[job->label_count++] = memory_copy_string(plan->labels[i]);
         job->plan.need.labels |= take_bit(scheduler, plan->labels[i]);
     }

@@ -131,6 +131,30 @@ static void any_number_of_labels_is_told_apart(void **state)
     site_stop(&site);
 }
 
+// What a job says twice it takes one bit for, and gives that back.
+static void a_label_that_is_said_twice_counts_once(void **state)
+{
+    (void)state;
+    enum { MANY = 100, BEHIND = 1001 };
+    struct site site = site_start();
+    for (int64_t i = 1; i <= MANY; i++) {
+        AUTO_FREE char *label = memory_format("set=%lld", (long long)i);
+        const char *const labels[] = {label, label};
+        site_add(&site, labelled(i, labels, 2));
+        scheduler_remove_job(site.scheduler, i);
+    }
+    // So there are bits still, with which a worker passes over any number of jobs that are not for it.
+    const char *const labels[] = {"gpu"};
+    for (int64_t i = 1; i <= BEHIND; i++) {
+        site_add(&site, labelled(i, labels, 1));
+    }
+    site_add(&site, plan_of(BEHIND + 1, 1, 1));
+    site_add_worker(&site, 1, 1);
+    assert_int_equal(site_lease(&site, 1), 1);
+    assert_int_equal(site.leases[0].job, BEHIND + 1);
+    site_stop(&site);
+}
+
 static struct job_plan with_inputs(int64_t id, int64_t bytes)
 {
     struct job_plan plan = plan_of(id, 1, 4);
@@ -193,6 +217,7 @@ int main(void)
         cmocka_unit_test(a_job_waits_for_who_has_its_inputs_as_long_as_fetching_takes),
         cmocka_unit_test(nobody_waits_for_small_inputs_or_for_workers_that_have_left),
         cmocka_unit_test(any_number_of_labels_is_told_apart),
+        cmocka_unit_test(a_label_that_is_said_twice_counts_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

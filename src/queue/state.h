@@ -555,7 +555,7 @@ void worker_write_serving(const struct worker *worker, struct buffer *out);
 // --- matches.c: what jobs require of workers, and what these have
 enum status match_insert(struct sql *sql, int64_t job, const struct job_spec *spec,
                          int64_t input_bytes, struct error *error);
-// Completes the plan of a job that runs here; what it points to is in the arena.
+// Completes the plan of a job with what it requires; what it points to is in the arena.
 enum status match_read(struct sql *sql, int64_t job, struct arena *arena, struct job_plan *plan,
                        struct error *error);
 void worker_take_labels(struct worker *worker, const struct worker_hello *hello);

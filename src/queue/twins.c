@@ -104,12 +104,13 @@ static bool is_before(const struct active_job *other, const struct active_job *j
            needs_no_more(&other->row.need, &job->row.need) && other->place == job->place;
 }
 
-// Of another owner it is sure that it comes no later only once it has begun: his share may be used up.
+// Of another owner, or another group, it is sure that it comes no later only once it has begun: that one's share may be used up.
 static bool may_share(const struct active_job *other, const struct active_job *job)
 {
+    bool is_of_same = text_equal(other->row.owner, job->row.owner) &&
+                      text_equal(other->row.group, job->row.group);
     return other->row.cache != SPEC_CACHE_OFF && job->row.cache == SPEC_CACHE_USE &&
-           (other->row.progress.state == JOB_RUNNING ||
-            text_equal(other->row.owner, job->row.owner));
+           (other->row.progress.state == JOB_RUNNING || is_of_same);
 }
 
 // One submission that came by several ways.
@@ -134,16 +135,50 @@ static enum status check_looks(struct sql *sql, int64_t job, int64_t twin, bool 
     return OK;
 }
 
-static struct active_job *find_twin(const struct queue *queue, const struct active_job *job)
+static bool is_met(const char *required, const struct job_plan *own)
 {
-    struct active_job *other = map_find_text(queue->families, family_key(job));
-    for (int i = 0; other && i < CANDIDATES_MAX; i++) {
-        if (is_twin(other, job)) {
-            return other;
+    for (size_t i = 0; i < own->label_count; i++) {
+        if (label_fits(own->labels[i], required)) {
+            return true;
         }
-        other = other->family_older;
     }
-    return NULL;
+    return false;
+}
+
+// Would a worker that can run the job do for the other one, too? Else that may have to wait for one for ever.
+static bool requires_no_more(const struct job_plan *other, const struct job_plan *own)
+{
+    bool is_no_more = other->need.gpus <= own->need.gpus;
+    for (size_t i = 0; i < other->label_count && is_no_more; i++) {
+        is_no_more = is_met(other->labels[i], own);
+    }
+    return is_no_more;
+}
+
+// *out is NULL when there is none.
+static enum status find_twin(const struct queue *queue, struct sql *sql,
+                             const struct active_job *job, struct active_job **out,
+                             struct error *error)
+{
+    AUTO_ARENA struct arena arena = {0};
+    struct job_plan own = {.label_count = 0};
+    struct active_job *other = map_find_text(queue->families, family_key(job));
+    bool is_read = false;
+    *out = NULL;
+    for (int i = 0; other && i < CANDIDATES_MAX; i++, other = other->family_older) {
+        if (!is_twin(other, job)) {
+            continue;
+        }
+        struct job_plan others = {.label_count = 0};
+        TRY(is_read ? OK : match_read(sql, job->row.id, &arena, &own, error));
+        TRY(match_read(sql, other->row.id, &arena, &others, error));
+        is_read = true;
+        if (requires_no_more(&others, &own)) {
+            *out = other;
+            return OK;
+        }
+    }
+    return OK;
 }
 
 static void follow_twin(struct queue *queue, struct active_job *job, struct active_job *twin)
@@ -161,11 +196,12 @@ enum status twins_join(struct queue *queue, struct sql *sql, struct active_job *
     if (is_for_itself || !may_run(job) || job->is_looking_up) {
         return OK;
     }
-    struct active_job *twin = find_twin(queue, job);
+    struct active_job *twin = NULL;
+    bool is_same = false;
+    TRY(find_twin(queue, sql, job, &twin, error));
     if (!twin) {
         return OK;
     }
-    bool is_same = false;
     TRY(check_looks(sql, job->row.id, twin->row.id, &is_same, error));
     if (!is_same) {
         return OK;

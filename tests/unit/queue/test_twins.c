@@ -461,6 +461,28 @@ of_one_submission_by_two_ways_what_the_first_did_not_do_is_done_by_the_second(vo
     assert_job(site, job_of(site, "alice@1", &key), "succeeded", 3);
 }
 
+// A job that wants other workers than this one may wait for them for ever.
+static void nothing_waits_for_what_may_have_no_workers(void **state)
+{
+    struct site *site = *state;
+    keep_program(site);
+    int64_t labelled = site_job(site, "{\"command\": [\"p\"], \"require\": [\"zone=mars\"]}");
+    int64_t with_gpu = site_job(site, "{\"command\": [\"p\"], \"gpus\": 1}");
+    assert_free(site, with_gpu);
+    int64_t by_zone = site_job(site, "{\"command\": [\"p\"], \"require\": [\"zone\"]}");
+    assert_free(site, by_zone); // zone=mars is more than zone.
+    int64_t last = site_job(site, "{\"command\": [\"p\"], \"require\": [\"zone=mars\"]}");
+    assert_waits_for(site, last, by_zone);
+    int64_t with_gpus = site_job(site, "{\"command\": [\"p\"], \"gpus\": 2}");
+    assert_waits_for(site, with_gpus, with_gpu);
+    assert_free(site, labelled);
+    int64_t of_group = site_job(site, "{\"command\": [\"q\"], \"group\": \"ocean\"}");
+    int64_t own = site_job(site, "{\"command\": [\"q\"]}");
+    assert_free(site, own);
+    assert_waits_for(site, site_job(site, "{\"command\": [\"q\"], \"group\": \"ocean\"}"),
+                     of_group);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
@@ -474,6 +496,7 @@ int main(void)
         TEST(nothing_waits_for_what_would_come_later_or_is_something_else),
         TEST(another_users_job_is_waited_for_once_it_has_begun),
         TEST(a_job_at_another_place_is_not_waited_for),
+        TEST(nothing_waits_for_what_may_have_no_workers),
         TEST(streamed_jobs_wait_for_all_answers),
         TEST(results_of_untouched_data_are_taken),
         TEST(results_of_data_that_was_touched_meanwhile_are_not),

@@ -32,8 +32,9 @@ static enum status check_operands(const struct command *command, const struct op
         (void)error_set(error, INVALID, "lode %s: \"%.100s\" is one argument too many",
                         command->name, options->operands[command->operands_max]);
     }
-    return error_fix(error, "lode %s [OPTION]...%s%s", command->name, command->usage[0] ? " " : "",
-                     command->usage);
+    error_fix(error, "lode %s [OPTION]...%s%s", command->name, command->usage[0] ? " " : "",
+              command->usage);
+    return INVALID;
 }
 
 static bool is_help_word(const char *word)

@@ -31,7 +31,7 @@ static enum status check_empty(const char *folder, struct error *error)
     (void)closedir(list);
     if (!is_empty) {
         (void)error_set(error, CONFLICT, "%s is not empty", folder);
-        (void)error_fix(error, "give a folder that is empty, or that is to be made");
+        error_fix(error, "give a folder that is empty, or that is to be made");
         return CONFLICT;
     }
     return OK;

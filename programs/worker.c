@@ -44,8 +44,8 @@ static enum status read_warning(const char *text, struct worker_options *options
     if (options->warning_signal == 0 || !text_to_duration_us(time, &options->warning_us)) {
         (void)error_set(error, INVALID, "lode worker: --warning-signal \"%.60s\" is no signal",
                         text);
-        return error_fix(error, "write %s, and how long after it the end comes: USR1@120",
-                         SIGNAL_NAMES);
+        error_fix(error, "write %s, and how long after it the end comes: USR1@120", SIGNAL_NAMES);
+        return INVALID;
     }
     return OK;
 }

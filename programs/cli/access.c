@@ -384,7 +384,7 @@ static int run_token_revoke(const struct command *command, const struct options 
         if (!text_to_int64(text_of(options->operands[i]), &token)) {
             (void)error_set(&error, INVALID, "\"%.100s\" is no token's number",
                             options->operands[i]);
-            (void)error_fix(&error, "lode token list shows the numbers");
+            error_fix(&error, "lode token list shows the numbers");
             return command_fail(&error, EXIT_USAGE);
         }
         AUTO_FREE char *path = memory_format("/v1/tokens/%lld", (long long)token);

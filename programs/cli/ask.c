@@ -77,7 +77,8 @@ enum status ask_leap_of_faith(const char *what, const char *url, const char *fin
     if (status == UNAVAILABLE) {
         (void)error_set(error, DENIED, "the %s %s is not known, and there is no terminal to ask on",
                         what, url);
-        return error_fix(error, "%s %s says that this is its key", option, fingerprint);
+        error_fix(error, "%s %s says that this is its key", option, fingerprint);
+        return DENIED;
     }
     TRY(status);
     if (!text_equal_no_case(text_trim(buffer_text(&answer)), TEXT("yes"))) {

@@ -131,9 +131,9 @@ int command_refuse_words(const char *word, const char *second)
                     word[0] == '-' ? "unknown option" : "there is no command",
                     is_pair ? both : word);
     if (nearest) {
-        (void)error_fix(&error, "did you mean \"lode %s\"? \"lode --help\" lists all", nearest);
+        error_fix(&error, "did you mean \"lode %s\"? \"lode --help\" lists all", nearest);
     } else {
-        (void)error_fix(&error, "\"lode --help\" lists all commands");
+        error_fix(&error, "\"lode --help\" lists all commands");
     }
     return command_fail(&error, EXIT_USAGE);
 }

@@ -291,8 +291,8 @@ static enum status explain(const struct contact *contact, enum status status, st
         return explain_changed_key(contact, error);
     }
     if (status == UNAVAILABLE && !contact->has_met && error) {
-        return error_fix(error, "is the site running? It was looked for at %s%s", contact->site.url,
-                         contact->site.local_directory ? "; \"lode site\" starts it" : "");
+        error_fix(error, "is the site running? It was looked for at %s%s", contact->site.url,
+                  contact->site.local_directory ? "; \"lode site\" starts it" : "");
     }
     return status;
 }

@@ -90,7 +90,7 @@ enum status discovery_nobody(const struct discovery *discovery, struct error *er
 {
     (void)error_set(error, NOT_FOUND, "no site announces itself on this network%s",
                     discovery->ignored > 0 ? " in a way that can be read" : "");
-    (void)error_fix(error, "a site does that when it listens there (lode site --address "
-                           "0.0.0.0:7733); one whose address you know needs none: --site URL");
+    error_fix(error, "a site does that when it listens there (lode site --address "
+                     "0.0.0.0:7733); one whose address you know needs none: --site URL");
     return NOT_FOUND;
 }

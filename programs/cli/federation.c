@@ -28,8 +28,8 @@ static enum status meet_hub(const struct options *options, const char *url,
         strcmp(wanted, fingerprint + strlen("sha256:")) != 0) {
         (void)error_set(error, DENIED, "%s has the key %s, not the one of --fingerprint", url,
                         fingerprint);
-        return error_fix(error,
-                         "ask its operator for the fingerprint (\"lode status\" there shows it)");
+        error_fix(error, "ask its operator for the fingerprint (\"lode status\" there shows it)");
+        return DENIED;
     }
     if (!wanted && !options_has(options, "yes")) {
         return ask_leap_of_faith("hub", url, fingerprint, "--fingerprint", error);

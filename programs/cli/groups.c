@@ -153,7 +153,7 @@ static int run_weight(const struct command *command, const struct options *optio
     double weight = strtod(options->operands[1], &end);
     if (end == options->operands[1] || *end || !(weight > 0)) {
         (void)error_set(&error, INVALID, "\"%.40s\" is not a weight", options->operands[1]);
-        (void)error_fix(&error, "a number above 0: 2 is twice the part of a group of weight 1");
+        error_fix(&error, "a number above 0: 2 is twice the part of a group of weight 1");
         return command_fail(&error, EXIT_USAGE);
     }
     AUTO_JSON json_t *body = json_pack("{s:f}", "weight", weight);
@@ -288,7 +288,7 @@ static enum status find_worker(struct contact *contact, const char *operand, int
                         search.count == 0 ? "there is no worker \"%.100s\""
                                           : "there are several workers \"%.100s\"",
                         operand);
-        (void)error_fix(error, "`lode workers` shows them with their numbers");
+        error_fix(error, "`lode workers` shows them with their numbers");
         return NOT_FOUND;
     }
     *out = search.found;
@@ -301,7 +301,7 @@ static enum status read_groups(const struct options *options, json_t **out, stru
     if ((said != NULL) == options_has(options, "all")) {
         (void)error_set(error, INVALID, "lode worker move: %s",
                         said ? "either groups or --all, not both" : "which groups?");
-        (void)error_fix(error, "lode worker move desk-2 physics,spare; or --all");
+        error_fix(error, "lode worker move desk-2 physics,spare; or --all");
         return INVALID;
     }
     struct text rest = text_of(said ? said : "");

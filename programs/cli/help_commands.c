@@ -82,7 +82,7 @@ static int run_completion(const struct command *command, const struct options *o
     } else {
         struct error error;
         (void)error_set(&error, INVALID, "no completion for the shell \"%.100s\"", shell);
-        (void)error_fix(&error, "one of bash, zsh, fish");
+        error_fix(&error, "one of bash, zsh, fish");
         return command_fail(&error, EXIT_USAGE);
     }
     return print(options, &text);

@@ -36,8 +36,8 @@ static enum status take_token(struct login *login, struct text typed, struct err
     struct text token = text_trim(typed);
     if (token.length == 0 || token.length >= TOKEN_TEXT_SIZE || text_has_control(token)) {
         (void)error_set(error, INVALID, "that is no token of a site");
-        return error_fix(error,
-                         "it looks like lode_... and comes from \"lode token create\" there");
+        error_fix(error, "it looks like lode_... and comes from \"lode token create\" there");
+        return INVALID;
     }
     memcpy(login->site.token.text, token.bytes, token.length);
     login->site.token.text[token.length] = '\0';
@@ -60,9 +60,9 @@ static enum status find_token(struct login *login, struct error *error)
     enum status status = ask_terminal("Token: ", true, &typed, error);
     if (status == UNAVAILABLE) {
         (void)error_set(error, UNAVAILABLE, "a token is needed for %s", login->site.url);
-        return error_fix(error,
-                         "its operator makes one with \"lode token create NAME\"; give it with "
+        error_fix(error, "its operator makes one with \"lode token create NAME\"; give it with "
                          "--token-file FILE");
+        return UNAVAILABLE;
     }
     status = status == OK ? take_token(login, buffer_text(&typed), error) : status;
     if (typed.length > 0) {
@@ -82,8 +82,8 @@ static enum status confirm_key(struct login *login, struct error *error)
         }
         (void)error_set(error, DENIED, "%s has the key %s, not the one of --fingerprint",
                         login->site.url, shown);
-        return error_fix(error,
-                         "ask its operator for the fingerprint (\"lode status\" there shows it)");
+        error_fix(error, "ask its operator for the fingerprint (\"lode status\" there shows it)");
+        return DENIED;
     }
     return ask_leap_of_faith("site", login->site.url, shown, "--fingerprint", error);
 }
@@ -156,9 +156,10 @@ static enum status enter(struct login *login, json_t **who, struct error *error)
     enum status status = contact_json(&contact, "GET", "/v1/whoami", NULL, who, error);
     if (status == DENIED) {
         (void)credentials_forget(login->folder, &login->site.address, NULL);
-        return error_fix(
+        error_fix(
             error,
             "ask the site's operator for a token (\"lode token create NAME\") and log in again");
+        return DENIED;
     }
     TRY(status);
     TRY(credentials_save(login->folder, &login->site.address, &login->site.token, error));

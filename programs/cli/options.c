@@ -84,9 +84,11 @@ static enum status refuse_unknown(const struct options *options, struct text nam
     }
     (void)error_set(error, INVALID, "unknown option --%.*s", TEXT_ARGS(text_slice(name, 0, 100)));
     if (nearest && word_is_near(least, name.length)) {
-        return error_fix(error, "did you mean --%s? --help lists all", nearest);
+        error_fix(error, "did you mean --%s? --help lists all", nearest);
+    } else {
+        error_fix(error, "--help lists the options");
     }
-    return error_fix(error, "--help lists the options");
+    return INVALID;
 }
 
 static bool is_choice(const char *choices, const char *value)
@@ -151,7 +153,8 @@ static enum status add_given(struct options *options, const struct command_optio
     const char *wanted = NULL;
     if (value && !is_of_kind(option, value, &wanted)) {
         (void)error_set(error, INVALID, "--%s: \"%.100s\" is not valid", option->name, value);
-        return error_fix(error, option->choices ? "it is one of %s" : "it takes %s", wanted);
+        error_fix(error, option->choices ? "it is one of %s" : "it takes %s", wanted);
+        return INVALID;
     }
     options->given =
         memory_resize(options->given, options->given_count + 1, sizeof(*options->given));
@@ -199,7 +202,8 @@ static enum status parse_letters(struct options *options, int argc, char **argv,
         const struct command_option *option = find_letter(options, *letter);
         if (!option) {
             (void)error_set(error, INVALID, "unknown option -%c", *letter);
-            return error_fix(error, "--help lists the options");
+            error_fix(error, "--help lists the options");
+            return INVALID;
         }
         if (option->kind == OPTION_FLAG) {
             TRY(add_given(options, option, NULL, error));

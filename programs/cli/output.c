@@ -107,7 +107,8 @@ enum status parse_job(const char *text, int64_t *job, int64_t *task, struct erro
     }
     if (!is_read) {
         (void)error_set(error, INVALID, "\"%.100s\" is neither a job nor a task", text);
-        return error_fix(error, "write a job's number, such as 17, or 17/3 for its task 3");
+        error_fix(error, "write a job's number, such as 17, or 17/3 for its task 3");
+        return INVALID;
     }
     *task = index;
     return OK;

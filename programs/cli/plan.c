@@ -181,7 +181,7 @@ static int run_plan(const struct command *command, const struct options *options
     }
     if (!has_way) {
         (void)error_set(&error, CONFLICT, "no site takes the job");
-        (void)error_fix(&error, "the reasons of each stand above");
+        error_fix(&error, "the reasons of each stand above");
         return command_fail(&error, EXIT_FAILED);
     }
     return EXIT_SUCCESS;

@@ -22,7 +22,8 @@ enum status site_choice_folder(char **out, struct error *error)
     *out = client_folder(getenv("XDG_CONFIG_HOME"), getenv("HOME"));
     if (!*out) {
         (void)error_set(error, UNAVAILABLE, "there is no place for what lode remembers of sites");
-        return error_fix(error, "set HOME or XDG_CONFIG_HOME");
+        error_fix(error, "set HOME or XDG_CONFIG_HOME");
+        return UNAVAILABLE;
     }
     return OK;
 }
@@ -123,7 +124,8 @@ static enum status find_known(const char *folder, struct site_choice *choice, st
     enum status status = known_sites_find(folder, &choice->address, &known, error);
     if (status == NOT_FOUND) {
         (void)error_set(error, NOT_FOUND, "the site %s is not known yet", choice->url);
-        return error_fix(error, "lode login %s", choice->url);
+        error_fix(error, "lode login %s", choice->url);
+        return NOT_FOUND;
     }
     TRY(status);
     choice->pin = known.fingerprint;
@@ -165,7 +167,8 @@ enum status site_choice_make(const char *url, struct site_choice *out, struct er
     site_choice_done(&local);
     if (wanted == NOT_FOUND) {
         (void)error_set(error, NOT_FOUND, "no site is known, and none runs here");
-        return error_fix(error, "start one with \"lode site\", or log in to one: lode login URL");
+        error_fix(error, "start one with \"lode site\", or log in to one: lode login URL");
+        return NOT_FOUND;
     }
     TRY(find_known(folder, &choice, error));
     *out = choice;

@@ -18,7 +18,7 @@ enum status software_check(const struct options *options, struct error *error)
 {
     if (options_has(options, "bundle") && options_has(options, "image")) {
         (void)error_set(error, INVALID, "--bundle and --image are two kinds of software");
-        (void)error_fix(error, "give one of them");
+        error_fix(error, "give one of them");
         return INVALID;
     }
     return OK;
@@ -65,8 +65,8 @@ static enum status save_image(const char *name, const char *folder, struct error
                         "--image %.200s is no file, and podman, which would know it, is not "
                         "installed here",
                         name);
-        (void)error_fix(error, "save the image where it is: podman save --format oci-archive -o "
-                               "FILE.tar NAME; then give --image FILE.tar");
+        error_fix(error, "save the image where it is: podman save --format oci-archive -o "
+                         "FILE.tar NAME; then give --image FILE.tar");
         return NOT_FOUND;
     }
     AUTO_FREE char *output = memory_copy_string(folder);
@@ -94,7 +94,7 @@ static enum status save_image(const char *name, const char *folder, struct error
     (void)process_has_ended(pid, true, &ended);
     if (!WIFEXITED(ended) || WEXITSTATUS(ended) != 0) {
         (void)error_set(error, NOT_FOUND, "podman cannot save the image %.200s", name);
-        (void)error_fix(error, "podman images lists those that are here; podman pull gets others");
+        error_fix(error, "podman images lists those that are here; podman pull gets others");
         return NOT_FOUND;
     }
     return OK;

@@ -67,8 +67,8 @@ static enum status open_local(const char *path, int *fd, struct stat *found, str
     }
     if (fstat(opened, found) != 0 || !S_ISREG(found->st_mode)) {
         (void)error_set(error, INVALID, "%s is not a file", path);
-        return error_fix(error, "folders and larger data are registered: lode data add ID %s",
-                         path);
+        error_fix(error, "folders and larger data are registered: lode data add ID %s", path);
+        return INVALID;
     }
     *fd = file_take_fd(&opened);
     return OK;
@@ -177,7 +177,8 @@ static enum status add_variable(const char *argument, json_t *environment, struc
     if (length == 0 || !value) {
         (void)error_set(error, INVALID, "--env %.100s: the variable %s", argument,
                         length == 0 ? "has no name" : "is not set here");
-        return error_fix(error, "--env NAME=VALUE");
+        error_fix(error, "--env NAME=VALUE");
+        return INVALID;
     }
     (void)json_object_set_new(environment, name, json_from_text(text_of(value)));
     return OK;
@@ -287,7 +288,7 @@ static enum status add_merge(const struct options *options, json_t *document, st
     AUTO_JSON json_t *words = json_array();
     if (words_split(text_of(command), append_word, words, &problem) != OK) {
         (void)error_set(error, INVALID, "--merge: %s", problem.detail);
-        (void)error_fix(error, "%s", problem.fix);
+        error_fix(error, "%s", problem.fix);
         return INVALID;
     }
     (void)json_object_set(document, "merge", words);
@@ -306,7 +307,8 @@ static enum status add_checkpoint(const struct options *options, json_t *documen
     if (json_array_size(files) == 0) {
         if (options_has(options, "checkpoint-every") || options_has(options, "checkpoint-signal")) {
             (void)error_set(error, INVALID, "it is not said which files make a checkpoint");
-            return error_fix(error, "add --checkpoint 'state.*'");
+            error_fix(error, "add --checkpoint 'state.*'");
+            return INVALID;
         }
         return OK;
     }

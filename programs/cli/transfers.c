@@ -158,7 +158,7 @@ static int fail_transfer(const json_t *transfer, const char *to)
                     id.length > 0 ? id.bytes : "it", to,
                     text_equal(state, TEXT("cancelled")) ? "was cancelled" : "failed",
                     has_problem ? ": " : "", has_problem ? problem.bytes : "");
-    (void)error_fix(&error, "the same command orders it again, and goes on with what is there");
+    error_fix(&error, "the same command orders it again, and goes on with what is there");
     return command_fail(&error, EXIT_FAILED);
 }
 
@@ -339,7 +339,7 @@ static enum status parse_transfer(const char *text, int64_t *number, struct erro
         return OK;
     }
     (void)error_set(error, INVALID, "\"%.100s\" is not a transfer", text);
-    (void)error_fix(error, "write its number, such as 3; \"lode transfers\" lists them");
+    error_fix(error, "write its number, such as 3; \"lode transfers\" lists them");
     return INVALID;
 }
 
@@ -406,8 +406,8 @@ static int run_transfers(const struct command *command, const struct options *op
     }
     if (options_has(options, "at")) {
         (void)error_set(&error, INVALID, "--at needs the number of a transfer");
-        (void)error_fix(&error, "\"lode transfers\" lists those of the site that is asked; --site "
-                                "asks another one where you have a login");
+        error_fix(&error, "\"lode transfers\" lists those of the site that is asked; --site "
+                          "asks another one where you have a login");
         return command_fail(&error, EXIT_USAGE);
     }
     return print_list(options, "/v1/transfers", "transfers", TRANSFER_COLUMNS,

@@ -28,15 +28,15 @@ static enum status refuse_sign(char sign, struct error *error)
     } else {
         (void)error_set(error, INVALID, "\"%c\" needs a shell here", sign);
     }
-    (void)error_fix(error, "ask for one: \"sh -c 'cat inputs/*/* | sort'\"; or put the text into "
-                           "'...' to have it as it stands");
+    error_fix(error, "ask for one: \"sh -c 'cat inputs/*/* | sort'\"; or put the text into "
+                     "'...' to have it as it stands");
     return INVALID;
 }
 
 static enum status refuse_open_quote(char quote, struct error *error)
 {
     (void)error_set(error, INVALID, "the quote %c does not end", quote);
-    (void)error_fix(error, "end it, or write \\%c for the character itself", quote);
+    error_fix(error, "end it, or write \\%c for the character itself", quote);
     return INVALID;
 }
 

@@ -36,12 +36,14 @@ static enum status find_worker(struct contact *contact, const char *word, int64_
     TRY(contact_list(contact, "/v1/workers", "workers", 0, look_at, &search, error));
     if (search.number == 0) {
         (void)error_set(error, NOT_FOUND, "there is no worker \"%.100s\"", word);
-        return error_fix(error, "lode workers lists those that there are");
+        error_fix(error, "lode workers lists those that there are");
+        return NOT_FOUND;
     }
     if (search.second != 0) {
         (void)error_set(error, CONFLICT, "several workers are named \"%.100s\"", word);
-        return error_fix(error, "write the number of one, such as %lld; lode workers lists them",
-                         (long long)search.number);
+        error_fix(error, "write the number of one, such as %lld; lode workers lists them",
+                  (long long)search.number);
+        return CONFLICT;
     }
     *number = search.number;
     return OK;
@@ -58,8 +60,9 @@ static enum status make_order(const struct options *options, json_t **body, stru
     }
     if (at && !calendar_parse(text_of(at), &at_us)) {
         (void)error_set(error, INVALID, "--at \"%.60s\" is no time", at);
-        return error_fix(error, "write it like 2026-11-21T18:00:00+01:00, or say how long it is "
-                                "until then: --in 30m");
+        error_fix(error, "write it like 2026-11-21T18:00:00+01:00, or say how long it is "
+                         "until then: --in 30m");
+        return INVALID;
     }
     if (options_has(options, "cancel")) {
         return OK;

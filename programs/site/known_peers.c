@@ -44,7 +44,7 @@ enum status known_peer_parse(struct text text, struct known_peer *out, struct er
     if (wrong) {
         (void)error_set(error, INVALID, "--peer \"%.200s\": %s is not right",
                         text.length > 0 ? text.bytes : "", wrong);
-        (void)error_fix(error, "write NAME=sha256:...@https://HOST:PORT; lode site prints the key");
+        error_fix(error, "write NAME=sha256:...@https://HOST:PORT; lode site prints the key");
         return INVALID;
     }
     *out = (struct known_peer){0};

@@ -21,9 +21,9 @@ enum status openness_check(const char *address, const int *fds, size_t fd_count,
     }
     if (status == DENIED) {
         (void)error_set(error, DENIED, "--open lets any worker join, and %s", found.detail);
-        (void)error_fix(error, "listen on one of this machine's private addresses, such as "
-                               "--address 192.168.1.5:7733, or leave out --open and accept workers "
-                               "by their keys");
+        error_fix(error, "listen on one of this machine's private addresses, such as "
+                         "--address 192.168.1.5:7733, or leave out --open and accept workers "
+                         "by their keys");
         return DENIED;
     }
     if (status != OK && error) {

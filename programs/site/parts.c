@@ -321,8 +321,8 @@ static enum status start_server(struct site_parts *parts, struct error *error)
     };
     enum status status = http_server_start(&options, &parts->server, error);
     if (status == CONFLICT) {
-        (void)error_fix(error,
-                        "stop the program that listens there, or give another --address HOST:PORT");
+        error_fix(error,
+                  "stop the program that listens there, or give another --address HOST:PORT");
     }
     TRY(status);
     write_url(parts);

@@ -65,8 +65,7 @@ static enum status read_name(const struct options *options, struct site_settings
     if (text.length == 0 || text.length > SITE_NAME_MAX || !text_is_utf8(text) ||
         text_has_control(text)) {
         enum status status = error_set(error, INVALID, "\"%.80s\" cannot be a site's name", name);
-        (void)error_fix(error, "give --name 1 to %d bytes without control characters",
-                        SITE_NAME_MAX);
+        error_fix(error, "give --name 1 to %d bytes without control characters", SITE_NAME_MAX);
         return status;
     }
     out->name = memory_copy_string(name);
@@ -92,7 +91,7 @@ static enum status read_federation(const struct options *options, struct site_se
         (out->url && (strpbrk(out->url, " ?#") || text_has_control(text_of(out->url))))) {
         enum status status =
             error_set(error, INVALID, "--url %.80s is no address of a site", out->url);
-        (void)error_fix(error, "it looks like https://host.example.org:7733");
+        error_fix(error, "it looks like https://host.example.org:7733");
         return status;
     }
     return OK;

@@ -84,8 +84,8 @@ static enum status ask_which(const struct discovery *found, const struct discove
     if (status == UNAVAILABLE) {
         (void)error_set(error, CONFLICT, "%zu sites announce themselves, and none was named",
                         found->count);
-        (void)error_fix(error, "say which: lode worker --site NAME, or --site URL --pin "
-                               "FINGERPRINT where names are equal");
+        error_fix(error, "say which: lode worker --site NAME, or --site URL --pin "
+                         "FINGERPRINT where names are equal");
         return CONFLICT;
     }
     TRY(status);
@@ -103,7 +103,7 @@ static enum status explain_none(const struct discovery *found, const char *name,
 {
     if (refused->status != OK) {
         (void)error_set(error, refused->status, "%s", refused->detail);
-        (void)error_fix(error, "%s", refused->fix);
+        error_fix(error, "%s", refused->fix);
         return refused->status;
     }
     if (!name && !pin) {
@@ -111,15 +111,15 @@ static enum status explain_none(const struct discovery *found, const char *name,
     }
     if (!name) {
         (void)error_set(error, NOT_FOUND, "no site with the key %s announces itself here", pin);
-        (void)error_fix(error, "\"lode discover\" lists those that do");
+        error_fix(error, "\"lode discover\" lists those that do");
         return NOT_FOUND;
     }
     (void)error_set(error, NOT_FOUND, "no site named \"%.80s\" announces itself on this network",
                     name);
-    (void)error_fix(error,
-                    "\"lode discover\" lists those that do; an address, which needs no "
-                    "announcement, has its port: --site %.80s:%d",
-                    name, SITE_PORT_DEFAULT);
+    error_fix(error,
+              "\"lode discover\" lists those that do; an address, which needs no "
+              "announcement, has its port: --site %.80s:%d",
+              name, SITE_PORT_DEFAULT);
     return NOT_FOUND;
 }
 

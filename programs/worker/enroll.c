@@ -26,8 +26,8 @@ static enum status read_token(const struct options *given, struct buffer *out, s
     }
     if (!invitation_is_well_formed(text_trim(buffer_text(out)))) {
         (void)error_set(error, INVALID, "that is no invitation of a site");
-        (void)error_fix(error, "it looks like lode_join_... and comes from \"lode worker invite\" "
-                               "there; give it with --token, LODE_TOKEN or standard input");
+        error_fix(error, "it looks like lode_join_... and comes from \"lode worker invite\" "
+                         "there; give it with --token, LODE_TOKEN or standard input");
         return INVALID;
     }
     return OK;

@@ -24,7 +24,8 @@ static enum status default_directory(char **out, struct error *error)
         *out = memory_format("%s/.local/share/lode-worker", home);
     } else {
         (void)error_set(error, INVALID, "there is no place for the worker's key and folders");
-        return error_fix(error, "give --directory DIR, or set HOME");
+        error_fix(error, "give --directory DIR, or set HOME");
+        return INVALID;
     }
     return OK;
 }

@@ -264,8 +264,8 @@ enum status groups_may_use(const struct api_call *call, const char *group, struc
     if (status != OK) {
         (void)error_set(error, DENIED, "%.*s may not submit jobs for group \"%s\": not a member",
                         TEXT_ARGS(call->principal.name), group);
-        (void)error_fix(error, "an administrator may say: lode group add %s %.*s", group,
-                        TEXT_ARGS(call->principal.name));
+        error_fix(error, "an administrator may say: lode group add %s %.*s", group,
+                  TEXT_ARGS(call->principal.name));
     }
     return status;
 }

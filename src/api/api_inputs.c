@@ -51,7 +51,7 @@ static enum status open_input(const struct input_request *input, int *fd, int64_
                         "input file %.200s is registered with another content now than when the "
                         "job was submitted",
                         file.path);
-        (void)error_fix(error, "submit the job again");
+        error_fix(error, "submit the job again");
         return CONFLICT;
     }
     return OK;

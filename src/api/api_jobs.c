@@ -15,8 +15,8 @@ static enum status check_guest_job(const struct api_call *call, const struct job
         (void)error_set(error, INVALID,
                         "field \"%s\" asks for other sites on behalf of another one",
                         spec->at ? "at" : "merge");
-        return error_fix(error,
-                         "the site of its user plans a job and sends each part where it runs");
+        error_fix(error, "the site of its user plans a job and sends each part where it runs");
+        return INVALID;
     }
     return spec->offer ? broker_check_offer(call->api->broker, &caller, spec, offer, error) : OK;
 }

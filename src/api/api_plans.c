@@ -70,7 +70,8 @@ static enum status check_brings_jobs(const struct api_call *call, struct error *
     }
     (void)error_set(error, DENIED,
                     "only who brings jobs to another site may say that it refused one");
-    return error_fix(error, "a worker of another site's place needs a token");
+    error_fix(error, "a worker of another site's place needs a token");
+    return DENIED;
 }
 
 // From the link: the site that it took the job to refused it as it was planned.

@@ -134,7 +134,7 @@ static enum status read_state(const json_t *document, enum known_worker_state *o
     TRY(json_field_text(document, "state", JSON_REQUIRED, KNOWN_WORKER_NAME_MAX, &said, error));
     if (!known_worker_state_from_text(said, out) || *out == KNOWN_WORKER_PENDING) {
         (void)error_set(error, INVALID, "field \"state\" is no state that can be given");
-        (void)error_fix(error, "accepted or refused");
+        error_fix(error, "accepted or refused");
         return INVALID;
     }
     return OK;
@@ -281,9 +281,8 @@ static enum status read_enrolment(const struct api_call *call, const json_t *doc
     TRY(json_field_text(document, "name", JSON_REQUIRED, KNOWN_WORKER_NAME_MAX, &out->name, error));
     if (!call->request->peer_key) {
         (void)error_set(error, INVALID, "the worker to be enrolled shows no key");
-        (void)error_fix(error,
-                        "show its certificate: curl --key worker.key --cert worker.pem, both "
-                        "from its directory");
+        error_fix(error, "show its certificate: curl --key worker.key --cert worker.pem, both "
+                         "from its directory");
         return INVALID;
     }
     return OK;

@@ -71,13 +71,15 @@ static enum status read_drain(const json_t *document, int64_t *in_us, struct err
     }
     if (!calendar_parse(at, &at_us)) {
         (void)error_set(error, INVALID, "field \"at\" is no time");
-        return error_fix(error, "write it like 2026-11-21T18:00:00Z");
+        error_fix(error, "write it like 2026-11-21T18:00:00Z");
+        return INVALID;
     }
     *in_us = at_us - clock_real_us();
     if (*in_us < 0 || *in_us > LEAVING_SECONDS_MAX * INT64_C(1000000)) {
         (void)error_set(error, INVALID, "the time \"at\" %s",
                         *in_us < 0 ? "has passed" : "is too far away");
-        return error_fix(error, "leave it out to have the worker leave now");
+        error_fix(error, "leave it out to have the worker leave now");
+        return INVALID;
     }
     return OK;
 }

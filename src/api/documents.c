@@ -48,7 +48,7 @@ enum status verify_document_read(const json_t *document, struct catalog_verify *
     read.is_full = text_equal(mode, TEXT("full"));
     if (!read.is_full && !text_equal(mode, TEXT("quick"))) {
         (void)error_set(error, INVALID, "field \"mode\" is \"%.*s\"", TEXT_ARGS(mode));
-        (void)error_fix(error, "use \"quick\" or \"full\"");
+        error_fix(error, "use \"quick\" or \"full\"");
         return INVALID;
     }
     *out = read;
@@ -70,7 +70,7 @@ enum status token_document_read(const json_t *document, int64_t now_us, struct t
                          &expires_seconds, error));
     if (!role_from_text(role, &read.role)) {
         (void)error_set(error, INVALID, "field \"role\" is not a role");
-        (void)error_fix(error, "user, worker or admin");
+        error_fix(error, "user, worker or admin");
         return INVALID;
     }
     read.expires_us = expires_seconds > 0 ? now_us + expires_seconds * 1000000 : 0;
@@ -123,6 +123,6 @@ enum status standing_document_read(const json_t *document, enum peer_standing *o
         }
     }
     (void)error_set(error, INVALID, "field \"standing\" is no standing");
-    (void)error_fix(error, "member, pending or denied");
+    error_fix(error, "member, pending or denied");
     return INVALID;
 }

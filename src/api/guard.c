@@ -56,8 +56,8 @@ static bool authenticate_peer(struct api_call *call)
     if (!is_user_name(user)) {
         struct error error = {0};
         (void)error_set(&error, INVALID, "the field Lode-User is not the name of a user");
-        (void)error_fix(&error, "use 1 to %d letters, digits, dots, underscores and hyphens",
-                        PEER_USER_MAX);
+        error_fix(&error, "use 1 to %d letters, digits, dots, underscores and hyphens",
+                  PEER_USER_MAX);
         api_reply_error(call, &error);
         return false;
     }
@@ -150,7 +150,7 @@ static void look_up_guest(void *context)
     (void)guests_check(call->api->guests, &site, clock_steady_us(), NULL);
     struct error error = {0};
     (void)error_set(&error, UNAVAILABLE, "whether this site takes yours as a guest was not known");
-    (void)error_fix(&error, "try again: it is now");
+    error_fix(&error, "try again: it is now");
     api_reply_error(call, &error);
 }
 
@@ -317,7 +317,7 @@ static bool admit_stranger(struct api_call *call)
     }
     (void)error_set(&error, NOT_FOUND, "this site has not accepted a worker with the key %s",
                     call->request->peer_key);
-    (void)error_fix(&error, "register again: POST /v1/workers");
+    error_fix(&error, "register again: POST /v1/workers");
     api_reply_error(call, &error);
     return false;
 }

@@ -72,7 +72,7 @@ enum status guests_check(struct guests *guests, const struct fingerprint *site, 
         status = guests->check(guests->context, site, &found);
     } else {
         (void)error_set(&found, DENIED, "this site takes no jobs of other sites");
-        (void)error_fix(&found, "ask the site's administrators");
+        error_fix(&found, "ask the site's administrators");
     }
     found.status = status;
     keep(guests, site, now_us, &found);

@@ -41,8 +41,8 @@ static void refuse_pending(struct meeting *meeting)
     (void)error_set(&error, DENIED,
                     "the worker %s with the key %s waits to be accepted by an operator of %s",
                     worker->name, worker->key.text, call->api->name);
-    (void)error_fix(&error, "compare the fingerprint; then, at the site: lode worker accept %s",
-                    worker->name);
+    error_fix(&error, "compare the fingerprint; then, at the site: lode worker accept %s",
+              worker->name);
     api_reply_key_problem(call, "worker_pending", worker->key.text, &error);
 }
 
@@ -52,8 +52,7 @@ static void refuse_refused(struct meeting *meeting)
     struct error error = {0};
     (void)error_set(&error, DENIED, "the worker %s with the key %s was refused by %s", worker->name,
                     worker->key.text, worker->by[0] ? worker->by : "the site");
-    (void)error_fix(&error, "an operator of the site can run: lode worker accept %s",
-                    worker->key.text);
+    error_fix(&error, "an operator of the site can run: lode worker accept %s", worker->key.text);
     api_reply_key_problem(meeting->call, "worker_refused", worker->key.text, &error);
 }
 
@@ -73,10 +72,10 @@ static void refuse_rival(struct meeting *meeting)
     (void)error_set(&error, CONFLICT,
                     "the worker %s is known here with another key, %s; this one has %s",
                     owner->name, owner->key.text, key);
-    (void)error_fix(&error,
-                    "choose another --name, or, if its key was lost, run at the site: lode "
-                    "worker forget %s",
-                    owner->name);
+    error_fix(&error,
+              "choose another --name, or, if its key was lost, run at the site: lode "
+              "worker forget %s",
+              owner->name);
     api_reply_key_problem(call, "worker_key_changed", key, &error);
 }
 
@@ -120,7 +119,7 @@ void worker_meeting_hold(struct api_call *call, const struct worker_hello *hello
     struct error error = {0};
     if (hello->place.length > 0) {
         (void)error_set(&error, DENIED, "a worker of another site's place needs a token");
-        (void)error_fix(&error, "a site starts its link with one by itself");
+        error_fix(&error, "a site starts its link with one by itself");
         (void)answer_failure(call, DENIED, &error);
         json_decref(document);
         return;

@@ -83,16 +83,15 @@ enum status error_set_errno(struct error *error, int error_number, const char *f
     return status;
 }
 
-enum status error_fix(struct error *error, const char *format, ...)
+void error_fix(struct error *error, const char *format, ...)
 {
     if (!error) {
-        return INTERNAL;
+        return;
     }
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(error->fix, sizeof error->fix, format, arguments);
     va_end(arguments);
-    return error->status;
 }
 
 const char *status_name(enum status status)

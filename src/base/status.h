@@ -42,9 +42,8 @@ enum status error_set(struct error *error, enum status status, const char *forma
 enum status error_set_errno(struct error *error, int error_number, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-// Adds the way out to an error that was set before; `error` may be NULL. Returns the error's status (INTERNAL for NULL,
-// so a function whose `error` may be NULL returns its own status).
-enum status error_fix(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
+// Adds the way out to an error that was set before; `error` may be NULL. It returns nothing, as it could not tell the status then.
+void error_fix(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
 
 // The lower-case name of a status ("not_found"); a static string.
 const char *status_name(enum status status);

@@ -172,6 +172,6 @@ enum status offers_find(struct offers *offers, const struct offer_claim *claim,
     } else {
         (void)error_set(error, CONFLICT, "the offer %.64s does not stand (any more)", claim->id);
     }
-    (void)error_fix(error, "ask for a new one with POST /v1/federation/offers");
+    error_fix(error, "ask for a new one with POST /v1/federation/offers");
     return CONFLICT;
 }

@@ -151,7 +151,8 @@ static enum status check_merge(const struct job_spec *spec, struct error *error)
 {
     if (spec->output_count == 0) {
         (void)error_set(error, INVALID, "nothing of the parts could be merged");
-        return error_fix(error, "name what each part leaves with --output GLOB");
+        error_fix(error, "name what each part leaves with --output GLOB");
+        return INVALID;
     }
     return OK;
 }

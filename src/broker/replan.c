@@ -243,7 +243,7 @@ static enum status count_refusal(struct sql *sql, void *context, int64_t job, st
     if (counting->tries > BROKER_REPLANS_MAX) {
         (void)error_set(error, CONFLICT, "job %lld was planned anew %d times, and refused again",
                         (long long)job, BROKER_REPLANS_MAX);
-        (void)error_fix(error, "submit it again once its data is at rest");
+        error_fix(error, "submit it again once its data is at rest");
         return CONFLICT;
     }
     return OK;

@@ -203,9 +203,9 @@ enum status survey_make(struct broker *broker, const struct job_spec *spec, cons
     request->result_bytes = RESULT_BYTES;
     enum status status = plan_make(request, &survey->arena, &survey->plan, error);
     if (status != OK && spec->merge && !request->may_split && survey->data_count > 1) {
-        (void)error_fix(error, "a job over the files of a dataset or over items is not split by "
-                               "where its data lies, as each task takes all of it: let data be "
-                               "moved (--stage auto), or submit a job for each dataset");
+        error_fix(error, "a job over the files of a dataset or over items is not split by "
+                         "where its data lies, as each task takes all of it: let data be "
+                         "moved (--stage auto), or submit a job for each dataset");
     }
     return status;
 }

@@ -162,7 +162,7 @@ enum status survey_find(struct broker *broker, struct survey *survey, size_t at,
     if (known->wanted && known->file_count < 0) {
         (void)error_set(error, NOT_FOUND, "no site that can be used has %.200s as %s", known->id,
                         known->wanted);
-        (void)error_fix(error, "lode resolve %.150s shows who has what", known->id);
+        error_fix(error, "lode resolve %.150s shows who has what", known->id);
         return NOT_FOUND;
     }
     survey->data[at].id = known->id;

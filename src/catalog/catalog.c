@@ -227,7 +227,7 @@ enum status catalog_verify(struct catalog *catalog, struct text id, struct catal
     TRY(catalog_find(catalog, id, &arena, &dataset, error));
     if (dataset.state == DATASET_FAILED) {
         (void)error_set(error, CONFLICT, "%.300s was never registered wholly", dataset.id);
-        (void)error_fix(error, "register it again with the same paths");
+        error_fix(error, "register it again with the same paths");
         return CONFLICT;
     }
     struct verification verification = {
@@ -240,7 +240,7 @@ enum status catalog_verify(struct catalog *catalog, struct text id, struct catal
     }
     if (verification.changed == 0) {
         (void)error_set(error, CONFLICT, "%.300s is under survey already", dataset.id);
-        (void)error_fix(error, "wait until it is done: lode data show %.150s", dataset.id);
+        error_fix(error, "wait until it is done: lode data show %.150s", dataset.id);
         return CONFLICT;
     }
     catalog_order(catalog);

@@ -52,7 +52,7 @@ enum status catalog_resolve_for_job(struct catalog *catalog, struct text id, str
                         found.id, dataset_state_name(found.state),
                         (long long)found.progress.files_done,
                         (long long)found.progress.files_total);
-        (void)error_fix(error, "wait until it is available: lode data show %.150s", found.id);
+        error_fix(error, "wait until it is available: lode data show %.150s", found.id);
         return CONFLICT;
     case DATASET_CHANGED:
     case DATASET_FAILED:
@@ -60,7 +60,7 @@ enum status catalog_resolve_for_job(struct catalog *catalog, struct text id, str
     }
     (void)error_set(error, CONFLICT, "dataset %.150s is not as registered (%s): %.280s", found.id,
                     dataset_state_name(found.state), found.problem);
-    (void)error_fix(error, "%s", found.fix);
+    error_fix(error, "%s", found.fix);
     return CONFLICT;
 }
 
@@ -103,7 +103,7 @@ static enum status refuse(struct check *check, struct finding *finding, struct e
     TRY(store_write_wait(check->catalog->options.store, write_changed, finding, error));
     (void)error_set(error, CONFLICT, "dataset %.150s: %.300s", check->dataset->id,
                     finding->problem);
-    (void)error_fix(error, "%s", CHANGED_FIX);
+    error_fix(error, "%s", CHANGED_FIX);
     return CONFLICT;
 }
 
@@ -223,7 +223,7 @@ static enum status see_single(struct check *check, struct error *error)
     if (fstatat(check->cursor.fd, name, &info, AT_SYMLINK_NOFOLLOW) < 0) {
         enum status status = error_set_errno(
             error, errno, "cannot look at the registered file %.300s", check->root->path);
-        (void)error_fix(error, "put it back");
+        error_fix(error, "put it back");
         return status;
     }
     check->found++;

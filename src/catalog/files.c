@@ -51,14 +51,13 @@ static enum status find_file(struct catalog *catalog, const struct dataset *data
     if (status == NOT_FOUND || (status == OK && row.file.root >= dataset->root_count)) {
         (void)error_set(error, NOT_FOUND, "%.150s has no file %.300s", dataset->id,
                         arena_copy(arena, path));
-        (void)error_fix(error, "lode data show --files %.150s lists them", dataset->id);
+        error_fix(error, "lode data show --files %.150s lists them", dataset->id);
         return NOT_FOUND;
     }
     TRY(status);
     if (!row.file.has_digest) {
         (void)error_set(error, CONFLICT, "%.300s has no checksum yet", row.file.path);
-        (void)error_fix(error, "wait until %.150s is available, or lode data verify it",
-                        dataset->id);
+        error_fix(error, "wait until %.150s is available, or lode data verify it", dataset->id);
         return CONFLICT;
     }
     *out = row.file;
@@ -89,7 +88,7 @@ enum status catalog_open_file(struct catalog *catalog, const struct dataset *dat
                                     .inode = file.inode};
     if (!S_ISREG(info.st_mode) || !file_facts_fit(&now, &registered)) {
         (void)error_set(error, CONFLICT, "%.300s is not as it was registered", file.path);
-        (void)error_fix(error, "lode data verify %.150s", dataset->id);
+        error_fix(error, "lode data verify %.150s", dataset->id);
         return CONFLICT;
     }
     *out = file;

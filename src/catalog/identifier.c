@@ -61,7 +61,7 @@ static enum status refuse(struct text text, const char *why, const char *fix, st
     struct text shown = text_slice(text, 0, SHOWN_MAX);
     (void)error_set(error, INVALID, "identifier \"%.*s\"%s %s", TEXT_ARGS(shown),
                     shown.length < text.length ? " (shortened)" : "", why);
-    (void)error_fix(error, "%s", fix);
+    error_fix(error, "%s", fix);
     return INVALID;
 }
 
@@ -376,24 +376,24 @@ static enum status check_bytes(struct text text, struct error *error)
 {
     if (text.length == 0) {
         (void)error_set(error, INVALID, "an identifier is empty");
-        (void)error_fix(error, "give a DOI, ARK, Handle, URN, IVOID, URL or scope:name");
+        error_fix(error, "give a DOI, ARK, Handle, URN, IVOID, URL or scope:name");
         return INVALID;
     }
     if (text.length > IDENTIFIER_SIZE_MAX) {
         (void)error_set(error, INVALID, "an identifier has %zu bytes; at most %d are allowed",
                         text.length, IDENTIFIER_SIZE_MAX);
-        (void)error_fix(error, "register it under a shorter alias");
+        error_fix(error, "register it under a shorter alias");
         return INVALID;
     }
     if (!text_is_utf8(text)) {
         (void)error_set(error, INVALID, "an identifier is not UTF-8");
-        (void)error_fix(error, "percent-encode it, or send it as UTF-8");
+        error_fix(error, "percent-encode it, or send it as UTF-8");
         return INVALID;
     }
     if (text_has_control(text) || text_contains_byte(text, ' ')) {
         (void)error_set(error, INVALID,
                         "an identifier has a space, a line break or another control character");
-        (void)error_fix(error, "leave it out; in a URL write a space as %%20");
+        error_fix(error, "leave it out; in a URL write a space as %%20");
         return INVALID;
     }
     return OK;
@@ -439,7 +439,7 @@ enum status identifier_parse(struct text text, struct identifier *out, struct er
     if (normal.is_overflown) {
         (void)error_set(error, INVALID, "an identifier in normal form passes %d bytes",
                         IDENTIFIER_SIZE_MAX);
-        (void)error_fix(error, "register it under a shorter alias");
+        error_fix(error, "register it under a shorter alias");
         return INVALID;
     }
     // Of the normal form, as normalising can bring such a part to light; in a URL it is resolved already.

@@ -34,13 +34,13 @@ enum status uri_append_normal(struct buffer *out, struct text text, const char *
         unsigned char value = 0;
         if (!hex_decode(text_slice(text, at + 1, at + 3), &value, 1)) {
             (void)error_set(error, INVALID, "an identifier has a \"%%\" without two digits");
-            (void)error_fix(error, "write a percent sign as %%25");
+            error_fix(error, "write a percent sign as %%25");
             return INVALID;
         }
         if (value < 0x20 || value == 0x7F) {
             (void)error_set(error, INVALID,
                             "an identifier has the escaped control character %%%02X", value);
-            (void)error_fix(error, "leave the control character out");
+            error_fix(error, "leave the control character out");
             return INVALID;
         }
         if (is_unreserved(value)) {
@@ -114,7 +114,7 @@ static enum status append_authority(struct buffer *out, const struct url_parts *
     struct text authority = parts->authority;
     if (text_contains_byte(authority, '@')) {
         (void)error_set(error, INVALID, "an address that names a user is no identifier");
-        (void)error_fix(error, "leave out what stands before the \"@\"");
+        error_fix(error, "leave out what stands before the \"@\"");
         return INVALID;
     }
     size_t bracket = text_find_byte(authority, 0, ']');
@@ -124,8 +124,7 @@ static enum status append_authority(struct buffer *out, const struct url_parts *
     if (!is_host(host)) {
         (void)error_set(error, INVALID, "\"%.*s\" is no host name",
                         TEXT_ARGS(text_slice(host, 0, 100)));
-        (void)error_fix(error,
-                        "use letters, digits, \"-\" and \".\"; international names as xn--...");
+        error_fix(error, "use letters, digits, \"-\" and \".\"; international names as xn--...");
         return INVALID;
     }
     append_lower(out, host);
@@ -135,7 +134,7 @@ static enum status append_authority(struct buffer *out, const struct url_parts *
     int64_t number = 0;
     if (port.length > 5 || !text_to_int64(port, &number) || number < 1 || number > 65535) {
         (void)error_set(error, INVALID, "\"%.*s\" is no port", TEXT_ARGS(text_slice(port, 0, 20)));
-        (void)error_fix(error, "use a port from 1 to 65535, or none");
+        error_fix(error, "use a port from 1 to 65535, or none");
         return INVALID;
     }
     if (number != (parts->is_https ? 443 : 80)) {

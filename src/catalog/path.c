@@ -14,7 +14,7 @@ static enum status refuse(struct text path, const char *why, struct error *error
 {
     (void)error_set(error, INVALID, "path \"%.*s\" %s", TEXT_ARGS(text_slice(path, 0, SHOWN_MAX)),
                     why);
-    (void)error_fix(error, "give the absolute path of a file or folder on the site's machine");
+    error_fix(error, "give the absolute path of a file or folder on the site's machine");
     return INVALID;
 }
 
@@ -25,7 +25,7 @@ enum status path_check_absolute(struct text path, struct text *last, struct erro
                         "a path of %zu bytes is empty, over %d bytes, not UTF-8 or has control "
                         "characters",
                         path.length, CATALOG_PATH_MAX);
-        (void)error_fix(error, "rename the file or folder, or register a folder above it");
+        error_fix(error, "rename the file or folder, or register a folder above it");
         return INVALID;
     }
     if (path.bytes[0] != '/') {
@@ -62,6 +62,6 @@ enum status path_check_relative(struct text path, struct error *error)
                     "the path of a file in a dataset is relative, of at most %d bytes of UTF-8, "
                     "without control characters and without empty parts, \".\" or \"..\"",
                     CATALOG_PATH_MAX);
-    (void)error_fix(error, "use a path as the list of the dataset's files has it");
+    error_fix(error, "use a path as the list of the dataset's files has it");
     return INVALID;
 }

@@ -29,13 +29,13 @@ static enum status find_root(struct text path, struct arena *arena, struct datas
     struct stat info;
     if (fd < 0 || fstat(fd, &info) < 0 || !realpath(given, real)) {
         enum status status = error_set_errno(error, errno, "cannot read path %.300s", given);
-        (void)error_fix(error, "check the name on the site's machine, and that the site's user "
-                               "may read it and pass through the folders above");
+        error_fix(error, "check the name on the site's machine, and that the site's user "
+                         "may read it and pass through the folders above");
         return status;
     }
     if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) {
         (void)error_set(error, INVALID, "path %.300s is neither a file nor a folder", given);
-        (void)error_fix(error, "give a file or folder");
+        error_fix(error, "give a file or folder");
         return INVALID;
     }
     *out = (struct dataset_root){
@@ -59,7 +59,7 @@ static enum status find_roots(const struct dataset_request *request, struct aren
     if (request->path_count == 0 || request->path_count > CATALOG_ROOTS_MAX) {
         (void)error_set(error, INVALID, "a dataset has 1 to %d paths, not %zu", CATALOG_ROOTS_MAX,
                         request->path_count);
-        (void)error_fix(error, "register the folder that the files lie in");
+        error_fix(error, "register the folder that the files lie in");
         return INVALID;
     }
     out->roots = arena_new(arena, request->path_count * sizeof *out->roots);
@@ -73,7 +73,7 @@ static enum status find_roots(const struct dataset_request *request, struct aren
             (void)error_set(error, INVALID,
                             "two paths are both called \"%.200s\": %.120s and %.120s",
                             out->roots[i].mount, out->roots[i - 1].path, out->roots[i].path);
-            (void)error_fix(error, "register the folder above them, or two datasets");
+            error_fix(error, "register the folder above them, or two datasets");
             return INVALID;
         }
     }
@@ -100,7 +100,7 @@ static enum status find_names(const struct dataset_request *request, struct aren
         text_has_control(request->title)) {
         (void)error_set(error, INVALID, "the title passes %d bytes, or is not one line of UTF-8",
                         CATALOG_TITLE_MAX);
-        (void)error_fix(error, "shorten it");
+        error_fix(error, "shorten it");
         return INVALID;
     }
     out->title = request->title;
@@ -126,7 +126,7 @@ static enum status add_alias(struct sql *sql, int64_t number, const struct ident
         struct text other = sql_column_text(rows, 1);
         (void)error_set(error, CONFLICT, "%.200s already names the dataset %.*s", alias->bytes,
                         TEXT_ARGS(text_slice(other, 0, 200)));
-        (void)error_fix(error, "leave that alias out, or remove the other dataset first");
+        error_fix(error, "leave that alias out, or remove the other dataset first");
         return CONFLICT;
     }
     if (status != NOT_FOUND) {
@@ -198,7 +198,7 @@ static enum status resume_dataset(struct sql *sql, struct registration *from,
     if (!has_same_roots(known, from)) {
         (void)error_set(error, CONFLICT, "%.200s is registered with other paths, the first %.200s",
                         known->id, known->root_count > 0 ? known->roots[0].path : "none");
-        (void)error_fix(error, "lode data remove %.150s, then register it anew", known->id);
+        error_fix(error, "lode data remove %.150s, then register it anew", known->id);
         return CONFLICT;
     }
     TRY(add_aliases(sql, known->number, from, error));

@@ -26,7 +26,7 @@ enum status root_open(const struct dataset_root *root, int *fd, struct error *er
     if (opened < 0) {
         enum status status =
             error_set_errno(error, errno, "cannot open the registered path %.300s", root->path);
-        (void)error_fix(error, "put it back, or let the site's user read it");
+        error_fix(error, "put it back, or let the site's user read it");
         return status;
     }
     *fd = opened;

@@ -123,7 +123,7 @@ enum status rows_find_dataset(struct sql *sql, struct text identifier, struct ar
     if (status == NOT_FOUND) {
         (void)error_set(error, NOT_FOUND, "no dataset is registered as %.300s",
                         arena_copy(arena, identifier));
-        (void)error_fix(error, "lode data list shows what there is; lode data add registers");
+        error_fix(error, "lode data list shows what there is; lode data add registers");
         return NOT_FOUND;
     }
     TRY(status);

@@ -165,7 +165,7 @@ static enum status see_file(void *context, struct text path, const struct stat *
     const char *separator = path.length > 0 && mount[0] != '\0' ? "/" : "";
     if (strlen(mount) + 1 + path.length > CATALOG_PATH_MAX) {
         (void)error_set(error, INVALID, "%.300s has a path that is too long", mount);
-        (void)error_fix(error, "register a folder further down");
+        error_fix(error, "register a folder further down");
         return INVALID;
     }
     survey->seen[survey->seen_count++] = (struct seen_file){
@@ -185,7 +185,7 @@ static enum status walk_file_root(struct survey *survey, int folder_fd, struct e
     if (fstatat(folder_fd, root_path_below(root, root->mount), &info, AT_SYMLINK_NOFOLLOW) < 0 ||
         !S_ISREG(info.st_mode)) {
         (void)error_set(error, INVALID, "the registered file %.300s is missing", root->path);
-        (void)error_fix(error, "put it back");
+        error_fix(error, "put it back");
         return INVALID;
     }
     return see_file(survey, TEXT_NONE, &info, error);

@@ -42,7 +42,7 @@ static enum status refuse(const struct walk *walk, enum status status, const cha
                        !text_has_control((struct text){walk->path, walk->path_length});
     (void)error_set(error, status, "%.150s/%.250s %s", walk->shown,
                     is_readable ? walk->path : shown, what);
-    (void)error_fix(error, "%s", fix);
+    error_fix(error, "%s", fix);
     return status;
 }
 

@@ -94,7 +94,7 @@ enum status digest_from_text(struct text text, struct digest *out, struct error 
     if (!hex_decode(digits, digest.bytes, DIGEST_SIZE)) {
         (void)error_set(error, INVALID, "\"%.*s\" is not a SHA-256 digest",
                         (int)(text.length < 100 ? text.length : 100), text.bytes ? text.bytes : "");
-        (void)error_fix(error, "give sha256: and 64 hexadecimal digits");
+        error_fix(error, "give sha256: and 64 hexadecimal digits");
         return INVALID;
     }
     *out = digest;

@@ -138,7 +138,7 @@ enum status private_key_read(const char *path, EVP_PKEY **out, struct error *err
     EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
     if (!key) {
         (void)error_set(error, CORRUPT, "%s holds no private key", path);
-        (void)error_fix(error, "restore it from a backup, or remove it to get a new identity");
+        error_fix(error, "restore it from a backup, or remove it to get a new identity");
         return CORRUPT;
     }
     *out = key;
@@ -179,7 +179,7 @@ static enum status check_pair(const char *key_path, const char *certificate_path
     if (!certificate || X509_check_private_key(certificate, key) != 1) {
         enum status status =
             error_set(error, CORRUPT, "%s is not the key of %s", key_path, certificate_path);
-        (void)error_fix(error, "restore both from a backup, or remove both to get a new identity");
+        error_fix(error, "restore both from a backup, or remove both to get a new identity");
         return status;
     }
     return OK;

@@ -138,7 +138,7 @@ static enum status publish(struct announcer *announcer, struct error *error)
     if (announcer->attempt > ATTEMPTS_MAX) {
         announcer->attempt = 0;
         (void)error_set(error, CONFLICT, "others on the network announce this site's name");
-        (void)error_fix(error, "is a copy of its directory in use elsewhere?");
+        error_fix(error, "is a copy of its directory in use elsewhere?");
         return CONFLICT;
     }
     if (announcer->group) {

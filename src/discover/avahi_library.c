@@ -41,7 +41,7 @@ enum status avahi_library_get(const struct avahi_library **out, struct error *er
     if (!is_loaded) {
         (void)error_set(error, UNAVAILABLE,
                         "the library " SONAME ", which finds sites, cannot be loaded");
-        (void)error_fix(error, "install Avahi's core (in Debian 12 the package libavahi-core7)");
+        error_fix(error, "install Avahi's core (in Debian 12 the package libavahi-core7)");
         return UNAVAILABLE;
     }
     *out = &library;
@@ -70,8 +70,8 @@ enum status avahi_server_open(const struct avahi_library *avahi, AvahiSimplePoll
     if (!server) {
         (void)error_set(error, UNAVAILABLE, "cannot take part in multicast DNS: %s",
                         avahi->strerror(failure));
-        (void)error_fix(error, "does another program keep UDP port 5353 for itself? (avahi-daemon "
-                               "does with disallow-other-stacks=yes)");
+        error_fix(error, "does another program keep UDP port 5353 for itself? (avahi-daemon "
+                         "does with disallow-other-stacks=yes)");
         return UNAVAILABLE;
     }
     *out = server;

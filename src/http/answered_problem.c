@@ -33,5 +33,5 @@ void answered_problem_read(struct text body, enum status status, int code, struc
     AUTO_FREE char *words = printable(detail);
     AUTO_FREE char *way_out = printable(fix);
     (void)error_set(error, status, "%s", words);
-    (void)error_fix(error, "%s", way_out);
+    error_fix(error, "%s", way_out);
 }

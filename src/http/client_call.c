@@ -336,10 +336,12 @@ static enum status judge_failure(const struct http_call *call, CURLcode result,
     switch ((int)result) {
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
         (void)error_set(error, DENIED, "the server's key is not the one that is known for it");
-        return error_fix(error, "if the site was set up anew, log in again: lode login URL");
+        error_fix(error, "if the site was set up anew, log in again: lode login URL");
+        return DENIED;
     case CURLE_PEER_FAILED_VERIFICATION:
         (void)error_set(error, DENIED, "the server's certificate cannot be verified: %s", words);
-        return error_fix(error, "log in to store its key: lode login URL");
+        error_fix(error, "log in to store its key: lode login URL");
+        return DENIED;
     case CURLE_OPERATION_TIMEDOUT:
         return error_set(error, TIMEOUT, "no answer in time: %s", words);
     case CURLE_URL_MALFORMAT:
@@ -351,7 +353,8 @@ static enum status judge_failure(const struct http_call *call, CURLcode result,
         return error_set(error, INVALID, "cannot use the client certificate: %s", words);
     default:
         (void)error_set(error, UNAVAILABLE, "cannot reach the server: %s", words);
-        return error_fix(error, "see whether the site is running: lode status");
+        error_fix(error, "see whether the site is running: lode status");
+        return UNAVAILABLE;
     }
 }
 

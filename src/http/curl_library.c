@@ -35,7 +35,8 @@ enum status curl_library_get(const struct curl_library **out, struct error *erro
     if (!is_loaded) {
         (void)error_set(error, UNAVAILABLE,
                         "the library " SONAME " cannot be loaded, or is not built with OpenSSL 3");
-        return error_fix(error, "install the package libcurl4");
+        error_fix(error, "install the package libcurl4");
+        return UNAVAILABLE;
     }
     *out = &library;
     return OK;

@@ -125,7 +125,8 @@ static enum status split_address(const char *address, char *host, size_t host_si
     }
     if (!colon || name.length == 0 || name.length >= host_size) {
         (void)error_set(error, INVALID, "\"%.100s\" is not an address with a port", address);
-        return error_fix(error, "give it as 127.0.0.1:7733 or [::1]:7733");
+        error_fix(error, "give it as 127.0.0.1:7733 or [::1]:7733");
+        return INVALID;
     }
     memcpy(host, name.bytes, name.length);
     host[name.length] = '\0';
@@ -161,7 +162,8 @@ static enum status listen_at(const char *address, int *out, struct error *error)
     }
     if (reason == EADDRINUSE) {
         (void)error_set(error, CONFLICT, "%s is in use already", address);
-        return error_fix(error, "stop the program that listens there, or choose another port");
+        error_fix(error, "stop the program that listens there, or choose another port");
+        return CONFLICT;
     }
     return error_set_errno(error, reason, "cannot listen at %s", address);
 }

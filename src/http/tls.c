@@ -22,7 +22,7 @@ static enum status use_authorities(SSL_CTX *context, const char *path, struct er
     (void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
     if (SSL_CTX_load_verify_file(context, path) != 1) {
         (void)error_set(error, INVALID, "cannot read certificates of authorities from %s", path);
-        (void)error_fix(error, "give a file that can be read and holds certificates in PEM form");
+        error_fix(error, "give a file that can be read and holds certificates in PEM form");
         return INVALID;
     }
     return OK;

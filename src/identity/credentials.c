@@ -29,8 +29,7 @@ static enum status check_private(const char *folder, struct error *error)
     }
     if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
         (void)error_set(error, DENIED, "other users may read the tokens in %s", path);
-        (void)error_fix(error, "run: chmod 600 %s; and revoke tokens that others may have seen",
-                        path);
+        error_fix(error, "run: chmod 600 %s; and revoke tokens that others may have seen", path);
         return DENIED;
     }
     return OK;
@@ -45,13 +44,13 @@ enum status credentials_find(const char *folder, const struct site_address *addr
     struct site_line line;
     if (!site_line_find(buffer_text(&content), text_of(address->text), &line)) {
         (void)error_set(error, NOT_FOUND, "there is no token for the site %s", address->text);
-        (void)error_fix(error, "run: lode login https://%.200s", address->text);
+        error_fix(error, "run: lode login https://%.200s", address->text);
         return NOT_FOUND;
     }
     if (!token_is_well_formed(line.value)) {
         (void)error_set(error, INVALID, "line %lld of %s/" FILE_NAME " holds no token",
                         (long long)line.number, folder);
-        (void)error_fix(error, "run: lode login https://%.200s", address->text);
+        error_fix(error, "run: lode login https://%.200s", address->text);
         return INVALID;
     }
     memcpy(out->text, line.value.bytes, TOKEN_TEXT_SIZE - 1);
@@ -79,7 +78,7 @@ enum status default_site_find(const char *folder, struct site_address *out, stru
     enum status status = file_read(path, DEFAULT_SIZE_MAX, &content, error);
     if (status == NOT_FOUND) {
         (void)error_set(error, NOT_FOUND, "no site was chosen yet");
-        (void)error_fix(error, "run: lode login URL");
+        error_fix(error, "run: lode login URL");
     }
     TRY(status);
     return site_address_from_url(text_trim(buffer_text(&content)), out, error);

@@ -18,8 +18,8 @@ enum status group_check_name(struct text name, const char *what, struct error *e
     if (!is_good) {
         (void)error_set(error, INVALID, "%s \"%.*s\" is not a name", what,
                         TEXT_ARGS(text_slice(name, 0, GROUP_NAME_MAX)));
-        (void)error_fix(error, "use 1 to %d letters, digits and \".\", \"_\", \"-\", \"@\"",
-                        (int)GROUP_NAME_MAX);
+        error_fix(error, "use 1 to %d letters, digits and \".\", \"_\", \"-\", \"@\"",
+                  (int)GROUP_NAME_MAX);
         return INVALID;
     }
     return OK;
@@ -30,7 +30,7 @@ static enum status check_weight(int64_t weight_millis, struct error *error)
     if (weight_millis < 1 || weight_millis > GROUP_WEIGHT_MAX) {
         (void)error_set(error, INVALID, "a group's weight is from 0.001 to %d",
                         GROUP_WEIGHT_MAX / GROUP_WEIGHT_ONE);
-        (void)error_fix(error, "1 is that of a group of which nothing is said; 2 is twice as much");
+        error_fix(error, "1 is that of a group of which nothing is said; 2 is twice as much");
         return INVALID;
     }
     return OK;
@@ -40,7 +40,7 @@ static enum status no_group(struct text name, struct error *error)
 {
     (void)error_set(error, NOT_FOUND, "there is no group \"%.*s\"",
                     TEXT_ARGS(text_slice(name, 0, GROUP_NAME_MAX)));
-    (void)error_fix(error, "`lode group list` shows those that there are");
+    error_fix(error, "`lode group list` shows those that there are");
     return NOT_FOUND;
 }
 

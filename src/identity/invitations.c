@@ -65,8 +65,8 @@ static enum status check(struct sql *sql, const struct invitation *invitation, i
     if (sql_column_int64(count, 0) >= INVITATIONS_MAX) {
         (void)error_set(error, QUOTA, "the site has %d invitations that were not used",
                         INVITATIONS_MAX);
-        (void)error_fix(error, "they go %d days after they have expired",
-                        (int)(EXPIRED_KEPT_US / INT64_C(86400000000)));
+        error_fix(error, "they go %d days after they have expired",
+                  (int)(EXPIRED_KEPT_US / INT64_C(86400000000)));
         return QUOTA;
     }
     TRY(sql_first(sql, SQL_INVITATION_NEXT_ID, SQL_NO_VALUES, &next, error));
@@ -95,7 +95,7 @@ static enum status refuse(struct error *error, const char *why, int64_t at_us)
     char time[CALENDAR_TEXT_SIZE];
     (void)error_set(error, DENIED, "the invitation %s%s", why,
                     at_us ? calendar_format(at_us, time) : "");
-    (void)error_fix(error, "an operator of the site makes a new one with: lode worker invite");
+    error_fix(error, "an operator of the site makes a new one with: lode worker invite");
     return DENIED;
 }
 

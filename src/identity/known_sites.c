@@ -15,8 +15,7 @@ static enum status refuse_url(struct text url, const char *why, struct error *er
 {
     struct text shown = text_slice(url, 0, 200);
     (void)error_set(error, INVALID, "\"%.*s\" is no address of a site: %s", TEXT_ARGS(shown), why);
-    (void)error_fix(error, "write https://host:port, such as https://127.0.0.1:%d",
-                    SITE_PORT_DEFAULT);
+    error_fix(error, "write https://host:port, such as https://127.0.0.1:%d", SITE_PORT_DEFAULT);
     return INVALID;
 }
 
@@ -125,7 +124,7 @@ static enum status read_value(const struct site_line *line, struct known_site *o
                         &site.met_us)) {
         (void)error_set(error, INVALID, "line %lld of %s is not \"host:port fingerprint date\"",
                         (long long)line->number, FILE_NAME);
-        (void)error_fix(error, "remove the line and log in again");
+        error_fix(error, "remove the line and log in again");
         return INVALID;
     }
     (void)digest_to_text(&digest, site.fingerprint.text);
@@ -183,11 +182,10 @@ enum status known_sites_check(const char *folder, const struct site_address *add
                     "anew",
                     address->text, (long long)known.line, folder, known.fingerprint.text,
                     shown->text);
-    (void)error_fix(
-        error,
-        "ask the site's administrator for its fingerprint; if the new one is right, run: "
-        "lode login --forget https://%.100s",
-        address->text);
+    error_fix(error,
+              "ask the site's administrator for its fingerprint; if the new one is right, run: "
+              "lode login --forget https://%.100s",
+              address->text);
     return DENIED;
 }
 

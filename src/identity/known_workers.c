@@ -61,8 +61,8 @@ enum status known_worker_check_name(struct text name, struct error *error)
     if (!is_good) {
         (void)error_set(error, INVALID, "\"%.*s\" cannot be the name of a worker",
                         (int)(name.length < 80 ? name.length : 80), name.bytes ? name.bytes : "");
-        (void)error_fix(error, "give --name 1 to %d bytes of text without control characters",
-                        KNOWN_WORKER_NAME_MAX);
+        error_fix(error, "give --name 1 to %d bytes of text without control characters",
+                  KNOWN_WORKER_NAME_MAX);
         return INVALID;
     }
     return OK;
@@ -180,8 +180,7 @@ static enum status refuse_refused(const struct known_worker *worker, struct erro
 {
     (void)error_set(error, DENIED, "the worker %s with the key %s was refused by %s", worker->name,
                     worker->key.text, worker->by[0] ? worker->by : "the site");
-    (void)error_fix(error, "an operator of the site can run: lode worker accept %s",
-                    worker->key.text);
+    error_fix(error, "an operator of the site can run: lode worker accept %s", worker->key.text);
     return DENIED;
 }
 
@@ -256,13 +255,12 @@ enum status known_workers_match(struct known_workers *workers, struct text said,
     if (found == 0) {
         (void)error_set(error, NOT_FOUND, "no worker \"%.*s\" has shown itself here",
                         TEXT_ARGS(shown));
-        (void)error_fix(error, "lode workers lists those that have, with their fingerprints");
+        error_fix(error, "lode workers lists those that have, with their fingerprints");
         return NOT_FOUND;
     }
     if (found > 1) {
         (void)error_set(error, CONFLICT, "\"%.*s\" fits %zu workers", TEXT_ARGS(shown), found);
-        (void)error_fix(error,
-                        "give the fingerprint, which the worker prints; lode workers lists all");
+        error_fix(error, "give the fingerprint, which the worker prints; lode workers lists all");
         return CONFLICT;
     }
     return OK;
@@ -502,10 +500,10 @@ static enum status refuse_name(const struct known_worker *owner, struct error *e
 {
     (void)error_set(error, CONFLICT, "the name %s belongs to the worker with the key %s",
                     owner->name, owner->key.text);
-    (void)error_fix(error,
-                    "choose another --name, or, if that one has a new key for a reason, run "
-                    "at the site: lode worker forget %s",
-                    owner->key.text);
+    error_fix(error,
+              "choose another --name, or, if that one has a new key for a reason, run "
+              "at the site: lode worker forget %s",
+              owner->key.text);
     return CONFLICT;
 }
 
@@ -513,7 +511,7 @@ static enum status check_count(const struct known_workers *workers, struct error
 {
     if (map_count(workers->index.by_key) >= KNOWN_WORKERS_MAX) {
         (void)error_set(error, QUOTA, "the site knows %d workers already", KNOWN_WORKERS_MAX);
-        (void)error_fix(error, "forget some: lode worker forget NAME");
+        error_fix(error, "forget some: lode worker forget NAME");
         return QUOTA;
     }
     return OK;

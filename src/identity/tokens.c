@@ -173,8 +173,8 @@ static enum status check_request(const struct token_request *request, int64_t no
             error, INVALID, "\"%.*s\" is no name for a principal",
             (int)(request->name.length < TOKEN_NAME_MAX ? request->name.length : TOKEN_NAME_MAX),
             request->name.bytes ? request->name.bytes : "");
-        (void)error_fix(error, "use 1 to %d bytes of UTF-8 without spaces and control characters",
-                        TOKEN_NAME_MAX);
+        error_fix(error, "use 1 to %d bytes of UTF-8 without spaces and control characters",
+                  TOKEN_NAME_MAX);
         return INVALID;
     }
     if (request->label.length > TOKEN_LABEL_MAX || !text_is_utf8(request->label) ||
@@ -244,7 +244,7 @@ enum status tokens_create(struct tokens *tokens, struct sql *sql,
     }
     if (map_count(tokens->index.by_id) >= TOKENS_MAX) {
         (void)error_set(error, QUOTA, "the site has %d tokens already", TOKENS_MAX);
-        (void)error_fix(error, "revoke tokens that are not used");
+        error_fix(error, "revoke tokens that are not used");
         return QUOTA;
     }
     struct token token = {
@@ -305,7 +305,7 @@ bool token_is_well_formed(struct text bearer)
 static enum status refuse(struct error *error, const char *why)
 {
     (void)error_set(error, DENIED, "%s", why);
-    (void)error_fix(error, "get a new token with: lode login");
+    error_fix(error, "get a new token with: lode login");
     return DENIED;
 }
 
@@ -327,7 +327,7 @@ enum status tokens_find(struct tokens *tokens, struct text bearer, int64_t now_u
         char time[CALENDAR_TEXT_SIZE];
         (void)error_set(error, DENIED, "the token expired at %s",
                         calendar_format(found.expires_us, time));
-        (void)error_fix(error, "get a new token with: lode login");
+        error_fix(error, "get a new token with: lode login");
         return DENIED;
     }
     *out = found;

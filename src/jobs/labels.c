@@ -22,10 +22,10 @@ enum status label_check(struct text label, struct error *error)
         return OK;
     }
     (void)error_set(error, INVALID, "\"%.*s\" is no label", TEXT_ARGS(text_slice(label, 0, 80)));
-    (void)error_fix(error,
-                    "write NAME or NAME=VALUE, of at most %d bytes, the name in letters, digits, "
-                    "dots, underscores and hyphens",
-                    SPEC_LABEL_SIZE_MAX);
+    error_fix(error,
+              "write NAME or NAME=VALUE, of at most %d bytes, the name in letters, digits, "
+              "dots, underscores and hyphens",
+              SPEC_LABEL_SIZE_MAX);
     return INVALID;
 }
 

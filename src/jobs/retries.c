@@ -35,7 +35,7 @@ static enum status read_times(const json_t *value, const char *what, int64_t *ou
     if (!json_is_integer(value) || times < 0 || times > RETRIES_MAX) {
         (void)error_set(error, INVALID, "field \"retries\" must be a number from 0 to %d%s%s",
                         (int)RETRIES_MAX, *what ? " for the cause " : "", what);
-        (void)error_fix(error, "%s", FIX);
+        error_fix(error, "%s", FIX);
         return INVALID;
     }
     *out = times;
@@ -46,7 +46,7 @@ static enum status refuse_cause(struct text name, struct error *error)
 {
     (void)error_set(error, INVALID, "field \"retries\" names \"%.*s\", which is not a cause",
                     TEXT_ARGS(text_slice(name, 0, 80)));
-    (void)error_fix(error, "%s", FIX);
+    error_fix(error, "%s", FIX);
     return INVALID;
 }
 
@@ -94,7 +94,7 @@ static enum status add_part(struct text part, json_t *object, struct error *erro
     if (!text_to_int64(text_slice(part, equals + 1, part.length), &times)) {
         (void)error_set(error, INVALID, "\"%.*s\" does not say how often a task is run again",
                         TEXT_ARGS(text_slice(part, 0, 80)));
-        (void)error_fix(error, "write 3, or fail=2,limit=1,lost=5,input=0,worker=2");
+        error_fix(error, "write 3, or fail=2,limit=1,lost=5,input=0,worker=2");
         return INVALID;
     }
     AUTO_FREE char *name = text_copy(text_slice(part, 0, equals));

@@ -32,7 +32,8 @@ static enum status read_word(const json_t *document, const char *field, const ch
     }
     (void)error_set(error, INVALID, "field \"%s\" is \"%.*s\"", field,
                     TEXT_ARGS(text_slice(text, 0, 80)));
-    return error_fix(error, "use one of %s", choice.bytes ? choice.bytes : "");
+    error_fix(error, "use one of %s", choice.bytes ? choice.bytes : "");
+    return INVALID;
 }
 
 static enum status read_group(struct job_spec *spec, const json_t *document, struct error *error)
@@ -46,7 +47,7 @@ static enum status read_group(struct job_spec *spec, const json_t *document, str
     if (group.length == 0 || text_has_control(group) || text_contains_byte(group, ',') ||
         text_contains_byte(group, ' ')) {
         (void)error_set(error, INVALID, "field \"group\" is not the name of a group");
-        (void)error_fix(error, "`lode group list` shows the groups that you belong to");
+        error_fix(error, "`lode group list` shows the groups that you belong to");
         return INVALID;
     }
     spec->group = arena_copy(&spec->arena, group);
@@ -58,13 +59,13 @@ static enum status read_api(struct job_spec *spec, const json_t *document, struc
     TRY(json_field_bool(document, "api", JSON_OPTIONAL, &spec->has_api, error));
     if (spec->has_api && !spec->has_network) {
         (void)error_set(error, INVALID, "field \"api\" is true: tasks cannot reach the site");
-        (void)error_fix(error, "give them the network, too: \"network\": true");
+        error_fix(error, "give them the network, too: \"network\": true");
         return INVALID;
     }
     if (spec->has_api && spec->mode == SPEC_STREAM) {
         (void)error_set(error, INVALID,
                         "field \"api\" is true: a streamed program outlives its tokens");
-        (void)error_fix(error, "use mode \"command\", or leave out \"api\"");
+        error_fix(error, "use mode \"command\", or leave out \"api\"");
         return INVALID;
     }
     return OK;
@@ -142,7 +143,8 @@ static enum status check_index_sets(const json_t *document, struct error *error)
         if (given) {
             (void)error_set(error, INVALID, "\"%s\" and \"%s\" are two index sets", given,
                             kinds[i]);
-            return error_fix(error, "give one of \"count\", \"over\" and \"items\"");
+            error_fix(error, "give one of \"count\", \"over\" and \"items\"");
+            return INVALID;
         }
         given = kinds[i];
     }
@@ -183,8 +185,9 @@ static enum status check_file_word(const struct job_spec *spec, struct error *er
         if (with.length != without.length) {
             (void)error_set(error, INVALID,
                             "the command says {file}, but the job runs over no dataset");
-            return error_fix(error, "give the dataset with \"over\" (lode run --over ID), or write "
-                                    "{{file}} for the word itself");
+            error_fix(error, "give the dataset with \"over\" (lode run --over ID), or write "
+                             "{{file}} for the word itself");
+            return INVALID;
         }
     }
     return OK;

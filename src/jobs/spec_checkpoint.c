@@ -11,8 +11,9 @@ static enum status read_files(struct job_spec *spec, const json_t *document, str
                            &out->file_count, error));
     if (out->file_count == 0) {
         (void)error_set(error, INVALID, "\"checkpoint\" names no files");
-        return error_fix(error, "give the files from which a task can go on: {\"files\": "
-                                "[\"state.*\"]}");
+        error_fix(error, "give the files from which a task can go on: {\"files\": "
+                         "[\"state.*\"]}");
+        return INVALID;
     }
     return OK;
 }
@@ -28,7 +29,8 @@ static enum status read_signal(struct job_spec *spec, const json_t *document, st
     if (spec->checkpoint.signal == 0 || spec->checkpoint.signal == SIGTERM) {
         (void)error_set(error, INVALID, "a checkpoint cannot be asked for by the signal \"%.*s\"",
                         TEXT_ARGS(text_slice(name, 0, 80)));
-        return error_fix(error, "use one of HUP, INT, QUIT, USR1 or USR2");
+        error_fix(error, "use one of HUP, INT, QUIT, USR1 or USR2");
+        return INVALID;
     }
     return OK;
 }
@@ -44,8 +46,9 @@ enum status spec_read_checkpoint(struct job_spec *spec, const json_t *document, 
     }
     if (spec->mode == SPEC_STREAM) {
         (void)error_set(error, INVALID, "a streamed job has no \"checkpoint\"");
-        return error_fix(error, "its answers are kept as they come, and only unanswered items are "
-                                "given again; leave \"checkpoint\" out");
+        error_fix(error, "its answers are kept as they come, and only unanswered items are "
+                         "given again; leave \"checkpoint\" out");
+        return INVALID;
     }
     TRY(json_check_fields(checkpoint, known, error));
     TRY(json_field_double(checkpoint, "interval_seconds", JSON_OPTIONAL,

@@ -16,7 +16,8 @@ enum status spec_check_text(struct text text, const char *what, struct error *er
     }
     if (!text_is_utf8(text)) {
         (void)error_set(error, INVALID, "%s is not UTF-8", what);
-        return error_fix(error, "write names and arguments as UTF-8; pass other bytes in a file");
+        error_fix(error, "write names and arguments as UTF-8; pass other bytes in a file");
+        return INVALID;
     }
     return OK;
 }
@@ -32,7 +33,8 @@ enum status spec_check_part(struct text text, const char *what, struct error *er
         text_equal(text, TEXT(".")) || text_equal(text, TEXT(".."))) {
         (void)error_set(error, INVALID, "%s is \"%.*s\", which is not a single file name", what,
                         SHOWN(text));
-        return error_fix(error, "use one name without \"/\", such as \"input.nc\"");
+        error_fix(error, "use one name without \"/\", such as \"input.nc\"");
+        return INVALID;
     }
     return OK;
 }
@@ -53,8 +55,9 @@ enum status spec_check_path(struct text text, const char *what, struct error *er
             (void)error_set(error, INVALID,
                             "%s is \"%.*s\", which is no path below the working folder", what,
                             SHOWN(text));
-            return error_fix(error, "write it relative to the working folder, without \"..\": "
-                                    "\"input.nc\" or \"parts/a.nc\"");
+            error_fix(error, "write it relative to the working folder, without \"..\": "
+                             "\"input.nc\" or \"parts/a.nc\"");
+            return INVALID;
         }
     }
     return OK;
@@ -69,7 +72,8 @@ enum status spec_check_id(struct text text, const char *what, struct error *erro
     }
     if (text_has_control(text) || text_contains_byte(text, ' ')) {
         (void)error_set(error, INVALID, "%s has a space or a control character", what);
-        return error_fix(error, "write it as doi:10.1234/x, scope:name or a URL with %%20");
+        error_fix(error, "write it as doi:10.1234/x, scope:name or a URL with %%20");
+        return INVALID;
     }
     return OK;
 }
@@ -84,7 +88,8 @@ enum status spec_check_digest(struct text text, const char *what, struct error *
     }
     if (!is_good) {
         (void)error_set(error, INVALID, "%s must be \"sha256:\" and 64 hexadecimal digits", what);
-        return error_fix(error, "upload the content as a blob first and give the name it gets");
+        error_fix(error, "upload the content as a blob first and give the name it gets");
+        return INVALID;
     }
     return OK;
 }
@@ -134,7 +139,8 @@ enum status spec_read_words(struct job_spec *spec, const json_t *document, const
     *count = json_array_size(array);
     if (*count == 0 || json_text(json_array_get(array, 0)).length == 0) {
         (void)error_set(error, INVALID, "field \"%s\" is empty", field);
-        return error_fix(error, "give the program and its arguments: [\"wc\", \"-l\", \"x\"]");
+        error_fix(error, "give the program and its arguments: [\"wc\", \"-l\", \"x\"]");
+        return INVALID;
     }
     *out = arena_new(&spec->arena, (*count + 1) * sizeof **out);
     size_t size = 0;
@@ -146,7 +152,8 @@ enum status spec_read_words(struct job_spec *spec, const json_t *document, const
         if (size > SPEC_ARGUMENTS_SIZE_MAX) {
             (void)error_set(error, INVALID, "the %s is longer than %d bytes", field,
                             (int)SPEC_ARGUMENTS_SIZE_MAX);
-            return error_fix(error, "put long arguments into a file of the job (\"files\")");
+            error_fix(error, "put long arguments into a file of the job (\"files\")");
+            return INVALID;
         }
         (*out)[i] = arena_copy(&spec->arena, argument);
     }
@@ -168,8 +175,8 @@ enum status spec_read_digest(struct job_spec *spec, const json_t *object, const 
         return OK;
     }
     if (spec_check_digest(digest, what, error) != OK) {
-        (void)error_fix(error, "give the dataset's digest as lode data show and lode resolve "
-                               "print it, or leave it out");
+        error_fix(error, "give the dataset's digest as lode data show and lode resolve "
+                         "print it, or leave it out");
         return INVALID;
     }
     *out = arena_copy(&spec->arena, digest);
@@ -217,7 +224,8 @@ enum status spec_read_data(struct job_spec *spec, const json_t *document, struct
         }
         if (is_taken) {
             (void)error_set(error, INVALID, "two datasets would be bound at /data/%s", name);
-            return error_fix(error, "give one of them another \"name\"");
+            error_fix(error, "give one of them another \"name\"");
+            return INVALID;
         }
     }
     spec->data_count = count;
@@ -238,8 +246,9 @@ static enum status check_pattern(struct text pattern, const char *what, struct e
                             "%s is \"%.*s\", which is no path below the task's "
                             "folder",
                             what, SHOWN(pattern));
-            return error_fix(error, "write it relative to the working folder, without \"..\": "
-                                    "\"*.nc\" or \"results/**\"");
+            error_fix(error, "write it relative to the working folder, without \"..\": "
+                             "\"*.nc\" or \"results/**\"");
+            return INVALID;
         }
     }
     return OK;
@@ -268,7 +277,8 @@ enum status spec_read_outputs(struct job_spec *spec, const json_t *document, str
                            &spec->output_count, error));
     if (spec->output_count > 0 && spec->mode == SPEC_STREAM) {
         (void)error_set(error, INVALID, "a streamed job has no \"outputs\"");
-        return error_fix(error, "answer on standard output, one line an item, or use mode command");
+        error_fix(error, "answer on standard output, one line an item, or use mode command");
+        return INVALID;
     }
     return OK;
 }
@@ -293,12 +303,14 @@ static enum status read_variable(struct job_spec *spec, struct text name, const 
     if (!is_variable_name(name)) {
         (void)error_set(error, INVALID, "environment variable \"%.*s\" has no valid name",
                         SHOWN(name));
-        return error_fix(error, "use letters, digits and \"_\", not starting with a digit");
+        error_fix(error, "use letters, digits and \"_\", not starting with a digit");
+        return INVALID;
     }
     if (text_starts_with(name, TEXT("LODE_"))) {
         (void)error_set(error, INVALID, "environment variable \"%.*s\" is set by Lode itself",
                         SHOWN(name));
-        return error_fix(error, "use a name that does not start with LODE_");
+        error_fix(error, "use a name that does not start with LODE_");
+        return INVALID;
     }
     if (!json_is_string(value)) {
         return error_set(error, INVALID, "environment variable \"%.*s\" must be a string",
@@ -339,7 +351,8 @@ enum status spec_read_environment(struct job_spec *spec, const json_t *document,
         if (size > SPEC_ARGUMENTS_SIZE_MAX) {
             (void)error_set(error, INVALID, "the environment is longer than %d bytes",
                             (int)SPEC_ARGUMENTS_SIZE_MAX);
-            return error_fix(error, "put long values into a file of the job (\"files\")");
+            error_fix(error, "put long values into a file of the job (\"files\")");
+            return INVALID;
         }
         TRY(read_variable(spec, name, value, error));
     }

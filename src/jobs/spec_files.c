@@ -82,7 +82,8 @@ static enum status check_names(const char *const *names, size_t count, struct er
                         "the job's files have %zu different names at the top of the working "
                         "folder; at most %d are allowed",
                         tops, SPEC_FILES_TOP_MAX);
-        return error_fix(error, "put them into a folder: name them \"files/...\"");
+        error_fix(error, "put them into a folder: name them \"files/...\"");
+        return INVALID;
     }
     return check_folders(names, count, error);
 }

@@ -22,7 +22,7 @@ static enum status read_kind(const json_t *software, enum spec_software *out, st
     }
     (void)error_set(error, INVALID, "field \"software.kind\" is \"%.*s\"",
                     TEXT_ARGS(text_slice(kind, 0, 80)));
-    (void)error_fix(error, "use one of \"host\", \"bundle\", \"oci\"");
+    error_fix(error, "use one of \"host\", \"bundle\", \"oci\"");
     return INVALID;
 }
 
@@ -54,7 +54,7 @@ enum status spec_read_software(struct job_spec *spec, const json_t *document, st
     if (!blob.bytes) {
         (void)error_set(error, INVALID, "software of the kind \"%s\" needs a \"blob\"",
                         kinds[kind]);
-        (void)error_fix(error, "name the archive: \"blob\": \"sha256:...\"");
+        error_fix(error, "name the archive: \"blob\": \"sha256:...\"");
         return INVALID;
     }
     TRY(spec_check_digest(blob, "field \"software.blob\"", error));

@@ -13,8 +13,8 @@ static enum status read_input_from(struct job_spec *spec, const json_t *document
             (void)error_set(error, INVALID,
                             "file \"%.80s\" would lie where the outputs of \"input_from\" are put",
                             spec->files[i].name);
-            return error_fix(error, "give it a name that does not begin with \"%s\"",
-                             SPEC_INPUTS_FOLDER);
+            error_fix(error, "give it a name that does not begin with \"%s\"", SPEC_INPUTS_FOLDER);
+            return INVALID;
         }
     }
     return OK;
@@ -30,7 +30,8 @@ static enum status read_site(struct job_spec *spec, const json_t *document, stru
     TRY(spec_check_text(at, "field \"at\"", error));
     if (at.length == 0 || text_has_control(at)) {
         (void)error_set(error, INVALID, "field \"at\" must be a site's name or fingerprint");
-        return error_fix(error, "leave it out to have the job run wherever is best");
+        error_fix(error, "leave it out to have the job run wherever is best");
+        return INVALID;
     }
     spec->at = arena_copy(&spec->arena, at);
     return OK;
@@ -45,7 +46,8 @@ static enum status read_stage(struct job_spec *spec, const json_t *document, str
     } else if (stage.bytes && !text_equal(stage, TEXT("auto"))) {
         (void)error_set(error, INVALID, "field \"stage\" is \"%.*s\"",
                         TEXT_ARGS(text_slice(stage, 0, 80)));
-        return error_fix(error, "use one of \"auto\", \"never\"");
+        error_fix(error, "use one of \"auto\", \"never\"");
+        return INVALID;
     }
     return OK;
 }

@@ -213,7 +213,7 @@ static enum status check_size(struct taking *taking, size_t length, struct error
                     "the log of site %s is larger than the %lld bytes that this hub keeps of one; "
                     "it is here up to serial %lld",
                     site->site.text, (long long)max, (long long)taking->at.serial);
-    (void)error_fix(error, "the hub's operator can allow more: lode site --mirror --log-max SIZE");
+    error_fix(error, "the hub's operator can allow more: lode site --mirror --log-max SIZE");
     return QUOTA;
 }
 

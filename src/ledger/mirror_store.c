@@ -39,7 +39,7 @@ static enum status append_batch(const struct sql_rows *rows, struct buffer *out,
     if (status != OK) {
         (void)error_set(error, status, "the copy of a site's log in the database: %.400s",
                         wrong.detail);
-        (void)error_fix(error, "restore the database from a backup: its disk may be failing");
+        error_fix(error, "restore the database from a backup: its disk may be failing");
     }
     return status;
 }

@@ -291,7 +291,7 @@ static enum status read_site_fields(const json_t *object, struct site_statement 
     if (protocol != STATEMENT_PROTOCOL) {
         (void)error_set(error, UNSUPPORTED, "site %.*s speaks protocol %lld, this one %d",
                         TEXT_ARGS(name), (long long)protocol, STATEMENT_PROTOCOL);
-        (void)error_fix(error, "bring both sites to versions that speak the same protocol");
+        error_fix(error, "bring both sites to versions that speak the same protocol");
         return UNSUPPORTED;
     }
     out->name = name.bytes;

@@ -143,7 +143,7 @@ enum status file_open_beneath(int folder_fd, const char *path, int flags, mode_t
     int opened = open_resolved(folder_fd, path, flags, mode, RESOLVE_BENEATH);
     if (opened < 0 && errno == EXDEV) {
         (void)error_set(error, DENIED, "path \"%.200s\" leaves its folder", path);
-        (void)error_fix(error, "use a path without \"..\" and without links that lead out");
+        error_fix(error, "use a path without \"..\" and without links that lead out");
         return DENIED;
     }
     if (opened < 0) {

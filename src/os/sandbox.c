@@ -286,10 +286,10 @@ static enum status try_sandbox(const char *path, struct error *error)
         struct text said = text_trim((struct text){text, got > 0 ? (size_t)got : 0});
         (void)error_set(error, UNSUPPORTED, "bubblewrap cannot make a sandbox here: %.*s",
                         TEXT_ARGS(said));
-        return error_fix(error,
-                         "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
+        error_fix(error, "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
                          "kernel.apparmor_restrict_unprivileged_userns=0), or give --sandbox none "
                          "to run tasks without isolation");
+        return UNSUPPORTED;
     }
     return OK;
 }
@@ -305,7 +305,7 @@ enum status sandbox_find(struct arena *arena, const char **path, struct error *e
         }
     }
     (void)error_set(error, UNSUPPORTED, "bubblewrap is not installed, so tasks cannot be isolated");
-    return error_fix(error,
-                     "install it (apt install bubblewrap), or give --sandbox none to run tasks "
+    error_fix(error, "install it (apt install bubblewrap), or give --sandbox none to run tasks "
                      "without isolation");
+    return UNSUPPORTED;
 }

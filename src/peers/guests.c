@@ -113,8 +113,7 @@ static enum status refuse(const struct standing *known, const struct fingerprint
                           const char *reason, struct error *error)
 {
     (void)error_set(error, DENIED, "this site takes no jobs from %s: %s", known->label, reason);
-    (void)error_fix(error, "its operator lets that site in with: lode sites accept %.23s",
-                    site->text);
+    error_fix(error, "its operator lets that site in with: lode sites accept %.23s", site->text);
     return DENIED;
 }
 
@@ -132,7 +131,7 @@ enum status peers_check_guest(struct peers *peers, const struct fingerprint *sit
     }
     if (strcmp(policy, "none") == 0) {
         (void)error_set(error, DENIED, "this site takes no jobs from other sites");
-        (void)error_fix(error, "its operator changes that with: lode site --guests members");
+        error_fix(error, "its operator changes that with: lode site --guests members");
         return DENIED;
     }
     if (known.standing == STANDING_MEMBER) {

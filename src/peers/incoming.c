@@ -18,7 +18,7 @@ static enum status check_caller(struct peers *peers, const char *caller, struct 
     }
     (void)error_set(error, DENIED, "the operator of %.64s has denied this site (%.23s)",
                     peers->name, caller);
-    (void)error_fix(error, "ask them to take it back: lode sites accept %.23s", caller);
+    error_fix(error, "ask them to take it back: lode sites accept %.23s", caller);
     return DENIED;
 }
 
@@ -29,7 +29,7 @@ static enum status check_name(struct peers *peers, const struct site_statement *
     enum status status = OK;
     if (strcmp(read->name, peers->name) == 0) {
         status = error_set(error, CONFLICT, "\"%.64s\" is the name of this hub itself", read->name);
-        (void)error_fix(error, "start the other site with another --name");
+        error_fix(error, "start the other site with another --name");
         return status;
     }
     (void)pthread_rwlock_wrlock(&peers->lock);
@@ -51,10 +51,10 @@ static enum status check_name(struct peers *peers, const struct site_statement *
         status = error_set(error, CONFLICT,
                            "the name \"%.64s\" is that of a site with another key (%.23s) here",
                            read->name, site->fingerprint.text);
-        (void)error_fix(error,
-                        "if this site was set up anew, its hub's operator does: lode sites deny "
-                        "%.23s; else give this one another --name",
-                        site->fingerprint.text);
+        error_fix(error,
+                  "if this site was set up anew, its hub's operator does: lode sites deny "
+                  "%.23s; else give this one another --name",
+                  site->fingerprint.text);
     }
     (void)pthread_rwlock_unlock(&peers->lock);
     return status;
@@ -78,12 +78,12 @@ static enum status check_mode(struct peers *peers, enum peers_mode mode,
     if (common == 0) {
         (void)error_set(error, CONFLICT, "this hub keeps in step by %s only, not by %s",
                         peers_mode_name(peers->wants), peers_mode_name(mode));
-        (void)error_fix(error, "lode hub add URL --mode %s", peers_mode_name(peers->wants));
+        error_fix(error, "lode hub add URL --mode %s", peers_mode_name(peers->wants));
         return CONFLICT;
     }
     if (common == PEERS_POLL && json_array_size(read->urls) == 0) {
         (void)error_set(error, CONFLICT, "this site says no URL under which it could be polled");
-        (void)error_fix(error, "start it with --url URL, or add the hub with --mode push");
+        error_fix(error, "start it with --url URL, or add the hub with --mode push");
         return CONFLICT;
     }
     return OK;
@@ -135,7 +135,7 @@ static enum status read_caller(struct peers *peers, const char *caller, const js
 {
     if (!peers->mirror) {
         (void)error_set(error, CONFLICT, "%.64s mirrors nothing: it is no hub", peers->name);
-        (void)error_fix(error, "its operator makes it one with: lode site --mirror");
+        error_fix(error, "its operator makes it one with: lode site --mirror");
         return CONFLICT;
     }
     TRY(check_caller(peers, caller, error));
@@ -177,7 +177,7 @@ enum status peers_heard_announcement(struct peers *peers, const char *caller, en
 static enum status say_unknown(const struct peers *peers, const char *caller, struct error *error)
 {
     (void)error_set(error, NOT_FOUND, "%.64s does not know %.23s", peers->name, caller);
-    (void)error_fix(error, "announce it first (POST /v1/federation/announce)");
+    error_fix(error, "announce it first (POST /v1/federation/announce)");
     return NOT_FOUND;
 }
 

@@ -70,7 +70,7 @@ static enum status say_ambiguous(const struct search *search, struct error *erro
     buffer_append_string(&names, search->count > CANDIDATES_NAMED ? ", ..." : "");
     enum status status = error_set(error, CONFLICT, "\"%.80s\" is the name of %zu sites: %s",
                                    search->wanted.bytes, search->count, names.bytes);
-    (void)error_fix(error, "give the fingerprint, or at least %d digits of it", PREFIX_MIN);
+    error_fix(error, "give the fingerprint, or at least %d digits of it", PREFIX_MIN);
     return status;
 }
 
@@ -90,7 +90,7 @@ enum status peers_find_named(struct peers *peers, struct text name, struct peer 
         status = say_ambiguous(&search, error);
     } else {
         status = error_set(error, NOT_FOUND, "no site \"%.80s\" is known here", wanted);
-        (void)error_fix(error, "lode sites lists those that are");
+        error_fix(error, "lode sites lists those that are");
     }
     (void)pthread_rwlock_unlock(&peers->lock);
     return status;
@@ -196,6 +196,6 @@ enum status peers_mode_from_text(struct text text, enum peers_mode *out, struct 
     }
     (void)error_set(error, INVALID, "\"%.20s\" is no way of keeping a log in step",
                     text.length > 0 ? text.bytes : "");
-    (void)error_fix(error, "push, poll or both");
+    error_fix(error, "push, poll or both");
     return INVALID;
 }

@@ -32,7 +32,7 @@ static enum status say_key(const struct peers_hub_request *request, enum status 
     }
     (void)error_set(error, CONFLICT, "%.*s has another key than %.*s", TEXT_ARGS(request->url),
                     TEXT_ARGS(request->fingerprint));
-    (void)error_fix(error, "ask its operator for the fingerprint, and add it again with that");
+    error_fix(error, "ask its operator for the fingerprint, and add it again with that");
     return CONFLICT;
 }
 
@@ -82,7 +82,7 @@ static enum status check_hub(struct peers *peers, const struct peers_hub_request
     if (!read->is_hub) {
         (void)error_set(error, CONFLICT, "%.64s at %.*s mirrors nothing: it is no hub", read->name,
                         TEXT_ARGS(request->url));
-        (void)error_fix(error, "its operator makes it one with: lode site --mirror");
+        error_fix(error, "its operator makes it one with: lode site --mirror");
         return CONFLICT;
     }
     return OK;
@@ -101,7 +101,7 @@ static enum status check_request(struct peers *peers, const struct peers_hub_req
             error, INVALID, "\"%.*s\" is no address of a hub",
             (int)(request->url.length < PEER_URL_MAX ? request->url.length : PEER_URL_MAX),
             request->url.bytes);
-        (void)error_fix(error, "it begins with https:// and has at most %d bytes", PEER_URL_MAX);
+        error_fix(error, "it begins with https:// and has at most %d bytes", PEER_URL_MAX);
         return INVALID;
     }
     (void)pthread_rwlock_rdlock(&peers->lock);
@@ -112,7 +112,7 @@ static enum status check_request(struct peers *peers, const struct peers_hub_req
     (void)pthread_rwlock_unlock(&peers->lock);
     if (request->mode == PEERS_POLL && !has_url) {
         (void)error_set(error, INVALID, "this site cannot be polled, as it has no URL");
-        (void)error_fix(error, "start it with --url URL, or use the mode push");
+        error_fix(error, "start it with --url URL, or use the mode push");
         return INVALID;
     }
     return hubs < PEERS_HUBS_MAX
@@ -158,7 +158,7 @@ enum status peers_add_hub(struct peers *peers, const struct peers_hub_request *r
     (void)peers_find(peers, &change.site, out);
     if (is_absent && error) {
         *error = absence;
-        (void)error_fix(error, "the hub is kept, and tried again by itself");
+        error_fix(error, "the hub is kept, and tried again by itself");
     }
     return is_absent ? UNAVAILABLE : OK;
 }
@@ -172,7 +172,7 @@ enum status peers_remove_hub(struct peers *peers, const struct fingerprint *fing
     (void)pthread_rwlock_unlock(&peers->lock);
     if (!is_ours) {
         (void)error_set(error, NOT_FOUND, "%.23s is no hub of this site", fingerprint->text);
-        (void)error_fix(error, "lode hub list shows them");
+        error_fix(error, "lode hub list shows them");
         return NOT_FOUND;
     }
     const struct change change = {.site = *fingerprint, .has_hub = true};

@@ -65,9 +65,9 @@ static void set_error(struct turn *turn, const struct http_answer *answer)
     turn->error.fix[0] = '\0';
     if (answer->status == DENIED) {
         (void)error_set(&turn->error, DENIED, "its key is not the one that was accepted for it");
-        (void)error_fix(&turn->error,
-                        "if it was set up anew: lode hub remove %.23s, then lode hub add its URL",
-                        turn->site->fingerprint.text);
+        error_fix(&turn->error,
+                  "if it was set up anew: lode hub remove %.23s, then lode hub add its URL",
+                  turn->site->fingerprint.text);
     }
 }
 

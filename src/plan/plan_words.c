@@ -129,8 +129,8 @@ enum status plan_refuse(const struct plan_request *request, struct error *error)
         if (!is_somewhere) {
             (void)error_set(error, NOT_FOUND, "no site that can be asked has %s available",
                             request->data[d].id);
-            return error_fix(error, "lode resolve %.150s shows what is known of it",
-                             request->data[d].id);
+            error_fix(error, "lode resolve %.150s shows what is known of it", request->data[d].id);
+            return NOT_FOUND;
         }
     }
     for (size_t s = 0; s < request->site_count && named < NAMED_MAX; s++) {
@@ -142,9 +142,11 @@ enum status plan_refuse(const struct plan_request *request, struct error *error)
     }
     if (named > 0) {
         (void)error_set(error, CONFLICT, "no site takes the job: %s", words.bytes);
-        return error_fix(error, "lode plan shows what each site says");
+        error_fix(error, "lode plan shows what each site says");
+        return CONFLICT;
     }
     (void)error_set(error, CONFLICT, "the data lies at different sites");
-    return error_fix(error, "give --merge COMMAND to run where each part lies, or let data be "
-                            "moved (--stage auto)");
+    error_fix(error, "give --merge COMMAND to run where each part lies, or let data be "
+                     "moved (--stage auto)");
+    return CONFLICT;
 }

@@ -114,7 +114,7 @@ static enum status check_never_held(struct sql *sql, int64_t job, struct error *
     TRY(status);
     (void)error_set(error, CONFLICT, "job %lld ended before its data had been brought to it",
                     (long long)job);
-    (void)error_fix(error, "submit it again");
+    error_fix(error, "submit it again");
     return CONFLICT;
 }
 
@@ -129,13 +129,13 @@ static enum status check_held(const struct control_op *self, int64_t from, int64
     if (self->index >= 0) {
         (void)error_set(error, CONFLICT, "task %lld of job %lld is not held",
                         (long long)self->index, (long long)self->job);
-        (void)error_fix(error, "`lode why %lld/%lld` says where it is", (long long)self->job,
-                        (long long)self->index);
+        error_fix(error, "`lode why %lld/%lld` says where it is", (long long)self->job,
+                  (long long)self->index);
         return CONFLICT;
     }
     (void)error_set(error, CONFLICT, "job %lld has not ended yet, and none of its tasks is held",
                     (long long)self->job);
-    (void)error_fix(error, "wait for it, or cancel it first");
+    error_fix(error, "wait for it, or cancel it first");
     return CONFLICT;
 }
 
@@ -166,8 +166,7 @@ static enum status run_retry_task(struct queue_op *op, struct sql *sql, struct e
     if (!job) {
         (void)error_set(error, CONFLICT, "job %lld has ended: none of its tasks is held",
                         (long long)self->job);
-        (void)error_fix(error, "`lode retry %lld` runs all that failed again",
-                        (long long)self->job);
+        error_fix(error, "`lode retry %lld` runs all that failed again", (long long)self->job);
         return CONFLICT;
     }
     return release_held(self, sql, job, error);

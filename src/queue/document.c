@@ -173,7 +173,8 @@ static enum status start_list(struct sql *sql, const struct queue_job_filter *fi
     if (!job_state_from_text(filter->state, state)) {
         (void)error_set(error, INVALID, "state=%.40s is not a state of a job",
                         filter->state.length < 40 ? filter->state.bytes : "...");
-        return error_fix(error, "waiting, running, held, succeeded, failed or cancelled");
+        error_fix(error, "waiting, running, held, succeeded, failed or cancelled");
+        return INVALID;
     }
     bool is_held_told_apart = *state == JOB_RUNNING || *state == JOB_HELD; // Rows say running.
     struct sql_value wanted = sql_int64(is_held_told_apart ? JOB_RUNNING : *state);

@@ -79,12 +79,14 @@ static enum status call_off(struct worker *worker, struct error *error)
     long long id = (long long)worker->id;
     if (worker->is_draining) {
         (void)error_set(error, CONFLICT, "worker %lld has begun to leave", id);
-        return error_fix(error, "start it again once it is gone");
+        error_fix(error, "start it again once it is gone");
+        return CONFLICT;
     }
     if (worker->ordered_end_us == INT64_MAX) {
         (void)error_set(error, CONFLICT, "worker %lld is not being drained", id);
-        return error_fix(error, "lode workers shows which are; an end that a worker was started "
-                                "with (--lifetime) is its own");
+        error_fix(error, "lode workers shows which are; an end that a worker was started "
+                         "with (--lifetime) is its own");
+        return CONFLICT;
     }
     worker->ordered_end_us = INT64_MAX;
     return OK;
@@ -96,13 +98,15 @@ static enum status find_drained(struct queue *queue, int64_t id, struct worker *
     struct worker *worker = queue_find_worker(queue, id);
     if (!worker) {
         (void)error_set(error, NOT_FOUND, "there is no worker %lld", (long long)id);
-        return error_fix(error, "lode workers lists those that there are");
+        error_fix(error, "lode workers lists those that there are");
+        return NOT_FOUND;
     }
     if (worker->place) {
         (void)error_set(error, CONFLICT,
                         "worker %lld is this site's link to another one, which is not drained",
                         (long long)id);
-        return error_fix(error, "deny the other site instead: lode sites deny NAME");
+        error_fix(error, "deny the other site instead: lode sites deny NAME");
+        return CONFLICT;
     }
     *out = worker;
     return OK;

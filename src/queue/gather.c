@@ -74,7 +74,7 @@ static enum status too_many(int64_t source, struct error *error)
                     "with those of job %lld there are more outputs than a job can get: at most %d "
                     "files, whose names and digests take at most %d KiB",
                     (long long)source, SPEC_FILES_MAX, LIST_SIZE_MAX >> 10);
-    (void)error_fix(error, "have the jobs before pack their outputs into few files, with tar");
+    error_fix(error, "have the jobs before pack their outputs into few files, with tar");
     return QUOTA;
 }
 
@@ -138,7 +138,7 @@ static enum status add_outputs(struct gathering *self, struct sql *sql, size_t p
         (void)error_set(error, INVALID,
                         "job %lld, whose outputs this one is to get, has left no output files",
                         (long long)source);
-        (void)error_fix(error, "run that one with --output PATTERN, and this one after it");
+        error_fix(error, "run that one with --output PATTERN, and this one after it");
         return INVALID;
     }
     return OK;

@@ -89,7 +89,7 @@ enum status groups_parse(const json_t *names, struct text *out, size_t *count, s
                        !text_contains_byte(name, ' ');
         if (!is_name) {
             (void)error_set(error, INVALID, "groups[%zu] is not the name of a group", i);
-            (void)error_fix(error, "give names of groups: [\"physics\", \"spare\"]");
+            error_fix(error, "give names of groups: [\"physics\", \"spare\"]");
             return INVALID;
         }
         for (size_t j = 0; j < i; j++) {
@@ -172,7 +172,7 @@ static enum status run_move(struct queue_op *op, struct sql *sql, struct error *
     struct worker *worker = queue_find_worker(op->queue, self->worker);
     if (!worker) {
         (void)error_set(error, NOT_FOUND, "there is no worker %lld", (long long)self->worker);
-        (void)error_fix(error, "`lode workers` shows those that there are");
+        error_fix(error, "`lode workers` shows those that there are");
         return NOT_FOUND;
     }
     if (worker->place) {

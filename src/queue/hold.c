@@ -222,7 +222,7 @@ static enum status check_same(struct sql *sql, const struct active_job *job,
                     "job %lld would compute something else now than when it was submitted: its "
                     "data is other data",
                     (long long)job->row.id);
-    (void)error_fix(error, "submit it again");
+    error_fix(error, "submit it again");
     return CONFLICT;
 }
 

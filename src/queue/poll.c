@@ -175,7 +175,8 @@ static enum status find_poller(struct queue *queue, const struct queue_poll *pol
     struct worker *worker = queue_find_worker(queue, poll->worker);
     if (!worker) {
         (void)error_set(error, NOT_FOUND, "there is no worker %lld", (long long)poll->worker);
-        return error_fix(error, "register again with POST /v1/workers");
+        error_fix(error, "register again with POST /v1/workers");
+        return NOT_FOUND;
     }
     if (!text_equal(text_of(worker->owner), poll->owner)) {
         return error_set(error, DENIED, "worker %lld belongs to another principal",
@@ -287,7 +288,8 @@ static enum status check_blobs(struct queue *queue, const struct poll_body *body
             char text[DIGEST_TEXT_SIZE];
             (void)error_set(error, CONFLICT, "a result names the blob %s, which is not here",
                             digest_to_text(&body->blobs[i], text));
-            return error_fix(error, "upload it with PUT /v1/blobs/{digest} before the poll");
+            error_fix(error, "upload it with PUT /v1/blobs/{digest} before the poll");
+            return CONFLICT;
         }
     }
     return OK;

@@ -31,7 +31,8 @@ static enum status check_files(struct queue *queue, const struct job_spec *spec,
         if (!blob_exists(queue->blobs, &digest)) {
             (void)error_set(error, NOT_FOUND, "file \"%s\" names the blob %s, which is not here",
                             spec->files[i].name, spec->files[i].digest);
-            return error_fix(error, "upload it first with PUT /v1/blobs/{digest}");
+            error_fix(error, "upload it first with PUT /v1/blobs/{digest}");
+            return NOT_FOUND;
         }
     }
     return OK;
@@ -149,7 +150,7 @@ static enum status check_still(const char *id, const char *digest, struct prepar
     TRY(out->catalog->resolve(out->catalog_context, id, &out->arena, &now, error));
     if (strcmp(digest_to_text(&now.digest, text), digest) != 0) {
         (void)error_set(error, CONFLICT, "dataset %.200s was changed at this very moment", id);
-        (void)error_fix(error, "submit the job again");
+        error_fix(error, "submit the job again");
         return CONFLICT;
     }
     return OK;
@@ -164,7 +165,7 @@ static enum status check_content(const struct spec_data *bound, const char *dige
     }
     (void)error_set(error, CONFLICT, "dataset %.200s is %s here; the job is for %s", bound->id,
                     digest, bound->digest);
-    (void)error_fix(error, "name the digest that is meant, or none to take what is here now");
+    error_fix(error, "name the digest that is meant, or none to take what is here now");
     return CONFLICT;
 }
 
@@ -236,7 +237,8 @@ static enum status take_part(const struct job_spec *spec, struct job_row *row, s
                         "tasks from index %lld on are asked for, at least %lld, and the index set "
                         "has %lld in all",
                         (long long)spec->first_index, (long long)wanted, (long long)row->count);
-        return error_fix(error, "\"first_index\" and \"count\" together must stay within it");
+        error_fix(error, "\"first_index\" and \"count\" together must stay within it");
+        return INVALID;
     }
     row->count = spec->part_count > 0 ? spec->part_count : left;
     return OK;
@@ -264,7 +266,8 @@ static enum status count_items(struct queue *queue, struct job_spec *spec, struc
     if (row->count == 0) {
         (void)error_set(error, INVALID, "the index set is empty: %s",
                         spec->over ? "the dataset has no files" : "the items blob has no lines");
-        return error_fix(error, "a job needs at least one task");
+        error_fix(error, "a job needs at least one task");
+        return INVALID;
     }
     if (row->count > SPEC_COUNT_MAX) {
         return error_set(error, INVALID, "%lld items; at most %lld are allowed",
@@ -460,7 +463,8 @@ static enum status check_same(struct queue *queue, const char *id, struct text r
     if (status == OK && !text_equal(text_of(digest_to_text(&dataset.digest, digest)), recorded)) {
         (void)error_set(error, CONFLICT,
                         "dataset %.200s is other data now than when the job was submitted", id);
-        status = error_fix(error, "submit the job again: its results would be others");
+        error_fix(error, "submit the job again: its results would be others");
+        status = CONFLICT;
     }
     prepared_done(&now);
     return status;

@@ -78,7 +78,7 @@ void queue_answer_error(struct queue_answer answer, enum status status, const st
 enum status queue_no_job(int64_t job, struct error *error)
 {
     (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)job);
-    (void)error_fix(error, "lode jobs lists those that there are");
+    error_fix(error, "lode jobs lists those that there are");
     return NOT_FOUND;
 }
 

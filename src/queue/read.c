@@ -69,7 +69,8 @@ static enum status start_tasks(struct sql *sql, int64_t job, const struct queue_
     }
     if (!job_state_from_text(page->state, &state)) {
         (void)error_set(error, INVALID, "this is not a state of a task");
-        return error_fix(error, "succeeded, failed, running or held");
+        error_fix(error, "succeeded, failed, running or held");
+        return INVALID;
     }
     return sql_query(sql, SQL_TASKS_FROM_STATE, SQL_VALUES(of, from, limit, sql_int64(state)), rows,
                      error);
@@ -404,7 +405,8 @@ static enum status read_answers(struct queue *queue, struct sql *sql, int64_t jo
     TRY(read_job(sql, job, 0, &rows, &row, error));
     if (row.mode != SPEC_STREAM) {
         (void)error_set(error, CONFLICT, "job %lld is not streamed", (long long)job);
-        return error_fix(error, "its tasks have outputs and logs: lode outputs, lode logs");
+        error_fix(error, "its tasks have outputs and logs: lode outputs, lode logs");
+        return CONFLICT;
     }
     int64_t at = from;
     enum status status = OK;
@@ -437,7 +439,8 @@ enum status queue_check_unused(struct queue *queue, const char *dataset, struct 
     if (status == OK) {
         (void)error_set(error, CONFLICT, "job %lld, which has not ended, uses %.300s",
                         (long long)sql_column_int64(rows, 0), dataset);
-        status = error_fix(error, "wait for it (lode wait), or cancel it (lode cancel)");
+        error_fix(error, "wait for it (lode wait), or cancel it (lode cancel)");
+        status = CONFLICT;
     } else if (status == NOT_FOUND) {
         status = OK;
     }

@@ -15,7 +15,7 @@ enum status software_prepare(struct queue *queue, const struct job_spec *spec, s
     if (!blob_exists(queue->blobs, &digest)) {
         (void)error_set(error, NOT_FOUND, "the %s names the blob %s, which is not here", kind,
                         spec->software_digest);
-        (void)error_fix(error, "upload it first with PUT /v1/blobs/{digest}");
+        error_fix(error, "upload it first with PUT /v1/blobs/{digest}");
         return NOT_FOUND;
     }
     buffer_printf(&out->inputs, "%s{\"kind\":\"%s\",\"name\":", out->inputs.length > 1 ? "," : "",
@@ -38,7 +38,7 @@ enum status software_read_kinds(const json_t *document, int64_t *last, struct er
         if (!text_equal(json_text(json_array_get(kinds, i)), text_of(expected))) {
             (void)error_set(error, INVALID, "field \"software\" has no \"%s\" at its place %zu",
                             expected, i);
-            (void)error_fix(error, "who gives a kind gives those before it: host, bundle, oci");
+            error_fix(error, "who gives a kind gives those before it: host, bundle, oci");
             return INVALID;
         }
         *last = (int64_t)i;

@@ -125,8 +125,8 @@ static enum status check_request(const struct digest *request, struct text recor
     (void)error_set(error, CORRUPT,
                     "another document was submitted under this Idempotency-Key: it made job %lld",
                     (long long)job);
-    (void)error_fix(error, "a key is for one document: submit another one under a new key, or the "
-                           "same one again to be given that job");
+    error_fix(error, "a key is for one document: submit another one under a new key, or the "
+                     "same one again to be given that job");
     return CORRUPT;
 }
 

@@ -167,7 +167,7 @@ enum status task_access_find(struct queue *queue, struct text bearer, struct tas
     (void)pthread_mutex_unlock(&leases->lock);
     if (!is_good) {
         (void)error_set(error, DENIED, "the task that this token was for has ended");
-        (void)error_fix(error, "a task's token is good while its worker runs it, and no longer");
+        error_fix(error, "a task's token is good while its worker runs it, and no longer");
         return DENIED;
     }
     return OK;
@@ -194,7 +194,7 @@ enum status task_access_spend(struct queue *queue, const struct task_access *acc
                         "the tasks of a lease may send %d files, and as many bytes as they may "
                         "have on disk",
                         TASK_BLOBS_MAX);
-        (void)error_fix(error, "submit the job with more disk space (--disk)");
+        error_fix(error, "submit the job with more disk space (--disk)");
         return QUOTA;
     }
     return OK;

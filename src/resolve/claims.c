@@ -62,7 +62,7 @@ enum status claims_refuse(const struct claims *claims, const char *id, struct er
         id, claims->first->name, DIGEST_SHOWN, digest_to_text(&claims->first->digest, first),
         TIME_SHOWN, claims->first->said_at, claims->other->name, DIGEST_SHOWN,
         digest_to_text(&claims->other->digest, other), TIME_SHOWN, claims->other->said_at);
-    (void)error_fix(error, "name the one that is meant: by its digest (--data ID@sha256:..., lode "
-                           "resolve prints both), or by its site (--at SITE)");
+    error_fix(error, "name the one that is meant: by its digest (--data ID@sha256:..., lode "
+                     "resolve prints both), or by its site (--at SITE)");
     return CONFLICT;
 }

@@ -387,9 +387,9 @@ static enum status say_unknown(const struct question *question, struct error *er
                     TEXT_ARGS(asked), unasked.length > 0 ? "; not to be asked: " : "",
                     TEXT_ARGS(unasked));
     if (status == UNAVAILABLE) {
-        (void)error_fix(error, "try again when a hub can be reached");
+        error_fix(error, "try again when a hub can be reached");
     } else if (question->hub_count == 0) {
-        (void)error_fix(error, "lode data list shows what there is; lode hub add URL adds a hub");
+        error_fix(error, "lode data list shows what there is; lode hub add URL adds a hub");
     }
     return status;
 }
@@ -461,7 +461,7 @@ static enum status answer_while_busy(struct question *question, struct buffer *o
 {
     if (question->resolution.count == 0 && question->before_count == 0) {
         (void)error_set(error, BUSY, "hubs are being asked about other datasets");
-        (void)error_fix(error, "try again in a moment");
+        error_fix(error, "try again in a moment");
         return BUSY;
     }
     return answer_without_hubs(question, out, error);

@@ -27,7 +27,7 @@ enum status archive_library_get(const struct archive_library **out, struct error
     if (!is_loaded) {
         (void)error_set(error, UNAVAILABLE,
                         "the library " SONAME ", which reads archives, cannot be loaded");
-        (void)error_fix(error, "install it (in Debian 12 the package libarchive13)");
+        error_fix(error, "install it (in Debian 12 the package libarchive13)");
         return UNAVAILABLE;
     }
     *out = &library;

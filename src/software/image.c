@@ -32,7 +32,7 @@ static enum status open_part(const struct image *image, const char *path, int *f
     }
     if (status == NOT_FOUND) {
         (void)error_set(error, NOT_FOUND, "the image lacks its part \"%.200s\"", path);
-        (void)error_fix(error, "save it with all its layers: podman save --format oci-archive");
+        error_fix(error, "save it with all its layers: podman save --format oci-archive");
         return NOT_FOUND;
     }
     TRY(status);
@@ -112,7 +112,7 @@ static enum status choose_manifest(const json_t *index, const json_t **chosen, s
         }
     }
     (void)error_set(error, INVALID, "the image has nothing for linux on %s", wanted);
-    (void)error_fix(error, "save the one for that architecture");
+    error_fix(error, "save the one for that architecture");
     return INVALID;
 }
 
@@ -158,7 +158,7 @@ static enum status read_docker(struct image *image, struct error *error)
     TRY(read_document(image, "manifest.json", &document, error));
     if (json_array_size(document) != 1) {
         (void)error_set(error, INVALID, "the archive has %zu images", json_array_size(document));
-        (void)error_fix(error, "save one image alone");
+        error_fix(error, "save one image alone");
         return INVALID;
     }
     const json_t *manifest = json_array_get(document, 0);
@@ -221,8 +221,8 @@ enum status image_unpack(int parts_fd, int root_fd, struct unpack_quota *quota,
     if (!is_oci && !is_docker) {
         (void)error_set(error, INVALID,
                         "the archive is no image: it has neither index.json nor manifest.json");
-        (void)error_fix(error, "save one with: podman save --format oci-archive -o FILE.tar NAME; "
-                               "a file system as a plain tar is given with --bundle");
+        error_fix(error, "save one with: podman save --format oci-archive -o FILE.tar NAME; "
+                         "a file system as a plain tar is given with --bundle");
         return INVALID;
     }
     status = is_oci ? read_oci(&image, error) : read_docker(&image, error);

@@ -110,7 +110,7 @@ static enum status pack_entry(const struct pack *pack, const FTSENT *file, const
         return error_set_errno(error, file->fts_errno, "cannot read %.300s", file->fts_path);
     default:
         (void)error_set(error, INVALID, "%.300s is a device, a FIFO or a socket", file->fts_path);
-        (void)error_fix(error, "take it away: a sandbox has its own /dev");
+        error_fix(error, "take it away: a sandbox has its own /dev");
         return INVALID;
     }
 }

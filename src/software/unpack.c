@@ -33,7 +33,7 @@ struct place {
 static enum status refuse(struct error *error, const char *path, const char *what)
 {
     (void)error_set(error, INVALID, "entry \"%.*s\" of the archive %s", SAID_MAX, path, what);
-    (void)error_fix(error, "pack the folder anew, for example by giving it to lode run --bundle");
+    error_fix(error, "pack the folder anew, for example by giving it to lode run --bundle");
     return INVALID;
 }
 
@@ -113,7 +113,7 @@ static enum status take_bytes(const struct unpack *unpack, int64_t bytes, struct
 {
     if (bytes > unpack->quota->bytes) {
         (void)error_set(error, QUOTA, "the archive holds more bytes than it may here");
-        (void)error_fix(error, "leave out what the job does not need");
+        error_fix(error, "leave out what the job does not need");
         return QUOTA;
     }
     unpack->quota->bytes -= bytes;
@@ -125,7 +125,7 @@ static enum status take_entry(const struct unpack *unpack, struct error *error)
     if (unpack->quota->entries <= 0) {
         (void)error_set(error, QUOTA,
                         "the archive holds more files, folders and links than it may here");
-        (void)error_fix(error, "leave out what the job does not need");
+        error_fix(error, "leave out what the job does not need");
         return QUOTA;
     }
     unpack->quota->entries--;

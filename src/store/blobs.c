@@ -106,7 +106,7 @@ static enum status check_digest(const struct digest *found, const struct digest 
     (void)error_set(error, CORRUPT, "the bytes have digest %s, but %s was announced",
                     digest_to_text(found, found_text), digest_to_text(expected, expected_text));
     if (error) {
-        (void)error_fix(error, "send them again; if it fails again, the source has changed");
+        error_fix(error, "send them again; if it fails again, the source has changed");
     }
     return CORRUPT;
 }

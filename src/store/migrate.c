@@ -31,7 +31,7 @@ static enum status refuse_newer(struct sql *sql, const struct store_migration *m
                             "the database has version %lld of the tables of \"%.*s\", which this "
                             "program does not know",
                             (long long)number, TEXT_ARGS(module));
-            (void)error_fix(error, "a newer lode wrote it: run that one, or a newer one");
+            error_fix(error, "a newer lode wrote it: run that one, or a newer one");
             return CONFLICT;
         }
     }

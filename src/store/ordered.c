@@ -77,7 +77,7 @@ static enum status fail(const struct ordered *ordered, char *message, struct err
         }
     }
     (void)error_set(error, status, "the index in %s: %s", ordered->folder, message);
-    (void)error_fix(error, "%s", fix);
+    error_fix(error, "%s", fix);
     ordered->library->free(message);
     return status;
 }

@@ -58,7 +58,7 @@ enum status rocksdb_library_get(const struct rocksdb_library **out, struct error
     (void)pthread_once(&once, load);
     if (!is_loaded) {
         (void)error_set(error, UNAVAILABLE, "the library " LODE_ROCKSDB_SONAME " cannot be loaded");
-        (void)error_fix(error, "install RocksDB (in Debian 12 the package librocksdb7.8)");
+        error_fix(error, "install RocksDB (in Debian 12 the package librocksdb7.8)");
         return UNAVAILABLE;
     }
     *out = &library;

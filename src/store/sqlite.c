@@ -83,13 +83,13 @@ static enum status fail(const struct sql *sql, int code, struct error *error)
     enum status status = status_of(sql->database, code);
     if (status == QUOTA) {
         (void)error_set(error, QUOTA, "the disk that holds the database %s is full", sql->path);
-        (void)error_fix(error, "free space on it; the change was not made, so repeat it "
-                               "then");
+        error_fix(error, "free space on it; the change was not made, so repeat it "
+                         "then");
         return QUOTA;
     }
     (void)error_set(error, status, "database %s: %s", sql->path, sqlite3_errmsg(sql->database));
     if (status == CORRUPT) {
-        (void)error_fix(error, "restore the file from a backup, or move it away to start anew");
+        error_fix(error, "restore the file from a backup, or move it away to start anew");
     }
     return status;
 }

@@ -41,7 +41,7 @@ static enum status refuse_taken(const char *path, int fd, struct error *error)
     } else {
         (void)error_set(error, CONFLICT, "the database %s is in use by another process", path);
     }
-    (void)error_fix(error, "stop that one first, or give this one another data directory");
+    error_fix(error, "stop that one first, or give this one another data directory");
     return CONFLICT;
 }
 
@@ -81,7 +81,7 @@ enum status store_open(const struct store_options *options, struct store **out, 
     if (text_starts_with(url, TEXT("postgres://")) ||
         text_starts_with(url, TEXT("postgresql://"))) {
         (void)error_set(error, UNSUPPORTED, "this version keeps its state in SQLite only");
-        (void)error_fix(error, "give the path of a file");
+        error_fix(error, "give the path of a file");
         return UNSUPPORTED;
     }
     struct store *store = NEW(struct store);

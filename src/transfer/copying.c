@@ -32,8 +32,8 @@ void copying_blame_source(const struct copying *copying, int code, struct error 
     }
     (void)error_set(&said, error->status, "site %s: %.400s", copying->source->name, error->detail);
     if (code > 0 && error->fix[0]) {
-        (void)error_fix(&said, "%.400s",
-                        error->fix); // Without an answer the client's advice is about the own site.
+        error_fix(&said, "%.400s",
+                  error->fix); // Without an answer the client's advice is about the own site.
     }
     *error = said;
 }
@@ -128,9 +128,8 @@ static enum status find_sources(struct transfers *transfers, const struct transf
         if (is_wanted && *count > 0 && !digest_equal(&sources[i].digest, &sources[0].digest)) {
             (void)error_set(error, CONFLICT, "sites say different content of %.200s: %s and %s",
                             transfer->id, sources[0].name, sources[i].name);
-            (void)error_fix(error,
-                            "name the one that is meant: lode data replicate %.100s --from SITE",
-                            transfer->id);
+            error_fix(error, "name the one that is meant: lode data replicate %.100s --from SITE",
+                      transfer->id);
             return CONFLICT;
         }
         if (is_wanted) {

@@ -414,7 +414,7 @@ static enum status check_guest(struct transfers *transfers, struct text owner, s
     }
     (void)error_set(error, QUOTA, "users of your site have %zu copies on order here; at most %d",
                     count, TRANSFERS_GUEST_MAX);
-    (void)error_fix(error, "wait until some have come, or end some: lode transfers shows them");
+    error_fix(error, "wait until some have come, or end some: lode transfers shows them");
     return QUOTA;
 }
 
@@ -483,7 +483,7 @@ enum status transfers_show(struct transfers *transfers, int64_t number, struct b
         write_row(transfers, rows, out);
     } else if (status == NOT_FOUND) {
         (void)error_set(error, NOT_FOUND, "there is no transfer %lld", (long long)number);
-        (void)error_fix(error, "lode transfers lists them");
+        error_fix(error, "lode transfers lists them");
     }
     sql_end(rows);
     store_read_end(transfers->store, sql);
@@ -540,7 +540,8 @@ enum status transfers_cancel(struct transfers *transfers, int64_t number, struct
     AUTO_BUFFER struct buffer document = {0};
     TRY(transfers_show(transfers, number, &document, error));
     (void)error_set(error, CONFLICT, "transfer %lld has ended", (long long)number);
-    return error_fix(error, "lode data remove takes a replica out of the catalogue");
+    error_fix(error, "lode data remove takes a replica out of the catalogue");
+    return CONFLICT;
 }
 
 void transfers_watch(struct transfers *transfers, int64_t number, int64_t version,

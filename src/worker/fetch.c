@@ -375,7 +375,7 @@ static void take_whole(struct fetch *fetch)
         (void)error_set(&error, INVALID,
                         "input file %s/%.200s has another content than it was registered with",
                         fetch->data, fetch->path);
-        (void)error_fix(&error, "lode data verify, with --full, finds what was changed");
+        error_fix(&error, "lode data verify, with --full, finds what was changed");
         finish(fetch, INVALID, &error);
         return;
     }
@@ -438,7 +438,7 @@ static void on_call_end(void *context, const struct http_answer *answer)
     } else if (fetch->fault.status != OK) {
         struct error error = fetch->fault;
         if (error.status == QUOTA) {
-            (void)error_fix(&error, "make room on this worker's disk, or lower its --cache-size");
+            error_fix(&error, "make room on this worker's disk, or lower its --cache-size");
         }
         finish(fetch, error.status, &error);
     } else if (answer->status != OK) {

@@ -321,7 +321,7 @@ enum status input_cache_reserve(struct input_cache *cache, int64_t bytes, struct
             "%lld bytes of inputs do not fit into this worker's cache: %lld of %lld are "
             "in use",
             (long long)bytes, (long long)input_cache_used(cache), (long long)cache->size_max);
-        (void)error_fix(error, "give it more room: lode worker --cache-size SIZE");
+        error_fix(error, "give it more room: lode worker --cache-size SIZE");
         return QUOTA;
     }
     cache->reserved += bytes;

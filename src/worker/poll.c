@@ -31,7 +31,7 @@ static void give_up(struct worker *worker, const struct http_answer *answer, int
     if (answer->code == CODE_UNAUTHORIZED && worker->options->token_file) {
         (void)error_set(&worker->fault, DENIED, "the site refuses this worker's token: %s",
                         answer->error.detail);
-        (void)error_fix(&worker->fault, "make a new one with `lode token create --role worker`");
+        error_fix(&worker->fault, "make a new one with `lode token create --role worker`");
         return;
     }
     if (answer->status == DENIED) {
@@ -413,7 +413,7 @@ static void take_refusal(struct worker *worker, const struct http_answer *answer
     if (worker->refusals > REFUSALS_MAX) {
         (void)error_set(&worker->fault, UNSUPPORTED,
                         "the site refuses what this worker reports: %s", said);
-        (void)error_fix(&worker->fault, "use the same version of lode here as at the site");
+        error_fix(&worker->fault, "use the same version of lode here as at the site");
         worker->is_ended = true;
     }
     for (size_t i = 0; i < worker->lease_count && worker->refusals > 1; i++) {

@@ -25,6 +25,7 @@ static void refuse_value(const json_t *document, const char *part)
     struct job_spec *spec = NULL;
     struct error error = {0};
     assert_int_equal(spec_parse(document, &spec, &error), INVALID);
+    assert_int_equal(spec_parse(document, &spec, NULL), INVALID);
     assert_null(spec);
     if (!strstr(error.detail, part)) {
         fail_msg("\"%s\" is not in \"%s\"", part, error.detail);

@@ -24,7 +24,8 @@ static enum status check(void *context, const char *id, struct queue_look *look,
         return OK;
     }
     (void)error_set(error, CONFLICT, "file a of %s has changed", id);
-    return error_fix(error, "lode data verify %s", id);
+    error_fix(error, "lode data verify %s", id);
+    return CONFLICT;
 }
 
 static enum status look(void *context, const char *id, struct queue_look *look, struct error *error)

@@ -8,9 +8,7 @@
 #include "catalog/rows.h"
 #include "catalog/survey.h"
 #include "os/clock.h"
-
-#include <pthread.h>
-#include <time.h>
+#include "os/thread.h"
 
 // How long the registrar rests after a failure of the store, unless something new is ordered.
 enum { RETRY_SECONDS = 5 };
@@ -43,15 +41,10 @@ static enum status step(struct catalog *catalog, struct error *error)
 
 static void rest(struct catalog *catalog, bool is_failed)
 {
-    struct timespec until;
-    int64_t until_us = clock_steady_us() + RETRY_SECONDS * INT64_C(1000000);
-    until.tv_sec = until_us / 1000000;
-    until.tv_nsec = until_us % 1000000 * 1000;
+    int64_t until_us = is_failed ? clock_steady_us() + RETRY_SECONDS * INT64_C(1000000) : INT64_MAX;
     (void)pthread_mutex_lock(&catalog->mutex);
-    int waited = 0;
-    while (!catalog->is_ordered && !catalog->is_stopping && waited == 0) {
-        waited = is_failed ? pthread_cond_timedwait(&catalog->ordered, &catalog->mutex, &until)
-                           : pthread_cond_wait(&catalog->ordered, &catalog->mutex);
+    while (!catalog->is_ordered && !catalog->is_stopping &&
+           condition_wait_until(&catalog->ordered, &catalog->mutex, until_us)) {
     }
     catalog->is_ordered = false;
     (void)pthread_mutex_unlock(&catalog->mutex);
@@ -105,15 +98,10 @@ enum status catalog_open(const struct catalog_options *options, struct catalog *
     struct catalog *catalog = NEW(struct catalog);
     catalog->options = *options;
     (void)pthread_mutex_init(&catalog->mutex, NULL);
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&catalog->ordered, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    condition_init(&catalog->ordered);
     enum status status = watches_new(&catalog->meter, &catalog->watches, error);
     if (status == OK) {
-        int failed = pthread_create(&catalog->registrar, NULL, registrar_run, catalog);
-        status = failed == 0 ? OK : error_set_errno(error, failed, "cannot start a thread");
+        status = thread_start(&catalog->registrar, "registrar", registrar_run, catalog, error);
     }
     if (status != OK) {
         catalog_free(catalog);

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 
 enum {
     LOOK_US = 10000000,      // Between two looks at this machine's addresses.
@@ -238,11 +237,9 @@ static enum status serve(struct announcer *announcer, struct error *error)
 static void wait_for_retry(struct announcer *announcer)
 {
     int64_t until_us = clock_steady_us() + RETRY_US;
-    const struct timespec until = {.tv_sec = (time_t)(until_us / 1000000),
-                                   .tv_nsec = (long)(until_us % 1000000 * 1000)};
     (void)pthread_mutex_lock(&announcer->mutex);
     while (!atomic_load(&announcer->is_stopping) &&
-           pthread_cond_timedwait(&announcer->stopped, &announcer->mutex, &until) != ETIMEDOUT) {
+           condition_wait_until(&announcer->stopped, &announcer->mutex, until_us)) {
     }
     (void)pthread_mutex_unlock(&announcer->mutex);
 }
@@ -264,13 +261,9 @@ enum status announcer_start(const struct announcer_options *options, struct anno
                             struct error *error)
 {
     struct announcer *announcer = NEW(struct announcer);
-    pthread_condattr_t attributes;
     announcer->options = *options;
     (void)pthread_mutex_init(&announcer->mutex, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&announcer->stopped, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    condition_init(&announcer->stopped);
     enum status status = thread_start(&announcer->thread, "announcer", run, announcer, error);
     if (status != OK) {
         (void)pthread_cond_destroy(&announcer->stopped);

@@ -5,6 +5,7 @@
 #include "http/server_parts.h"
 #include "http/tls.h"
 #include "os/clock.h"
+#include "os/thread.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -280,11 +281,7 @@ void http_server_free(struct http_server *server)
 static struct http_server *server_new(const struct http_server_options *options)
 {
     struct http_server *server = NEW(struct http_server);
-    pthread_condattr_t steady;
-    pthread_condattr_init(&steady);
-    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->is_empty, &steady);
-    pthread_condattr_destroy(&steady);
+    condition_init(&server->is_empty);
     pthread_mutex_init(&server->mutex, NULL);
     server->router = router_new(options->routes, options->route_count);
     server->context = options->context;
@@ -393,12 +390,9 @@ void http_server_stop(struct http_server *server, int64_t grace_us)
         post(server->loops[i], drain);
     }
     int64_t until_us = clock_steady_us() + grace_us;
-    const struct timespec until = {.tv_sec = until_us / 1000000,
-                                   .tv_nsec = until_us % 1000000 * 1000};
     pthread_mutex_lock(&server->mutex);
-    int waited = 0;
-    while (atomic_load(&server->connection_count) > 0 && waited == 0) {
-        waited = pthread_cond_timedwait(&server->is_empty, &server->mutex, &until);
+    while (atomic_load(&server->connection_count) > 0 &&
+           condition_wait_until(&server->is_empty, &server->mutex, until_us)) {
     }
     pthread_mutex_unlock(&server->mutex);
     // The loops before the pool, as their handlers hand work to it; what that answers then waits in the mailboxes.

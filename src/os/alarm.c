@@ -4,9 +4,7 @@
 #include "os/clock.h"
 #include "os/thread.h"
 
-#include <pthread.h>
 #include <stdbool.h>
-#include <time.h>
 
 struct alarm {
     void (*ring)(void *context);
@@ -18,23 +16,13 @@ struct alarm {
     bool is_ending;
 };
 
-static void wait_until(struct alarm *alarm, int64_t at_us)
-{
-    if (at_us == INT64_MAX) {
-        (void)pthread_cond_wait(&alarm->changed, &alarm->mutex);
-        return;
-    }
-    struct timespec until = {.tv_sec = at_us / 1000000, .tv_nsec = at_us % 1000000 * 1000};
-    (void)pthread_cond_timedwait(&alarm->changed, &alarm->mutex, &until);
-}
-
 static void *run(void *context)
 {
     struct alarm *alarm = context;
     (void)pthread_mutex_lock(&alarm->mutex);
     while (!alarm->is_ending) {
         if (alarm->at_us > clock_steady_us()) {
-            wait_until(alarm, alarm->at_us);
+            (void)condition_wait_until(&alarm->changed, &alarm->mutex, alarm->at_us);
             continue;
         }
         alarm->at_us = INT64_MAX;
@@ -57,14 +45,10 @@ enum status alarm_new(void (*ring)(void *context), void *context, struct alarm *
                       struct error *error)
 {
     struct alarm *alarm = NEW(struct alarm);
-    pthread_condattr_t steady;
     alarm->ring = ring;
     alarm->context = context;
     alarm->at_us = INT64_MAX;
-    (void)pthread_condattr_init(&steady);
-    (void)pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&alarm->changed, &steady);
-    (void)pthread_condattr_destroy(&steady);
+    condition_init(&alarm->changed);
     (void)pthread_mutex_init(&alarm->mutex, NULL);
     enum status status = thread_start(&alarm->thread, "alarm", run, alarm, error);
     if (status != OK) {

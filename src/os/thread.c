@@ -1,6 +1,8 @@
 #include "os/thread.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <time.h>
 
 enum status thread_start(pthread_t *out, const char *name, void *(*run)(void *context),
                          void *context, struct error *error)
@@ -17,4 +19,24 @@ enum status thread_start(pthread_t *out, const char *name, void *(*run)(void *co
     }
     (void)pthread_setname_np(*out, name);
     return OK;
+}
+
+void condition_init(pthread_cond_t *out)
+{
+    pthread_condattr_t steady;
+    (void)pthread_condattr_init(&steady);
+    (void)pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(out, &steady);
+    (void)pthread_condattr_destroy(&steady);
+}
+
+bool condition_wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t until_us)
+{
+    if (until_us == INT64_MAX) {
+        (void)pthread_cond_wait(condition, mutex);
+        return true;
+    }
+    const struct timespec until = {.tv_sec = until_us / 1000000,
+                                   .tv_nsec = until_us % 1000000 * 1000};
+    return pthread_cond_timedwait(condition, mutex, &until) != ETIMEDOUT;
 }

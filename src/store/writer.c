@@ -6,9 +6,7 @@
 #include "store/connection.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 enum {
     BATCH_MAX = 1024,   // Writes in one transaction.
@@ -75,16 +73,6 @@ static int64_t next_check_us(const struct writer *writer)
     return next;
 }
 
-static void wait_until(struct writer *writer, int64_t until_us)
-{
-    if (until_us == INT64_MAX) {
-        (void)pthread_cond_wait(&writer->wake, &writer->mutex);
-        return;
-    }
-    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
-    (void)pthread_cond_timedwait(&writer->wake, &writer->mutex, &until);
-}
-
 static void add_due_checks(struct writer *writer, struct write_list *batch)
 {
     int64_t now_us = clock_steady_us();
@@ -106,7 +94,7 @@ static bool gather(struct writer *writer, struct write_list *batch)
         if (until_us <= clock_steady_us()) {
             break;
         }
-        wait_until(writer, until_us);
+        (void)condition_wait_until(&writer->wake, &writer->mutex, until_us);
     }
     struct write_list gathered = writer->waiting;
     writer->waiting = *batch;
@@ -239,11 +227,7 @@ enum status writer_start(struct sql *sql, struct writer **out, struct error *err
 {
     struct writer *writer = NEW(struct writer);
     writer->sql = sql;
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&writer->wake, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    condition_init(&writer->wake);
     (void)pthread_mutex_init(&writer->mutex, NULL);
     enum status status = thread_start(&writer->thread, "store-writer", writer_run, writer, error);
     if (status != OK) {

@@ -7,7 +7,6 @@
 #include "os/thread.h"
 #include "transfer/transfer_sql.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 enum {
@@ -162,9 +161,8 @@ static struct transfer_waiter *take_due(struct transfers *transfers, int64_t now
 
 static void wait_us(struct transfers *transfers, int64_t duration_us)
 {
-    int64_t until_us = clock_steady_us() + duration_us;
-    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
-    (void)pthread_cond_timedwait(&transfers->changed, &transfers->mutex, &until);
+    (void)condition_wait_until(&transfers->changed, &transfers->mutex,
+                               clock_steady_us() + duration_us);
 }
 
 static void *run_waker(void *context)
@@ -308,15 +306,6 @@ static void *run_copier(void *context)
 
 // --- from outside
 
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(condition, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-}
-
 static enum status start_threads(struct transfers *transfers, struct error *error)
 {
     TRY(load(transfers, error));
@@ -337,7 +326,7 @@ enum status transfers_open(const struct transfers_options *options, struct trans
     transfers->ops = options->ops;
     transfers->context = options->context;
     (void)pthread_mutex_init(&transfers->mutex, NULL);
-    init_condition(&transfers->changed);
+    condition_init(&transfers->changed);
     replicas_remove_left(transfers);
     enum status status = start_threads(transfers, error);
     if (status != OK) {

@@ -205,7 +205,9 @@ static void find_source(struct source_op *self, const struct worker *taker)
         return;
     }
     (void)ranges_remove(&spread->holders, taker->id, taker->id + 1);
-    const struct worker *holder = choose_holder(queue, spread, &self->request, taker, &is_there);
+    bool asks_others = self->request.failed_count < QUEUE_FAILED_MAX; // Else it reaches none.
+    const struct worker *holder =
+        asks_others ? choose_holder(queue, spread, &self->request, taker, &is_there) : NULL;
     if (holder) {
         answer_with_worker(self, spread, holder);
     } else if (is_there || sends_from(spread, 0) >= SENDS_MAX) {

@@ -282,6 +282,13 @@ int64_t site_worker(struct site *site, const char *name, int cpus)
     return site_worker_process(site, name, cpus, 1);
 }
 
+struct reply site_find_source(struct site *site, const struct queue_source_request *request)
+{
+    struct waiting waiting;
+    queue_find_source(site->queue, request, expect(&waiting));
+    return await(&waiting);
+}
+
 struct reply site_move(struct site *site, int64_t worker, const struct text *groups, size_t count)
 {
     struct waiting waiting;

@@ -58,6 +58,7 @@ int64_t site_worker(struct site *site, const char *name, int cpus);
 int64_t site_worker_process(struct site *site, const char *name, int cpus, int process);
 // Registers one with this document, which is taken.
 struct reply site_register(struct site *site, json_t *document);
+struct reply site_find_source(struct site *site, const struct queue_source_request *request);
 struct reply site_move(struct site *site, int64_t worker, const struct text *groups, size_t count);
 // One that takes jobs to the place: named "link", with this process.
 enum { LINK_PROCESS = 4711 };

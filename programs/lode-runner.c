@@ -64,14 +64,17 @@ static void limit(int resource, int64_t value)
     }
 }
 
+// Of the limit of memory: beyond it the kernel gives one process nothing, however fast it grows between two looks.
+enum { MEMORY_WALL = 2 };
+
 static void set_limits(const struct runner_job *job)
 {
     limit(RLIMIT_CORE, 0);
     if (job->disk_bytes > 0) {
         limit(RLIMIT_FSIZE, job->disk_bytes);
     }
-    if (job->memory_rlimit > 0) {
-        limit(RLIMIT_DATA, job->memory_rlimit);
+    if (job->memory_bytes > 0 && job->memory_bytes < INT64_MAX / MEMORY_WALL) {
+        limit(RLIMIT_DATA, job->memory_bytes * MEMORY_WALL);
     }
     if (job->pids_rlimit > 0) {
         limit(RLIMIT_NPROC, job->pids_rlimit);

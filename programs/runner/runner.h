@@ -14,6 +14,7 @@ enum { FOLDERS_MAX = 3, RANGES_MAX = 256 };
 #define KILL_GRACE_US INT64_C(5000000)
 #define RUNNING_NOTE_US INT64_C(100000)
 #define DISK_LOOK_US INT64_C(1000000)
+#define MEMORY_LOOK_US INT64_C(50000)
 
 // A file that takes what tasks print; always empty when a task starts.
 struct log_file {
@@ -153,6 +154,13 @@ void shared_remove(const struct runner *runner);
 // For a task that failed by itself: was it for a limit that the kernel has enforced since the last call? Then its outcome is that.
 // Called for each task, so that none is blamed for what happened in another.
 void events_judge(struct runner *runner, struct runner_result *result);
+
+// memory.c: the limit of memory where there is no cgroup that keeps it.
+
+// Bytes that the task's processes hold in memory, files that they map left out.
+int64_t memory_used(const struct runner *runner, pid_t child);
+// The reason of a task that held more than its job's limit.
+void memory_describe(const struct runner *runner, int64_t peak, char detail[RUNNER_DETAIL_MAX]);
 
 // folder.c: what tasks leave in their folders.
 

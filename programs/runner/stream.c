@@ -59,7 +59,8 @@ static struct runner_result describe_end(struct stream *stream, const struct rus
     result.cpu_us = (int64_t)usage->ru_utime.tv_sec * 1000000 + usage->ru_utime.tv_usec +
                     (int64_t)usage->ru_stime.tv_sec * 1000000 + usage->ru_stime.tv_usec;
     result.peak_bytes = (int64_t)usage->ru_maxrss * 1024;
-    if (stream->ending == OUTCOME_WALLTIME || stream->ending == OUTCOME_DISK) {
+    if (stream->ending == OUTCOME_WALLTIME || stream->ending == OUTCOME_DISK ||
+        stream->ending == OUTCOME_MEMORY) {
         result.outcome = stream->ending;
     } else if (stream->ending == OUTCOME_WORKER) { // The program broke the rules of streaming.
         result.outcome = OUTCOME_EXITED;
@@ -78,7 +79,8 @@ static struct runner_result describe_end(struct stream *stream, const struct rus
                        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     }
     events_judge(stream->runner, &result);
-    if (result.outcome != OUTCOME_MEMORY && result.outcome != OUTCOME_PIDS) {
+    if (stream->ending == OUTCOME_MEMORY ||
+        (result.outcome != OUTCOME_MEMORY && result.outcome != OUTCOME_PIDS)) {
         result.detail = text_of(stream->detail); // The worker describes those two.
     }
     return result;
@@ -168,6 +170,14 @@ static void keep_limits(struct stream *stream, int64_t now_us)
                            "the limit is %" PRId64 " bytes of disk, at least %" PRId64 " were used",
                            runner->job.disk_bytes, bytes);
             stream_end_program(stream, OUTCOME_DISK, detail);
+        }
+    }
+    if (runner->job.memory_bytes > 0 && now_us >= stream->memory_look_us) {
+        int64_t bytes = memory_used(runner, stream->child);
+        stream->memory_look_us = clock_steady_us() + MEMORY_LOOK_US;
+        if (bytes > runner->job.memory_bytes) {
+            memory_describe(runner, bytes, detail);
+            stream_end_program(stream, OUTCOME_MEMORY, detail);
         }
     }
 }

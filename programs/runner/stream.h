@@ -29,6 +29,7 @@ struct stream {
     int64_t real_us;
     int64_t progress_us; // Steady time of the last answer, or of the first item after idleness.
     int64_t disk_look_us;
+    int64_t memory_look_us;
     int64_t cpu_told_us;
     int64_t rest_us;       // Steady time since which the program has used no CPU time, and
     int64_t rest_cpu_us;   // how much it had then.

@@ -72,6 +72,7 @@ enum status stream_start_program(struct stream *stream, int64_t *code, struct er
     stream->ending = OUTCOME_EXITED;
     stream->progress_us = clock_steady_us();
     stream->disk_look_us = stream->progress_us + DISK_LOOK_US;
+    stream->memory_look_us = stream->progress_us + MEMORY_LOOK_US;
     stream->cpu_told_us = 0;
     stream->closed_us = 0;
     return OK;

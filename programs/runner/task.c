@@ -15,7 +15,7 @@
 enum { EXIT_NOT_FOUND = 127, EXIT_NOT_STARTED = 126 };
 
 // Why a running task is being ended from here.
-enum ending { ENDING_NONE, ENDING_WALLTIME, ENDING_DISK, ENDING_CANCEL };
+enum ending { ENDING_NONE, ENDING_WALLTIME, ENDING_DISK, ENDING_MEMORY, ENDING_CANCEL };
 
 struct task {
     struct queued_range *range;
@@ -26,6 +26,8 @@ struct task {
     int64_t kill_us;    // Steady time of SIGKILL after SIGTERM; INT64_MAX: none is due.
     int64_t disk_look_us;
     int64_t disk_peak;
+    int64_t memory_look_us; // INT64_MAX: none.
+    int64_t memory_peak;
     enum ending ending;
     bool is_known;  // The worker has been told that it runs.
     bool is_warned; // It has been told that the worker leaves.
@@ -57,6 +59,26 @@ static void pass_signal(struct runner *runner, struct task *task)
     }
 }
 
+static void look_at_disk(struct runner *runner, struct task *task, int64_t now_us)
+{
+    int64_t bytes = folders_bytes(runner, runner->job.disk_bytes);
+    task->disk_look_us = clock_steady_us() + DISK_LOOK_US;
+    task->disk_peak = bytes > task->disk_peak ? bytes : task->disk_peak;
+    if (bytes >= runner->job.disk_bytes) {
+        end_task(runner, task, ENDING_DISK, false, now_us);
+    }
+}
+
+static void look_at_memory(struct runner *runner, struct task *task, int64_t now_us)
+{
+    int64_t bytes = memory_used(runner, task->child);
+    task->memory_look_us = clock_steady_us() + MEMORY_LOOK_US;
+    task->memory_peak = bytes > task->memory_peak ? bytes : task->memory_peak;
+    if (bytes > runner->job.memory_bytes) {
+        end_task(runner, task, ENDING_MEMORY, false, now_us);
+    }
+}
+
 // What time demands at `now_us`: limits, the note that it runs, the flush of older results.
 static void keep_time(struct runner *runner, struct task *task, int64_t now_us)
 {
@@ -79,13 +101,10 @@ static void keep_time(struct runner *runner, struct task *task, int64_t now_us)
         end_task(runner, task, ENDING_CANCEL, false, now_us);
     } else if (now_us - task->started_us >= runner->job.walltime_us) {
         end_task(runner, task, ENDING_WALLTIME, true, now_us);
+    } else if (now_us >= task->memory_look_us) {
+        look_at_memory(runner, task, now_us);
     } else if (runner->job.disk_bytes > 0 && now_us >= task->disk_look_us) {
-        int64_t bytes = folders_bytes(runner, runner->job.disk_bytes);
-        task->disk_look_us = clock_steady_us() + DISK_LOOK_US;
-        task->disk_peak = bytes > task->disk_peak ? bytes : task->disk_peak;
-        if (bytes >= runner->job.disk_bytes) {
-            end_task(runner, task, ENDING_DISK, false, now_us);
-        }
+        look_at_disk(runner, task, now_us);
     }
 }
 
@@ -98,6 +117,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t next_moment(const struct runner *runner, const struct task *task, int64_t now_us)
 {
     int64_t next_us = earlier(task->kill_us, task->disk_look_us);
+    next_us = task->ending == ENDING_NONE ? earlier(next_us, task->memory_look_us) : next_us;
     int64_t flush_us = control_flush_delay_us(runner);
     if (flush_us >= 0) {
         next_us = earlier(next_us, now_us + flush_us);
@@ -155,6 +175,13 @@ static void describe_end(const struct runner *runner, const struct task *task,
                                      : "the limit is %" PRId64 " bytes of disk, at least %" PRId64
                                        " bytes were used",
                        limit, task->disk_peak);
+    }
+    bool is_failure = result->outcome == OUTCOME_SIGNAL ||
+                      (result->outcome == OUTCOME_EXITED && result->code != 0);
+    bool is_over = runner->job.memory_bytes > 0 && task->memory_peak > runner->job.memory_bytes;
+    if (is_failure && is_over) {
+        result->outcome = OUTCOME_MEMORY;
+        memory_describe(runner, task->memory_peak, detail);
     }
     result->detail = text_of(detail);
 }
@@ -251,6 +278,8 @@ static void run_task(struct runner *runner, struct queued_range *range, struct t
     task.started_us = clock_steady_us();
     runner->signal = 0; // It was for the one before.
     task.disk_look_us = task.started_us + DISK_LOOK_US;
+    task.memory_look_us =
+        runner->job.memory_bytes > 0 ? task.started_us + MEMORY_LOOK_US : INT64_MAX;
     if (start_task(runner, &task, &result, item) != 0) {
         return;
     }
@@ -258,7 +287,10 @@ static void run_task(struct runner *runner, struct queued_range *range, struct t
     result.started_us = real_us;
     result.wall_us = clock_steady_us() - task.started_us;
     result.cpu_us = time_us(&task.usage.ru_utime) + time_us(&task.usage.ru_stime);
+    // The largest of its processes, or all of them together as they were seen.
     result.peak_bytes = (int64_t)task.usage.ru_maxrss * 1024;
+    task.memory_peak = result.peak_bytes > task.memory_peak ? result.peak_bytes : task.memory_peak;
+    result.peak_bytes = task.memory_peak;
     child_end_all(runner, task.child);
     if (runner->job.disk_bytes > 0) {
         int64_t bytes = folders_bytes(runner, runner->job.disk_bytes);

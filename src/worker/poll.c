@@ -212,18 +212,19 @@ static void on_registered(void *context, const struct http_answer *answer)
 static void write_enforcement(const struct worker *worker, struct buffer *out)
 {
     static const char *const names[] = {"memory", "pids", "cpu"};
-    const struct cgroups *cgroups = worker->cgroups;
+    const bool is_kept[] = {true, cgroups_has(worker->cgroups, CGROUP_PIDS),
+                            cgroups_has(worker->cgroups, CGROUP_CPU)}; // Memory by the runner too.
     buffer_printf(out, "{\"kind\":\"%s\",\"enforced\":[\"walltime\",\"disk\"",
                   worker->place.bubblewrap ? "bubblewrap" : "none");
     for (size_t i = 0; i < CGROUP_CONTROLLERS; i++) {
-        if (cgroups_has(cgroups, (enum cgroup_controller)i)) {
+        if (is_kept[i]) {
             buffer_printf(out, ",\"%s\"", names[i]);
         }
     }
     buffer_append_string(out, "],\"not_enforced\":[");
     bool is_first = true;
     for (size_t i = 0; i < CGROUP_CONTROLLERS; i++) {
-        if (!cgroups_has(cgroups, (enum cgroup_controller)i)) {
+        if (!is_kept[i]) {
             buffer_printf(out, "%s\"%s\"", is_first ? "" : ",", names[i]);
             is_first = false;
         }

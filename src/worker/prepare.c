@@ -238,7 +238,7 @@ struct runner_job worker_job_for_runner(const struct worker_job *job, const stru
                  (spec->checkpoint_count > 0 ? HOLD_WARNED : 0),
         .walltime_us = spec->walltime_us,
         .disk_bytes = spec->disk_bytes,
-        .memory_rlimit = has_memory ? 0 : spec->memory_bytes,
+        .memory_bytes = has_memory ? 0 : spec->memory_bytes,
         .pids_rlimit = has_pids || !is_boxed ? 0 : SEAT_PIDS_MAX,
         .keeps_beneath = is_boxed,
         .arguments = spec->command,

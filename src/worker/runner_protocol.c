@@ -228,7 +228,7 @@ void runner_put_job(struct buffer *buffer, const struct runner_job *job)
     runner_put_int64(buffer, job->holds);
     runner_put_int64(buffer, job->walltime_us);
     runner_put_int64(buffer, job->disk_bytes);
-    runner_put_int64(buffer, job->memory_rlimit);
+    runner_put_int64(buffer, job->memory_bytes);
     runner_put_int64(buffer, job->pids_rlimit);
     runner_put_int64(buffer, job->first_index);
     runner_put_int64(buffer, job->keeps_beneath);
@@ -245,7 +245,7 @@ static enum status get_job(struct text *rest, struct runner_job *job, struct err
     TRY(runner_get_int64(rest, 0, HOLD_ALL, &job->holds, error));
     TRY(runner_get_int64(rest, 0, INT64_MAX, &job->walltime_us, error));
     TRY(runner_get_int64(rest, 0, INT64_MAX, &job->disk_bytes, error));
-    TRY(runner_get_int64(rest, 0, INT64_MAX, &job->memory_rlimit, error));
+    TRY(runner_get_int64(rest, 0, INT64_MAX, &job->memory_bytes, error));
     TRY(runner_get_int64(rest, 0, INT64_MAX, &job->pids_rlimit, error));
     TRY(runner_get_int64(rest, 0, INT32_MAX, &job->first_index, error));
     TRY(runner_get_int64(rest, 0, 1, &job->keeps_beneath, error));

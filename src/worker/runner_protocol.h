@@ -80,9 +80,9 @@ struct runner_job {
     int64_t holds;       // Set of enum runner_hold.
     int64_t first_index; // Task i has index first_index + i in words of the command.
     int64_t walltime_us;
-    int64_t disk_bytes;    // 0: no limit
-    int64_t memory_rlimit; // Data of one process, where there is no cgroup; 0: no limit
-    int64_t pids_rlimit;   // Processes, where there is no cgroup; 0: no limit
+    int64_t disk_bytes;   // 0: no limit
+    int64_t memory_bytes; // Of the task, kept by the runner where there is no cgroup; 0: no limit.
+    int64_t pids_rlimit;  // Processes, where there is no cgroup; 0: no limit
     int64_t
         keeps_beneath; // Items that are files must not leave the data folder through symbolic links.
     struct text data_folder; // Of items that are files: where their relative paths start.

@@ -29,7 +29,7 @@ static void describe_limit(const struct seat *seat, struct runner_result *result
                            char detail[RUNNER_DETAIL_MAX])
 {
     const struct job *spec = seat->job->spec;
-    if (result->outcome == OUTCOME_MEMORY) {
+    if (result->outcome == OUTCOME_MEMORY && result->detail.length == 0) {
         int64_t peak = slot_memory_peak(seat->slot);
         result->peak_bytes = peak > result->peak_bytes ? peak : result->peak_bytes;
         (void)snprintf(detail, RUNNER_DETAIL_MAX,

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 from conftest import PROGRAMS, Site, eventually
@@ -169,15 +170,35 @@ def test_without_bubblewrap_a_site_refuses_to_run_jobs_unless_told(make_bare_sit
     assert re.search(r"unenforced: +.*files.*network.*users", said), said
 
 
-def test_without_control_groups_limits_hold_for_one_process_and_the_rest_is_said(make_bare_site, lode):
+def test_without_control_groups_memory_is_kept_and_the_rest_is_said(make_bare_site, lode):
     site = make_bare_site(hide="mount -t tmpfs none /sys/fs/cgroup")
     eventually(lambda: site.api("GET", "/v1/workers").json["workers"])
     sandbox = site.api("GET", "/v1/status").json["sandbox"]
-    assert sandbox["kind"] == "bubblewrap" and {"walltime", "disk"} <= set(sandbox["enforced"]), sandbox
-    assert {"memory", "pids", "cpu"} <= set(sandbox["not_enforced"]), sandbox
+    assert sandbox["kind"] == "bubblewrap" and {"walltime", "disk", "memory"} <= set(sandbox["enforced"]), sandbox
+    assert {"pids", "cpu"} == set(sandbox["not_enforced"]), sandbox
     lode("login", "--directory", site.directory)
     said = lode("status", "--site", site.url).stdout
-    assert re.search(r"unenforced: +memory, pids, cpu", said), said
+    assert re.search(r"unenforced: +pids, cpu", said), said
     script = "try:\n    x = bytearray(400 << 20)\nexcept MemoryError:\n    print('refused')\n"
     record, out = run(site, "/usr/bin/python3", "-c", script, memory_bytes=100 << 20)
     assert record["state"] == "succeeded" and out == "refused\n", (record, out)
+
+
+@pytest.mark.parametrize("mode", ["one", "two", "raced"])
+def test_without_control_groups_a_task_over_its_memory_ends_with_limit_and_peak(make_bare_site, mode):
+    """One process holds too much, two hold it together, or one grows faster than anybody looks and is refused more."""
+    site = make_bare_site(hide="mount -t tmpfs none /sys/fs/cgroup")
+    hold = "import time; held = bytearray(b'x') * ({} << 20); time.sleep(60)"
+    command = {
+        "one": f'exec python3 -c "{hold.format(150)}"',
+        "two": f'python3 -c "{hold.format(70)}" & exec python3 -c "{hold.format(70)}"',
+        "raced": 'exec python3 -c "held = [bytearray(b\'x\') * (1 << 20) for _ in range(1000)]"',
+    }[mode]
+    begun = time.monotonic()
+    record, _ = shell(site, command, memory_bytes=100 << 20)
+    assert time.monotonic() - begun < 50  # It did not sleep to its end.
+    assert record["state"] == "failed" and record["outcome"] == "memory", record
+    found = re.search(r"limit is 100\.0 MiB of memory, the peak was ([0-9.]+) MiB", record["message"])
+    assert found and 100 < float(found[1]) < 260, record
+    assert record["peak_memory_bytes"] > 100 << 20
+

@@ -202,3 +202,16 @@ def test_without_control_groups_a_task_over_its_memory_ends_with_limit_and_peak(
     assert found and 100 < float(found[1]) < 260, record
     assert record["peak_memory_bytes"] > 100 << 20
 
+
+def test_without_control_groups_a_streamed_program_over_its_memory_fails_its_item(make_bare_site):
+    site = make_bare_site(hide="mount -t tmpfs none /sys/fs/cgroup")
+    program = "import sys, time\n"
+    program += "for line in sys.stdin:\n"
+    program += "    if line.strip() == '2':\n        held = bytearray(b'x') * (150 << 20)\n        time.sleep(60)\n"
+    program += "    print(line.strip(), flush=True)\n"
+    document = {"command": ["python3", "-c", program], "mode": "stream", "count": 4, "cache": "off", "memory_bytes": 100 << 20}
+    answer = site.api("POST", "/v1/jobs?wait=50", document)
+    assert answer.json["state"] == "failed" and answer.json["tasks"]["failed"] == 1, answer.json
+    record = site.api("GET", f"/v1/jobs/{answer.json['id']}/tasks/2").json
+    assert record["outcome"] == "memory", record
+    assert re.search(r"limit is 100\.0 MiB of memory, the peak was 1\d\d\.\d MiB", record["message"]), record

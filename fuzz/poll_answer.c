@@ -1,5 +1,5 @@
 // poll_answer_read: any bytes as what a site tells a worker, or the link. What is accepted can be leased.
-#include "jobs/poll_answer.h"
+#include "protocol/poll_answer.h"
 #include "fuzz.h"
 #include "jobs/spec.h"
 

@@ -1,5 +1,5 @@
 // poll_parse: any bytes as the body of a worker's poll. What is accepted keeps what the queue relies on.
-#include "queue/poll_parse.h"
+#include "protocol/poll_parse.h"
 #include "fuzz.h"
 
 static void check_result(const struct poll_result *result)

@@ -1,6 +1,6 @@
 // worker_hello_parse: any JSON as a worker's registration. What is accepted keeps what the scheduler relies on.
 #include "fuzz.h"
-#include "queue/poll_parse.h"
+#include "protocol/hello.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -142,6 +142,15 @@ enum status json_field_double(const json_t *object, const char *name, enum json_
     return OK;
 }
 
+enum status json_field_duration(const json_t *object, const char *name, int64_t seconds_max,
+                                int64_t *out_us, struct error *error)
+{
+    double seconds = -1;
+    TRY(json_field_double(object, name, JSON_OPTIONAL, 0, (double)seconds_max, &seconds, error));
+    *out_us = seconds < 0 ? -1 : (int64_t)(seconds * 1e6);
+    return OK;
+}
+
 enum status json_field_bool(const json_t *object, const char *name, enum json_need need, bool *out,
                             struct error *error)
 {

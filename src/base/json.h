@@ -31,6 +31,9 @@ enum status json_field_int64(const json_t *object, const char *name, enum json_n
                              int64_t min, int64_t max, int64_t *out, struct error *error);
 enum status json_field_double(const json_t *object, const char *name, enum json_need need,
                               double min, double max, double *out, struct error *error);
+// A number of seconds, in microseconds; -1 when the field is absent.
+enum status json_field_duration(const json_t *object, const char *name, int64_t seconds_max,
+                                int64_t *out_us, struct error *error);
 enum status json_field_bool(const json_t *object, const char *name, enum json_need need, bool *out,
                             struct error *error);
 // *out is borrowed; NULL stays when the field is absent and optional.

@@ -3,10 +3,10 @@
 
 #include "base/calendar.h"
 #include "base/memory.h"
-#include "jobs/poll_answer.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/random.h"
+#include "protocol/poll_answer.h"
 
 #include <inttypes.h>
 #include <stdio.h>

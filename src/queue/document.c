@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "queue/queue_sql.h"
-#include "queue/software.h"
 
 enum { COLUMN_SPEC = JOB_COLUMN_COUNT };
 
@@ -249,6 +248,23 @@ static json_t *describe_sandbox(const struct queue *queue)
         }
     }
     return json_pack("{s:s, s:[], s:[]}", "kind", "unknown", "enforced", "not_enforced");
+}
+
+// A new array of the kinds of software that some worker here gives.
+static json_t *software_of_workers(const struct queue *queue)
+{
+    int64_t last = -1;
+    size_t at = 0;
+    for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        if (!worker->is_lost && !worker->place && worker->capacity.software > last) {
+            last = worker->capacity.software;
+        }
+    }
+    json_t *kinds = json_array();
+    for (int64_t i = 0; i <= last; i++) {
+        (void)json_array_append_new(kinds, json_string(spec_software_name((enum spec_software)i)));
+    }
+    return kinds;
 }
 
 static enum status describe(struct sql *sql, void *context, struct error *error)

@@ -76,34 +76,6 @@ void queue_set_group_weight(struct queue *queue, struct text name, double weight
     queue_enqueue(queue, &self->op);
 }
 
-enum status groups_parse(const json_t *names, struct text *out, size_t *count, struct error *error)
-{
-    if (json_array_size(names) > WORKER_GROUPS_MAX) {
-        return error_set(error, INVALID, "field \"groups\" has %zu groups; a worker has at most %d",
-                         json_array_size(names), (int)WORKER_GROUPS_MAX);
-    }
-    for (size_t i = 0; i < json_array_size(names); i++) {
-        struct text name = json_text(json_array_get(names, i));
-        bool is_name = name.length > 0 && name.length <= SPEC_GROUP_MAX && text_is_utf8(name) &&
-                       !text_has_control(name) && !text_contains_byte(name, ',') &&
-                       !text_contains_byte(name, ' ');
-        if (!is_name) {
-            (void)error_set(error, INVALID, "groups[%zu] is not the name of a group", i);
-            error_fix(error, "give names of groups: [\"physics\", \"spare\"]");
-            return INVALID;
-        }
-        for (size_t j = 0; j < i; j++) {
-            if (text_equal(out[j], name)) {
-                return error_set(error, INVALID, "field \"groups\" names \"%.*s\" twice",
-                                 TEXT_ARGS(name));
-            }
-        }
-        out[i] = name;
-    }
-    *count = json_array_size(names);
-    return OK;
-}
-
 // "physics,spare"
 static char *join(const struct text *names, size_t count)
 {

@@ -16,36 +16,6 @@ struct worker_note {
     char *change;
 };
 
-enum status poll_parse_notes(struct poll_body *body, struct error *error)
-{
-    static const char *const KINDS[] = {"none", "waiting", "unable"};
-    json_t *notes = NULL;
-    TRY(json_field_array(body->document, "notes", JSON_OPTIONAL, POLL_NOTES_MAX, &notes, error));
-    body->note_count = json_array_size(notes);
-    body->notes = arena_new(&body->arena, body->note_count * sizeof *body->notes + 1);
-    for (size_t i = 0; i < body->note_count; i++) {
-        const json_t *value = json_array_get(notes, i);
-        struct poll_note *note = &body->notes[i];
-        struct text kind = json_text(json_array_get(value, 1));
-        size_t at = 0;
-        while (at < sizeof KINDS / sizeof KINDS[0] && !text_equal(kind, text_of(KINDS[at]))) {
-            at++;
-        }
-        note->job = json_integer_value(json_array_get(value, 0));
-        note->kind = (enum poll_note_kind)at;
-        note->text = text_slice(json_text(json_array_get(value, 2)), 0, POLL_DETAIL_MAX);
-        note->change = text_slice(json_text(json_array_get(value, 3)), 0, POLL_DETAIL_MAX);
-        if (json_array_size(value) != 4 || note->job <= 0 || at > POLL_NOTE_UNABLE ||
-            text_has_control(note->text) || text_has_control(note->change)) {
-            return error_set(error, INVALID,
-                             "note %zu must be [job, \"none\", \"waiting\" or \"unable\", text, "
-                             "change]",
-                             i);
-        }
-    }
-    return OK;
-}
-
 static void free_note(struct worker_note *note)
 {
     free(note->text);

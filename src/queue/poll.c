@@ -7,7 +7,6 @@
 #include "os/clock.h"
 #include "os/view.h"
 #include "queue/queue_sql.h"
-#include "queue/software.h"
 
 enum {
     LEASE_SECONDS_DEFAULT = 5,
@@ -394,6 +393,13 @@ struct list_op {
     struct queue_answer answer;
 };
 
+static void write_software(int64_t last, struct buffer *out)
+{
+    for (int64_t i = 0; i <= last; i++) {
+        buffer_printf(out, "%s\"%s\"", i > 0 ? "," : "", spec_software_name((enum spec_software)i));
+    }
+}
+
 void worker_write(const struct queue *queue, const struct worker *worker, struct buffer *out)
 {
     char heard[CALENDAR_TEXT_SIZE];
@@ -423,7 +429,7 @@ void worker_write(const struct queue *queue, const struct worker *worker, struct
     buffer_append_string(out, ",\"groups\":");
     worker_write_groups(worker, out);
     buffer_printf(out, ",\"sandbox\":%s,\"software\":[", worker->sandbox);
-    software_write_kinds(worker->capacity.software, out);
+    write_software(worker->capacity.software, out);
     buffer_append_string(out, "]}");
 }
 

@@ -8,8 +8,9 @@
 
 #include "base/json.h"
 #include "jobs/spec.h"
+#include "protocol/hello.h"
+#include "protocol/poll_parse.h"
 #include "queue/catalog_ops.h"
-#include "queue/poll_parse.h"
 
 struct store;
 struct sql;

@@ -2,10 +2,10 @@
 #include "worker/state.h"
 
 #include "base/memory.h"
-#include "jobs/poll_answer.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/log.h"
+#include "protocol/poll_answer.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 #include "../cmocka_all.h"
 
 #include "base/memory.h"
-#include "queue/poll_parse.h"
+#include "protocol/hello.h"
+#include "protocol/poll_parse.h"
 
 #define DIGEST "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 

@@ -1,9 +1,9 @@
-#include "queue/poll_parse.h"
+#include "protocol/poll_parse.h"
 
 #include "base/hex.h"
 #include "base/memory.h"
 #include "jobs/spec.h"
-#include "queue/software.h"
+#include "protocol/hello.h"
 
 enum { TASK_ELEMENTS_MAX = 11, STREAM_BASE64_MAX = (POLL_INLINE_MAX + 2) / 3 * 4 };
 
@@ -363,16 +363,6 @@ static enum status parse_problem(struct poll_body *body, struct error *error)
     return OK;
 }
 
-// A number of seconds in microseconds; -1 when it is absent.
-static enum status field_duration(const json_t *document, const char *name, int64_t max,
-                                  int64_t *out, struct error *error)
-{
-    double seconds = -1;
-    TRY(json_field_double(document, name, JSON_OPTIONAL, 0, (double)max, &seconds, error));
-    *out = seconds < 0 ? -1 : (int64_t)(seconds * 1e6);
-    return OK;
-}
-
 static enum status parse_words_of(const json_t *value, struct poll_words *out, struct error *error)
 {
     static const char *const FIELDS[] = {"job", "why", "change", NULL};
@@ -401,6 +391,36 @@ static enum status parse_words(struct poll_body *body, struct error *error)
     return OK;
 }
 
+static enum status parse_notes(struct poll_body *body, struct error *error)
+{
+    static const char *const KINDS[] = {"none", "waiting", "unable"};
+    json_t *notes = NULL;
+    TRY(json_field_array(body->document, "notes", JSON_OPTIONAL, POLL_NOTES_MAX, &notes, error));
+    body->note_count = json_array_size(notes);
+    body->notes = arena_new(&body->arena, body->note_count * sizeof *body->notes + 1);
+    for (size_t i = 0; i < body->note_count; i++) {
+        const json_t *value = json_array_get(notes, i);
+        struct poll_note *note = &body->notes[i];
+        struct text kind = json_text(json_array_get(value, 1));
+        size_t at = 0;
+        while (at < sizeof KINDS / sizeof KINDS[0] && !text_equal(kind, text_of(KINDS[at]))) {
+            at++;
+        }
+        note->job = json_integer_value(json_array_get(value, 0));
+        note->kind = (enum poll_note_kind)at;
+        note->text = text_slice(json_text(json_array_get(value, 2)), 0, POLL_DETAIL_MAX);
+        note->change = text_slice(json_text(json_array_get(value, 3)), 0, POLL_DETAIL_MAX);
+        if (json_array_size(value) != 4 || note->job <= 0 || at > POLL_NOTE_UNABLE ||
+            text_has_control(note->text) || text_has_control(note->change)) {
+            return error_set(error, INVALID,
+                             "note %zu must be [job, \"none\", \"waiting\" or \"unable\", text, "
+                             "change]",
+                             i);
+        }
+    }
+    return OK;
+}
+
 static enum status parse_all(struct poll_body *body, struct error *error)
 {
     static const char *const FIELDS[] = {
@@ -410,13 +430,13 @@ static enum status parse_all(struct poll_body *body, struct error *error)
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
                           &wait_seconds, error));
-    TRY(field_duration(body->document, "leaves_in_seconds", LEAVING_SECONDS_MAX,
-                       &body->leaves_in_us, error));
+    TRY(json_field_duration(body->document, "leaves_in_seconds", LEAVING_SECONDS_MAX,
+                            &body->leaves_in_us, error));
     TRY(json_field_bool(body->document, "leaving", JSON_OPTIONAL, &body->is_leaving, error));
     body->wait_us = (int64_t)(wait_seconds * 1e6);
     TRY(parse_problem(body, error));
     TRY(parse_words(body, error));
-    TRY(poll_parse_notes(body, error));
+    TRY(parse_notes(body, error));
     TRY(parse_leases(body, error));
     TRY(parse_results(body, error));
     TRY(parse_checkpoints(body, error));
@@ -447,95 +467,4 @@ void poll_free(struct poll_body *body)
     free(body->blobs);
     arena_done(&body->arena);
     free(body);
-}
-
-static enum status parse_labels(const json_t *document, struct worker_hello *out,
-                                struct error *error)
-{
-    json_t *labels = NULL;
-    TRY(json_field_int64(document, "gpus", JSON_OPTIONAL, 0, WORKER_GPUS_MAX, &out->gpus, error));
-    TRY(json_field_array(document, "labels", JSON_OPTIONAL, WORKER_LABELS_MAX, &labels, error));
-    for (size_t i = 0; i < json_array_size(labels); i++) {
-        const json_t *label = json_array_get(labels, i);
-        TRY(label_check(json_text(label), error));
-        out->labels[out->label_count++] = json_string_value(label);
-    }
-    return OK;
-}
-
-static enum status parse_serving(const json_t *document, struct worker_hello *out,
-                                 struct error *error)
-{
-    static const char *const FIELDS[] = {"url", "fingerprint", NULL};
-    json_t *serve = NULL;
-    struct digest fingerprint;
-    TRY(json_field_object(document, "serve", JSON_OPTIONAL, &serve, error));
-    if (!serve) {
-        return OK;
-    }
-    TRY(json_check_fields(serve, FIELDS, error));
-    TRY(json_field_text(serve, "url", JSON_REQUIRED, WORKER_URL_MAX, &out->serve_url, error));
-    TRY(json_field_text(serve, "fingerprint", JSON_REQUIRED, DIGEST_TEXT_SIZE,
-                        &out->serve_fingerprint, error));
-    TRY(digest_from_text(out->serve_fingerprint, &fingerprint, error));
-    return text_starts_with(out->serve_url, TEXT("https://")) && !text_has_control(out->serve_url)
-               ? OK
-               : error_set(error, INVALID, "\"url\" of \"serve\" must begin with https://");
-}
-
-enum status worker_hello_parse(const json_t *document, struct worker_hello *out,
-                               struct error *error)
-{
-    static const char *const FIELDS[] = {"name",
-                                         "cpus",
-                                         "memory_bytes",
-                                         "disk_bytes",
-                                         "version",
-                                         "sandbox",
-                                         "process",
-                                         "place",
-                                         "groups",
-                                         "notice_seconds",
-                                         "leaves_in_seconds",
-                                         "drain_in_seconds",
-                                         "view",
-                                         "labels",
-                                         "gpus",
-                                         "serve",
-                                         "software",
-                                         NULL};
-    double cpus = 0;
-    TRY(json_check_fields(document, FIELDS, error));
-    TRY(json_field_text(document, "name", JSON_REQUIRED, WORKER_NAME_MAX, &out->name, error));
-    TRY(json_field_double(document, "cpus", JSON_REQUIRED, 0.001, 1e6, &cpus, error));
-    TRY(json_field_int64(document, "memory_bytes", JSON_REQUIRED, 0, INT64_MAX, &out->memory_bytes,
-                         error));
-    TRY(json_field_int64(document, "disk_bytes", JSON_REQUIRED, 0, INT64_MAX, &out->disk_bytes,
-                         error));
-    TRY(json_field_text(document, "version", JSON_OPTIONAL, WORKER_NAME_MAX, &out->version, error));
-    TRY(json_field_object(document, "sandbox", JSON_OPTIONAL, &out->sandbox, error));
-    TRY(json_field_int64(document, "process", JSON_OPTIONAL, 1, INT32_MAX, &out->process, error));
-    TRY(json_field_text(document, "place", JSON_OPTIONAL, DIGEST_TEXT_SIZE, &out->place, error));
-    TRY(field_duration(document, "notice_seconds", NOTICE_SECONDS_MAX, &out->notice_us, error));
-    TRY(field_duration(document, "leaves_in_seconds", LEAVING_SECONDS_MAX, &out->leaves_in_us,
-                       error));
-    TRY(field_duration(document, "drain_in_seconds", LEAVING_SECONDS_MAX, &out->drain_in_us,
-                       error));
-    out->notice_us = out->notice_us > 0 ? out->notice_us : 0;
-    json_t *groups = NULL;
-    TRY(json_field_array(document, "groups", JSON_OPTIONAL, WORKER_GROUPS_MAX, &groups, error));
-    TRY(groups_parse(groups, out->groups, &out->group_count, error));
-    TRY(parse_labels(document, out, error));
-    TRY(parse_serving(document, out, error));
-    TRY(json_field_text(document, "view", JSON_OPTIONAL, WORKER_VIEW_MAX, &out->view, error));
-    TRY(software_read_kinds(document, &out->software, error));
-    struct digest fingerprint;
-    if (out->place.length > 0 && digest_from_text(out->place, &fingerprint, NULL) != OK) {
-        return error_set(error, INVALID, "field \"place\" is not the fingerprint of a site");
-    }
-    out->cpu_millis = (int64_t)(cpus * 1000 + 0.5);
-    if (out->name.length == 0 || text_has_control(out->name)) {
-        return error_set(error, INVALID, "field \"name\" must be text without control characters");
-    }
-    return OK;
 }

@@ -1,6 +1,6 @@
 // What a site tells those who lease from it, its workers and its link to other sites: read with limits. Pure.
-#ifndef LODE_JOBS_POLL_ANSWER_H
-#define LODE_JOBS_POLL_ANSWER_H
+#ifndef LODE_PROTOCOL_POLL_ANSWER_H
+#define LODE_PROTOCOL_POLL_ANSWER_H
 
 #include "base/arena.h"
 #include "base/json.h"

@@ -1,7 +1,7 @@
 // What a site tells those who lease from it.
 #include "../cmocka_all.h"
 
-#include "jobs/poll_answer.h"
+#include "protocol/poll_answer.h"
 
 static void an_answer_is_read_whole(void **state)
 {

@@ -1,4 +1,4 @@
-#include "jobs/poll_answer.h"
+#include "protocol/poll_answer.h"
 
 #include "base/memory.h"
 #include "jobs/spec.h"

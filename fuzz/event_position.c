@@ -4,8 +4,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct queue_position at = {.seq = -1, .output = -1, .error_output = -1, .version = 7};
-    struct queue_position again = {0};
+    struct event_position at = {.seq = -1, .output = -1, .error_output = -1, .version = 7};
+    struct event_position again = {0};
     char id[80];
     if (!event_position_read(fuzz_text(data, size), &at)) {
         FUZZ_CHECK(at.seq == -1 && at.output == -1 && at.error_output == -1);

@@ -1,7 +1,7 @@
 // item_file_parse of the queue: any bytes as a line of an items blob of files. What is accepted is the line.
 #include "base/buffer.h"
 #include "fuzz.h"
-#include "queue/items.h"
+#include "records/items.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -11,7 +11,7 @@ enum {
 
 struct stream {
     struct follow follow; // First.
-    struct queue_position at;
+    struct event_position at;
     int64_t job_event_us;
 };
 

@@ -2,7 +2,7 @@
 
 enum { NUMBERS = 3 };
 
-bool event_position_read(struct text text, struct queue_position *out)
+bool event_position_read(struct text text, struct event_position *out)
 {
     int64_t numbers[NUMBERS] = {0};
     size_t count = 0;

@@ -5,6 +5,6 @@
 #include "queue/queue.h"
 
 // Sets these three members of *out and leaves the others; false, and *out unchanged, for a text that is no such id.
-bool event_position_read(struct text text, struct queue_position *out);
+bool event_position_read(struct text text, struct event_position *out);
 
 #endif

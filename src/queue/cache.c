@@ -10,8 +10,8 @@
 
 #include "base/memory.h"
 #include "crypto/file_digests.h"
-#include "queue/items.h"
-#include "queue/queue_sql.h"
+#include "records/items.h"
+#include "records/jobs_sql.h"
 
 enum { FAMILY_JOBS_MAX = 8, RUNS_MAX = 1 << 22 };
 

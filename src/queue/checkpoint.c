@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 struct checkpoint {
     int64_t attempt; // That left it.

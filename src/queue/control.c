@@ -4,7 +4,7 @@
 #include "base/calendar.h"
 #include "base/memory.h"
 #include "os/clock.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 #include <stdio.h>
 
@@ -48,7 +48,7 @@ static enum status read_job(struct sql *sql, int64_t id, struct sql_rows **rows,
 {
     enum status status = sql_first(sql, SQL_ONE_JOB, SQL_VALUES(sql_int64(id)), rows, error);
     if (status == NOT_FOUND) {
-        return queue_no_job(id, error);
+        return job_unknown(id, error);
     }
     TRY(status);
     job_row_read(*rows, row);
@@ -200,7 +200,7 @@ static enum status run_retry(struct queue_op *op, struct sql *sql, struct error 
     TRY(sql_run(sql, SQL_PASS_ALL_ATTEMPTS, SQL_VALUES(sql_int64(row.id)), NULL, error));
     TRY(sql_run(sql, SQL_FORGET_SECOND_LOOK, SQL_VALUES(sql_int64(row.id)), NULL, error));
     struct ranges done = {0};
-    enum status status = queue_read_done(sql, row.id, &done, error);
+    enum status status = job_read_done(sql, row.id, &done, error);
     row.progress.state = JOB_WAITING;
     row.progress.finished_us = 0;
     row.progress.failed = 0;

@@ -1,10 +1,11 @@
 // The documents of jobs, as docs/protocols/api.md has them.
-#include "queue/record.h"
+#include "queue/state.h"
 
 #include "base/calendar.h"
 #include "base/memory.h"
 #include "os/clock.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
+#include "records/record.h"
 
 enum { COLUMN_SPEC = JOB_COLUMN_COUNT };
 
@@ -135,7 +136,7 @@ enum status job_write_document(struct queue *queue, struct sql *sql, int64_t job
     AUTO_ROWS struct sql_rows *rows = NULL;
     enum status status = sql_first(sql, SQL_SHOW_JOB, SQL_VALUES(sql_int64(job)), &rows, error);
     if (status == NOT_FOUND) {
-        return queue_no_job(job, error);
+        return job_unknown(job, error);
     }
     TRY(status);
     job_row_read(rows, &row);

@@ -1,6 +1,6 @@
 // When a job of a certain need would start on this site's own workers, estimated on the writer's thread from what it holds in memory.
-#include "queue/items.h"
 #include "queue/state.h"
+#include "records/items.h"
 
 #include "store/store.h"
 

@@ -1,10 +1,11 @@
 // The server-sent events of a job, read from where a follower is.
-#include "queue/handover.h"
-#include "queue/record.h"
+#include "queue/state.h"
 
 #include "base/hex.h"
 #include "os/clock.h"
-#include "queue/queue_sql.h"
+#include "records/handover.h"
+#include "records/jobs_sql.h"
+#include "records/record.h"
 
 enum {
     EVENTS_A_READ = 256,
@@ -12,7 +13,7 @@ enum {
     LOG_PIECE_MAX = 48 << 10, // Bytes of live output in one event.
 };
 
-static void write_id(const struct queue_position *at, struct buffer *out)
+static void write_id(const struct event_position *at, struct buffer *out)
 {
     buffer_printf(out, "id: %lld.%lld.%lld\n", (long long)at->seq, (long long)at->output,
                   (long long)at->error_output);
@@ -22,7 +23,7 @@ static void write_id(const struct queue_position *at, struct buffer *out)
 struct glance {
     struct queue *queue;
     int64_t job;
-    const struct queue_position *at;
+    const struct event_position *at;
     struct buffer document;
     int64_t version;
     bool has_ended;
@@ -66,7 +67,7 @@ static enum status run_glance(struct sql *sql, void *context, struct error *erro
 }
 
 static enum status write_tasks(struct queue *queue, struct sql *sql, int64_t job,
-                               struct queue_position *at, struct buffer *out, bool *is_more,
+                               struct event_position *at, struct buffer *out, bool *is_more,
                                struct error *error)
 {
     enum status status = OK;
@@ -94,7 +95,7 @@ static enum status write_tasks(struct queue *queue, struct sql *sql, int64_t job
     return status;
 }
 
-static void write_logs(struct glance *glance, struct queue_position *at, struct buffer *out)
+static void write_logs(struct glance *glance, struct event_position *at, struct buffer *out)
 {
     static const char *const NAMES[2] = {"stdout", "stderr"};
     int64_t *const seen[2] = {&at->output, &at->error_output};
@@ -113,7 +114,7 @@ static void write_logs(struct glance *glance, struct queue_position *at, struct 
 }
 
 // The counters, or the end; only when all tasks up to them have been told of.
-static void write_job(const struct glance *glance, bool wants_job, struct queue_position *at,
+static void write_job(const struct glance *glance, bool wants_job, struct event_position *at,
                       struct buffer *out, struct queue_events *found)
 {
     if (glance->document.length == 0) {
@@ -134,7 +135,7 @@ static void write_job(const struct glance *glance, bool wants_job, struct queue_
 }
 
 enum status queue_read_events(struct queue *queue, int64_t job, bool wants_job,
-                              struct queue_position *at, struct buffer *out,
+                              struct event_position *at, struct buffer *out,
                               struct queue_events *found, struct error *error)
 {
     struct glance glance = {.queue = queue, .job = job, .at = at};

@@ -5,8 +5,8 @@
 #include "base/memory.h"
 #include "os/thread.h"
 #include "queue/prepare.h"
-#include "queue/queue_sql.h"
 #include "queue/second_look.h"
+#include "records/jobs_sql.h"
 
 #include <stdio.h>
 #include <sys/stat.h>

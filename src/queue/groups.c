@@ -5,7 +5,7 @@
 #include "queue/state.h"
 
 #include "base/memory.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 int64_t group_number(struct text name)
 {

@@ -2,23 +2,23 @@
 #include "queue/prepare.h"
 
 #include "base/memory.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 void job_set_hold(struct active_job *job, struct text reason, struct text change)
 {
     free(job->hold_reason);
     free(job->hold_change);
     bool is_held = reason.length > 0;
-    job->hold_reason = is_held ? text_copy(text_slice(reason, 0, QUEUE_WORDS_MAX)) : NULL;
-    job->hold_change = is_held ? text_copy(text_slice(change, 0, QUEUE_WORDS_MAX)) : NULL;
+    job->hold_reason = is_held ? text_copy(text_slice(reason, 0, JOB_MESSAGE_MAX)) : NULL;
+    job->hold_change = is_held ? text_copy(text_slice(change, 0, JOB_MESSAGE_MAX)) : NULL;
 }
 
 enum status hold_insert(struct sql *sql, int64_t job, struct text reason, struct text change,
                         struct error *error)
 {
     return sql_run(sql, SQL_INSERT_HOLD,
-                   SQL_VALUES(sql_int64(job), sql_text(text_slice(reason, 0, QUEUE_WORDS_MAX)),
-                              sql_text(text_slice(change, 0, QUEUE_WORDS_MAX))),
+                   SQL_VALUES(sql_int64(job), sql_text(text_slice(reason, 0, JOB_MESSAGE_MAX)),
+                              sql_text(text_slice(change, 0, JOB_MESSAGE_MAX))),
                    NULL, error);
 }
 
@@ -291,7 +291,7 @@ static enum status read_spec(struct queue *queue, int64_t job, struct job_spec *
         status = json_parse(sql_column_text(rows, 0), &document, error);
         *key = text_copy(sql_column_text(rows, 1));
     } else if (status == NOT_FOUND) {
-        status = queue_no_job(job, error);
+        status = job_unknown(job, error);
     }
     sql_end(rows);
     store_read_end(queue->store, sql);

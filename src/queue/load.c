@@ -3,83 +3,13 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 enum {
     COLUMN_DESCRIPTION = JOB_COLUMN_COUNT, // Behind JOB_COLUMNS.
     // Versions that were seen may not have been written (a start of tasks is not): they must not come again.
     VERSION_STEP = 1000,
 };
-
-static void read_digest(struct text bytes, struct digest *out)
-{
-    if (bytes.length == DIGEST_SIZE) {
-        memcpy(out->bytes, bytes.bytes, DIGEST_SIZE);
-    }
-}
-
-static void read_progress(const struct sql_rows *rows, struct job_progress *out)
-{
-    out->state = (enum job_state)sql_column_int64(rows, 16);
-    out->started_us = sql_column_int64(rows, 17);
-    out->finished_us = sql_column_int64(rows, 18);
-    out->succeeded = sql_column_int64(rows, 19);
-    out->failed = sql_column_int64(rows, 20);
-    out->cancelled = sql_column_int64(rows, 21);
-    out->cached = sql_column_int64(rows, 22);
-    out->first_failed = sql_column_int64(rows, 23);
-    out->exit_code = sql_column_int64(rows, 24);
-    struct text message = text_slice(sql_column_text(rows, 25), 0, JOB_MESSAGE_MAX - 1);
-    if (message.length > 0) {
-        memcpy(out->message, message.bytes, message.length);
-    }
-    out->seq = sql_column_int64(rows, 26);
-    out->version = sql_column_int64(rows, 27);
-    for (int i = 0; i < CAUSE_COUNT; i++) {
-        out->failures[i] = sql_column_int64(rows, 38 + i);
-    }
-}
-
-void job_row_read(const struct sql_rows *rows, struct job_row *out)
-{
-    *out = (struct job_row){
-        .id = sql_column_int64(rows, 0),
-        .owner = sql_column_text(rows, 1),
-        .name = sql_column_text(rows, 2),
-        .mode = (enum spec_mode)sql_column_int64(rows, 3),
-        .cache = (enum spec_cache)sql_column_int64(rows, 4),
-        .count = sql_column_int64(rows, 6),
-        .has_items = !sql_column_is_null(rows, 7),
-        .items_kind = (enum items_kind)sql_column_int64(rows, 8),
-        .need = {.cpu_millis = sql_column_int64(rows, 9),
-                 .memory_bytes = sql_column_int64(rows, 10),
-                 .disk_bytes = sql_column_int64(rows, 11),
-                 .software = sql_column_int64(rows, 47)},
-        .priority = sql_column_int64(rows, 13),
-        .locality = sql_column_int64(rows, 14),
-        .submitted_us = sql_column_int64(rows, 15),
-        .command = sql_column_text(rows, 28),
-        .first_index = sql_column_int64(rows, 29),
-        .gathers = sql_column_int64(rows, 30) != 0,
-        .place = sql_column_text(rows, 31),
-        .retries = {.times = {[CAUSE_FAIL] = sql_column_int64(rows, 12),
-                              [CAUSE_LIMIT] = sql_column_int64(rows, 33),
-                              [CAUSE_LOST] = sql_column_int64(rows, 34),
-                              [CAUSE_INPUT] = sql_column_int64(rows, 35),
-                              [CAUSE_WORKER] = sql_column_int64(rows, 36)}},
-        .when_lost = (enum spec_when_lost)sql_column_int64(rows, 37),
-        .walltime_us = sql_column_int64(rows, 45),
-        .checkpoint_us = sql_column_int64(rows, 46),
-        .offer = sql_column_text(rows, 44),
-    };
-    struct text group = sql_column_text(rows, 43);
-    out->group = group.length > 0 ? group : out->owner;
-    read_digest(sql_column_text(rows, 5), &out->family);
-    read_digest(sql_column_text(rows, 7), &out->items);
-    out->has_origin = !sql_column_is_null(rows, 32);
-    read_digest(sql_column_text(rows, 32), &out->origin);
-    read_progress(rows, &out->progress);
-}
 
 void active_job_free(struct active_job *job)
 {
@@ -151,24 +81,6 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
 }
 
 // The tasks that have ended, in order of index: a million of them are few ranges.
-enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error)
-{
-    enum status status = OK;
-    AUTO_ROWS struct sql_rows *tasks = NULL;
-    TRY(sql_query(sql, SQL_DONE_TASKS, SQL_VALUES(sql_int64(job)), &tasks, error));
-    while (sql_next(tasks, &status, error)) {
-        int64_t index = sql_column_int64(tasks, 0);
-        (void)ranges_add(done, index, index + 1);
-    }
-    TRY(status);
-    AUTO_ROWS struct sql_rows *chunks = NULL;
-    TRY(sql_query(sql, SQL_DONE_CHUNKS, SQL_VALUES(sql_int64(job)), &chunks, error));
-    while (sql_next(chunks, &status, error)) {
-        (void)ranges_add(done, sql_column_int64(chunks, 0), sql_column_int64(chunks, 1));
-    }
-    return status;
-}
-
 static enum status load_job(struct queue *queue, struct sql *sql, const struct sql_rows *rows,
                             struct error *error)
 {
@@ -176,7 +88,7 @@ static enum status load_job(struct queue *queue, struct sql *sql, const struct s
     job_row_read(rows, &row);
     row.progress.version += VERSION_STEP;
     struct ranges done = {0};
-    enum status status = queue_read_done(sql, row.id, &done, error);
+    enum status status = job_read_done(sql, row.id, &done, error);
     struct active_job *job = NULL;
     if (status == OK) {
         status = queue_activate(queue, sql, &row, sql_column_text(rows, COLUMN_DESCRIPTION), &done,

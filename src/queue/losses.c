@@ -5,7 +5,7 @@
 #include "base/calendar.h"
 #include "base/memory.h"
 #include "os/clock.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 enum {
     OUTPUT_SHOWN = 160,    // Bytes at the end of what the task wrote.

@@ -2,7 +2,7 @@
 #include "queue/state.h"
 
 #include "base/memory.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 enum status match_insert(struct sql *sql, int64_t job, const struct job_spec *spec,
                          int64_t input_bytes, struct error *error)

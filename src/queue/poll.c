@@ -6,7 +6,7 @@
 #include "os/alarm.h"
 #include "os/clock.h"
 #include "os/view.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 enum {
     LEASE_SECONDS_DEFAULT = 5,

@@ -2,9 +2,10 @@
 
 #include "base/memory.h"
 #include "queue/elsewhere.h"
-#include "queue/items.h"
-#include "queue/queue_sql.h"
+#include "queue/file_items.h"
 #include "queue/software.h"
+#include "records/items.h"
+#include "records/jobs_sql.h"
 
 enum {
     DESCRIBED_FILES_MAX = 1000, // A worker is told of so many files of a dataset at most.
@@ -446,7 +447,7 @@ static enum status read_inputs(struct queue *queue, int64_t job, json_t **out, b
         *is_elsewhere = sql_column_text(rows, 1).length > 0;
         status = json_parse(sql_column_text(rows, 0), out, error);
     } else if (status == NOT_FOUND) {
-        status = queue_no_job(job, error);
+        status = job_unknown(job, error);
     }
     sql_end(rows);
     store_read_end(queue->store, sql);

@@ -3,17 +3,9 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 #include <stdio.h>
-
-static const char *const STATE_NAMES[JOB_STATE_COUNT] = {"waiting", "running",   "succeeded",
-                                                         "failed",  "cancelled", "held"};
-
-const char *job_state_name(enum job_state state)
-{
-    return (unsigned)state < JOB_STATE_COUNT ? STATE_NAMES[state] : "unknown";
-}
 
 enum job_state job_shown_state(const struct queue *queue, const struct active_job *job)
 {
@@ -21,17 +13,6 @@ enum job_state job_shown_state(const struct queue *queue, const struct active_jo
     (void)scheduler_figures(queue->scheduler, job->row.id, &figures);
     bool is_held = figures.held > 0 && figures.waiting + figures.leased == 0;
     return is_held ? JOB_HELD : job->row.progress.state;
-}
-
-bool job_state_from_text(struct text text, enum job_state *out)
-{
-    for (int i = 0; i < JOB_STATE_COUNT; i++) {
-        if (text_equal(text, text_of(STATE_NAMES[i]))) {
-            *out = (enum job_state)i;
-            return true;
-        }
-    }
-    return false;
 }
 
 struct active_job *queue_find_job(const struct queue *queue, int64_t job)
@@ -72,30 +53,6 @@ void job_start(struct queue *queue, struct active_job *job)
         job->is_changed = true;
         append(&queue->changed, &queue->changed_count, &queue->changed_capacity, job);
     }
-}
-
-static enum status write_progress(struct sql *sql, const char *statement, const struct job_row *row,
-                                  struct error *error)
-{
-    const struct job_progress *progress = &row->progress;
-    return sql_run(
-        sql, statement,
-        SQL_VALUES(
-            sql_int64(row->id), sql_int64(progress->state), sql_int64(progress->started_us),
-            sql_int64(progress->finished_us), sql_int64(progress->succeeded),
-            sql_int64(progress->failed), sql_int64(progress->cancelled),
-            sql_int64(progress->cached), sql_int64(progress->first_failed),
-            sql_int64(progress->exit_code), sql_text(text_of(progress->message)),
-            sql_int64(progress->seq), sql_int64(progress->version),
-            sql_int64(progress->failures[CAUSE_FAIL]), sql_int64(progress->failures[CAUSE_LIMIT]),
-            sql_int64(progress->failures[CAUSE_LOST]), sql_int64(progress->failures[CAUSE_INPUT]),
-            sql_int64(progress->failures[CAUSE_WORKER])),
-        NULL, error);
-}
-
-enum status queue_insert_progress(struct sql *sql, const struct job_row *row, struct error *error)
-{
-    return write_progress(sql, SQL_INSERT_PROGRESS, row, error);
 }
 
 void job_end(struct queue *queue, struct active_job *job, enum job_state state, const char *message)
@@ -196,7 +153,7 @@ enum status queue_flush(struct queue *queue, struct sql *sql, struct error *erro
     for (size_t i = 0; i < queue->dirty_count; i++) {
         struct active_job *job = queue->dirty[i];
         job->row.progress.version++;
-        TRY(write_progress(sql, SQL_UPDATE_PROGRESS, &job->row, error));
+        TRY(job_progress_update(sql, &job->row, error));
         job->is_dirty = false;
         if (job->has_ended) {
             TRY(checkpoints_drop_job(sql, job, error));

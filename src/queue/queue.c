@@ -4,8 +4,8 @@
 #include "crypto/file_digests.h"
 #include "os/alarm.h"
 #include "os/clock.h"
-#include "queue/queue_sql.h"
 #include "queue/second_look.h"
+#include "records/jobs_sql.h"
 
 #include <stdio.h>
 
@@ -73,13 +73,6 @@ enum status queue_witness_change(const struct queue_witness *witness, struct sql
 void queue_answer_error(struct queue_answer answer, enum status status, const struct error *error)
 {
     answer.done(answer.context, status, error, TEXT_NONE);
-}
-
-enum status queue_no_job(int64_t job, struct error *error)
-{
-    (void)error_set(error, NOT_FOUND, "there is no job %lld", (long long)job);
-    error_fix(error, "lode jobs lists those that there are");
-    return NOT_FOUND;
 }
 
 static enum status recover(struct sql *sql, void *context, struct error *error)
@@ -245,7 +238,7 @@ enum status queue_job_owner(struct queue *queue, int64_t job, char *owner, struc
         memcpy(owner, text.bytes ? text.bytes : "", text.length);
         owner[text.length] = '\0';
     } else if (status == NOT_FOUND) {
-        status = queue_no_job(job, error);
+        status = job_unknown(job, error);
     }
     sql_end(rows);
     store_read_end(queue->store, sql);

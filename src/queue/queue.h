@@ -11,6 +11,7 @@
 #include "protocol/hello.h"
 #include "protocol/poll_parse.h"
 #include "queue/catalog_ops.h"
+#include "records/handover.h"
 
 struct store;
 struct sql;
@@ -19,9 +20,7 @@ struct queue;
 
 enum {
     QUEUE_OWNER_MAX = 64,
-    QUEUE_STREAM_INLINE_MAX = 16 << 10, // Bytes of output that an event carries.
-    QUEUE_LIVE_MAX = 1 << 20,           // Bytes of live output kept of one running task.
-    QUEUE_WORDS_MAX = 600, // Bytes of a reason that is kept for `why`; longer ones are cut.
+    QUEUE_LIVE_MAX = 1 << 20, // Bytes of live output kept of one running task.
 };
 
 // What the program knows of places. All functions may be called on the writer's thread, and must not block.
@@ -229,15 +228,6 @@ enum status queue_read_answers(struct queue *queue, int64_t job, int64_t from, s
 
 // --- following
 
-// Where a follower is: tasks committed, and bytes of live output seen.
-struct queue_position {
-    int64_t seq;
-    int64_t output;
-    int64_t error_output;
-    int64_t version;    // Of the last `job` event.
-    bool wants_results; // As `setup`, `result` and `piece` instead of `task`.
-    bool has_setups;    // They were told.
-};
 // What queue_read_events found out.
 struct queue_events {
     bool is_more;        // Ask again at once.
@@ -248,7 +238,7 @@ struct queue_events {
 // Appends the server-sent events of a job that come after *at, about 256 KiB at most, and moves *at. `wants_job`: with a `job` event
 // when the job has changed. May wait for the database.
 enum status queue_read_events(struct queue *queue, int64_t job, bool wants_job,
-                              struct queue_position *at, struct buffer *out,
+                              struct event_position *at, struct buffer *out,
                               struct queue_events *found, struct error *error);
 
 // Calls `changed(context)` on the writer's thread at first, whenever there may be something new of the job, each 15 seconds, when

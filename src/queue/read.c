@@ -1,10 +1,11 @@
 // Tasks as others see them: lists, records, output, answers. Runs on threads that may wait, beside the writer.
-#include "queue/record.h"
+#include "queue/state.h"
 
 #include "base/memory.h"
 #include "os/file.h"
-#include "queue/items.h"
-#include "queue/queue_sql.h"
+#include "records/items.h"
+#include "records/jobs_sql.h"
+#include "records/record.h"
 
 #include <errno.h>
 
@@ -54,7 +55,7 @@ static enum status check_job(struct sql *sql, int64_t job, struct error *error)
 {
     AUTO_ROWS struct sql_rows *rows = NULL;
     enum status status = sql_first(sql, SQL_JOB_STATE, SQL_VALUES(sql_int64(job)), &rows, error);
-    return status == NOT_FOUND ? queue_no_job(job, error) : status;
+    return status == NOT_FOUND ? job_unknown(job, error) : status;
 }
 
 static enum status start_tasks(struct sql *sql, int64_t job, const struct queue_page *page,
@@ -251,7 +252,7 @@ static enum status read_job(struct sql *sql, int64_t job, int64_t index, struct 
 {
     enum status status = sql_first(sql, SQL_JOB_RECORD, SQL_VALUES(sql_int64(job)), rows, error);
     if (status == NOT_FOUND) {
-        return queue_no_job(job, error);
+        return job_unknown(job, error);
     }
     TRY(status);
     job_row_read(*rows, out);
@@ -280,7 +281,7 @@ static enum status show_task(struct queue *queue, struct sql *sql, int64_t job, 
     } else {
         TRY(status);
     }
-    return record_write(queue, sql, &row, sql_column_text(job_rows, COLUMN_SPEC),
+    return record_write(queue->blobs, sql, &row, sql_column_text(job_rows, COLUMN_SPEC),
                         sql_column_text(job_rows, COLUMN_INPUTS), &task, out, error);
 }
 

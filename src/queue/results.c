@@ -3,72 +3,9 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 #include <stdio.h>
-
-static const char *const OUTCOME_NAMES[OUTCOME_COUNT] = {
-    "exited", "signal", "walltime", "memory", "disk", "input", "worker", "pids", "lost"};
-
-const char *outcome_name(enum poll_outcome outcome)
-{
-    return (unsigned)outcome < OUTCOME_COUNT ? OUTCOME_NAMES[outcome] : "unknown";
-}
-
-int64_t outcome_exit_code(enum poll_outcome outcome, int64_t code)
-{
-    switch (outcome) {
-    case OUTCOME_EXITED:
-        return code;
-    case OUTCOME_SIGNAL:
-        return 128 + code;
-    case OUTCOME_WALLTIME:
-        return 124;
-    case OUTCOME_MEMORY:
-    case OUTCOME_DISK:
-    case OUTCOME_INPUT:
-    case OUTCOME_WORKER:
-    case OUTCOME_PIDS:
-    case OUTCOME_LOST:
-        break;
-    }
-    return 125;
-}
-
-enum task_cause outcome_cause(enum poll_outcome outcome)
-{
-    switch (outcome) {
-    case OUTCOME_WALLTIME:
-    case OUTCOME_MEMORY:
-    case OUTCOME_DISK:
-    case OUTCOME_PIDS:
-        return CAUSE_LIMIT;
-    case OUTCOME_INPUT:
-        return CAUSE_INPUT;
-    case OUTCOME_WORKER:
-        return CAUSE_WORKER;
-    case OUTCOME_LOST:
-        return CAUSE_LOST;
-    case OUTCOME_EXITED:
-    case OUTCOME_SIGNAL:
-        break;
-    }
-    return CAUSE_FAIL;
-}
-
-void outcome_message(enum poll_outcome outcome, int64_t code, struct text detail,
-                     struct buffer *out)
-{
-    if (detail.length > 0) {
-        buffer_append_text(out, detail);
-    } else if (outcome == OUTCOME_EXITED && code != 0) {
-        buffer_printf(out, "exit status %lld", (long long)code);
-    } else if (outcome == OUTCOME_SIGNAL) {
-        buffer_printf(out, "killed by signal %lld", (long long)code);
-    } else if (outcome != OUTCOME_EXITED) {
-        buffer_printf(out, "ended for the reason: %s", outcome_name(outcome));
-    }
-}
 
 static struct sql_value stream_bytes(const struct poll_stream *stream)
 {
@@ -85,60 +22,6 @@ static struct sql_value stream_digest(const struct poll_stream *stream)
 static struct sql_value text_or_null(struct text text)
 {
     return text.length > 0 ? sql_text(text) : sql_null();
-}
-
-static void stream_read(const struct sql_rows *rows, int column, struct poll_stream *out)
-{
-    out->bytes = sql_column_text(rows, column);
-    out->size = sql_column_int64(rows, column + 1);
-    struct text digest = sql_column_text(rows, column + 2);
-    out->is_blob = digest.length == DIGEST_SIZE;
-    if (out->is_blob) {
-        memcpy(out->digest.bytes, digest.bytes, DIGEST_SIZE);
-    }
-}
-
-void task_row_read(const struct sql_rows *rows, struct task_row *out)
-{
-    *out = (struct task_row){
-        .index = sql_column_int64(rows, 0),
-        .seq = sql_column_int64(rows, 1),
-        .state = (enum job_state)sql_column_int64(rows, 2),
-        .outcome = (enum poll_outcome)sql_column_int64(rows, 3),
-        .code = sql_column_int64(rows, 4),
-        .attempts = sql_column_int64(rows, 5),
-        .worker = sql_column_int64(rows, 6),
-        .started_us = sql_column_int64(rows, 7),
-        .wall_us = sql_column_int64(rows, 8),
-        .cpu_us = sql_column_int64(rows, 9),
-        .peak_bytes = sql_column_int64(rows, 10),
-        .outputs = sql_column_text(rows, 17),
-        .message = sql_column_text(rows, 18),
-        .cached_job = sql_column_int64(rows, 19),
-        .cached_index = sql_column_int64(rows, 20),
-    };
-    stream_read(rows, 11, &out->output);
-    stream_read(rows, 14, &out->error_output);
-}
-
-void chunk_row_read(const struct sql_rows *rows, struct chunk_row *out)
-{
-    *out = (struct chunk_row){
-        .from = sql_column_int64(rows, 0),
-        .to = sql_column_int64(rows, 1),
-        .answers_size = sql_column_int64(rows, 3),
-        .answers_first = sql_column_int64(rows, 4),
-        .worker = sql_column_int64(rows, 5),
-        .started_us = sql_column_int64(rows, 6),
-        .wall_us = sql_column_int64(rows, 7),
-        .cpu_us = sql_column_int64(rows, 8),
-        .peak_bytes = sql_column_int64(rows, 9),
-    };
-    struct text answers = sql_column_text(rows, 2);
-    if (answers.length == DIGEST_SIZE) {
-        memcpy(out->answers.bytes, answers.bytes, DIGEST_SIZE);
-    }
-    stream_read(rows, 10, &out->error_output);
 }
 
 // A job's results are offered to later jobs from its first own success on.

@@ -2,8 +2,8 @@
 
 #include "base/memory.h"
 #include "os/thread.h"
-#include "queue/queue_sql.h"
 #include "queue/state.h"
+#include "records/jobs_sql.h"
 
 enum { LOOKS_MAX = 10000 };
 

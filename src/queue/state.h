@@ -10,14 +10,10 @@
 #include "crypto/pass.h"
 #include "jobs/scheduler.h"
 #include "queue/queue.h"
+#include "records/outcome.h"
+#include "records/rows.h"
 #include "store/blobs.h"
 #include "store/store.h"
-
-// Of jobs and of tasks. No row says held: it is a task that was lost too often, and a job that has nothing else left to run.
-enum job_state { JOB_WAITING, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED, JOB_HELD };
-enum { JOB_STATE_COUNT = JOB_HELD + 1 };
-
-enum items_kind { ITEMS_NONE, ITEMS_LINES, ITEMS_FILES };
 
 enum {
     QUEUE_TICK_US = 250000,
@@ -26,58 +22,9 @@ enum {
         5000000,             // A lease that its worker does not speak of for so long never arrived.
     DROP_DELAY_US = 1000000, // A waiting worker hears of ended jobs after so long at the latest.
     CACHE_PIECE = 1000,      // Tasks answered from the cache in one write.
-    JOB_MESSAGE_MAX = QUEUE_WORDS_MAX,
-    GROUPS_SAID_MAX = 300, // Bytes of what workers work for, in an answer.
+    GROUPS_SAID_MAX = 300,   // Bytes of what workers work for, in an answer.
     PLACES_VERSION_SHIFT =
         20, // Changes of the places in one life of the site; its number takes the bits above.
-};
-
-// What changes of a job with every commit: the row of `progress`.
-struct job_progress {
-    enum job_state state;
-    int64_t started_us;
-    int64_t finished_us;
-    int64_t succeeded;
-    int64_t failed;
-    int64_t cancelled;
-    int64_t cached;
-    int64_t failures[CAUSE_COUNT]; // Attempts that came to nothing, since it was submitted.
-    int64_t first_failed;          // The smallest index that failed; -1: none.
-    int64_t exit_code;
-    char message[JOB_MESSAGE_MAX];
-    int64_t seq;     // Of the last task or chunk.
-    int64_t version; // Rises with every change that can be seen.
-};
-
-// A job as its row has it. The texts are borrowed from the row, or owned by an active job.
-struct job_row {
-    int64_t id;
-    struct text owner;
-    struct text group; // That it is for: its owner's own has his name.
-    struct text name;
-    struct text command; // In one line, for lists; an active job has it in its row only.
-    enum spec_mode mode;
-    enum spec_cache cache;
-    struct text place; // Fingerprint of the site where it runs; empty: here.
-    struct text offer; // JSON of the offer that it comes under; empty: none.
-    struct digest family;
-    bool has_origin;
-    struct digest origin; // See struct queue_submission.
-    int64_t count;
-    int64_t first_index; // Of task 0, in its command and in its items.
-    bool gathers;        // The outputs of the jobs in its input_from are not among its files yet.
-    bool has_items;
-    struct digest items;
-    enum items_kind items_kind;
-    struct resources need;
-    struct retries retries;
-    enum spec_when_lost when_lost;
-    int64_t priority;
-    int64_t locality;      // A hash of its data; 0: it has none.
-    int64_t walltime_us;   // What a task may take, as its user has said; 0: the default.
-    int64_t checkpoint_us; // Between two checkpoints of a task; 0: it has none.
-    int64_t submitted_us;
-    struct job_progress progress;
 };
 
 struct active_job {
@@ -290,16 +237,10 @@ enum status queue_witness_change(const struct queue_witness *witness, struct sql
 // Builds memory anew when it may differ from the database: the first thing of all that runs on the writer's thread.
 enum status queue_settle(struct queue *queue, struct sql *sql, struct error *error);
 void queue_answer_error(struct queue_answer answer, enum status status, const struct error *error);
-// NOT_FOUND: there is no job of that number.
-enum status queue_no_job(int64_t job, struct error *error);
 
 // --- load.c
 enum status queue_load(struct queue *queue, struct sql *sql, struct error *error);
 void queue_forget_jobs(struct queue *queue);
-// Adds the indices of the tasks of a job that have ended to *done.
-enum status queue_read_done(struct sql *sql, int64_t job, struct ranges *done, struct error *error);
-enum { JOB_COLUMN_COUNT = 48 }; // What else a statement reads follows these.
-void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Makes the job of a row active, with tasks that are done already. The texts are copied.
 enum status queue_activate(struct queue *queue, struct sql *sql, const struct job_row *row,
                            struct text description, const struct ranges *done,
@@ -310,7 +251,6 @@ void active_job_free(struct active_job *job);
 struct active_job *queue_find_job(const struct queue *queue, int64_t job);
 // Its progress changed: it is written at the end of the operation, and followers hear of it after the commit.
 void job_touch(struct queue *queue, struct active_job *job);
-enum status queue_insert_progress(struct sql *sql, const struct job_row *row, struct error *error);
 // Ends the job when all its tasks have ended.
 void job_check_end(struct queue *queue, struct active_job *job);
 void job_end(struct queue *queue, struct active_job *job, enum job_state state,
@@ -323,56 +263,17 @@ enum status queue_flush(struct queue *queue, struct sql *sql, struct error *erro
 // all have.
 enum status job_look_at_needs(struct queue *queue, struct sql *sql, struct active_job *job,
                               struct error *error);
-const char *job_state_name(enum job_state state);
 // As people are to see it; JOB_HELD when nothing is left of it but held tasks.
 enum job_state job_shown_state(const struct queue *queue, const struct active_job *job);
-bool job_state_from_text(struct text text, enum job_state *out);
 
 // --- results.c: what tasks leave behind
-struct task_row {
-    int64_t index;
-    enum job_state state;
-    enum poll_outcome outcome;
-    int64_t code;
-    int64_t worker;
-    int64_t started_us;
-    int64_t wall_us;
-    int64_t cpu_us;
-    int64_t peak_bytes;
-    struct poll_stream output;
-    struct poll_stream error_output;
-    struct text outputs;
-    struct text message;
-    int64_t cached_job; // 0: it ran.
-    int64_t cached_index;
-    int64_t seq;      // Read only.
-    int64_t attempts; // Read only.
-};
-void task_row_read(const struct sql_rows *rows, struct task_row *out);
 // Commits the result of a task that has ended finally.
 enum status task_commit(struct queue *queue, struct sql *sql, struct active_job *job,
                         const struct task_row *row, struct error *error);
-struct chunk_row {
-    int64_t from;
-    int64_t to;
-    struct digest answers;
-    int64_t answers_size;
-    int64_t answers_first; // Index of the blob's first line.
-    int64_t worker;
-    int64_t started_us;
-    int64_t wall_us;
-    int64_t cpu_us;
-    int64_t peak_bytes;
-    struct poll_stream error_output;
-    int64_t cached_job;
-};
 enum status chunk_commit(struct queue *queue, struct sql *sql, struct active_job *job,
                          const struct chunk_row *row, struct error *error);
-void chunk_row_read(const struct sql_rows *rows, struct chunk_row *out);
 enum status results_commit(struct queue *queue, struct sql *sql, struct worker *worker,
                            const struct poll_body *body, struct error *error);
-// Why an attempt with this outcome came to nothing.
-enum task_cause outcome_cause(enum poll_outcome outcome);
 // Records an attempt that was not the task's last.
 struct attempt_row {
     int64_t index;
@@ -384,13 +285,6 @@ struct attempt_row {
 };
 enum status attempt_commit(struct queue *queue, struct sql *sql, struct active_job *job,
                            const struct attempt_row *row, struct error *error);
-// The exit code that stands for an outcome: 128 + signal, 124 for walltime, 125 for other limits and faults.
-int64_t outcome_exit_code(enum poll_outcome outcome, int64_t code);
-const char *outcome_name(enum poll_outcome outcome);
-// "exit status 2", or what the worker said.
-void outcome_message(enum poll_outcome outcome, int64_t code, struct text detail,
-                     struct buffer *out);
-
 // --- places.c
 // The place with this fingerprint, made when it is not known yet; NULL for an empty one: here.
 struct place *place_get(struct queue *queue, struct text fingerprint);

@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 #include <stdio.h>
 
@@ -69,7 +69,7 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
             sql_text(row->offer), sql_int64(row->walltime_us), sql_int64(row->checkpoint_us),
             sql_int64(row->need.software)),
         NULL, error));
-    return queue_insert_progress(sql, row, error);
+    return job_progress_insert(sql, row, error);
 }
 
 static enum status insert_need(struct sql *sql, const char *field, int64_t job, int64_t needed,

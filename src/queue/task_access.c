@@ -2,8 +2,8 @@
 
 #include "base/memory.h"
 #include "crypto/seal.h"
-#include "queue/queue_sql.h"
 #include "queue/state.h"
+#include "records/jobs_sql.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -219,7 +219,7 @@ static enum status read_documents(struct queue *queue, int64_t job, json_t **spe
     }
     sql_end(rows);
     store_read_end(queue->store, sql);
-    return status == NOT_FOUND ? queue_no_job(job, error) : status;
+    return status == NOT_FOUND ? job_unknown(job, error) : status;
 }
 
 static bool is_blob(const json_t *holder, struct text digest)

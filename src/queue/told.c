@@ -2,7 +2,7 @@
 #include "queue/state.h"
 
 #include "base/memory.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
 
 struct told_op {
     struct queue_op op;
@@ -85,7 +85,7 @@ static enum status read_data(struct sql *sql, int64_t job, struct text name, str
     AUTO_JSON json_t *spec = NULL;
     enum status status = sql_first(sql, SQL_JOB_SPEC, SQL_VALUES(sql_int64(job)), &rows, error);
     if (status == NOT_FOUND) {
-        return queue_no_job(job, error);
+        return job_unknown(job, error);
     }
     TRY(status);
     TRY(json_parse(sql_column_text(rows, 0), &spec, error));

@@ -2,8 +2,8 @@
 #include "queue/prepare.h"
 
 #include "base/memory.h"
-#include "queue/queue_sql.h"
 #include "queue/second_look.h"
+#include "records/jobs_sql.h"
 
 enum {
     COLUMN_SPEC = JOB_COLUMN_COUNT, // Of SQL_SHOW_JOB.

@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "os/file.h"
-#include "queue/migrations.h"
+#include "records/migrations.h"
 #include "store/store.h"
 
 #include <pthread.h>

@@ -3,8 +3,8 @@
 
 #include "base/memory.h"
 #include "os/file.h"
-#include "queue/migrations.h"
 #include "queue/queue.h"
+#include "records/migrations.h"
 #include "store/blobs.h"
 #include "store/store.h"
 

@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/file.h"
-#include "queue/migrations.h"
+#include "records/migrations.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -524,7 +524,7 @@ static void events_tell_of_all_tasks_and_then_of_the_end(void **state)
     int64_t worker = site_worker(site, "desk", 1);
     int64_t job = site_job(site, "{\"command\": [\"true\"], \"count\": 600}");
     assert_int_equal(site_run_all(site, worker), 600);
-    struct queue_position at = {.version = -1};
+    struct event_position at = {.version = -1};
     struct queue_events found = {.is_more = true};
     AUTO_BUFFER struct buffer all = {0};
     while (found.is_more) {
@@ -541,7 +541,7 @@ static void events_tell_of_all_tasks_and_then_of_the_end(void **state)
 }
 
 // All events of the job, in the form for another site.
-static void read_results(struct site *site, int64_t job, struct queue_position *at,
+static void read_results(struct site *site, int64_t job, struct event_position *at,
                          struct buffer *out)
 {
     struct queue_events found = {.is_more = true};
@@ -568,14 +568,14 @@ static void results_are_handed_over_whole_and_once(void **state)
     int64_t worker = site_worker(site, "desk", 1);
     int64_t job = site_job(site, "{\"command\": [\"true\"], \"count\": 600}");
     assert_int_equal(site_run_all(site, worker), 600);
-    struct queue_position at = {0};
+    struct event_position at = {0};
     AUTO_BUFFER struct buffer all = {0};
     read_results(site, job, &at, &all);
     assert_int_equal(count_of(&all, "event: result"), 600);
     assert_int_equal(count_of(&all, "event: task"), 0);
     assert_non_null(strstr(all.bytes, "data: [599,0,0,"));
     AUTO_BUFFER struct buffer rest = {0};
-    at = (struct queue_position){.seq = 590};
+    at = (struct event_position){.seq = 590};
     read_results(site, job, &at, &rest);
     assert_int_equal(count_of(&rest, "event: result"), 10);
 }
@@ -601,7 +601,7 @@ static void pieces_of_answers_and_failed_items_are_handed_over_in_order_of_commi
     reply = site_poll(site, worker, body);
     assert_int_equal(reply.status, OK);
     reply_done(&reply);
-    struct queue_position at = {0};
+    struct event_position at = {0};
     AUTO_BUFFER struct buffer all = {0};
     read_results(site, job, &at, &all);
     assert_non_null(strstr(all.bytes, "event: setup"));
@@ -614,7 +614,7 @@ static void pieces_of_answers_and_failed_items_are_handed_over_in_order_of_commi
     assert_non_null(strstr(all.bytes, piece));
     // Behind the first of the two only the other one is told.
     AUTO_BUFFER struct buffer rest = {0};
-    at = (struct queue_position){.seq = 1};
+    at = (struct event_position){.seq = 1};
     read_results(site, job, &at, &rest);
     assert_int_equal(count_of(&rest, "event: result") + count_of(&rest, "event: piece"), 1);
 }

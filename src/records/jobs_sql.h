@@ -1,6 +1,6 @@
-// The statements of the queue, portable SQL.
-#ifndef LODE_QUEUE_QUEUE_SQL_H
-#define LODE_QUEUE_QUEUE_SQL_H
+// The statements about jobs, their tasks and their workers, portable SQL.
+#ifndef LODE_RECORDS_JOBS_SQL_H
+#define LODE_RECORDS_JOBS_SQL_H
 
 static const char SQL_NEXT_LIFE[] = "INSERT INTO lives (id, started_us)"
                                     " SELECT COALESCE(MAX(id), 0) + 1, $1 FROM lives";
@@ -32,7 +32,7 @@ static const char SQL_JOB_OWNER[] = "SELECT owner FROM jobs WHERE id = $1";
 static const char SQL_JOB_INPUTS[] = "SELECT inputs, place FROM jobs WHERE id = $1";
 static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
 
-// In the order in which job_row_read (load.c) reads them: JOB_COLUMN_COUNT of them.
+// In the order in which job_row_read (rows.c) reads them: JOB_COLUMN_COUNT of them.
 #define JOB_COLUMNS                                                                                \
     "j.id, j.owner, j.name, j.mode, j.cache, j.family, j.task_count, j.items, j.items_kind,"       \
     " j.cpu_millis, j.memory_bytes, j.disk_bytes, j.retries, j.priority, j.locality,"              \

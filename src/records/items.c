@@ -1,4 +1,4 @@
-#include "queue/items.h"
+#include "records/items.h"
 
 #include "base/hex.h"
 #include "base/memory.h"
@@ -105,60 +105,6 @@ enum status items_count(struct blobs *blobs, const struct digest *items, int64_t
     return OK;
 }
 
-struct files_writer {
-    struct blob_writer *writer;
-    struct buffer lines;
-    int64_t count;
-};
-
-static enum status flush_lines(struct files_writer *self, size_t from, struct error *error)
-{
-    if (self->lines.length < from) {
-        return OK;
-    }
-    TRY(blob_writer_append(self->writer, buffer_text(&self->lines), error));
-    buffer_clear(&self->lines);
-    return OK;
-}
-
-static enum status write_file_line(void *visitor, const struct queue_file *file,
-                                   struct error *error)
-{
-    struct files_writer *self = visitor;
-    char hex[2 * DIGEST_SIZE + 1];
-    if (text_contains_byte(file->path, '\n')) {
-        return error_set(error, INVALID,
-                         "the name of file \"%.*s\" has a line break, so it cannot be an item",
-                         TEXT_ARGS(text_slice(file->path, 0, 200)));
-    }
-    hex_encode(file->digest.bytes, DIGEST_SIZE, hex);
-    buffer_printf(&self->lines, "%s %" PRId64 " %" PRId64 " ", hex, file->size_bytes,
-                  file->modified_us);
-    buffer_append_text(&self->lines, file->path);
-    buffer_append_byte(&self->lines, '\n');
-    self->count++;
-    return flush_lines(self, READ_SIZE, error);
-}
-
-enum status items_of_dataset(struct blobs *blobs, const struct queue_catalog_ops *catalog,
-                             void *context, const char *id, struct digest *out, int64_t *count,
-                             int64_t *size, struct error *error)
-{
-    struct files_writer self = {0};
-    TRY(blob_writer_new(blobs, &self.writer, error));
-    enum status status = catalog->each_file(context, id, write_file_line, &self, error);
-    if (status == OK) {
-        status = flush_lines(&self, 1, error);
-    }
-    buffer_done(&self.lines);
-    if (status != OK) {
-        blob_writer_abort(self.writer);
-        return status;
-    }
-    *count = self.count;
-    return blob_writer_commit(self.writer, NULL, out, size, error);
-}
-
 enum status items_read(struct blobs *blobs, const struct digest *items, int64_t index,
                        struct buffer *out, struct error *error)
 {
@@ -177,6 +123,16 @@ enum status items_read(struct blobs *blobs, const struct digest *items, int64_t 
     }
     reader_close(&reader);
     return status;
+}
+
+void item_file_write(const struct digest *digest, int64_t size_bytes, int64_t modified_us,
+                     struct text path, struct buffer *out)
+{
+    char hex[2 * DIGEST_SIZE + 1];
+    hex_encode(digest->bytes, DIGEST_SIZE, hex);
+    buffer_printf(out, "%s %" PRId64 " %" PRId64 " ", hex, size_bytes, modified_us);
+    buffer_append_text(out, path);
+    buffer_append_byte(out, '\n');
 }
 
 bool item_file_parse(struct text line, struct item_file *out)

@@ -1,9 +1,10 @@
-#include "queue/handover.h"
+#include "records/handover.h"
 
 #include "base/hex.h"
-#include "queue/queue_sql.h"
+#include "records/jobs_sql.h"
+#include "records/rows.h"
 
-static void begin_event(const char *name, const struct queue_position *at, struct buffer *out)
+static void begin_event(const char *name, const struct event_position *at, struct buffer *out)
 {
     buffer_printf(out, "event: %s\nid: %lld.%lld.%lld\ndata: ", name, (long long)at->seq,
                   (long long)at->output, (long long)at->error_output);
@@ -24,7 +25,7 @@ static void write_stream(const struct poll_stream *stream, struct buffer *out)
     }
 }
 
-static void write_task(const struct task_row *row, const struct queue_position *at,
+static void write_task(const struct task_row *row, const struct event_position *at,
                        struct buffer *out)
 {
     // At home a loss here is the worker's fault: the protocol of workers has no other word for it.
@@ -47,7 +48,7 @@ static void write_task(const struct task_row *row, const struct queue_position *
     buffer_append_string(out, "]\n\n");
 }
 
-static void write_chunk(const struct chunk_row *row, const struct queue_position *at,
+static void write_chunk(const struct chunk_row *row, const struct event_position *at,
                         struct buffer *out)
 {
     char text[DIGEST_TEXT_SIZE];
@@ -65,7 +66,7 @@ static void write_chunk(const struct chunk_row *row, const struct queue_position
 }
 
 // Before the first result: what it ran with is durable at the same time as that.
-static enum status write_setups(struct sql *sql, int64_t job, struct queue_position *at,
+static enum status write_setups(struct sql *sql, int64_t job, struct event_position *at,
                                 struct buffer *out, struct error *error)
 {
     static const char *const NAMES[] = {"executable", "executable_digest", "host", "sandbox"};
@@ -102,7 +103,7 @@ static enum status step(struct source *source, struct error *error)
     return status;
 }
 
-static void write_row(bool is_chunk, const struct source *source, const struct queue_position *at,
+static void write_row(bool is_chunk, const struct source *source, const struct event_position *at,
                       struct buffer *out)
 {
     if (is_chunk) {
@@ -118,7 +119,7 @@ static void write_row(bool is_chunk, const struct source *source, const struct q
 }
 
 static enum status write_both(struct source sources[2], const struct handover_limits *limits,
-                              struct queue_position *at, struct buffer *out, bool *is_more,
+                              struct event_position *at, struct buffer *out, bool *is_more,
                               struct error *error)
 {
     TRY(step(&sources[0], error));
@@ -142,7 +143,7 @@ static enum status write_both(struct source sources[2], const struct handover_li
 }
 
 enum status handover_write(struct sql *sql, int64_t job, const struct handover_limits *limits,
-                           struct queue_position *at, struct buffer *out, bool *is_more,
+                           struct event_position *at, struct buffer *out, bool *is_more,
                            struct error *error)
 {
     AUTO_ROWS struct sql_rows *tasks = NULL;

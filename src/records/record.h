@@ -1,8 +1,11 @@
 // The documents of tasks: short for lists and events, and the whole record.
-#ifndef LODE_QUEUE_RECORD_H
-#define LODE_QUEUE_RECORD_H
+#ifndef LODE_RECORDS_RECORD_H
+#define LODE_RECORDS_RECORD_H
 
-#include "queue/state.h"
+#include "records/rows.h"
+#include "store/blobs.h"
+
+enum { RECORD_STREAM_INLINE_MAX = 16 << 10 }; // Bytes of output that an event carries.
 
 // `{"job", "index", "state", ...}` of a list.
 void record_write_summary(int64_t job, const struct task_row *row, struct buffer *out);
@@ -25,7 +28,7 @@ void record_write_event(struct blobs *blobs, const struct task_row *row, struct 
 void record_write_outputs(struct text outputs, int64_t index, bool *is_first, struct buffer *out);
 
 // The whole record of a task of this job. `rows` is at the row of SQL_JOB_RECORD.
-enum status record_write(struct queue *queue, struct sql *sql, const struct job_row *job,
+enum status record_write(struct blobs *blobs, struct sql *sql, const struct job_row *job,
                          struct text spec, struct text inputs, const struct task_row *task,
                          struct buffer *out, struct error *error);
 

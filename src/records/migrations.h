@@ -1,6 +1,6 @@
 // The schema of the queue.
-#ifndef LODE_QUEUE_MIGRATIONS_H
-#define LODE_QUEUE_MIGRATIONS_H
+#ifndef LODE_RECORDS_MIGRATIONS_H
+#define LODE_RECORDS_MIGRATIONS_H
 
 #include "store/store.h"
 

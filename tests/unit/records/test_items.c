@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "os/file.h"
-#include "queue/items.h"
+#include "records/items.h"
 
 #include <stdlib.h>
 

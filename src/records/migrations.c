@@ -1,4 +1,4 @@
-#include "queue/migrations.h"
+#include "records/migrations.h"
 
 // What never changes of a job is in `jobs`, what changes with every commit in `progress`: a job's document may be a
 // megabyte, and a row is written whole. A task has a row once it has ended finally, or is part of a row of `chunks`.

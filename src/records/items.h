@@ -1,9 +1,8 @@
 // Index sets made of lines: blobs with one item a line, and what two of them have in common.
-#ifndef LODE_QUEUE_ITEMS_H
-#define LODE_QUEUE_ITEMS_H
+#ifndef LODE_RECORDS_ITEMS_H
+#define LODE_RECORDS_ITEMS_H
 
 #include "base/buffer.h"
-#include "queue/catalog_ops.h"
 #include "store/blobs.h"
 
 enum { ITEM_LENGTH_MAX = 1 << 20 };
@@ -12,15 +11,13 @@ enum { ITEM_LENGTH_MAX = 1 << 20 };
 enum status items_count(struct blobs *blobs, const struct digest *items, int64_t *count,
                         int64_t *size, struct error *error);
 
-// Makes the blob of kind `files` of a dataset: a line "<sha256 hex> <size> <modified_us> <path>" for each file.
-enum status items_of_dataset(struct blobs *blobs, const struct queue_catalog_ops *catalog,
-                             void *context, const char *id, struct digest *out, int64_t *count,
-                             int64_t *size, struct error *error);
-
 // Line `index` of the blob, without its end. NOT_FOUND when there are not so many.
 enum status items_read(struct blobs *blobs, const struct digest *items, int64_t index,
                        struct buffer *out, struct error *error);
 
+// Appends the line of a file: "<sha256 hex> <size> <modified_us> <path>". The path has no line break.
+void item_file_write(const struct digest *digest, int64_t size_bytes, int64_t modified_us,
+                     struct text path, struct buffer *out);
 // The parts of a line of kind `files`; false when it is none.
 struct item_file {
     struct text digest; // Hexadecimal.

@@ -1,10 +1,11 @@
-#include "queue/record.h"
+#include "records/record.h"
 
 #include "base/calendar.h"
 #include "base/memory.h"
 #include "os/file.h"
-#include "queue/items.h"
-#include "queue/queue_sql.h"
+#include "records/items.h"
+#include "records/jobs_sql.h"
+#include "records/outcome.h"
 
 static void append_field(struct buffer *out, const char *name, struct text value)
 {
@@ -81,7 +82,7 @@ static bool read_small(struct blobs *blobs, const struct poll_stream *stream, st
     AUTO_CLOSE int fd = -1;
     int64_t size = 0;
     *out = stream->bytes;
-    if (stream->size > QUEUE_STREAM_INLINE_MAX) {
+    if (stream->size > RECORD_STREAM_INLINE_MAX) {
         return false;
     }
     if (!stream->is_blob) {
@@ -235,14 +236,14 @@ static void item_done(struct item *item)
     buffer_done(&item->path);
 }
 
-static enum status read_item(struct queue *queue, const struct job_row *job, const json_t *spec,
+static enum status read_item(struct blobs *blobs, const struct job_row *job, const json_t *spec,
                              int64_t index, struct item *out, struct error *error)
 {
     if (!job->has_items) {
         buffer_append_int64(&out->line, job->first_index + index);
         return OK;
     }
-    TRY(items_read(queue->blobs, &job->items, job->first_index + index, &out->line, error));
+    TRY(items_read(blobs, &job->items, job->first_index + index, &out->line, error));
     if (job->items_kind == ITEMS_FILES && item_file_parse(buffer_text(&out->line), &out->parts)) {
         struct text name = json_text(json_object_get(spec, "over_name"));
         buffer_printf(&out->path, "/data/%.*s/", TEXT_ARGS(name));
@@ -332,14 +333,14 @@ static void append_run(const struct task_row *task, struct buffer *out)
     buffer_append_byte(out, ']');
 }
 
-enum status record_write(struct queue *queue, struct sql *sql, const struct job_row *job,
+enum status record_write(struct blobs *blobs, struct sql *sql, const struct job_row *job,
                          struct text spec_text, struct text inputs, const struct task_row *task,
                          struct buffer *out, struct error *error)
 {
     AUTO_JSON json_t *spec = NULL;
     struct item item = {0};
     TRY(json_parse(spec_text, &spec, error));
-    enum status status = read_item(queue, job, spec, task->index, &item, error);
+    enum status status = read_item(blobs, job, spec, task->index, &item, error);
     if (status != OK) {
         item_done(&item);
         return status;

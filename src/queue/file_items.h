@@ -1,0 +1,13 @@
+// Index sets made of datasets: blobs with one file a line.
+#ifndef LODE_QUEUE_FILE_ITEMS_H
+#define LODE_QUEUE_FILE_ITEMS_H
+
+#include "queue/catalog_ops.h"
+#include "store/blobs.h"
+
+// Makes the blob of kind `files` of a dataset: a line for each file.
+enum status items_of_dataset(struct blobs *blobs, const struct queue_catalog_ops *catalog,
+                             void *context, const char *id, struct digest *out, int64_t *count,
+                             int64_t *size, struct error *error);
+
+#endif

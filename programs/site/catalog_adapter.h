@@ -2,7 +2,7 @@
 #ifndef LODE_PROGRAMS_SITE_CATALOG_ADAPTER_H
 #define LODE_PROGRAMS_SITE_CATALOG_ADAPTER_H
 
-#include "queue/catalog_ops.h"
+#include "prepare/catalog_ops.h"
 
 // The context is the struct catalog.
 extern const struct queue_catalog_ops CATALOG_ADAPTER;

@@ -1,9 +1,10 @@
 // A job that is there is cancelled, tried again, or asked why it waits.
-#include "queue/prepare.h"
+#include "queue/state.h"
 
 #include "base/calendar.h"
 #include "base/memory.h"
 #include "os/clock.h"
+#include "prepare/prepare.h"
 #include "records/jobs_sql.h"
 
 #include <stdio.h>
@@ -229,7 +230,7 @@ void queue_retry_job(struct queue *queue, int64_t job, struct queue_witness witn
                      struct queue_answer answer)
 {
     struct error error = {0};
-    enum status status = prepare_retry(queue, job, &error);
+    enum status status = prepare_retry(&queue->site, job, &error);
     if (status != OK) {
         queue_answer_error(answer, status, &error);
         return;

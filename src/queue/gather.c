@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "os/thread.h"
-#include "queue/prepare.h"
+#include "prepare/prepare.h"
 #include "queue/second_look.h"
 #include "records/jobs_sql.h"
 
@@ -216,7 +216,8 @@ static enum status gather_job(struct queue *queue, struct gather_op *self, struc
     store_read_end(queue->store, sql);
     // Who computed the same may have begun before this job was submitted, and ended after it.
     if (status == OK && second_look_now(queue, self->job, &look) == OK) {
-        status = cache_look_up(queue, &row, prepare_says_index(spec), &look, &self->plan, error);
+        status =
+            cache_look_up(&queue->site, &row, prepare_says_index(spec), &look, &self->plan, error);
     }
     spec_free(spec);
     return status;

@@ -1,7 +1,8 @@
 // Held jobs: submitted and durable, but not to start before something has come, such as data that is being moved.
-#include "queue/prepare.h"
+#include "queue/state.h"
 
 #include "base/memory.h"
+#include "prepare/prepare.h"
 #include "records/jobs_sql.h"
 
 void job_set_hold(struct active_job *job, struct text reason, struct text change)
@@ -319,7 +320,7 @@ static enum status prepare_again(struct queue *queue, struct hold_op *self,
         .key = text_slice(text_of(key), strlen(owner) + 1, SIZE_MAX),
         .is_again = true,
     };
-    return prepare_job(queue, self->spec, &options, &self->prepared, error);
+    return prepare_job(&queue->site, self->spec, &options, &self->prepared, error);
 }
 
 void queue_release(struct queue *queue, int64_t job, const struct queue_destination *to,

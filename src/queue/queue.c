@@ -132,8 +132,6 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     struct queue *queue = NEW(struct queue);
     queue->store = options->store;
     queue->blobs = options->blobs;
-    queue->catalog = options->catalog;
-    queue->catalog_context = options->catalog_context;
     queue->place_ops = options->places;
     queue->place_context = options->places_context;
     queue->scheduler_options.lease_timeout_us = options->lease_timeout_us;
@@ -146,10 +144,11 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->places = map_new();
     queue->live = map_new();
     queue->spreads = map_new();
-    queue->programs = file_digests_new();
+    queue->site = (struct prepare_site){options->store, options->blobs, options->catalog,
+                                        options->catalog_context, file_digests_new()};
     queue->task_leases = task_leases_new(&options->task_key);
     enum status status = alarm_new(polls_ring, queue, &queue->alarm, error);
-    if (status == OK && queue->catalog) {
+    if (status == OK && queue->site.catalog) {
         status = second_looks_new(queue, &queue->looks, error);
     }
     if (status == OK) {
@@ -216,7 +215,7 @@ void queue_free(struct queue *queue)
     sources_free(queue);
     task_leases_free(queue->task_leases);
     scheduler_free(queue->scheduler);
-    file_digests_free(queue->programs);
+    file_digests_free(queue->site.programs);
     alarm_free(queue->alarm);
     second_looks_free(queue->looks);
     gatherer_free(queue->gatherer);

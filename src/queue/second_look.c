@@ -75,7 +75,7 @@ static enum status look_at(const struct queue *queue, const char *const *ids, si
     *out = (struct queue_look){.is_settled = true};
     for (size_t i = 0; status == OK && i < count; i++) {
         struct queue_look look = {0};
-        status = queue->catalog->look(queue->catalog_context, ids[i], &look, NULL);
+        status = queue->site.catalog->look(queue->site.catalog_context, ids[i], &look, NULL);
         out->state += look.state;
         out->is_settled = out->is_settled && look.is_settled;
     }

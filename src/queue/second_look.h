@@ -2,11 +2,11 @@
 //
 // The tasks of a job ran between the two looks. When both found the same, they read what was registered, and their results may answer
 // later jobs for good, whatever is touched afterwards (the content is checked each time). Until then, and when they did
-// not, results answer a job only while the data is exactly as the first look found it, untouched ever since. See cache.c.
+// not, results answer a job only while the data is exactly as the first look found it, untouched ever since. See prepare/cache.c.
 #ifndef LODE_QUEUE_SECOND_LOOK_H
 #define LODE_QUEUE_SECOND_LOOK_H
 
-#include "queue/catalog_ops.h"
+#include "prepare/catalog_ops.h"
 
 struct queue;
 struct second_looks;

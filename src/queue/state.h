@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "crypto/pass.h"
 #include "jobs/scheduler.h"
+#include "prepare/cache.h"
 #include "queue/queue.h"
 #include "records/outcome.h"
 #include "records/rows.h"
@@ -165,15 +166,13 @@ struct live_task {
 
 struct alarm;
 struct gatherer;
-struct file_digests;
 
 enum { QUEUE_LOAD_CPUS, QUEUE_LOAD_BUSY, QUEUE_LOAD_WAITING, QUEUE_LOAD_WORKERS, QUEUE_LOAD_COUNT };
 
 struct queue {
     struct store *store;
     struct blobs *blobs;
-    const struct queue_catalog_ops *catalog;
-    void *catalog_context;
+    struct prepare_site site; // What jobs are prepared with: the same store and blobs.
     struct scheduler_options scheduler_options;
     int64_t gone_timeout_us;
     struct scheduler *scheduler;
@@ -211,7 +210,6 @@ struct queue {
     _Atomic bool is_stopping;
     char executor_problem[JOB_MESSAGE_MAX];
     char executor_change[JOB_MESSAGE_MAX];
-    struct file_digests *programs;          // What the cache knows of them. Has its own mutex.
     struct alarm *alarm;                    // Its own too.
     struct task_leases *task_leases;        // Its own too.
     struct second_looks *looks;             // Its own too. NULL: there is no catalogue.
@@ -363,8 +361,6 @@ void worker_forget_leases(struct queue *queue, struct worker *worker);
 // --- task_access.c: the leases whose tasks may ask the site, for task_access.h
 struct task_leases *task_leases_new(const struct digest *key);
 void task_leases_free(struct task_leases *leases);
-// What the description of a job whose tasks may do so begins with.
-#define DESCRIPTION_API "\"api\":true,"
 bool job_has_api(const struct active_job *job);
 // The worker has it from now on; nothing is done for other jobs.
 void task_leases_add(struct queue *queue, const struct worker *worker,
@@ -495,26 +491,7 @@ void live_free(struct queue *queue);
 enum status job_write_document(struct queue *queue, struct sql *sql, int64_t job, bool is_full,
                                struct buffer *out, struct error *error);
 
-// --- cache.c
-struct
-    cache_run { // Tasks [from, from + count) have their results at [first_index, ...) of first_job.
-    int64_t from;
-    int64_t count;
-    int64_t first_job;
-    int64_t first_index;
-};
-struct cache_plan {
-    struct cache_run *runs;
-    size_t run_count;
-    size_t run_capacity;
-    int64_t stream_job; // A streamed job whose answers are all of this one's; 0: none.
-};
-void cache_plan_done(struct cache_plan *plan);
-// Looks what of the job has been computed before, as far as its cache mode allows, and as the same submission. Blocks. `needs_index`: its results depend on the index too.
-// `look`: at the job's data.
-enum status cache_look_up(struct queue *queue, const struct job_row *row, bool needs_index,
-                          const struct queue_look *look, struct cache_plan *out,
-                          struct error *error);
+// --- cache_apply.c
 // Answers up to CACHE_PIECE tasks and takes them off the plan.
 enum status cache_apply_piece(struct queue *queue, struct sql *sql, struct active_job *job,
                               struct cache_plan *plan, struct error *error);

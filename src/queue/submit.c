@@ -1,8 +1,9 @@
 // Jobs come in, are cancelled, are tried again, and say why they wait.
-#include "queue/prepare.h"
+#include "queue/state.h"
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "prepare/prepare.h"
 #include "records/jobs_sql.h"
 
 #include <stdio.h>
@@ -286,7 +287,7 @@ void queue_submit(struct queue *queue, const struct queue_submission *submission
                                             .owner = submission->owner,
                                             .key = submission->idempotency_key,
                                             .origin = submission->origin};
-    enum status status = prepare_job(queue, self->spec, &options, &self->prepared, &error);
+    enum status status = prepare_job(&queue->site, self->spec, &options, &self->prepared, &error);
     if (status != OK) {
         refuse(queue, submission, status, &error, answer);
         submit_free(self);

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "crypto/seal.h"
+#include "prepare/prepare.h"
 #include "queue/state.h"
 #include "records/jobs_sql.h"
 

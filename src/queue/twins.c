@@ -1,7 +1,8 @@
 // Jobs that compute the same do so one after another: the later ones wait, and take the results of the first.
-#include "queue/prepare.h"
+#include "queue/state.h"
 
 #include "base/memory.h"
+#include "prepare/prepare.h"
 #include "queue/second_look.h"
 #include "records/jobs_sql.h"
 
@@ -310,7 +311,7 @@ void twins_look_up(struct queue *queue, int64_t job)
     // As it is now: the twin ran until a moment ago. What cannot be looked up is computed.
     if (read_row(queue, job, &row, &needs_index) == OK &&
         second_look_now(queue, job, &look) == OK) {
-        (void)cache_look_up(queue, &row, needs_index, &look, &self->plan, NULL);
+        (void)cache_look_up(&queue->site, &row, needs_index, &look, &self->plan, NULL);
     }
     queue_enqueue(queue, &self->op);
 }

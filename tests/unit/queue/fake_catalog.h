@@ -2,7 +2,7 @@
 #ifndef LODE_TESTS_QUEUE_FAKE_CATALOG_H
 #define LODE_TESTS_QUEUE_FAKE_CATALOG_H
 
-#include "queue/catalog_ops.h"
+#include "prepare/catalog_ops.h"
 
 #include <stdatomic.h>
 

@@ -1,8 +1,11 @@
 // What must be known of a job before it is submitted: its data looked at, its index set counted, its identity.
-#ifndef LODE_QUEUE_PREPARE_H
-#define LODE_QUEUE_PREPARE_H
+#ifndef LODE_PREPARE_PREPARE_H
+#define LODE_PREPARE_PREPARE_H
 
-#include "queue/state.h"
+#include "base/buffer.h"
+#include "base/json.h"
+#include "prepare/cache.h"
+#include "prepare/destination.h"
 
 struct prepare_options {
     struct queue_destination to;
@@ -33,7 +36,7 @@ struct prepared {
 };
 
 // Blocks for the disk. The statuses of queue_submit; *out is to be ended with prepared_done in every case.
-enum status prepare_job(struct queue *queue, struct job_spec *spec,
+enum status prepare_job(const struct prepare_site *site, struct job_spec *spec,
                         const struct prepare_options *options, struct prepared *out,
                         struct error *error);
 // Notes the datasets that the job uses; its id must be set.
@@ -42,6 +45,9 @@ enum status prepared_insert_uses(struct sql *sql, const struct prepared *prepare
 void prepared_done(struct prepared *prepared);
 
 // --- describe.c: what workers are told of a job, into out->description
+
+// What the description of a job whose tasks may ask the site begins with.
+#define DESCRIPTION_API "\"api\":true,"
 
 // A worker of this site: what it takes to run it. `data`: what is said of its data. INTERNAL when the document is not whole.
 enum status describe_here(const struct job_spec *spec, const json_t *document, struct text data,
@@ -54,6 +60,6 @@ void describe_elsewhere(const json_t *document, const struct prepare_options *op
 // Does the command say {index}? Then its results depend on the index too.
 bool prepare_says_index(const struct job_spec *spec);
 // Is the data of the job still what it was when the job was submitted? Blocks for the disk. CONFLICT, with the way out, when not.
-enum status prepare_retry(struct queue *queue, int64_t job, struct error *error);
+enum status prepare_retry(const struct prepare_site *site, int64_t job, struct error *error);
 
 #endif

@@ -1,8 +1,8 @@
 // Index sets made of datasets: blobs with one file a line.
-#ifndef LODE_QUEUE_FILE_ITEMS_H
-#define LODE_QUEUE_FILE_ITEMS_H
+#ifndef LODE_PREPARE_FILE_ITEMS_H
+#define LODE_PREPARE_FILE_ITEMS_H
 
-#include "queue/catalog_ops.h"
+#include "prepare/catalog_ops.h"
 #include "store/blobs.h"
 
 // Makes the blob of kind `files` of a dataset: a line for each file.

@@ -1,6 +1,6 @@
-// What the queue asks of the catalogue: a table of functions that the program passes in.
-#ifndef LODE_QUEUE_CATALOG_OPS_H
-#define LODE_QUEUE_CATALOG_OPS_H
+// What is asked of the catalogue: a table of functions that the program passes in.
+#ifndef LODE_PREPARE_CATALOG_OPS_H
+#define LODE_PREPARE_CATALOG_OPS_H
 
 #include "base/arena.h"
 #include "base/status.h"

@@ -1,5 +1,5 @@
 // What workers are told of a job: those of this site how to run it, those of another place the whole document.
-#include "queue/prepare.h"
+#include "prepare/prepare.h"
 
 static void describe_items(const struct job_spec *spec, const struct job_row *row, int64_t size,
                            struct buffer *out)

@@ -1,8 +1,8 @@
 // What is known of datasets at another site, as a catalogue: so a job that runs there has the identity that it would have here.
-#ifndef LODE_QUEUE_ELSEWHERE_H
-#define LODE_QUEUE_ELSEWHERE_H
+#ifndef LODE_PREPARE_ELSEWHERE_H
+#define LODE_PREPARE_ELSEWHERE_H
 
-#include "queue/queue.h"
+#include "prepare/destination.h"
 
 struct elsewhere {
     const struct queue_known_data *data;

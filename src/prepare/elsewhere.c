@@ -1,4 +1,4 @@
-#include "queue/elsewhere.h"
+#include "prepare/elsewhere.h"
 
 static const struct queue_known_data *find(const struct elsewhere *elsewhere, const char *id)
 {

@@ -1,4 +1,4 @@
-#include "queue/file_items.h"
+#include "prepare/file_items.h"
 
 #include "records/items.h"
 

@@ -1,9 +1,9 @@
-#include "queue/prepare.h"
+#include "prepare/prepare.h"
 
 #include "base/memory.h"
-#include "queue/elsewhere.h"
-#include "queue/file_items.h"
-#include "queue/software.h"
+#include "prepare/elsewhere.h"
+#include "prepare/file_items.h"
+#include "prepare/software.h"
 #include "records/items.h"
 #include "records/jobs_sql.h"
 
@@ -23,13 +23,13 @@ void prepared_done(struct prepared *prepared)
     cache_plan_done(&prepared->plan);
 }
 
-static enum status check_files(struct queue *queue, const struct job_spec *spec,
+static enum status check_files(const struct prepare_site *site, const struct job_spec *spec,
                                struct error *error)
 {
     for (size_t i = 0; i < spec->file_count; i++) {
         struct digest digest;
         TRY(digest_from_text(text_of(spec->files[i].digest), &digest, error));
-        if (!blob_exists(queue->blobs, &digest)) {
+        if (!blob_exists(site->blobs, &digest)) {
             (void)error_set(error, NOT_FOUND, "file \"%s\" names the blob %s, which is not here",
                             spec->files[i].name, spec->files[i].digest);
             error_fix(error, "upload it first with PUT /v1/blobs/{digest}");
@@ -245,8 +245,8 @@ static enum status take_part(const struct job_spec *spec, struct job_row *row, s
     return OK;
 }
 
-static enum status count_items(struct queue *queue, struct job_spec *spec, struct prepared *out,
-                               int64_t *size, struct error *error)
+static enum status count_items(const struct prepare_site *site, struct job_spec *spec,
+                               struct prepared *out, int64_t *size, struct error *error)
 {
     struct job_row *row = &out->row;
     if (spec->index == SPEC_INDEX_COUNT) {
@@ -256,13 +256,13 @@ static enum status count_items(struct queue *queue, struct job_spec *spec, struc
     row->has_items = true;
     if (spec->index == SPEC_INDEX_OVER) {
         row->items_kind = ITEMS_FILES;
-        TRY(items_of_dataset(queue->blobs, out->catalog, out->catalog_context, spec->over,
+        TRY(items_of_dataset(site->blobs, out->catalog, out->catalog_context, spec->over,
                              &row->items, &row->count, size, error));
         TRY(check_still(spec->over, out->digests[spec->data_count], out, error));
     } else {
         row->items_kind = ITEMS_LINES;
         TRY(digest_from_text(text_of(spec->items), &row->items, error));
-        TRY(items_count(queue->blobs, &row->items, &row->count, size, error));
+        TRY(items_count(site->blobs, &row->items, &row->count, size, error));
     }
     if (row->count == 0) {
         (void)error_set(error, INVALID, "the index set is empty: %s",
@@ -347,7 +347,7 @@ static void write_offer(const struct queue_offer *offer, struct prepared *out)
     }
 }
 
-static enum status describe_job(struct queue *queue, struct job_spec *spec,
+static enum status describe_job(const struct prepare_site *site, struct job_spec *spec,
                                 const struct prepare_options *options, struct prepared *out,
                                 struct error *error)
 {
@@ -356,11 +356,11 @@ static enum status describe_job(struct queue *queue, struct job_spec *spec,
     struct digest_stream *family = digest_stream_new();
     enum status status = add_all_data(spec, out, family, &data, error);
     if (status == OK) {
-        status = software_prepare(queue, spec, out, error);
+        status = software_prepare(site, spec, out, error);
         buffer_append_byte(&out->inputs, ']');
     }
     if (status == OK) {
-        status = count_items(queue, spec, out, &size, error);
+        status = count_items(site, spec, out, &size, error);
     }
     if (status != OK) {
         digest_stream_free(family);
@@ -378,7 +378,7 @@ static enum status describe_job(struct queue *queue, struct job_spec *spec,
     return describe_here(spec, document, buffer_text(&data), size, out, error);
 }
 
-static enum status choose_catalog(struct queue *queue, const struct job_spec *spec,
+static enum status choose_catalog(const struct prepare_site *site, const struct job_spec *spec,
                                   const struct queue_destination *to, struct prepared *out,
                                   struct error *error)
 {
@@ -387,8 +387,8 @@ static enum status choose_catalog(struct queue *queue, const struct job_spec *sp
         return error_set(error, INVALID, "\"%.*s\" is not the fingerprint of a site",
                          TEXT_ARGS(text_slice(to->place, 0, 80)));
     }
-    out->catalog = queue->catalog;
-    out->catalog_context = queue->catalog_context;
+    out->catalog = site->catalog;
+    out->catalog_context = site->catalog_context;
     out->row.place = text_of(arena_copy(&out->arena, to->place));
     out->is_elsewhere = to->place.length > 0 || to->data_count > 0;
     if (!out->is_elsewhere) {
@@ -401,7 +401,7 @@ static enum status choose_catalog(struct queue *queue, const struct job_spec *sp
     return spec->over ? elsewhere_check_over(elsewhere, spec->over, error) : OK;
 }
 
-enum status prepare_job(struct queue *queue, struct job_spec *spec,
+enum status prepare_job(const struct prepare_site *site, struct job_spec *spec,
                         const struct prepare_options *options, struct prepared *out,
                         struct error *error)
 {
@@ -424,24 +424,24 @@ enum status prepare_job(struct queue *queue, struct job_spec *spec,
         out->row.has_origin = true;
         out->row.origin = *options->origin;
     }
-    TRY(choose_catalog(queue, spec, &options->to, out, error));
-    TRY(check_files(queue, spec, error));
+    TRY(choose_catalog(site, spec, &options->to, out, error));
+    TRY(check_files(site, spec, error));
     write_offer(&options->to.offer, out);
-    TRY(describe_job(queue, spec, options, out, error));
+    TRY(describe_job(site, spec, options, out, error));
     if (!out->row.gathers && !options->is_again) {
-        TRY(cache_look_up(queue, &out->row, prepare_says_index(spec), &out->look, &out->plan,
+        TRY(cache_look_up(site, &out->row, prepare_says_index(spec), &out->look, &out->plan,
                           error));
     }
     return OK;
 }
 
 // What the record says of the job's inputs; *is_elsewhere: they are another site's.
-static enum status read_inputs(struct queue *queue, int64_t job, json_t **out, bool *is_elsewhere,
-                               struct error *error)
+static enum status read_inputs(const struct prepare_site *site, int64_t job, json_t **out,
+                               bool *is_elsewhere, struct error *error)
 {
     struct sql *sql = NULL;
     struct sql_rows *rows = NULL;
-    TRY(store_read_begin(queue->store, &sql, error));
+    TRY(store_read_begin(site->store, &sql, error));
     enum status status = sql_first(sql, SQL_JOB_INPUTS, SQL_VALUES(sql_int64(job)), &rows, error);
     if (status == OK) {
         *is_elsewhere = sql_column_text(rows, 1).length > 0;
@@ -450,14 +450,14 @@ static enum status read_inputs(struct queue *queue, int64_t job, json_t **out, b
         status = job_unknown(job, error);
     }
     sql_end(rows);
-    store_read_end(queue->store, sql);
+    store_read_end(site->store, sql);
     return status;
 }
 
-static enum status check_same(struct queue *queue, const char *id, struct text recorded,
+static enum status check_same(const struct prepare_site *site, const char *id, struct text recorded,
                               struct error *error)
 {
-    struct prepared now = {.catalog = queue->catalog, .catalog_context = queue->catalog_context};
+    struct prepared now = {.catalog = site->catalog, .catalog_context = site->catalog_context};
     struct queue_dataset dataset = {0};
     char digest[DIGEST_TEXT_SIZE];
     enum status status = find_dataset(id, &now, &dataset, error);
@@ -471,13 +471,13 @@ static enum status check_same(struct queue *queue, const char *id, struct text r
     return status;
 }
 
-enum status prepare_retry(struct queue *queue, int64_t job, struct error *error)
+enum status prepare_retry(const struct prepare_site *site, int64_t job, struct error *error)
 {
     AUTO_JSON json_t *inputs = NULL;
     size_t at = 0;
     const json_t *input = NULL;
     bool is_elsewhere = false;
-    TRY(read_inputs(queue, job, &inputs, &is_elsewhere, error));
+    TRY(read_inputs(site, job, &inputs, &is_elsewhere, error));
     if (is_elsewhere) {
         return OK; // The site that has the data looks at it.
     }
@@ -486,7 +486,7 @@ enum status prepare_retry(struct queue *queue, int64_t job, struct error *error)
         const char *id = json_string_value(json_object_get(input, "id"));
         // A dataset as a whole has no path; its files, which have one, are part of its digest.
         if (id && json_is_null(json_object_get(input, "path"))) {
-            TRY(check_same(queue, id, json_text(json_object_get(input, "digest")), error));
+            TRY(check_same(site, id, json_text(json_object_get(input, "digest")), error));
         }
     }
     return OK;

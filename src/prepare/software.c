@@ -1,10 +1,10 @@
 // Software that jobs bring.
-#include "queue/software.h"
+#include "prepare/software.h"
 
 #include "base/memory.h"
 
-enum status software_prepare(struct queue *queue, const struct job_spec *spec, struct prepared *out,
-                             struct error *error)
+enum status software_prepare(const struct prepare_site *site, const struct job_spec *spec,
+                             struct prepared *out, struct error *error)
 {
     struct digest digest;
     if (!spec->software_digest) {
@@ -12,7 +12,7 @@ enum status software_prepare(struct queue *queue, const struct job_spec *spec, s
     }
     const char *kind = spec_software_name((enum spec_software)spec->need.software);
     TRY(digest_from_text(text_of(spec->software_digest), &digest, error));
-    if (!blob_exists(queue->blobs, &digest)) {
+    if (!blob_exists(site->blobs, &digest)) {
         (void)error_set(error, NOT_FOUND, "the %s names the blob %s, which is not here", kind,
                         spec->software_digest);
         error_fix(error, "upload it first with PUT /v1/blobs/{digest}");

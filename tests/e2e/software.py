@@ -18,6 +18,8 @@ int main(void)
     return 0;
 }
 """
+NEXT_DEBIAN = "trixie"
+NEXT_DEBIAN_PACKAGES = ("busybox-static_", "libc6_", "libexpat1_", "libpython3", "python3", "zlib1g_")
 TOOLS = ("sh", "cat", "echo", "ls", "sort", "uniq", "cksum", "env", "id", "sleep", "touch", "head", "grep", "wc")
 
 
@@ -62,6 +64,35 @@ def pypy_root(root):
     (root / "usr" / "bin" / "python3").symlink_to(program.name)
     shutil.copytree("/usr/lib/pypy3.9", root / "usr" / "lib" / "pypy3.9", symlinks=True,
         ignore=shutil.ignore_patterns("__pycache__", "test", "idlelib", "lib2to3", "ensurepip"))
+    return root
+
+
+def next_debian_root(root, scratch):
+    """A root of a file system with the C library and the Python of the Debian after the machine's, from its packages. CalledProcessError: not to be had."""
+    (scratch / "lists" / "partial").mkdir(parents=True)
+    (scratch / "archives" / "partial").mkdir(parents=True)
+    (scratch / "status").touch()
+    lines = pathlib.Path("/etc/apt/sources.list.d/debian.sources").read_text().splitlines()
+    mirror = next(line.split()[1] for line in lines if line.startswith("URIs:"))
+    key = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    (scratch / "sources.list").write_text(f"deb [signed-by={key}] {mirror} {NEXT_DEBIAN} main\n")
+    settings = {
+        "Dir::Etc::SourceList": scratch / "sources.list", "Dir::Etc::SourceParts": "/dev/null", "Dir::State::Lists": scratch / "lists",
+        "Dir::State::Status": scratch / "status", "Dir::Cache": scratch, "APT::Sandbox::User": "root", "Acquire::Languages": "none",
+        "Acquire::http::Timeout": "20", "APT::Update::Error-Mode": "any",
+    }
+    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    run("apt-get", *options, "-q", "update")
+    run("apt-get", *options, "-q", "-y", "--no-install-recommends", "--download-only", "install", "python3-minimal", "libpython3-stdlib",
+        "busybox-static")
+    for name in ("bin", "lib", "lib64", "sbin"):
+        (root / "usr" / name).mkdir(parents=True, exist_ok=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for package in sorted((scratch / "archives").glob("*.deb")):
+        if package.name.startswith(NEXT_DEBIAN_PACKAGES):
+            run("dpkg-deb", "--extract", package, root)
+    shutil.rmtree(root / "usr" / "share")
+    (root / "usr" / "bin" / "sh").symlink_to("busybox")
     return root
 
 

@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 from conftest import PROGRAMS, Lode, Site, eventually, kill_all
-from software import archive, make_probe, musl_root, pypy_root, run
+from software import archive, make_probe, musl_root, next_debian_root, pypy_root, run
 
 USER = 12346  # No account has this number.
 COUNT_WORDS = "cat /data/text/words | sort | uniq -c | sort -rn | head -n 2; echo {index}"
@@ -35,6 +35,11 @@ def podman(tmp_path, lode):
     lode.environment.update(CONTAINERS_STORAGE_CONF=str(storage), CONTAINERS_CONF=str(engine))
     yield lambda *words: run("podman", *words, env=lode.environment)
     run("podman", "rm", "--all", "--force", env=lode.environment)  # A container that has ended keeps its mounts.
+
+
+def printed_by(podman, container):
+    podman("wait", container)  # And not `logs --follow`: it waits for ever for one that ended as it began.
+    return podman("logs", container)
 
 
 def record_of(site, job):
@@ -71,7 +76,7 @@ def test_the_same_job_runs_with_the_machines_software_a_bundle_and_an_image(site
     inside = ["libc-name"]
     limits = ["--ulimit=nofile=1024:4096", "--ulimit=nproc=1000:1000"]
     podman("run", "--detach", "--name", "lode-musl", "--network=none", *limits, "localhost/lode-musl:1", *inside)
-    by_podman = podman("logs", "--follow", "lode-musl").stdout
+    by_podman = printed_by(podman, "lode-musl").stdout
     by_lode = lode("run", "--image", "localhost/lode-musl:1", "--", *inside).stdout
     assert by_podman == by_lode == "musl\n"
     assert lode("run", "--image", "localhost/lode-musl:1", "--", "sh", "-c", "echo $VEIN").stdout == "deep\n"
@@ -102,6 +107,24 @@ def test_another_python_than_the_machines(site, lode, trees):
     bundle = lode("run", "--bundle", trees / "pypy", "--", "python3", "-c", script, "1000").stdout.split()
     assert host[0] == "CPython" and bundle[0] == "PyPy", (host, bundle)
     assert host[1:3] != bundle[1:3] and host[3] == bundle[3]
+
+
+def test_one_container_with_another_libc_and_another_python(lode, site, podman, tmp_path):
+    """Of the next Debian: what it computes, and with which C library, is what podman makes of the image."""
+    try:
+        tree = next_debian_root(tmp_path / "root", tmp_path / "packages")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"the packages of the next Debian cannot be had: {error.stderr.strip()[-300:]}")
+    podman("import", tarball(tree, tmp_path), "localhost/lode-next:1")
+    script = ("import hashlib, os, platform, sys; print(os.confstr('CS_GNU_LIBC_VERSION'), sys.version_info[:2],"
+              "hashlib.sha256(b''.join(str(x * x).encode() for x in range(1000))).hexdigest())")
+    host = lode("run", "--", "python3", "-c", script).stdout.split()
+    image = lode("run", "--image", "localhost/lode-next:1", "--", "python3", "-c", script).stdout.split()
+    limits = ["--ulimit=nofile=1024:4096", "--ulimit=nproc=1000:1000"]
+    podman("run", "--detach", "--name", "lode-next", "--network=none", *limits, "localhost/lode-next:1", "python3", "-c", script)
+    assert printed_by(podman, "lode-next").stdout.split() == image
+    assert host[0] == image[0] == "glibc" and host[1] != image[1], (host, image)
+    assert host[2:4] != image[2:4] and host[4] == image[4], (host, image)
 
 
 def test_the_sandbox_is_as_shut_as_ever(site, lode, trees):

@@ -157,8 +157,10 @@ void events_judge(struct runner *runner, struct runner_result *result);
 
 // memory.c: the limit of memory where there is no cgroup that keeps it.
 
-// Bytes that the task's processes hold in memory, files that they map left out.
-int64_t memory_used(const struct runner *runner, pid_t child);
+// Bytes that the task's processes hold in memory; files that they map are left out, and what they share since a fork counts
+// once where it matters: when it would be more than the limit otherwise. `next_us` becomes the steady time of the next look,
+// MEMORY_LOOK_US from now, or later when this one took long.
+int64_t memory_used(const struct runner *runner, pid_t child, int64_t *next_us);
 // The reason of a task that held more than its job's limit.
 void memory_describe(const struct runner *runner, int64_t peak, char detail[RUNNER_DETAIL_MAX]);
 

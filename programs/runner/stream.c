@@ -173,8 +173,7 @@ static void keep_limits(struct stream *stream, int64_t now_us)
         }
     }
     if (runner->job.memory_bytes > 0 && now_us >= stream->memory_look_us) {
-        int64_t bytes = memory_used(runner, stream->child);
-        stream->memory_look_us = clock_steady_us() + MEMORY_LOOK_US;
+        int64_t bytes = memory_used(runner, stream->child, &stream->memory_look_us);
         if (bytes > runner->job.memory_bytes) {
             memory_describe(runner, bytes, detail);
             stream_end_program(stream, OUTCOME_MEMORY, detail);

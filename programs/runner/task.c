@@ -71,8 +71,7 @@ static void look_at_disk(struct runner *runner, struct task *task, int64_t now_u
 
 static void look_at_memory(struct runner *runner, struct task *task, int64_t now_us)
 {
-    int64_t bytes = memory_used(runner, task->child);
-    task->memory_look_us = clock_steady_us() + MEMORY_LOOK_US;
+    int64_t bytes = memory_used(runner, task->child, &task->memory_look_us);
     task->memory_peak = bytes > task->memory_peak ? bytes : task->memory_peak;
     if (bytes > runner->job.memory_bytes) {
         end_task(runner, task, ENDING_MEMORY, false, now_us);

@@ -203,6 +203,16 @@ def test_without_control_groups_a_task_over_its_memory_ends_with_limit_and_peak(
     assert record["peak_memory_bytes"] > 100 << 20
 
 
+def test_without_control_groups_memory_that_processes_share_counts_once(make_bare_site):
+    """Children of a fork hold what their parent holds until they write to it."""
+    site = make_bare_site(hide="mount -t tmpfs none /sys/fs/cgroup")
+    script = "import os, time\nheld = bytearray(b'x') * (60 << 20)\n"
+    script += "if all(os.fork() for _ in range(4)):\n    [os.wait() for _ in range(4)]\nelse:\n    time.sleep(1)\n    os._exit(0)\n"
+    record, _ = run(site, "/usr/bin/python3", "-c", script, memory_bytes=130 << 20)
+    assert record["state"] == "succeeded", record
+    assert 60 << 20 < record["peak_memory_bytes"] < 130 << 20, record
+
+
 def test_without_control_groups_a_streamed_program_over_its_memory_fails_its_item(make_bare_site):
     site = make_bare_site(hide="mount -t tmpfs none /sys/fs/cgroup")
     program = "import sys, time\n"

@@ -49,6 +49,37 @@ static void append_option_words(struct buffer *out, const struct command *comman
     }
 }
 
+static void append_choices(struct buffer *out, const char *choices)
+{
+    struct text rest = text_of(choices);
+    struct text choice;
+    bool is_first = true;
+    while (text_next_part(&rest, '|', &choice)) {
+        buffer_printf(out, "%s%.*s", is_first ? "" : " ", TEXT_ARGS(choice));
+        is_first = false;
+    }
+}
+
+// The cases of "$command $previous" where the word before is an option of few values: what comes between `before` and `after`.
+static void append_value_cases(struct buffer *out, const char *before, const char *after)
+{
+    for (const struct command *const *each = COMMANDS; *each; each++) {
+        for (size_t i = 0; i < (*each)->options.count; i++) {
+            const struct command_option *option = &(*each)->options.items[i];
+            if (!option->choices) {
+                continue;
+            }
+            buffer_printf(out, "        '%s --%s'", (*each)->name, option->name);
+            if (option->letter) {
+                buffer_printf(out, " | '%s -%c'", (*each)->name, option->letter);
+            }
+            buffer_printf(out, ") %s", before);
+            append_choices(out, option->choices);
+            buffer_printf(out, "%s ;;\n", after);
+        }
+    }
+}
+
 // Calls `append` for each family of commands once.
 static void append_families(struct buffer *out,
                             void (*append)(struct buffer *out, struct text family))
@@ -100,7 +131,10 @@ void completion_bash(struct buffer *out)
     buffer_append_string(out,
                          "        completion) words=\"bash zsh fish\" ;;\n        help) words=\"");
     append_first_words(out);
-    buffer_append_string(out, "\" ;;\n    esac\n    if [ \"${current:0:1}\" = \"-\" ]; then\n"
+    buffer_append_string(out, "\" ;;\n    esac\n"
+                              "    case \"$command ${COMP_WORDS[COMP_CWORD - 1]}\" in\n");
+    append_value_cases(out, "words=\"", "\"");
+    buffer_append_string(out, "    esac\n    if [ \"${current:0:1}\" = \"-\" ]; then\n"
                               "        case \"$command\" in\n");
     append_option_cases(out);
     buffer_append_string(out,
@@ -159,9 +193,11 @@ void completion_zsh(struct buffer *out)
                          "        )\n        _describe command choices\n        return\n    fi\n"
                          "    case \"$command\" in\n");
     append_families(out, append_zsh_family);
-    buffer_append_string(out,
-                         "        completion) compadd bash zsh fish; return ;;\n    esac\n"
-                         "    if [[ \"$PREFIX\" == -* ]]; then\n        case \"$command\" in\n");
+    buffer_append_string(out, "        completion) compadd bash zsh fish; return ;;\n    esac\n"
+                              "    case \"$command ${words[CURRENT - 1]}\" in\n");
+    append_value_cases(out, "compadd -- ", "; return");
+    buffer_append_string(
+        out, "    esac\n    if [[ \"$PREFIX\" == -* ]]; then\n        case \"$command\" in\n");
     for (const struct command *const *each = COMMANDS; *each; each++) {
         buffer_printf(out, "            '%s') compadd -- ", (*each)->name);
         append_option_words(out, *each);
@@ -181,6 +217,11 @@ static void append_fish_options(struct buffer *out, const char *condition,
             buffer_printf(out, " -s %c", option->letter);
         }
         buffer_append_string(out, option->kind == OPTION_FLAG ? "" : " -r");
+        if (option->choices) {
+            buffer_append_string(out, " -f -a '");
+            append_choices(out, option->choices);
+            buffer_append_byte(out, '\'');
+        }
         buffer_append_string(out, " -d '");
         append_quoted(out, option->help);
         buffer_append_string(out, "'\n");

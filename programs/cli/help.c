@@ -70,7 +70,7 @@ static void append_option(struct buffer *out, const struct command_option *optio
         buffer_printf(&head, "    --%s", option->name);
     }
     if (option->value) {
-        buffer_printf(&head, " %s", option->value);
+        buffer_printf(&head, " %s", option->choices ? option->choices : option->value);
     }
     append_entry(out, buffer_text(&head), option->help, OPTION_COLUMN);
 }

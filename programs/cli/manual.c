@@ -64,7 +64,7 @@ static void append_option(struct buffer *out, const struct command_option *optio
     buffer_append_string(out, "\\fR");
     if (option->value) {
         buffer_append_string(out, " \\fI");
-        append_roff(out, text_of(option->value));
+        append_roff(out, text_of(option->choices ? option->choices : option->value));
         buffer_append_string(out, "\\fR");
     }
     buffer_append_byte(out, '\n');

@@ -21,9 +21,9 @@ struct command_option {
     const char *name; // Without the dashes.
     char letter;      // 0: none.
     enum option_kind kind;
-    const char *value;   // Of what its value is called in the help: "ID[=NAME]"; NULL for flags.
+    const char *value;   // What its value is called: "ID[=NAME]"; NULL for flags.
     const char *help;    // One sentence without a full stop.
-    const char *choices; // "use|refresh|off": the values allowed, or NULL.
+    const char *choices; // "use|refresh|off": the values allowed, shown in the help; or NULL.
 };
 
 struct option_table {

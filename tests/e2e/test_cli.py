@@ -73,6 +73,12 @@ def test_every_command_has_help_with_an_example_and_a_clean_manual_page(lode):
         assert checked.returncode == 0, checked.stdout
 
 
+def test_the_help_says_which_values_an_option_takes(lode):
+    assert "--sandbox bubblewrap|none" in lode("site", "--help").stdout
+    assert "-s, --state waiting|running|held|succeeded|failed|cancelled" in lode("jobs", "--help").stdout
+    assert r"\fIuse|refresh|off" in lode("help", "--man", "run").stdout
+
+
 def test_every_command_has_json(lode):
     for name in commands(lode):
         assert "--json" in lode(*name.split(), "--help").stdout, name
@@ -87,9 +93,15 @@ def test_completion_scripts_are_right_for_their_shells(lode):
     # A word that is a command and the first of others too.
     asked += 'COMP_WORDS=(lode sites ""); COMP_CWORD=2; _lode; echo "${COMPREPLY[*]}"\n'
     asked += 'COMP_WORDS=(lode sites --j); COMP_CWORD=2; _lode; echo "${COMPREPLY[*]}"\n'
+    # The values of an option that takes only some.
+    asked += 'COMP_WORDS=(lode run --cache ""); COMP_CWORD=3; _lode; echo "${COMPREPLY[*]}"\n'
+    asked += 'COMP_WORDS=(lode jobs -s r); COMP_CWORD=3; _lode; echo "${COMPREPLY[*]}"\n'
     done = subprocess.run(["/bin/bash"], input=asked, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["--memory", "add list show verify replicate remove", "accept deny", "--json"]
-    assert "complete -c lode" in lode("completion", "fish").stdout
+    said = done.stdout.splitlines()
+    assert said == ["--memory", "add list show verify replicate remove", "accept deny", "--json", "use refresh off", "running"]
+    fish = lode("completion", "fish").stdout
+    assert "complete -c lode" in fish and "-l cache -r -f -a 'use refresh off'" in fish
+    assert "'run --cache') compadd -- use refresh off; return ;;" in lode("completion", "zsh").stdout
     assert lode("completion", "zsh").stdout.startswith("#compdef lode\n")
 
 

@@ -92,11 +92,16 @@ static int finish(const json_t *dataset, bool is_json)
 static enum status add_paths(const struct options *options, json_t *paths, struct error *error)
 {
     for (size_t i = 1; i < options->operand_count; i++) {
-        char *real = realpath(options->operands[i], NULL);
-        if (!real) {
-            return error_set_errno(error, errno, "cannot find %s", options->operands[i]);
+        const char *path = options->operands[i];
+        char *real = realpath(path, NULL);
+        if (!real && path[0] != '/') {
+            (void)error_set_errno(error, errno, "cannot find %s", path);
+            error_fix(error,
+                      "check the name; of a site on another machine give the whole path there");
+            return error->status;
         }
-        (void)json_array_append_new(paths, json_from_text(text_of(real)));
+        // A whole path that is not here may be there: the site says.
+        (void)json_array_append_new(paths, json_from_text(text_of(real ? real : path)));
         free(real);
     }
     return OK;

@@ -65,7 +65,7 @@ enum status json_check_fields(const json_t *value, const char *const *allowed, s
                 buffer_printf(&known, "%s%s", each == allowed ? "" : ", ", *each);
             }
             (void)error_set(error, INVALID, "unknown field \"%.100s\"", name);
-            error_fix(error, "known fields: %.200s", known.bytes ? known.bytes : "none");
+            error_fix(error, "known fields: %.420s", known.bytes ? known.bytes : "none");
             return INVALID;
         }
     }

@@ -19,7 +19,7 @@ enum status {
     INTERNAL,    // A fault of this program or of the system under it.
 };
 
-enum { ERROR_DETAIL_MAX = 512, ERROR_FIX_MAX = 256 };
+enum { ERROR_DETAIL_MAX = 512, ERROR_FIX_MAX = 448 };
 
 // What went wrong, for people. A plain value: no allocation happens on the error path.
 struct error {

@@ -64,8 +64,11 @@ static enum status run_cancel(struct queue_op *op, struct sql *sql, struct error
     struct job_row row;
     TRY(read_job(sql, self->job, &rows, &row, error));
     if (!job && row.progress.state != JOB_CANCELLED) {
-        return error_set(error, CONFLICT, "job %lld has ended already: it %s", (long long)self->job,
-                         row.progress.state == JOB_SUCCEEDED ? "succeeded" : "failed");
+        (void)error_set(error, CONFLICT, "job %lld has ended already: it %s", (long long)self->job,
+                        row.progress.state == JOB_SUCCEEDED ? "succeeded" : "failed");
+        error_fix(error, "nothing is left to cancel; `lode job show %lld` says how it ended",
+                  (long long)self->job);
+        return CONFLICT;
     }
     if (job) {
         char message[JOB_MESSAGE_MAX];

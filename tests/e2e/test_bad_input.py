@@ -70,6 +70,18 @@ def test_a_job_that_makes_no_sense_is_refused(quiet, what):
     assert quiet.api("GET", "/v1/jobs").json["jobs"] == []
 
 
+def test_the_fields_of_a_job_are_named_to_the_last(quiet):
+    fix = quiet.api("POST", "/v1/jobs", {"command": ["true"], "nonsense": 1}).json["fix"]
+    assert fix.startswith("known fields: name, mode, ") and fix.endswith(", software"), fix
+
+
+def test_a_job_that_has_ended_cannot_be_cancelled(site):
+    job = site.api("POST", "/v1/jobs?wait=30", {"command": ["true"], "cache": "off"}).json["id"]
+    refused = site.api("POST", f"/v1/jobs/{job}/cancel")
+    assert_problem(refused, 409, "it succeeded")
+    assert f"lode job show {job}" in refused.json["fix"], refused
+
+
 BODIES = {
     "nothing": b"",
     "malformed": b'{"id": ["a"',

@@ -476,6 +476,11 @@ def test_data_paths_are_made_absolute_and_registration_is_watched(lode, scripted
     done = lode("data", "add", "t:x", "x.nc", "--title", "X")
     assert done.stdout == "t:x: available, 1 file, 2 B\n"
     assert posted == [{"id": "t:x", "paths": [str((lode.home / "x.nc").resolve())], "title": "X"}]
+    # A whole path that is not on this machine may be on the site's; a part of one can only be of this.
+    lode("data", "add", "t:x", "/only/there/x.nc")
+    assert posted[1]["paths"] == ["/only/there/x.nc"]
+    assert "give the whole path there" in lode("data", "add", "t:x", "y.nc", status=1).stderr
+    assert len(posted) == 2
 
 
 def test_a_stream_of_events_that_is_none_is_refused(lode, scripted):

@@ -213,10 +213,10 @@ const struct command COMMAND_HUB_REMOVE = {
 };
 
 static const struct table_column SITE_COLUMNS[] = {
-    {"SITE", false, true},    {"STATE", false, false},  {"IN", false, false},
-    {"LOAD", true, false},    {"CPUS", true, false},    {"HEARD", false, false},
-    {"CLOCK", true, false},   {"VERSION", false, true}, {"FINGERPRINT", false, false},
-    {"PROBLEM", false, true},
+    {"SITE", false, true},         {"STATE", false, false},  {"IN", false, false},
+    {"LOAD", true, false},         {"CPUS", true, false},    {"HEARD", false, false},
+    {"CLOCK", true, false},        {"BY", false, true},      {"VERSION", false, true},
+    {"FINGERPRINT", false, false}, {"PROBLEM", false, true},
 };
 
 enum { DIGITS_SHOWN = 23 }; // "sha256:" and 16 digits, as in errors.
@@ -224,8 +224,16 @@ enum { DIGITS_SHOWN = 23 }; // "sha256:" and 16 digits, as in errors.
 static void add_standing(struct table *table, const json_t *site)
 {
     struct text standing = field_text(site, "standing");
-    bool is_by_hub = text_equal(standing, TEXT("unknown")) && field_bool(site, "is_vouched");
-    table_add(table, is_by_hub ? TEXT("by hub") : standing);
+    struct text there = field_text(site, "standing_by_hub");
+    if (!text_equal(standing, TEXT("unknown"))) {
+        table_add(table, standing);
+    } else if (field_bool(site, "is_vouched")) {
+        table_add(table, TEXT("by hub"));
+    } else if (there.length > 0 && !text_equal(there, TEXT("unknown"))) {
+        table_addf(table, "%.*s by hub", TEXT_ARGS(there));
+    } else {
+        table_add(table, standing);
+    }
 }
 
 static void add_load(struct table *table, const json_t *site)
@@ -240,16 +248,27 @@ static void add_load(struct table *table, const json_t *site)
     table_addf(table, "%lld", (long long)field_int64(site, "cpus"));
 }
 
+static void add_clock(struct table *table, const json_t *site)
+{
+    const json_t *offset = json_object_get(site, "clock_offset_seconds");
+    if (json_is_number(offset)) {
+        table_addf(table, "%+.1f s", json_number_value(offset));
+    } else {
+        table_add(table, TEXT("-"));
+    }
+}
+
 static enum status add_site(void *table, json_t *site, struct error *error)
 {
     (void)error;
-    double offset = json_number_value(json_object_get(site, "clock_offset_seconds"));
+    struct text by_hub = field_text(site, "by_hub");
     table_add(table, field_text(site, "name"));
     table_add(table, field_text(site, "state"));
     add_standing(table, site);
     add_load(table, site);
     add_seconds_ago(table, site, "heard_seconds");
-    table_addf(table, "%+.1f s", offset);
+    add_clock(table, site);
+    table_add(table, by_hub.length > 0 ? by_hub : TEXT("-"));
     table_add(table, field_text(site, "version"));
     table_add(table, text_slice(field_text(site, "fingerprint"), 0, DIGITS_SHOWN));
     table_add(table, field_text(site, "problem"));
@@ -264,7 +283,7 @@ static int run_sites(const struct command *command, const struct options *option
 }
 
 static const struct command_example SITES_EXAMPLES[] = {
-    {"lode sites", "lists the other sites with their state and load"},
+    {"lode sites", "lists the other sites with their state, load and clock"},
     {"lode sites --json", "the same with everything that is known of them"},
 };
 
@@ -273,9 +292,10 @@ const struct command COMMAND_SITES = {
     .usage = "",
     .purpose = "lists the other sites that a site knows",
     .description = "STATE is up, stale or down by when the site was last heard. IN is what this "
-                   "site's operator says of it "
-                   "(\"by hub\": a hub of this site says that it is a member). CLOCK is by how "
-                   "much its clock is ahead.",
+                   "site's operator says of it; where nothing, what a hub says (\"by hub\": it is "
+                   "a member there). CLOCK is by how much its clock is ahead, as the site or the "
+                   "hub measured it. BY is the hub by whose word STATE and HEARD are; \"-\": the "
+                   "site has heard it itself, or nobody has told of it.",
     .group = GROUP_FEDERATION,
     .examples = EXAMPLES(SITES_EXAMPLES),
     .run = run_sites,

@@ -40,12 +40,16 @@ static json_t *describe_peer(const struct peer *peer)
     set_text(out, "version", peer->version);
     (void)json_object_set_new(out, "state", json_string(peer_liveness_name(peer->liveness)));
     (void)json_object_set_new(out, "standing", json_string(peer_standing_name(peer->standing)));
+    (void)json_object_set_new(out, "standing_by_hub",
+                              json_string(peer_standing_name(peer->standing_by_hub)));
+    set_text(out, "by_hub", peer->by_hub);
     (void)json_object_set_new(out, "is_vouched", json_boolean(peer->is_vouched));
     (void)json_object_set_new(out, "is_hub", json_boolean(peer->is_hub));
     (void)json_object_set_new(out, "is_our_hub", json_boolean(peer->is_our_hub));
     set_number(out, "heard_seconds", peer->heard_seconds);
-    (void)json_object_set_new(out, "clock_offset_seconds",
-                              json_real((double)peer->clock_offset_us / 1e6));
+    (void)json_object_set_new(
+        out, "clock_offset_seconds",
+        peer->has_clock_offset ? json_real((double)peer->clock_offset_us / 1e6) : json_null());
     (void)json_object_set_new(
         out, "rtt_ms", peer->rtt_us < 0 ? json_null() : json_real((double)peer->rtt_us / 1e3));
     set_number(out, "bytes_per_second", peer->bytes_per_second);

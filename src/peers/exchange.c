@@ -91,8 +91,7 @@ static void note_answer(struct turn *turn, const struct ledger_position *positio
         hub->standing =
             text_equal(standing, text_of(peer_standing_name(each))) ? each : hub->standing;
     }
-    site->heard_us = clock_steady_us();
-    site->ttl_us = site->ttl_us > 0 ? site->ttl_us : 3 * peers->heartbeat_us;
+    site_answered(peers, site);
     (void)pthread_rwlock_unlock(&peers->lock);
 }
 

@@ -32,11 +32,9 @@ static void note_news(struct turn *turn, struct said_news *news, const struct le
         return;
     }
     int64_t now_us = clock_steady_us();
-    if (news->has_heartbeat) {
-        site_heard(peers, site, &news->heartbeat, buffer_text(&news->heartbeat_text), false);
-    }
+    site_told(peers, site, turn->site, news);
     if (site_is_our_hub(turn->site)) {
-        site->vouched_us = news->is_member ? now_us : 0;
+        site->vouched_us = news->standing == STANDING_MEMBER ? now_us : 0;
     }
     bool is_ahead =
         news->epoch > have->epoch || (news->epoch == have->epoch && news->serial > have->serial);
@@ -95,8 +93,7 @@ static void keep_cursor(struct turn *turn, char *cursor)
     (void)pthread_rwlock_wrlock(&peers->lock);
     free(site->hub->cursor);
     site->hub->cursor = cursor;
-    site->heard_us = clock_steady_us();
-    site->ttl_us = site->ttl_us > 0 ? site->ttl_us : 3 * peers->heartbeat_us;
+    site_answered(peers, site);
     (void)pthread_rwlock_unlock(&peers->lock);
 }
 

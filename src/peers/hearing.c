@@ -1,6 +1,7 @@
 // What hearing a site means.
 #include "base/memory.h"
 #include "os/clock.h"
+#include "peers/pace.h"
 #include "peers/state.h"
 
 json_t *peers_position_json(const struct ledger_position *position)
@@ -30,22 +31,59 @@ enum status log_check_end(struct peers *peers, const struct site *site,
                      is_other ? " with another head" : "");
 }
 
-void site_heard(struct peers *peers, struct site *site, const struct said_heartbeat *heartbeat,
-                struct text statement, bool is_direct)
+static void take_heartbeat(struct peers *peers, struct site *site,
+                           const struct said_heartbeat *heartbeat, struct text statement)
 {
-    if (!is_direct && site->heard_us > 0 && heartbeat->time_us <= site->heartbeat_time_us) {
-        return;
-    }
-    // What comes by way of a hub was on the way for longer than clocks differ.
-    if (is_direct) {
-        site->clock_offset_us = heartbeat->time_us - clock_real_us();
-    }
-    site->heard_us = clock_steady_us();
     site->ttl_us = heartbeat->ttl_us;
     site->heartbeat_time_us = heartbeat->time_us;
     site->load = heartbeat->load;
     site_set_text(&site->heartbeat, statement);
     site_touch(peers, site);
+}
+
+void site_answered(struct peers *peers, struct site *site)
+{
+    site->heard_us = clock_steady_us();
+    site->is_heard_by_hub = false;
+    site->ttl_us = site->ttl_us > 0 ? site->ttl_us : 3 * peers->heartbeat_us;
+}
+
+void site_heard(struct peers *peers, struct site *site, const struct said_heartbeat *heartbeat,
+                struct text statement)
+{
+    site->clock = CLOCK_MEASURED;
+    site->clock_offset_us = heartbeat->time_us - clock_real_us();
+    take_heartbeat(peers, site, heartbeat, statement);
+    site_answered(peers, site);
+}
+
+// A hub has heard the site when this one has not: only then is its word on how the site is worth more than our own.
+static void take_hub_word(struct site *site, int64_t heard_us, int64_t now_us)
+{
+    bool is_up = site->heard_us != 0 && !site->is_heard_by_hub &&
+                 pace_liveness(now_us - site->heard_us, site->ttl_us) == LIVENESS_UP;
+    if (!is_up && (site->heard_us == 0 || heard_us > site->heard_us)) {
+        site->heard_us = heard_us != 0 ? heard_us : -1;
+        site->is_heard_by_hub = true;
+    }
+}
+
+void site_told(struct peers *peers, struct site *site, struct site *hub,
+               const struct said_news *news)
+{
+    int64_t now_us = clock_steady_us();
+    site->told_by = hub;
+    site->standing_by_hub = news->standing;
+    // What comes by way of a hub was on the way for longer than clocks differ, so the hub says what it measured.
+    if (news->has_clock_offset && site->clock != CLOCK_MEASURED) {
+        site->clock = CLOCK_TOLD;
+        site->clock_offset_us = news->clock_offset_us;
+    }
+    if (news->has_heartbeat &&
+        (!site->heartbeat || news->heartbeat.time_us > site->heartbeat_time_us)) {
+        take_hub_word(site, now_us - news->heard_us, now_us);
+        take_heartbeat(peers, site, &news->heartbeat, buffer_text(&news->heartbeat_text));
+    }
 }
 
 void site_measured(struct site *site, int64_t duration_us)

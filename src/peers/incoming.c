@@ -227,7 +227,7 @@ enum status peers_heard_heartbeat(struct peers *peers, const char *caller, const
     (void)snprintf(fingerprint.text, sizeof fingerprint.text, "%s", caller);
     (void)pthread_rwlock_wrlock(&peers->lock);
     struct site *site = sites_find(peers, &fingerprint);
-    site_heard(peers, site, &heartbeat, buffer_text(&text), true);
+    site_heard(peers, site, &heartbeat, buffer_text(&text));
     enum peer_standing standing = site->standing;
     (void)pthread_rwlock_unlock(&peers->lock);
     struct ledger_position position = compare_log(peers, site, &heartbeat.position);
@@ -315,7 +315,8 @@ enum status peers_read_log(struct peers *peers, const struct fingerprint *site, 
 }
 
 // Statements are sent as they came, so that they verify.
-static void write_site(struct peers *peers, const struct site *site, struct buffer *out)
+static void write_site(struct peers *peers, const struct site *site, const struct peer *peer,
+                       struct buffer *out)
 {
     struct ledger_position position = {0};
     if (peers->mirror) {
@@ -325,6 +326,16 @@ static void write_site(struct peers *peers, const struct site *site, struct buff
                   site->heartbeat ? site->heartbeat : "null", peer_standing_name(site->standing));
     buffer_printf(out, ",\"epoch\":%lld,\"serial\":%lld", (long long)position.epoch,
                   (long long)position.serial);
+    if (peer->heard_seconds >= 0) {
+        buffer_printf(out, ",\"heard_seconds\":%lld", (long long)peer->heard_seconds);
+    } else {
+        buffer_append_string(out, ",\"heard_seconds\":null");
+    }
+    if (peer->has_clock_offset) {
+        buffer_printf(out, ",\"clock_offset_seconds\":%.3f", (double)peer->clock_offset_us / 1e6);
+    } else {
+        buffer_append_string(out, ",\"clock_offset_seconds\":null");
+    }
 }
 
 enum status peers_describe(struct peers *peers, const struct fingerprint *fingerprint,
@@ -335,15 +346,9 @@ enum status peers_describe(struct peers *peers, const struct fingerprint *finger
     const struct site *site = sites_find(peers, fingerprint);
     bool is_known = site && site->has_statement;
     if (is_known) {
-        site_describe(peers, site, clock_steady_us(), &peer);
-        write_site(peers, site, out);
-        buffer_printf(out,
-                      ",\"state\":\"%s\",\"heard_seconds\":", peer_liveness_name(peer.liveness));
-        if (peer.heard_seconds < 0) {
-            buffer_append_string(out, "null}");
-        } else {
-            buffer_printf(out, "%lld}", (long long)peer.heard_seconds);
-        }
+        site_describe_briefly(site, clock_steady_us(), &peer);
+        write_site(peers, site, &peer, out);
+        buffer_printf(out, ",\"state\":\"%s\"}", peer_liveness_name(peer.liveness));
     }
     (void)pthread_rwlock_unlock(&peers->lock);
     return is_known ? OK : say_unknown(peers, fingerprint->text, error);
@@ -354,6 +359,8 @@ enum status peers_read_changes(struct peers *peers, struct text cursor, struct b
 {
     AUTO_BUFFER struct buffer lines = {0};
     char next[FEED_CURSOR_SIZE];
+    struct peer peer;
+    int64_t now_us = clock_steady_us();
     if (!peers->mirror) {
         return error_set(error, UNSUPPORTED, "%.64s mirrors nothing: it is no hub", peers->name);
     }
@@ -364,7 +371,8 @@ enum status peers_read_changes(struct peers *peers, struct text cursor, struct b
     for (; each && lines.length < PEERS_CHANGES_SIZE_MAX; each = each->newer) {
         const struct site *site =
             (const struct site *)((const char *)each - offsetof(struct site, feed));
-        write_site(peers, site, &lines);
+        site_describe_briefly(site, now_us, &peer);
+        write_site(peers, site, &peer, &lines);
         buffer_append_string(&lines, "}\n");
         change = each->change;
     }

@@ -32,7 +32,7 @@ static bool fits_url(const struct site *site, struct text wanted)
                                  text_equal(text_of(site_call_url(site)), wanted));
 }
 
-// Who fits: a name goes before the rest, and among those of one name who was denied counts only when there is no other.
+// Who fits: a name goes before the rest, and among those of one name who was denied, here or by the hub that told of it, counts only when there is no other.
 struct search {
     struct text wanted;
     const struct site *found[CANDIDATES_NAMED];
@@ -47,7 +47,10 @@ static void consider(struct search *search, const struct site *site)
         return;
     }
     unsigned rank = is_named ? 2 : 1;
-    rank = is_named && site->standing != STANDING_DENIED ? 3 : rank;
+    bool is_denied =
+        site->standing == STANDING_DENIED ||
+        (site->standing == STANDING_UNKNOWN && site->standing_by_hub == STANDING_DENIED);
+    rank = is_named && !is_denied ? 3 : rank;
     if (rank > search->rank) {
         search->rank = rank;
         search->count = 0;

@@ -32,14 +32,18 @@ struct peer {
     char name[PEER_NAME_MAX + 1];
     char url[PEER_URL_MAX + 1]; // The best; "" when it cannot be reached.
     char version[32];
-    char problem[512];           // Of its log, or of reaching it; "" when there is none.
-    enum peer_standing standing; // Here.
-    bool is_vouched;             // A hub of ours says that it is a member, or said so last.
+    char problem[512];                  // Of its log, or of reaching it; "" when there is none.
+    enum peer_standing standing;        // Here.
+    enum peer_standing standing_by_hub; // At the hub that last told of it.
+    // By the word of which hub it is alive like that, its name or fingerprint; "": the site was heard itself, or nobody told of it.
+    char by_hub[sizeof(struct fingerprint)];
+    bool is_vouched; // A hub of ours says that it is a member, or said so last.
     bool is_hub;
     bool is_our_hub; // Our operator added it.
     enum peer_liveness liveness;
-    int64_t heard_seconds;    // Since then; -1: never.
-    int64_t clock_offset_us;  // Its clock minus ours; 0 when unknown.
+    int64_t heard_seconds; // Since then; -1: never.
+    bool has_clock_offset;
+    int64_t clock_offset_us;  // Its clock minus ours, or minus that of the hub that told it.
     int64_t rtt_us;           // Of a small request, recent median; -1: never measured.
     int64_t bytes_per_second; // Of transfers, recent; -1: never measured.
     int64_t cpus;             // From its heartbeat.

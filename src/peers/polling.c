@@ -32,7 +32,7 @@ static enum status take_heartbeat(struct turn *turn, struct text line, struct sa
     TRY(said_heartbeat_read(statement, out, error));
     TRY(statement_write_canonical(statement, &text, error));
     (void)pthread_rwlock_wrlock(&peers->lock);
-    site_heard(peers, turn->site, out, buffer_text(&text), true);
+    site_heard(peers, turn->site, out, buffer_text(&text));
     site_measured(turn->site, turn->duration_us);
     (void)pthread_rwlock_unlock(&peers->lock);
     return OK;

@@ -2,7 +2,15 @@
 
 #include "base/calendar.h"
 
-enum { CPUS_MAX = 1 << 24, STANDING_TEXT_MAX = 64, TTL_SECONDS_DEFAULT = 180 };
+#include <math.h>
+
+enum {
+    CPUS_MAX = 1 << 24,
+    STANDING_TEXT_MAX = 64,
+    TTL_SECONDS_DEFAULT = 180,
+    HEARD_SECONDS_MAX = 1000000000,        // Some 30 years: so long a site may have been silent,
+    CLOCK_OFFSET_SECONDS_MAX = 1000000000, // and so far off a clock may be.
+};
 
 enum status said_position_read(const json_t *object, struct ledger_position *out,
                                struct error *error)
@@ -67,17 +75,44 @@ static enum status read_news_heartbeat(struct said_news *out, struct error *erro
     return statement_write_canonical(heartbeat, &out->heartbeat_text, error);
 }
 
-enum status said_news_read(struct text line, struct said_news *out, struct error *error)
+static enum peer_standing standing_from_text(struct text text)
 {
-    json_t *statement = NULL;
+    for (enum peer_standing each = STANDING_PENDING; each <= STANDING_DENIED; each++) {
+        if (text_equal(text, text_of(peer_standing_name(each)))) {
+            return each;
+        }
+    }
+    return STANDING_UNKNOWN;
+}
+
+// What the hub itself says of the site: nobody has signed that.
+static enum status read_hub_word(struct said_news *out, struct error *error)
+{
     struct text standing = TEXT_NONE;
-    TRY(json_parse(line, &out->line, error));
-    TRY(json_field_object(out->line, "statement", JSON_REQUIRED, &statement, error));
+    int64_t heard_seconds = 0;
+    double clock_offset = NAN;
     TRY(json_field_text(out->line, "standing", JSON_REQUIRED, STANDING_TEXT_MAX, &standing, error));
     TRY(json_field_int64(out->line, "epoch", JSON_REQUIRED, 0, INT64_MAX, &out->epoch, error));
     TRY(json_field_int64(out->line, "serial", JSON_REQUIRED, 0, INT64_MAX, &out->serial, error));
+    TRY(json_field_int64(out->line, "heard_seconds", JSON_OPTIONAL, 0, HEARD_SECONDS_MAX,
+                         &heard_seconds, error));
+    TRY(json_field_double(out->line, "clock_offset_seconds", JSON_OPTIONAL,
+                          -CLOCK_OFFSET_SECONDS_MAX, CLOCK_OFFSET_SECONDS_MAX, &clock_offset,
+                          error));
+    out->standing = standing_from_text(standing);
+    out->heard_us = heard_seconds * 1000000;
+    out->has_clock_offset = !isnan(clock_offset);
+    out->clock_offset_us = out->has_clock_offset ? (int64_t)(clock_offset * 1e6) : 0;
+    return OK;
+}
+
+enum status said_news_read(struct text line, struct said_news *out, struct error *error)
+{
+    json_t *statement = NULL;
+    TRY(json_parse(line, &out->line, error));
+    TRY(json_field_object(out->line, "statement", JSON_REQUIRED, &statement, error));
+    TRY(read_hub_word(out, error));
     TRY(site_statement_read(statement, &out->read, error));
     TRY(statement_write_canonical(statement, &out->statement, error));
-    out->is_member = text_equal(standing, TEXT("member"));
     return read_news_heartbeat(out, error);
 }

@@ -29,8 +29,11 @@ struct said_news {
     bool has_heartbeat;
     struct said_heartbeat heartbeat;
     struct buffer heartbeat_text; // Canonical.
-    bool is_member;               // There.
-    int64_t epoch;                // Of the hub's copy of the log.
+    enum peer_standing standing;  // There.
+    int64_t heard_us;             // So long ago the hub heard it, by its own word.
+    bool has_clock_offset;
+    int64_t clock_offset_us; // As the hub measured it.
+    int64_t epoch;           // Of the hub's copy of the log.
     int64_t serial;
 };
 // `out` is zero before, and to be given to said_news_done in every case.

@@ -66,10 +66,14 @@ struct site {
     enum peer_standing standing;
     enum peers_mode mode; // How it announced to be kept in step with; 0: it never announced here.
     bool is_hub;
-    int64_t heard_us; // Steady clock; 0: never.
+    int64_t heard_us; // Steady clock, before the machine's start also negative; 0: never.
     int64_t ttl_us;
     int64_t heartbeat_time_us; // By its own clock.
+    enum { CLOCK_UNKNOWN, CLOCK_TOLD, CLOCK_MEASURED } clock;
     int64_t clock_offset_us;
+    struct site *told_by; // The hub that last told of it; NULL: none.
+    enum peer_standing standing_by_hub;
+    bool is_heard_by_hub; // The last heartbeat came by way of that hub.
     int64_t vouched_us; // Steady clock, when a hub of ours last said that it is a member; 0: never.
     int64_t asked_us;   // When hubs were last asked whether it is.
     int32_t rtt_us[PEERS_RTT_SAMPLES];
@@ -168,9 +172,14 @@ void site_touch(struct peers *peers, struct site *site);
 void site_arrange(struct peers *peers, struct site *site, int64_t now_us);
 
 // --- hearing.c
-// The site was heard with it, directly or through a hub (which is news only when it is newer than the last one). With the lock held. `statement`: canonical.
+// The site was heard with it. With the lock held. `statement`: canonical.
 void site_heard(struct peers *peers, struct site *site, const struct said_heartbeat *heartbeat,
-                struct text statement, bool is_direct);
+                struct text statement);
+// It has answered a call: it is alive. With the lock held.
+void site_answered(struct peers *peers, struct site *site);
+// A hub tells of the site. Its heartbeat is news only when it is newer than the last one, and how the site is only where it was not heard itself. With the lock held.
+void site_told(struct peers *peers, struct site *site, struct site *hub,
+               const struct said_news *news);
 // Its log was taken, or refused: that is its problem until it fits again. Without the lock. In incoming.c.
 void site_took_log(struct peers *peers, const struct fingerprint *fingerprint, enum status status,
                    const struct error *error);

@@ -236,7 +236,7 @@ static void copy_text(const char *text, char *out, size_t size)
 
 void site_describe_briefly(const struct site *site, int64_t now_us, struct peer *out)
 {
-    int64_t silent_us = site->heard_us > 0 ? now_us - site->heard_us : -1;
+    int64_t silent_us = site->heard_us != 0 ? now_us - site->heard_us : -1;
     const char *problem = site->log_problem ? site->log_problem : site->call_problem;
     const char *url = site->url[0] ? site->url : site_call_url(site);
     *out = (struct peer){
@@ -244,11 +244,13 @@ void site_describe_briefly(const struct site *site, int64_t now_us, struct peer 
         .key = site->key,
         .number = site->number,
         .standing = site->standing,
+        .standing_by_hub = site->standing_by_hub,
         .is_vouched = site->vouched_us > 0,
         .is_hub = site->is_hub,
         .is_our_hub = site_is_our_hub(site),
         .liveness = pace_liveness(silent_us, site->ttl_us),
         .heard_seconds = silent_us < 0 ? -1 : silent_us / 1000000,
+        .has_clock_offset = site->clock != CLOCK_UNKNOWN,
         .clock_offset_us = site->clock_offset_us,
         .rtt_us = median_rtt(site),
         .bytes_per_second = site->bytes_per_second,
@@ -258,6 +260,10 @@ void site_describe_briefly(const struct site *site, int64_t now_us, struct peer 
     };
     copy_text(site->name, out->name, sizeof out->name);
     copy_text(url, out->url, sizeof out->url);
+    if (site->told_by && (site->is_heard_by_hub || site->heard_us == 0)) {
+        const char *hub = site->told_by->name;
+        copy_text(hub[0] ? hub : site->told_by->fingerprint.text, out->by_hub, sizeof out->by_hub);
+    }
     copy_text(site->version, out->version, sizeof out->version);
     copy_text(problem ? problem : "", out->problem, sizeof out->problem);
 }

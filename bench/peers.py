@@ -72,7 +72,7 @@ def positions(hub):
             change = json.loads(text)
             if change["statement"]["name"].startswith("played-"):
                 serials[change["statement"]["site"]] = change["serial"]
-        if len(lines) < 2:
+        if len(lines) < 3:  # The cursor, and the hub itself.
             return serials
         cursor = json.loads(lines[0])["cursor"]
 

@@ -32,8 +32,13 @@ static void note_news(struct turn *turn, struct said_news *news, const struct le
         return;
     }
     int64_t now_us = clock_steady_us();
-    site_told(peers, site, turn->site, news);
-    if (site_is_our_hub(turn->site)) {
+    if (site == turn->site) {
+        site_told_itself(peers, site, news);
+    } else {
+        site_told(peers, site, turn->site, news);
+    }
+    // Nobody vouches for itself.
+    if (site_is_our_hub(turn->site) && site != turn->site) {
         site->vouched_us = news->standing == STANDING_MEMBER ? now_us : 0;
     }
     bool is_ahead =

@@ -86,6 +86,16 @@ void site_told(struct peers *peers, struct site *site, struct site *hub,
     }
 }
 
+void site_told_itself(struct peers *peers, struct site *site, const struct said_news *news)
+{
+    // Two hubs that read each other's feeds would else tell each other of nothing but their telling.
+    int64_t newer_us = news->heartbeat.time_us - site->heartbeat_time_us;
+    bool is_news = !peers->mirror || newer_us < 0 || newer_us > peers->heartbeat_us / 2;
+    if (news->has_heartbeat && is_news) {
+        site_heard(peers, site, &news->heartbeat, buffer_text(&news->heartbeat_text));
+    }
+}
+
 void site_measured(struct site *site, int64_t duration_us)
 {
     int64_t bounded = duration_us < INT32_MAX ? duration_us : INT32_MAX;

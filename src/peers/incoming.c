@@ -354,6 +354,21 @@ enum status peers_describe(struct peers *peers, const struct fingerprint *finger
     return is_known ? OK : say_unknown(peers, fingerprint->text, error);
 }
 
+// The hub itself, as it tells of others.
+static void write_self(struct peers *peers, struct buffer *out)
+{
+    struct ledger_position position = ledger_position(peers->ledger);
+    AUTO_BUFFER struct buffer heartbeat = {0};
+    peers_own_heartbeat(peers, &heartbeat);
+    buffer_append_string(out, "{\"statement\":");
+    peers_own_statement(peers, out);
+    buffer_printf(out,
+                  ",\"heartbeat\":%s,\"standing\":\"unknown\",\"epoch\":%lld,\"serial\":%lld,"
+                  "\"heard_seconds\":0,\"clock_offset_seconds\":null}\n",
+                  heartbeat.length > 0 ? heartbeat.bytes : "null", (long long)position.epoch,
+                  (long long)position.serial);
+}
+
 enum status peers_read_changes(struct peers *peers, struct text cursor, struct buffer *out,
                                bool *is_something, struct error *error)
 {
@@ -379,6 +394,7 @@ enum status peers_read_changes(struct peers *peers, struct text cursor, struct b
     (void)feed_write_cursor(&peers->feed, change, next);
     (void)pthread_rwlock_unlock(&peers->lock);
     buffer_printf(out, "{\"cursor\":\"%s\"}\n", next);
+    write_self(peers, out);
     buffer_append_text(out, buffer_text(&lines));
     return OK;
 }

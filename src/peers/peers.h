@@ -21,7 +21,7 @@ enum {
     PEERS_SITES_MAX = 65536,          // That one site knows; an announcement beyond is refused.
     PEERS_HUBS_MAX = 32,              // That one site's operator added.
     PEERS_CHANGES_SIZE_MAX = 1 << 20, // Of one answer of the feed, but for the last site in it.
-    PEERS_VOUCHED_US = 300000000,     // So long a hub's word about a member is not asked for again.
+    PEERS_VOUCHED_US = 300000000, // So long a hub's word about a member is not asked for again.
 };
 
 // A site as it was when it was asked for: plain values.
@@ -182,7 +182,7 @@ enum status peers_read_log(struct peers *peers, const struct fingerprint *site, 
 // GET /sites/{site}. Memory only. NOT_FOUND.
 enum status peers_describe(struct peers *peers, const struct fingerprint *fingerprint,
                            struct buffer *out, struct error *error);
-// GET /changes: appends what changed behind `cursor`; *is_something is false when nothing did (then wait with peers_watch). Memory only. UNSUPPORTED where nothing is mirrored.
+// GET /changes: appends this hub itself and what changed behind `cursor`; *is_something is false when nothing did (then wait with peers_watch). Memory only. UNSUPPORTED where nothing is mirrored.
 enum status peers_read_changes(struct peers *peers, struct text cursor, struct buffer *out,
                                bool *is_something, struct error *error);
 // Calls `wake` once, when something changes behind `cursor` or at the deadline (steady clock), on the thread of peers; at once when too many wait.

@@ -180,6 +180,8 @@ void site_answered(struct peers *peers, struct site *site);
 // A hub tells of the site. Its heartbeat is news only when it is newer than the last one, and how the site is only where it was not heard itself. With the lock held.
 void site_told(struct peers *peers, struct site *site, struct site *hub,
                const struct said_news *news);
+// A hub tells of itself, just now. With the lock held.
+void site_told_itself(struct peers *peers, struct site *site, const struct said_news *news);
 // Its log was taken, or refused: that is its problem until it fits again. Without the lock. In incoming.c.
 void site_took_log(struct peers *peers, const struct fingerprint *fingerprint, enum status status,
                    const struct error *error);

@@ -387,7 +387,8 @@ def test_the_feed_of_changes_goes_on_from_its_cursor_and_waits(federation):
     ocean.add_hub(hub)
 
     def changes(query=""):
-        first, *rest = hub.peer_call("GET", f"/v1/federation/changes{query}").body.splitlines()
+        first, itself, *rest = hub.peer_call("GET", f"/v1/federation/changes{query}").body.splitlines()
+        assert json.loads(itself)["statement"]["name"] == "hub" and json.loads(itself)["heartbeat"]["site"] == hub.fingerprint
         return json.loads(first)["cursor"], [json.loads(line) for line in rest]
 
     cursor, found = eventually(lambda: [each for each in [changes()] if each[1][0]["heartbeat"]], about="a heartbeat")[0]

@@ -200,7 +200,7 @@ def test_the_calls_between_sites_answer_as_described(federation):
     as_ocean("post", "/v1/federation/logs/{site}", 200, b"".join(batches), site=ocean.fingerprint)
     copy = as_ocean("get", "/v1/federation/logs/{site}", 200, query="?epoch=0&after=0", site=ocean.fingerprint).body
     assert copy.splitlines(keepends=True)[1:] == batches[1:]  # Behind the head, which is signed anew for each who asks.
-    assert len(as_ocean("get", "/v1/federation/changes", 200, query="?cursor=x&wait=1").body.splitlines()) == 2
+    assert len(as_ocean("get", "/v1/federation/changes", 200, query="?cursor=x&wait=1").body.splitlines()) == 3
     as_ocean("get", "/v1/federation/sites/{site}", 200, site=ocean.fingerprint)
     as_ocean("get", "/v1/federation/sites/{site}", 200, site="ocean")
     eventually(lambda: hub.api("GET", "/v1/workers").json["workers"])

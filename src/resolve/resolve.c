@@ -167,12 +167,34 @@ static enum status add_own(struct question *question, struct error *error)
     return OK;
 }
 
+struct visited_location {
+    struct resolution *resolution;
+    const struct location *location;
+    bool has_hints;
+};
+
+// A site that is known here, but was not heard here, is as the other says that it is: what a hub once said of it may be old.
+static void visit_known_site(void *visitor, const struct resolve_site *known)
+{
+    const struct visited_location *visited = visitor;
+    const struct location *location = visited->location;
+    struct resolve_site site = *known;
+    if (visited->has_hints && !known->is_self && !known->is_heard) {
+        site.liveness = location->liveness;
+        site.liveness_rank = resolve_liveness_rank(text_of(location->liveness));
+        site.heard_seconds = location->heard_seconds;
+        site.load_permille = location->load_permille;
+    }
+    resolution_add(visited->resolution, location->entry, &site);
+}
+
 // A location of somebody else's answer: what this site knows of the site itself counts for more than what the other says of it.
 static void add_location(struct question *question, const struct location *location, bool has_hints)
 {
     const struct resolver_options *options = &question->resolver->options;
-    struct visited_entry visited = {.resolution = &question->resolution, .entry = location->entry};
-    if (options->ops->visit_fingerprint(options->context, &location->site, visit_site, &visited)) {
+    struct visited_location visited = {&question->resolution, location, has_hints};
+    if (options->ops->visit_fingerprint(options->context, &location->site, visit_known_site,
+                                        &visited)) {
         return;
     }
     const struct resolve_site site = {

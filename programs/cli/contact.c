@@ -341,9 +341,8 @@ enum status contact_json(struct contact *contact, const char *method, const char
     return json_parse(buffer_text(&answer), out, error);
 }
 
-// One page; *cursor gets the next one's, or is cleared.
-static enum status list_page(struct contact *contact, const char *path, const char *things,
-                             struct buffer *cursor, json_t **page, struct error *error)
+enum status contact_page(struct contact *contact, const char *path, const char *things,
+                         struct buffer *cursor, json_t **page, struct error *error)
 {
     AUTO_BUFFER struct buffer full = {0};
     buffer_append_string(&full, path);
@@ -369,7 +368,7 @@ enum status contact_list(struct contact *contact, const char *path, const char *
     int64_t seen = 0;
     do {
         AUTO_JSON json_t *page = NULL;
-        TRY(list_page(contact, path, things, &cursor, &page, error));
+        TRY(contact_page(contact, path, things, &cursor, &page, error));
         size_t at = 0;
         json_t *item = NULL;
         json_array_foreach(json_object_get(page, things), at, item)

@@ -74,6 +74,10 @@ enum status contact_list(struct contact *contact, const char *path, const char *
                          enum status (*on_item)(void *context, json_t *item, struct error *error),
                          void *context, struct error *error);
 
+// One page of a list; *cursor, empty for the first one, gets that of the next one, or is cleared. *page is a new reference.
+enum status contact_page(struct contact *contact, const char *path, const char *things,
+                         struct buffer *cursor, json_t **page, struct error *error);
+
 // All pages as one document {"<things>": [...]} (a new reference).
 enum status contact_list_all(struct contact *contact, const char *path, const char *things,
                              json_t **out, struct error *error);

@@ -258,9 +258,8 @@ static void add_clock(struct table *table, const json_t *site)
     }
 }
 
-static enum status add_site(void *table, json_t *site, struct error *error)
+static void add_site(struct table *table, const json_t *site)
 {
-    (void)error;
     struct text by_hub = field_text(site, "by_hub");
     table_add(table, field_text(site, "name"));
     table_add(table, field_text(site, "state"));
@@ -272,14 +271,74 @@ static enum status add_site(void *table, json_t *site, struct error *error)
     table_add(table, field_text(site, "version"));
     table_add(table, text_slice(field_text(site, "fingerprint"), 0, DIGITS_SHOWN));
     table_add(table, field_text(site, "problem"));
+}
+
+// To people, beside the list: what keeps it from being what the hubs see now.
+static void say_overview(const json_t *overview)
+{
+    size_t at = 0;
+    const json_t *problem = NULL;
+    bool is_memory = text_equal(field_text(overview, "source"), TEXT("memory"));
+    json_array_foreach(json_object_get(overview, "problems"), at, problem)
+    {
+        AUTO_BUFFER struct buffer words = {0};
+        display_text(&words, json_text(problem));
+        (void)fprintf(stderr, "lode: %s\n", words.bytes ? words.bytes : "");
+    }
+    if (is_memory && json_is_integer(json_object_get(overview, "age_seconds"))) {
+        (void)fprintf(
+            stderr,
+            "lode: no hub tells how the others are: this is what the site itself knows, and "
+            "what a hub told %lld s ago\n",
+            (long long)field_int64(overview, "age_seconds"));
+    } else if (is_memory) {
+        (void)fputs("lode: no hub tells how the others are: this is what the site itself knows\n",
+                    stderr);
+    } else if (overview && !field_bool(overview, "is_complete")) {
+        (void)fputs("lode: the hub knows more sites than it told in the time: ask again\n", stderr);
+    }
+}
+
+// All sites, and how the first page came about.
+static enum status list_sites(struct contact *contact, json_t **out, struct error *error)
+{
+    AUTO_BUFFER struct buffer cursor = {0};
+    AUTO_JSON json_t *all = json_array();
+    AUTO_JSON json_t *overview = NULL;
+    do {
+        AUTO_JSON json_t *page = NULL;
+        TRY(contact_page(contact, "/v1/sites", "sites", &cursor, &page, error));
+        (void)json_array_extend(all, json_object_get(page, "sites"));
+        if (!overview) {
+            overview = json_incref(json_object_get(page, "overview"));
+        }
+    } while (cursor.length > 0);
+    *out = json_pack("{s:O, s:O?}", "sites", all, "overview", overview);
     return OK;
 }
 
 static int run_sites(const struct command *command, const struct options *options)
 {
     (void)command;
-    return print_list(options, "/v1/sites", "sites", SITE_COLUMNS,
-                      sizeof(SITE_COLUMNS) / sizeof(SITE_COLUMNS[0]), add_site);
+    struct error error;
+    AUTO_JSON json_t *answer = NULL;
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
+    if (contact_open(options, &contact, &error) != OK ||
+        list_sites(&contact, &answer, &error) != OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    say_overview(json_object_get(answer, "overview"));
+    if (options_has(options, "json")) {
+        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
+    }
+    size_t at = 0;
+    const json_t *site = NULL;
+    struct table *table = table_new(SITE_COLUMNS, sizeof(SITE_COLUMNS) / sizeof(SITE_COLUMNS[0]));
+    json_array_foreach(json_object_get(answer, "sites"), at, site)
+    {
+        add_site(table, site);
+    }
+    return print_table(table) ? EXIT_SUCCESS : EXIT_FAILED;
 }
 
 static const struct command_example SITES_EXAMPLES[] = {
@@ -290,12 +349,15 @@ static const struct command_example SITES_EXAMPLES[] = {
 const struct command COMMAND_SITES = {
     .name = "sites",
     .usage = "",
-    .purpose = "lists the other sites that a site knows",
-    .description = "STATE is up, stale or down by when the site was last heard. IN is what this "
-                   "site's operator says of it; where nothing, what a hub says (\"by hub\": it is "
-                   "a member there). CLOCK is by how much its clock is ahead, as the site or the "
-                   "hub measured it. BY is the hub by whose word STATE and HEARD are; \"-\": the "
-                   "site has heard it itself, or nobody has told of it.",
+    .purpose = "lists the other sites, as the site and its hubs see them",
+    .description =
+        "At a hub these are the sites that it hears. Any other site asks its hubs, in turn and for "
+        "3 s at most, and verifies what each site has signed of itself; when no hub tells "
+        "anything, what the site itself knows is listed, with that said. STATE is up, stale or "
+        "down by when the site was last heard. IN is what this site's operator says of it; where "
+        "nothing, what the hub says (\"by hub\": it is a member there). CLOCK is by how much its "
+        "clock is ahead, as the site or the hub measured it. BY is the hub by whose word STATE and "
+        "HEARD are; \"-\": the site has heard it itself, or nobody has told of it.",
     .group = GROUP_FEDERATION,
     .examples = EXAMPLES(SITES_EXAMPLES),
     .run = run_sites,

@@ -72,8 +72,25 @@ static json_t *describe_hub(const struct peer_hub *hub)
     return out;
 }
 
-static void list_sites(struct api_call *call)
+static json_t *describe_overview(struct peers *peers)
 {
+    struct peers_overview overview;
+    peers_overview(peers, &overview);
+    json_t *out = json_pack("{s:s, s:b}", "source", overview.source, "is_complete",
+                            (int)overview.is_complete);
+    set_text(out, "hub", overview.hub);
+    set_number(out, "age_seconds", overview.age_seconds);
+    json_t *problems = json_array();
+    for (size_t i = 0; i < overview.problem_count; i++) {
+        (void)json_array_append_new(problems, json_from_text(text_of(overview.problems[i])));
+    }
+    (void)json_object_set_new(out, "problems", problems);
+    return out;
+}
+
+static void answer_sites(void *context)
+{
+    struct api_call *call = context;
     struct error error = {0};
     struct text cursor = TEXT_NONE;
     int64_t limit = 0;
@@ -94,7 +111,19 @@ static void list_sites(struct api_call *call)
     (void)json_object_set_new(answer, "sites", sites);
     (void)json_object_set_new(answer, "next",
                               is_more ? json_string(found[count - 1].site.text) : json_null());
+    (void)json_object_set_new(answer, "overview", describe_overview(call->api->peers));
     api_reply_value(call, 200, answer);
+}
+
+// The first page is what the hubs see now; those behind it go on with that.
+static void list_sites(struct api_call *call)
+{
+    struct text cursor = TEXT_NONE;
+    if (http_query(call->request, "cursor", &cursor)) {
+        answer_sites(call);
+    } else {
+        peers_look_around(call->api->peers, answer_sites, call);
+    }
 }
 
 // A site as people name it, in the path; one that is not known yet by its whole fingerprint.

@@ -1,4 +1,4 @@
-// A hub that follows another one: who is new there, how they are, and whose logs are further than our copies.
+// What a hub says of others: who is new there, how they are, and whose logs are further than our copies. A hub follows other hubs all the time, any other site when somebody looks (overview.c).
 #include "base/hex.h"
 #include "base/memory.h"
 #include "os/clock.h"
@@ -41,8 +41,8 @@ static void note_news(struct turn *turn, struct said_news *news, const struct le
     if (site_is_our_hub(turn->site) && site != turn->site) {
         site->vouched_us = news->standing == STANDING_MEMBER ? now_us : 0;
     }
-    bool is_ahead =
-        news->epoch > have->epoch || (news->epoch == have->epoch && news->serial > have->serial);
+    bool is_ahead = peers->mirror && (news->epoch > have->epoch ||
+                                      (news->epoch == have->epoch && news->serial > have->serial));
     if (is_ahead && site->standing != STANDING_DENIED) {
         site->fetch_from = turn->site;
         site->fetch_epoch = news->epoch;
@@ -59,7 +59,9 @@ static enum status keep_news(struct turn *turn, struct said_news *news, const bo
     struct peers *peers = turn->peers;
     AUTO_FREE struct change *changes = memory_new(count + 1, sizeof *changes);
     size_t change_count = 0;
-    size_t room = PEERS_SITES_MAX - peers_count(peers);
+    size_t most = peers->mirror ? PEERS_SITES_MAX : PEERS_SITES_TOLD_MAX;
+    size_t known = peers_count(peers);
+    size_t room = known < most ? most - known : 0;
     const char *own = signing_key_fingerprint(peers->key)->text;
     for (size_t i = 0; i < count && change_count < room; i++) {
         if (is_new[i] && strcmp(news[i].read.site.text, own) != 0) {
@@ -73,7 +75,10 @@ static enum status keep_news(struct turn *turn, struct said_news *news, const bo
         TRY(changes_commit(peers, changes, change_count, NULL, error));
     }
     for (size_t i = 0; i < count; i++) {
-        struct ledger_position have = mirror_position(peers->mirror, &news[i].read.site);
+        struct ledger_position have = {0};
+        if (peers->mirror) {
+            have = mirror_position(peers->mirror, &news[i].read.site);
+        }
         (void)pthread_rwlock_wrlock(&peers->lock);
         note_news(turn, &news[i], &have);
         (void)pthread_rwlock_unlock(&peers->lock);
@@ -122,7 +127,8 @@ static size_t take_line(struct peers *peers, struct text line, struct said_news 
     return 0;
 }
 
-static enum status take_feed(struct turn *turn, struct error *error)
+// *is_read: the answer was read to its end, although something in it may not hold.
+static enum status take_feed(struct turn *turn, bool *is_read, struct error *error)
 {
     struct peers *peers = turn->peers;
     struct text rest = buffer_text(&turn->body);
@@ -151,13 +157,21 @@ static enum status take_feed(struct turn *turn, struct error *error)
         *error = lie;
     }
     keep_cursor(turn, TAKE(cursor));
+    *is_read = true;
     return lie.status;
 }
 
 static void take_changes(struct turn *turn)
 {
     struct error error = {0};
-    if (take_feed(turn, &error) != OK) {
+    bool is_read = false;
+    enum status status = take_feed(turn, &is_read, &error);
+    if (!turn->peers->mirror) {
+        bool has_more = is_read && turn->body.length >= PEERS_CHANGES_SIZE_MAX;
+        overview_take_turn(turn, status, has_more, &error);
+        return;
+    }
+    if (status != OK) {
         turn_fail(turn, &error);
         return;
     }
@@ -170,7 +184,8 @@ void feed_start(struct peers *peers, struct site *site)
 {
     AUTO_BUFFER struct buffer path = {0};
     struct turn *turn = turn_new(peers, site, &peers->changes, &site->hub->changes);
-    buffer_printf(&path, "/v1/federation/changes?wait=%d", WAIT_SECONDS);
+    int wait_seconds = peers->mirror ? WAIT_SECONDS : 0;
+    buffer_printf(&path, "/v1/federation/changes?wait=%d", wait_seconds);
     (void)pthread_rwlock_rdlock(&peers->lock);
     if (site->hub->cursor) {
         buffer_append_string(&path, "&cursor=");
@@ -178,9 +193,10 @@ void feed_start(struct peers *peers, struct site *site)
     }
     (void)pthread_rwlock_unlock(&peers->lock);
     turn->take = take_changes;
+    int64_t timeout_us = peers->mirror ? WAIT_SECONDS * INT64_C(1000000) + CALL_TIMEOUT_US
+                                       : overview_timeout_us(peers);
     turn_start(turn, &(struct turn_request){.method = "GET",
                                             .path = path.bytes,
                                             .answer_size_max = FEED_SIZE_MAX,
-                                            .timeout_us =
-                                                WAIT_SECONDS * INT64_C(1000000) + CALL_TIMEOUT_US});
+                                            .timeout_us = timeout_us});
 }

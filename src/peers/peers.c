@@ -119,6 +119,7 @@ void peers_close(struct peers *peers)
     outgoing_stop(peers);
     http_client_free(peers->client);
     watch_free(peers);
+    overview_free(peers);
     sites_free(peers);
     (void)pthread_rwlock_destroy(&peers->lock);
     free(peers->name);

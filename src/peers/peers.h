@@ -21,6 +21,8 @@ enum {
     PEERS_SITES_MAX = 65536,          // That one site knows; an announcement beyond is refused.
     PEERS_HUBS_MAX = 32,              // That one site's operator added.
     PEERS_CHANGES_SIZE_MAX = 1 << 20, // Of one answer of the feed, but for the last site in it.
+    PEERS_SITES_TOLD_MAX =
+        32768, // That a site which is no hub knows when it takes no more of its hubs' word.
     PEERS_VOUCHED_US = 300000000, // So long a hub's word about a member is not asked for again.
 };
 
@@ -125,6 +127,29 @@ bool peers_visit_number(struct peers *peers, uint32_t number,
 size_t peers_count(struct peers *peers);
 // Up to `limit` in the order of their names, behind the site with the fingerprint `after` (NULL or "": from the first).
 size_t peers_list(struct peers *peers, const char *after, size_t limit, struct peer *out);
+
+// What a site that is no hub shows of the federation is what its hubs see, read of them when somebody looks.
+enum {
+    PEERS_OVERVIEW_US =
+        3000000, // So long the hubs have, together, to tell it; what is taken of a hub that has more is shown, with that said.
+    PEERS_OVERVIEWS_A_HEARTBEAT = 6, // Hubs are asked so often at most: each 10 s.
+    PEERS_OVERVIEW_PROBLEMS_MAX = 8,
+    PEERS_OVERVIEW_PROBLEM_SIZE = 600,
+};
+struct peers_overview {
+    const char *
+        source; // "own": this site is a hub, or has none; "hub": what `hub` told in the last look; "memory": no hub told anything in it.
+    char hub[PEER_NAME_MAX + 1]; // That told last; "": none yet.
+    int64_t age_seconds;         // Since then; -1: never.
+    bool is_complete;            // That hub had no more.
+    size_t problem_count;        // Of hubs that were asked in the last look, with their names.
+    char problems[PEERS_OVERVIEW_PROBLEMS_MAX][PEERS_OVERVIEW_PROBLEM_SIZE];
+};
+// Calls `wake` once, on any thread, when peers_list shows what the hubs see: at once at a hub and where there are none, shortly after others have looked, and when too many wait. What hubs tell is
+// verified as at a hub; one that lies, or does not answer, is noted, and the next one asked.
+void peers_look_around(struct peers *peers, void (*wake)(void *context), void *context);
+// How the last look went. Memory only.
+void peers_overview(struct peers *peers, struct peers_overview *out);
 // May jobs of guests come from it? DENIED with the reason and the way out. `policy` is "none", "accepted" or "members". May ask hubs (blocks up to 3 s); when none
 // of them answers, what they said before still holds.
 enum status peers_check_guest(struct peers *peers, const struct fingerprint *site,

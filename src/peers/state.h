@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "http/client.h"
 #include "peers/feed.h"
+#include "peers/overview.h"
 #include "peers/peers.h"
 #include "peers/said.h"
 #include "peers/schedule.h"
@@ -126,6 +127,7 @@ struct peers {
     struct watcher *woken; // To be called by the thread.
     bool is_waking_all;
     struct inquiry *inquiries; // Not yet sent.
+    struct overview overview;
 
     pthread_t thread;
     bool is_started;

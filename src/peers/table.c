@@ -295,9 +295,9 @@ static void arrange_hub(struct peers *peers, struct site *site, int64_t now_us)
     }
     bool is_read = peers->mirror && site->is_hub && site->standing != STANDING_DENIED &&
                    (hub->added > 0 || site->standing == STANDING_MEMBER) && site_call_url(site)[0];
-    if (!is_read) {
+    if (!is_read && peers->overview.asked != site) {
         schedule_drop(&peers->changes, &hub->changes);
-    } else if (hub->changes.at == 0 && !hub->changes.is_running) {
+    } else if (is_read && hub->changes.at == 0 && !hub->changes.is_running) {
         schedule_set(&peers->changes, &hub->changes,
                      now_us + pace_spread_us(peers->heartbeat_us / 4, peers_random()));
     }

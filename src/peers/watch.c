@@ -101,4 +101,5 @@ void peers_wake_all(struct peers *peers)
     take_all(peers);
     (void)pthread_rwlock_unlock(&peers->lock);
     (void)watch_run(peers, INT64_MIN);
+    overview_wake_all(peers);
 }

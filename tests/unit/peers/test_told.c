@@ -6,10 +6,12 @@
 #include "os/file.h"
 #include "peers/state.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { SECOND_US = 1000000 };
+enum { AWAIT_US = 30000000, NAP_NS = 2000000, SECOND_US = 1000000 };
 
 // What a hub says of others, heard by a site that is no hub and reaches nobody.
 struct fixture {
@@ -279,6 +281,63 @@ static void who_is_heard_itself_is_as_it_is_heard(void **state)
     assert_int_equal(peer.liveness, LIVENESS_UP);
 }
 
+static void count_wake(void *context)
+{
+    (void)atomic_fetch_add((_Atomic int *)context, 1);
+}
+
+static void await_count(_Atomic int *count, int wanted)
+{
+    int64_t until_us = clock_steady_us() + AWAIT_US;
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    while (atomic_load(count) < wanted) {
+        assert_true(clock_steady_us() < until_us);
+        (void)nanosleep(&nap, NULL);
+    }
+}
+
+static void without_hubs_there_is_nobody_to_ask(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peers_overview overview;
+    _Atomic int woken = 0;
+    peers_look_around(fixture->peers, count_wake, &woken);
+    assert_int_equal(woken, 1);
+    peers_overview(fixture->peers, &overview);
+    assert_string_equal(overview.source, "own");
+    assert_true(overview.is_complete && overview.problem_count == 0);
+}
+
+static void when_no_hub_answers_that_is_said_and_all_who_look_go_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peers_overview overview;
+    struct peer hub;
+    _Atomic int woken = 0;
+    const struct peers_hub_request request = {
+        .url = TEXT("https://127.0.0.1:1"), // Where nobody listens.
+        .fingerprint = text_of(signing_key_fingerprint(fixture->hub)->text),
+        .mode = PEERS_PUSH};
+    assert_int_equal(peers_start(fixture->peers, NULL, NULL), OK);
+    assert_int_equal(peers_add_hub(fixture->peers, &request, &hub, NULL), UNAVAILABLE);
+    for (int i = 0; i < 3; i++) {
+        peers_look_around(fixture->peers, count_wake, &woken);
+    }
+    await_count(&woken, 3);
+    peers_overview(fixture->peers, &overview);
+    assert_string_equal(overview.source, "memory");
+    assert_int_equal(overview.age_seconds, -1);
+    assert_false(overview.is_complete);
+    assert_int_equal(overview.problem_count, 1);
+    assert_non_null(strstr(overview.problems[0], signing_key_fingerprint(fixture->hub)->text));
+    // Who looks right after is not kept waiting, and nobody is once the end has come.
+    peers_look_around(fixture->peers, count_wake, &woken);
+    assert_int_equal(woken, 4);
+    peers_wake_all(fixture->peers);
+    peers_look_around(fixture->peers, count_wake, &woken);
+    assert_int_equal(woken, 5);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -288,6 +347,8 @@ int main(void)
         TEST(what_a_hub_cannot_mean_is_refused_with_the_reason),
         TEST(a_site_is_as_the_hub_last_heard_it),
         TEST(who_is_heard_itself_is_as_it_is_heard),
+        TEST(without_hubs_there_is_nobody_to_ask),
+        TEST(when_no_hub_answers_that_is_said_and_all_who_look_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

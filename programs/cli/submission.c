@@ -138,8 +138,8 @@ static bool is_plain_name(const char *name)
            strlen(name);
 }
 
-// ID[@DIGEST]: the identifier and the content that is meant. An id may have "@" itself.
-static void set_id(json_t *object, const char *member, const char *digest_member, struct text said)
+void submission_set_id(json_t *object, const char *member, const char *digest_member,
+                       struct text said)
 {
     struct digest digest;
     size_t at = said.length >= CONTENT_SIZE ? said.length - CONTENT_SIZE : 0;
@@ -161,7 +161,7 @@ static void add_data(const char *argument, json_t *data)
     bool has_name = name && is_plain_name(name);
     size_t length = has_name ? (size_t)(name - argument) - 1 : strlen(argument);
     json_t *one = json_object();
-    set_id(one, "id", "digest", (struct text){argument, length});
+    submission_set_id(one, "id", "digest", (struct text){argument, length});
     if (has_name) {
         (void)json_object_set_new(one, "name", json_string(name));
     }
@@ -248,7 +248,7 @@ static void add_scalars(json_t *document, const struct options *options)
     }
     const char *over = options_text(options, "over", NULL);
     if (over) {
-        set_id(document, "over", "over_digest", text_of(over));
+        submission_set_id(document, "over", "over_digest", text_of(over));
     }
     add_integer(document, options, "count", "count");
     add_integer(document, options, "memory", "memory_bytes");

@@ -185,4 +185,8 @@ enum status submission_document(struct contact *contact, const struct options *o
 enum status submission_make(struct contact *contact, const struct options *options, bool is_quiet,
                             json_t **job, struct error *error);
 
+// Sets the members to what ID[@DIGEST] says: the identifier and, when there is one, the content that is meant. An id may have "@" itself.
+void submission_set_id(json_t *object, const char *member, const char *digest_member,
+                       struct text said);
+
 #endif

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/submission.h"
 #include "cli/words.h"
 
 #include "base/hex.h"
@@ -237,7 +238,7 @@ static enum status order(struct contact *contact, const struct options *options,
 {
     static const char *const SITES[] = {"to", "from"};
     AUTO_JSON json_t *body = json_object();
-    (void)json_object_set_new(body, "id", json_from_text(text_of(options->operands[0])));
+    submission_set_id(body, "id", "digest", text_of(options->operands[0]));
     for (size_t i = 0; i < sizeof(SITES) / sizeof(SITES[0]); i++) {
         const char *site = options_text(options, SITES[i], NULL);
         if (site) {
@@ -287,17 +288,22 @@ static const struct command_example REPLICATE_EXAMPLES[] = {
     {"lode data replicate doi:10.5065/coads --to ocean",
      "brings a copy to the site ocean and shows how far it is"},
     {"lode data replicate doi:10.5065/coads --from ocean", "brings a copy here, from ocean"},
+    {"lode data replicate doi:10.5065/coads@sha256:9f86d0...",
+     "brings that content, where sites say different content of one identifier (the whole digest "
+     "is given: lode resolve prints it)"},
     {"lode data replicate doi:10.5065/coads --to ocean --detach",
      "orders it and prints its number"},
 };
 
 const struct command COMMAND_DATA_REPLICATE = {
     .name = "data replicate",
-    .usage = "ID",
+    .usage = "ID[@DIGEST]",
     .purpose = "brings a copy of a dataset to a site",
     .description =
         "Files come from any site that has them, each is checked against its SHA-256 and the whole "
-        "against the dataset's digest; then the copy is registered and resolves. A break or a "
+        "against the dataset's digest; then the copy is registered and resolves. Where sites say "
+        "different content of the identifier, the digest or --from names the one that is meant; "
+        "without, nothing is ordered. A break or a "
         "restart of either site is taken up where it was. Ctrl-C detaches: the transfer goes on, "
         "and the same command shows it again.",
     .statuses = "1: It could not be brought there; the reason is said.\n"

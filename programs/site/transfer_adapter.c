@@ -27,26 +27,47 @@ static bool is_source(const struct transfer_adapter *adapter, const struct locat
            strcmp(location->site.text, adapter->fingerprint) != 0 && location->url[0] != '\0';
 }
 
-// What is not in question is what all sites say that count; a site that does not count is left out when it says something else.
-static bool is_meant(const struct claims *claims, const struct location *location)
+// What nobody has named is what all sites say that count; a site that does not count is left out when it says something else.
+static bool is_meant(const struct transfer_wish *wish, const struct claims *claims,
+                     const struct location *location)
 {
-    return claims->other || !claims->first ||
-           digest_equal(&claims->first->digest, &location->digest);
+    if (wish->site[0] && strcmp(wish->site, location->site.text) != 0) {
+        return false;
+    }
+    if (wish->content) {
+        return digest_equal(wish->content, &location->digest);
+    }
+    return wish->site[0] ||
+           (claims->first && digest_equal(&claims->first->digest, &location->digest));
 }
 
-static enum status find_sources(void *context, struct text id, struct arena *arena,
-                                struct transfer_source *out, size_t max, size_t *count,
-                                struct error *error)
+static enum status refuse(const struct claims *claims, struct text id, struct error *error)
+{
+    AUTO_FREE char *name = text_copy(id);
+    enum status status = claims_refuse(claims, name, error);
+    error_fix(error,
+              "name the one that is meant: lode data replicate %.100s@sha256:... (lode resolve "
+              "prints both), or --from SITE",
+              name);
+    return status;
+}
+
+static enum status find_sources(void *context, const struct transfer_wish *wish,
+                                struct arena *arena, struct transfer_source *out, size_t max,
+                                size_t *count, struct error *error)
 {
     struct transfer_adapter *adapter = context;
     struct location *locations = NULL;
     size_t found = 0;
     *count = 0;
-    TRY(resolve(adapter, id, arena, &locations, &found, error));
+    TRY(resolve(adapter, wish->id, arena, &locations, &found, error));
     const struct claims claims = claims_compare(locations, found);
+    if (claims.other && !wish->content && !wish->site[0]) {
+        return refuse(&claims, wish->id, error);
+    }
     for (size_t i = 0; i < found && *count < max; i++) {
         const struct location *location = &locations[i];
-        if (is_source(adapter, location) && is_meant(&claims, location)) {
+        if (is_source(adapter, location) && is_meant(wish, &claims, location)) {
             out[(*count)++] = (struct transfer_source){.site = location->site,
                                                        .name = location->name,
                                                        .url = location->url,
@@ -161,12 +182,16 @@ static enum status register_replica(void *context, struct text id, const char *f
     return error_set(error, NOT_FOUND, "no site says any more that it has what was copied");
 }
 
-static bool is_here(void *context, struct text id)
+static bool is_here(void *context, struct text id, struct digest *content)
 {
     const struct transfer_adapter *adapter = context;
     AUTO_ARENA struct arena arena = {0};
     struct dataset dataset;
-    return catalog_resolve_for_job(adapter->catalog, id, &arena, &dataset, NULL) == OK;
+    if (catalog_resolve_for_job(adapter->catalog, id, &arena, &dataset, NULL) != OK) {
+        return false;
+    }
+    *content = dataset.digest;
+    return true;
 }
 
 static bool has_files(void *context, struct text path)

@@ -54,6 +54,8 @@ struct order {
     struct fingerprint to;
     bool has_from;
     struct fingerprint from;
+    bool has_digest;
+    struct digest digest; // Of the content that is meant.
 };
 
 static enum status find_site(struct api_call *call, struct text name, struct fingerprint *out,
@@ -78,6 +80,8 @@ static enum status read_order(struct api_call *call, struct order *out, struct e
     TRY(api_body(call, &body, error));
     TRY(order_document_read(body, &said, error));
     out->id = said.id;
+    out->has_digest = said.has_digest;
+    out->digest = said.digest;
     out->is_there = said.to.bytes && !is_self(call, said.to);
     if (out->is_there) {
         TRY(find_site(call, said.to, &out->to, error));
@@ -89,11 +93,15 @@ static enum status read_order(struct api_call *call, struct order *out, struct e
 static enum status order_there(struct api_call *call, const struct order *order, struct buffer *out,
                                struct error *error)
 {
+    char digest[DIGEST_TEXT_SIZE];
     AUTO_BUFFER struct buffer body = {0};
     buffer_append_string(&body, "{\"id\":");
     buffer_append_json_string(&body, identifier_text(&order->id));
     if (order->has_from) {
         buffer_printf(&body, ",\"from\":\"%s\"", order->from.text);
+    }
+    if (order->has_digest) {
+        buffer_printf(&body, ",\"digest\":\"%s\"", digest_to_text(&order->digest, digest));
     }
     buffer_append_byte(&body, '}');
     return call_site(call, &order->to, "POST", "/v1/transfers", buffer_text(&body), out, error);
@@ -111,7 +119,9 @@ static void post_transfer(struct api_call *call)
         const struct transfer_request request = {.id = identifier_text(&order.id),
                                                  .owner = call->principal.name,
                                                  .is_guest = call->principal.role == ROLE_PEER,
-                                                 .from = order.has_from ? &order.from : NULL};
+                                                 .from = order.has_from ? &order.from : NULL,
+                                                 .content =
+                                                     order.has_digest ? &order.digest : NULL};
         status = transfers_order(call->api->transfers, &request, &out, &error);
     }
     if (answer_failure(call, status, &error)) {

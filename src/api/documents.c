@@ -81,14 +81,20 @@ enum status token_document_read(const json_t *document, int64_t now_us, struct t
 enum status order_document_read(const json_t *document, struct order_document *out,
                                 struct error *error)
 {
-    static const char *const FIELDS[] = {"id", "to", "from", NULL};
+    static const char *const FIELDS[] = {"id", "to", "from", "digest", NULL};
     struct order_document read = {0};
     struct text id = TEXT_NONE;
+    struct text digest = TEXT_NONE;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "id", JSON_REQUIRED, IDENTIFIER_SIZE_MAX, &id, error));
     TRY(json_field_text(document, "to", JSON_OPTIONAL, DOCUMENT_SITE_MAX, &read.to, error));
     TRY(json_field_text(document, "from", JSON_OPTIONAL, DOCUMENT_SITE_MAX, &read.from, error));
+    TRY(json_field_text(document, "digest", JSON_OPTIONAL, DIGEST_TEXT_SIZE, &digest, error));
     TRY(identifier_parse(id, &read.id, error));
+    read.has_digest = digest.bytes != NULL;
+    if (read.has_digest) {
+        TRY(digest_from_text(digest, &read.digest, error));
+    }
     *out = read;
     return OK;
 }

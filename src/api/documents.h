@@ -32,6 +32,8 @@ struct order_document {
     struct identifier id;
     struct text to;
     struct text from;
+    bool has_digest;
+    struct digest digest;
 };
 enum status order_document_read(const json_t *document, struct order_document *out,
                                 struct error *error);

@@ -114,43 +114,63 @@ static enum status try_source(struct copying *copying, struct error *error)
     return register_it(copying, error);
 }
 
-static enum status find_sources(struct transfers *transfers, const struct transfer *transfer,
+static enum status find_sources(struct transfers *transfers, struct transfer *transfer,
                                 struct arena *arena, struct transfer_source *sources, size_t *count,
                                 struct error *error)
 {
-    size_t found = 0;
-    TRY(transfers->ops->sources(transfers->context, text_of(transfer->id), arena, sources,
-                                TRANSFER_SOURCES_MAX, &found, error));
+    struct digest content;
+    bool has_content = transfer->wanted_content[0] != '\0';
+    const struct transfer_wish wish = {.id = text_of(transfer->id),
+                                       .site = transfer->wanted_site,
+                                       .content = has_content ? &content : NULL};
+    if (has_content) {
+        TRY(digest_from_text(text_of(transfer->wanted_content), &content, error));
+    }
     *count = 0;
-    for (size_t i = 0; i < found; i++) {
-        bool is_wanted = transfer->wanted_site[0] == '\0' ||
-                         strcmp(transfer->wanted_site, sources[i].site.text) == 0;
-        if (is_wanted && *count > 0 && !digest_equal(&sources[i].digest, &sources[0].digest)) {
-            (void)error_set(error, CONFLICT, "sites say different content of %.200s: %s and %s",
-                            transfer->id, sources[0].name, sources[i].name);
-            error_fix(error, "name the one that is meant: lode data replicate %.100s --from SITE",
-                      transfer->id);
-            return CONFLICT;
-        }
-        if (is_wanted) {
-            sources[(*count)++] = sources[i];
-        }
+    enum status status = transfers->ops->sources(transfers->context, &wish, arena, sources,
+                                                 TRANSFER_SOURCES_MAX, count, error);
+    transfer->is_in_question = status == CONFLICT;
+    if (status == OK && *count == 0) {
+        status = error_set(error, NOT_FOUND, "%s has %.200s available%s",
+                           transfer->wanted_site[0] ? "the site that was named no longer"
+                                                    : "no site that can be reached",
+                           transfer->id, has_content ? " with the content that was named" : "");
     }
-    if (*count == 0) {
-        return error_set(error, NOT_FOUND, "%s has %.200s available",
-                         transfer->wanted_site[0] ? "the site that was named no longer"
-                                                  : "no site that can be reached",
-                         transfer->id);
+    return status;
+}
+
+enum status copying_check(struct transfers *transfers, struct transfer *transfer, bool *is_here,
+                          struct error *error)
+{
+    AUTO_ARENA struct arena arena = {0};
+    struct transfer_source sources[TRANSFER_SOURCES_MAX];
+    struct digest content;
+    size_t count = 0;
+    char text[DIGEST_TEXT_SIZE];
+    *is_here = transfers->ops->is_here(transfers->context, text_of(transfer->id), &content);
+    if (!*is_here) {
+        // Whoever does not answer now may do so later; what is meant nobody but the asker can say.
+        return find_sources(transfers, transfer, &arena, sources, &count, error) == CONFLICT
+                   ? CONFLICT
+                   : OK;
     }
-    return OK;
+    (void)digest_to_text(&content, text);
+    if (!transfer->wanted_content[0] || strcmp(transfer->wanted_content, text) == 0) {
+        return OK;
+    }
+    (void)error_set(error, CONFLICT, "%.200s is here with other content, %s", transfer->id, text);
+    error_fix(error, "a site has one content of an identifier: lode data remove %.100s there first",
+              transfer->id);
+    return CONFLICT;
 }
 
 enum status copying_run(struct transfers *transfers, struct transfer *transfer, struct error *error)
 {
     AUTO_ARENA struct arena arena = {0};
     struct transfer_source sources[TRANSFER_SOURCES_MAX];
+    struct digest content;
     size_t count = 0;
-    if (transfers->ops->is_here(transfers->context, text_of(transfer->id))) {
+    if (transfers->ops->is_here(transfers->context, text_of(transfer->id), &content)) {
         return OK;
     }
     TRY(find_sources(transfers, transfer, &arena, sources, &count, error));

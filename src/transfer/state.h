@@ -25,7 +25,8 @@ struct transfer {
     int64_t number;
     char *id;
     char *owner;
-    char *wanted_site; // A fingerprint, or "".
+    char *wanted_site;    // A fingerprint, or "".
+    char *wanted_content; // A digest, or "".
     enum transfer_state state;
     char source[TRANSFER_NAME_MAX]; // From where it comes, or came.
     char problem[ERROR_DETAIL_MAX + ERROR_FIX_MAX + 2];
@@ -43,6 +44,7 @@ struct transfer {
     int fruitless;          // Attempts without any progress, in a row.
     bool is_running;        // A thread has it.
     bool is_ending;         // Its end is being written.
+    bool is_in_question;    // Sites say different content of it: whoever ordered it is to name one.
     _Atomic bool is_cancelled;
     bool has_digest; // It has begun to copy the content of that digest.
     struct digest digest;
@@ -116,6 +118,9 @@ enum status files_copy(struct copying *copying, struct error *error);
 // copying.c: one attempt over all sources. OK when everything is here and registered.
 enum status copying_run(struct transfers *transfers, struct transfer *transfer,
                         struct error *error);
+// Before it is ordered: is it here already? CONFLICT when what is meant cannot be known, or is not what is here.
+enum status copying_check(struct transfers *transfers, struct transfer *transfer, bool *is_here,
+                          struct error *error);
 
 // replicas.c: removes what a crash has left of replicas that were going.
 void replicas_remove_left(const struct transfers *transfers);

@@ -29,16 +29,23 @@ struct transfer_source {
     int64_t size_bytes;
 };
 
+// What is to be brought.
+struct transfer_wish {
+    struct text id;               // Normal form.
+    const char *site;             // From there only, by its fingerprint; "": from anywhere.
+    const struct digest *content; // That content only; NULL: what all say that it is.
+};
+
 struct transfer_ops { // Passed in by programs/.
-    // Who has it now, best first; asked at the start and again after failures. Where they have different content, one of them must have been named.
-    enum status (*sources)(void *context, struct text id, struct arena *arena,
+    // Who has what is wished now, best first; asked at the start and again after failures. CONFLICT: sites say different content, and the wish names neither one of them nor the content.
+    enum status (*sources)(void *context, const struct transfer_wish *wish, struct arena *arena,
                            struct transfer_source *out, size_t max, size_t *count,
                            struct error *error);
     // Registers the folder as the dataset (same id, aliases and title as the source's entry), blocking until it is available; fails unless its digest is `digest`.
     enum status (*register_replica)(void *context, struct text id, const char *folder,
                                     const struct digest *digest, struct error *error);
-    // Is it here, available, with this digest?
-    bool (*is_here)(void *context, struct text id);
+    // Is it here, available? Then *content is its digest.
+    bool (*is_here)(void *context, struct text id, struct digest *content);
     // Is a file or folder of some dataset registered at this path, or below it?
     bool (*has_files)(void *context, struct text path);
     // Measured: bytes per second from a site; for ranking and plans.
@@ -62,8 +69,9 @@ struct transfer_request {
     struct text owner;
     bool is_guest;                  // The owner is a user of another site: `user@digits`.
     const struct fingerprint *from; // NULL: any source.
+    const struct digest *content;   // NULL: what all say that it is.
 };
-// Orders a replica here. QUOTA when a guest's site has TRANSFERS_GUEST_MAX under way. The same id while one is under way gives that one; one that is here already is done at once. *out is its document ({"id": number, "dataset", "state":
+// Orders a replica here; asks who has it. CONFLICT, and nothing is ordered, when sites say different content and none is named, or other content than the named one is here. QUOTA when a guest's site has TRANSFERS_GUEST_MAX under way. The same id while one is under way gives that one; one that is here already is done at once. *out is its document ({"id": number, "dataset", "state":
 // "waiting"/"copying"/"verifying"/"done"/"failed"/"cancelled", "files_done", "files_total", "bytes_done", "bytes_total", "bytes_per_second", "source", "problem", ...}).
 enum status transfers_order(struct transfers *transfers, const struct transfer_request *request,
                             struct buffer *out, struct error *error);

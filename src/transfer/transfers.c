@@ -32,6 +32,7 @@ static void free_transfer(struct transfer *transfer)
     free(transfer->id);
     free(transfer->owner);
     free(transfer->wanted_site);
+    free(transfer->wanted_content);
     free(transfer);
 }
 
@@ -51,6 +52,7 @@ static struct transfer *read_row(const struct sql_rows *rows)
     transfer->bytes_total = sql_column_int64(rows, 8);
     transfer->ordered_us = sql_column_int64(rows, 9);
     transfer->finished_us = sql_column_int64(rows, 10);
+    transfer->wanted_content = text_copy(sql_column_text(rows, 11));
     return transfer;
 }
 
@@ -66,7 +68,7 @@ static enum status run_insert(struct sql *sql, void *context, struct error *erro
                    sql_int64(transfer->state), sql_text(text_of(transfer->source)),
                    sql_text(text_of(transfer->problem)), sql_int64(transfer->files_total),
                    sql_int64(transfer->bytes_total), sql_int64(transfer->ordered_us),
-                   sql_int64(transfer->finished_us)),
+                   sql_int64(transfer->finished_us), sql_text(text_of(transfer->wanted_content))),
         NULL, error);
 }
 
@@ -278,7 +280,7 @@ static void run_transfer(struct transfers *transfers, struct transfer *transfer)
         end_transfer(transfers, transfer, TRANSFER_DONE, NULL);
     } else if (transfer->is_cancelled) {
         end_transfer(transfers, transfer, TRANSFER_CANCELLED, NULL);
-    } else if (transfer->fruitless >= FRUITLESS_MAX) {
+    } else if (transfer->fruitless >= FRUITLESS_MAX || transfer->is_in_question) {
         end_transfer(transfers, transfer, TRANSFER_FAILED, &error);
     } else {
         try_again_later(transfers, transfer, &error);
@@ -407,6 +409,21 @@ static enum status check_guest(struct transfers *transfers, struct text owner, s
     return QUOTA;
 }
 
+static struct transfer *new_transfer(const struct transfer_request *request)
+{
+    char content[DIGEST_TEXT_SIZE] = "";
+    struct transfer *transfer = NEW(struct transfer);
+    if (request->content) {
+        (void)digest_to_text(request->content, content);
+    }
+    transfer->id = text_copy(request->id);
+    transfer->owner = text_copy(request->owner);
+    transfer->wanted_site = memory_copy_string(request->from ? request->from->text : "");
+    transfer->wanted_content = memory_copy_string(content);
+    transfer->ordered_us = clock_real_us();
+    return transfer;
+}
+
 enum status transfers_order(struct transfers *transfers, const struct transfer_request *request,
                             struct buffer *out, struct error *error)
 {
@@ -416,19 +433,21 @@ enum status transfers_order(struct transfers *transfers, const struct transfer_r
     if (request->is_guest) {
         TRY(check_guest(transfers, request->owner, error));
     }
-    struct transfer *transfer = NEW(struct transfer);
-    transfer->id = text_copy(request->id);
-    transfer->owner = text_copy(request->owner);
-    transfer->wanted_site = memory_copy_string(request->from ? request->from->text : "");
-    transfer->ordered_us = clock_real_us();
-    if (transfers->ops->is_here(transfers->context, request->id)) {
+    bool is_here = false;
+    struct transfer *transfer = new_transfer(request);
+    enum status status = copying_check(transfers, transfer, &is_here, error);
+    if (status != OK) {
+        free_transfer(transfer);
+        return status;
+    }
+    if (is_here) {
         transfer->state = TRANSFER_DONE;
         transfer->finished_us = transfer->ordered_us;
     }
     lock(transfers);
     transfer->number = ++transfers->last_number;
     unlock(transfers);
-    enum status status = store_write_wait(transfers->store, run_insert, transfer, error);
+    status = store_write_wait(transfers->store, run_insert, transfer, error);
     if (status == OK) {
         lock(transfers);
         transfer_write(transfer, clock_steady_us(), out);

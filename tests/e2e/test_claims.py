@@ -63,9 +63,18 @@ def test_what_is_here_is_not_in_doubt_here(rivals):
 
 
 def test_a_replica_is_ordered_from_the_site_that_is_named(rivals):
-    home, land = rivals["home"], rivals["land"]
-    refused = home("data", "replicate", "t:sea", status=None, seconds=200)
-    assert refused.returncode != 0 and "different content" in refused.stderr + refused.stdout
+    hub, home, ocean, land = (rivals[name] for name in ("hub", "home", "ocean", "land"))
+    # At once, here and at another site, with who says what and the way out; nothing is on order then.
+    for to in ((), ("--to", "hub")):
+        refused = home("data", "replicate", "t:sea", *to, status=1)
+        assert "different content of t:sea" in refused.stderr and "@sha256:" in refused.stderr and "--from SITE" in refused.stderr
+        assert f"ocean says {digest_of(ocean)[:23]}" in refused.stderr and f"land says {digest_of(land)[:23]}" in refused.stderr
+    assert home.json("transfers")["transfers"] == hub.json("transfers")["transfers"] == []
+    nobody = "sha256:" + "0" * 64
+    home("data", "replicate", f"t:sea@{digest_of(ocean)}", "--to", "hub")
+    assert digest_of(hub) == digest_of(ocean)
+    other = hub("data", "replicate", f"t:sea@{nobody}", status=1)
+    assert f"here with other content, {digest_of(ocean)}" in other.stderr
     assert home("data", "replicate", "t:sea", "--from", "land").returncode == 0
     assert digest_of(home) == digest_of(land)
 

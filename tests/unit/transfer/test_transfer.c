@@ -36,7 +36,9 @@ struct world {
     struct transfers *transfers;
     _Atomic bool is_registered;
     char registered[600];
-    bool has_liar; // A second source, tried first, that is not there.
+    bool has_liar;            // A second source, tried first, that is not there.
+    _Atomic bool is_in_doubt; // Sites say different content of everything.
+    _Atomic int doubts;       // How often that was found out.
 };
 
 static void list_files(struct http_request *request, void *context)
@@ -112,17 +114,24 @@ static int64_t whole_size(void)
     return bytes;
 }
 
-static enum status find_sources(void *context, struct text id, struct arena *arena,
-                                struct transfer_source *out, size_t max, size_t *count,
-                                struct error *error)
+static enum status find_sources(void *context, const struct transfer_wish *wish,
+                                struct arena *arena, struct transfer_source *out, size_t max,
+                                size_t *count, struct error *error)
 {
-    const struct world *world = context;
+    struct world *world = context;
     (void)arena;
     (void)max;
-    if (!text_equal(id, TEXT("s:sea"))) {
-        return error_set(error, NOT_FOUND, "nobody has %.*s", TEXT_ARGS(id));
+    if (world->is_in_doubt && !wish->content && !wish->site[0]) {
+        atomic_fetch_add(&world->doubts, 1);
+        return error_set(error, CONFLICT, "different content of %.*s", TEXT_ARGS(wish->id));
+    }
+    if (!text_equal(wish->id, TEXT("s:sea"))) {
+        return error_set(error, NOT_FOUND, "nobody has %.*s", TEXT_ARGS(wish->id));
     }
     *count = 0;
+    if (wish->content && !digest_equal(wish->content, &world->digest)) {
+        return OK;
+    }
     if (world->has_liar) {
         out[(*count)++] = (struct transfer_source){.site = world->fingerprint,
                                                    .name = "gone",
@@ -152,9 +161,10 @@ static enum status take_replica(void *context, struct text id, const char *folde
     return OK;
 }
 
-static bool is_here(void *context, struct text id)
+static bool is_here(void *context, struct text id, struct digest *content)
 {
     const struct world *world = context;
+    *content = world->digest;
     return text_equal(id, TEXT("s:here")) || world->is_registered;
 }
 
@@ -396,6 +406,68 @@ static void what_is_here_is_done_at_once(void **state)
     assert_int_equal(world->requests, 0);
 }
 
+static enum status order_content(struct world *world, const char *id, const struct digest *content,
+                                 struct error *error)
+{
+    AUTO_BUFFER struct buffer document = {0};
+    const struct transfer_request request = {
+        .id = text_of(id), .owner = TEXT("ada"), .content = content};
+    return transfers_order(world->transfers, &request, &document, error);
+}
+
+static void what_sites_say_differently_is_not_ordered_unless_one_is_named(void **state)
+{
+    struct world *world = *state;
+    struct error error = {0};
+    AUTO_BUFFER struct buffer page = {0};
+    world->is_in_doubt = true;
+    assert_int_equal(order_content(world, "s:sea", NULL, &error), CONFLICT);
+    assert_non_null(strstr(error.detail, "different content of s:sea"));
+    assert_int_equal(transfers_list(world->transfers, 0, 10, &page, NULL), OK);
+    assert_non_null(strstr(page.bytes, "\"transfers\":[]"));
+    assert_int_equal(order_content(world, "s:sea", &world->digest, &error), OK);
+    await_text(world, 1, "state", "done");
+    assert_copied(world);
+    const struct transfer_request from = {
+        .id = TEXT("s:none"), .owner = TEXT("ada"), .from = &world->fingerprint};
+    assert_int_equal(transfers_order(world->transfers, &from, &page, &error), OK);
+}
+
+static void what_has_come_into_question_fails_at_once(void **state)
+{
+    struct world *world = *state;
+    int64_t number = order(world, "s:soil");
+    await_text(world, number, "problem", "nobody has s:soil");
+    world->is_in_doubt = true;
+    await_text(world, number, "state", "failed");
+    await_text(world, number, "problem", "different content of s:soil");
+    assert_int_equal(world->doubts, 1);
+}
+
+static void the_content_that_is_wished_is_known_after_a_restart(void **state)
+{
+    struct world *world = *state;
+    struct digest other = digest_of("other", strlen("other"));
+    assert_int_equal(order_content(world, "s:sea", &other, NULL), OK);
+    await_text(world, 1, "problem", "with the content that was named");
+    close_site(world);
+    open_site(world);
+    await_text(world, 1, "problem", "with the content that was named");
+    await_text(world, 1, "state", "waiting");
+    assert_false(world->is_registered);
+}
+
+static void what_is_here_is_not_another_content(void **state)
+{
+    struct world *world = *state;
+    struct error error = {0};
+    struct digest other = digest_of("other", strlen("other"));
+    assert_int_equal(order_content(world, "s:here", &other, &error), CONFLICT);
+    assert_non_null(strstr(error.detail, "s:here is here with other content, sha256:"));
+    assert_non_null(strstr(error.fix, "lode data remove s:here"));
+    assert_int_equal(order_content(world, "s:here", &world->digest, &error), OK);
+}
+
 static void a_cut_file_goes_on_where_it_was(void **state)
 {
     struct world *world = *state;
@@ -550,6 +622,10 @@ int main(void)
         IN_A_WORLD(what_was_going_when_the_site_died_goes_at_its_next_start),
         IN_A_WORLD(a_site_has_so_many_copies_on_order_at_most),
         IN_A_WORLD(what_is_here_is_done_at_once),
+        IN_A_WORLD(what_sites_say_differently_is_not_ordered_unless_one_is_named),
+        IN_A_WORLD(what_has_come_into_question_fails_at_once),
+        IN_A_WORLD(the_content_that_is_wished_is_known_after_a_restart),
+        IN_A_WORLD(what_is_here_is_not_another_content),
         IN_A_WORLD(a_cut_file_goes_on_where_it_was),
         IN_A_WORLD(other_bytes_than_signed_are_refused),
         IN_A_WORLD(another_list_than_signed_is_refused),

@@ -3,10 +3,10 @@
 #define LODE_BROKER_BROKER_SQL_H
 
 static const char SQL_STAGING_INSERT[] =
-    "INSERT INTO broker_staging (job, dataset, site, owner) VALUES ($1, $2, $3, $4)"
+    "INSERT INTO broker_staging (job, dataset, site, owner, content) VALUES ($1, $2, $3, $4, $5)"
     " ON CONFLICT (job, dataset) DO NOTHING";
 static const char SQL_STAGING_ALL[] =
-    "SELECT job, dataset, site, owner FROM broker_staging ORDER BY job, dataset";
+    "SELECT job, dataset, site, owner, content FROM broker_staging ORDER BY job, dataset";
 static const char SQL_STAGING_DELETE[] = "DELETE FROM broker_staging WHERE job = $1";
 
 static const char SQL_REPLAN_COUNT[] =

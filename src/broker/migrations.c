@@ -9,5 +9,7 @@ const struct store_migration BROKER_MIGRATIONS[] = {
     {"broker", 2,
      "CREATE TABLE broker_replans (job BIGINT PRIMARY KEY, tries BIGINT NOT NULL,"
      " is_pending BIGINT NOT NULL, reason TEXT NOT NULL)"},
+    // The content that the job is for; '': whatever the dataset has.
+    {"broker", 3, "ALTER TABLE broker_staging ADD COLUMN content TEXT NOT NULL DEFAULT ''"},
 };
 const size_t BROKER_MIGRATION_COUNT = sizeof BROKER_MIGRATIONS / sizeof BROKER_MIGRATIONS[0];

@@ -163,14 +163,10 @@ static enum status submit_moved(struct broker *broker, const struct queue_submis
                                 const struct survey *survey, int64_t *job, struct error *error)
 {
     const struct plan_option *option = &survey->plan.options[0];
-    const char *needs[PLAN_DATA_MAX];
     const struct peer *to = option->site == 0 ? NULL : &survey->peers[option->site];
     struct queue_submission held = *submission;
     AUTO_FREE char *owner = text_copy(submission->owner);
     struct known_list known = {.user = owner};
-    for (size_t i = 0; i < survey->data_count; i++) {
-        needs[i] = survey->known[i].id;
-    }
     fill_known(broker, survey, NULL, submission->spec, &known);
     held.hold = (struct queue_hold){text_of(option->reason), TEXT("data is being moved")};
     held.wait_us = 0;
@@ -180,7 +176,7 @@ static enum status submit_moved(struct broker *broker, const struct queue_submis
     }
     TRY(submit_and_wait(broker, &held, job, error));
     const struct staging_job staged = {*job, owner, to ? &to->site : NULL};
-    return staging_add(broker->staging, &staged, needs, survey->data_count, error);
+    return staging_add(broker->staging, &staged, survey, error);
 }
 
 // --- at one place

@@ -75,13 +75,9 @@ static enum status release(struct broker *broker, int64_t job, const struct queu
 static enum status stage(struct broker *broker, const struct survey *survey, int64_t job,
                          const char *owner, struct error *error)
 {
-    const char *needs[PLAN_DATA_MAX];
     int site = survey->plan.options[0].site;
     const struct staging_job staged = {job, owner, site == 0 ? NULL : &survey->peers[site].site};
-    for (size_t i = 0; i < survey->data_count; i++) {
-        needs[i] = survey->known[i].id;
-    }
-    return staging_add(broker->staging, &staged, needs, survey->data_count, error);
+    return staging_add(broker->staging, &staged, survey, error);
 }
 
 static enum status follow_plan(struct broker *broker, const struct survey *survey,

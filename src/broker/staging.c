@@ -27,6 +27,7 @@ struct need {
     char *dataset;
     char *site; // A fingerprint; "": here.
     char *owner;
+    char *content; // The digest of what the job is for; "": whatever the dataset has.
     bool is_done;
     bool has_failed;
     char reason[REASON_MAX];
@@ -50,6 +51,7 @@ static void free_needs(struct need *need)
         free(need->dataset);
         free(need->site);
         free(need->owner);
+        free(need->content);
         free(need);
         need = next;
     }
@@ -83,18 +85,28 @@ static void note_problem(struct need *need, const struct error *error)
                    need->dataset, error->detail, error->fix[0] ? "; " : "", error->fix);
 }
 
+// What the site refuses, it refuses again, as it does what only the user can say: which of several contents is meant.
+static bool is_refusal(enum status status)
+{
+    return status == DENIED || status == NOT_FOUND || status == INVALID || status == CONFLICT;
+}
+
 static void look_here(struct staging *staging, struct need *need)
 {
     AUTO_BUFFER struct buffer document = {0};
     struct error error = {0};
+    struct digest content;
+    bool has_content = digest_from_text(text_of(need->content), &content, NULL) == OK;
     const struct transfer_request request = {.id = text_of(need->dataset),
-                                             .owner = text_of(need->owner)};
+                                             .owner = text_of(need->owner),
+                                             .content = has_content ? &content : NULL};
     enum status status = transfers_order(staging->broker->transfers, &request, &document, &error);
     if (status == OK) {
         status = judge(need, buffer_text(&document), "this site", &error);
     }
     if (status != OK) {
         note_problem(need, &error);
+        need->has_failed = is_refusal(status);
     }
 }
 
@@ -109,6 +121,9 @@ static void look_there(struct staging *staging, struct need *need)
     (void)peers_find(staging->broker->peers, &site, &peer);
     buffer_append_string(&body, "{\"id\":");
     buffer_append_json_string(&body, text_of(need->dataset));
+    if (need->content[0]) {
+        buffer_printf(&body, ",\"digest\":\"%s\"", need->content);
+    }
     buffer_append_byte(&body, '}');
     enum status status = broker_call(staging->broker, &site, need->owner, "POST", "/v1/transfers",
                                      buffer_text(&body), &answer, &error);
@@ -117,8 +132,7 @@ static void look_there(struct staging *staging, struct need *need)
     }
     if (status != OK) {
         note_problem(need, &error);
-        // What the site refuses, it refuses again; what it does not answer, it may answer later.
-        need->has_failed = status == DENIED || status == NOT_FOUND || status == INVALID;
+        need->has_failed = is_refusal(status); // What it does not answer, it may answer later.
     }
 }
 
@@ -304,13 +318,25 @@ static void *run(void *context)
 
 // --- from outside
 
-static struct need *new_need(int64_t job, struct text dataset, struct text site, struct text owner)
+static struct need *read_need(const struct sql_rows *rows)
 {
     struct need *need = NEW(struct need);
-    need->job = job;
-    need->dataset = text_copy(dataset);
-    need->site = text_copy(site);
-    need->owner = text_copy(owner);
+    need->job = sql_column_int64(rows, 0);
+    need->dataset = text_copy(sql_column_text(rows, 1));
+    need->site = text_copy(sql_column_text(rows, 2));
+    need->owner = text_copy(sql_column_text(rows, 3));
+    need->content = text_copy(sql_column_text(rows, 4));
+    return need;
+}
+
+static struct need *new_need(const struct staging_job *job, const struct survey_data *known)
+{
+    struct need *need = NEW(struct need);
+    need->job = job->job;
+    need->dataset = memory_copy_string(known->id);
+    need->site = memory_copy_string(job->to ? job->to->text : "");
+    need->owner = memory_copy_string(job->owner);
+    need->content = memory_copy_string(known->wanted ? known->wanted : "");
     return need;
 }
 
@@ -321,8 +347,7 @@ static enum status load(struct staging *staging, struct error *error)
     TRY(store_read_begin(staging->broker->store, &sql, error));
     enum status status = sql_query(sql, SQL_STAGING_ALL, SQL_NO_VALUES, &rows, error);
     while (status == OK && sql_next(rows, &status, error)) {
-        struct need *need = new_need(sql_column_int64(rows, 0), sql_column_text(rows, 1),
-                                     sql_column_text(rows, 2), sql_column_text(rows, 3));
+        struct need *need = read_need(rows);
         need->next = staging->added;
         staging->added = need;
     }
@@ -378,36 +403,36 @@ void staging_free(struct staging *staging)
     free(staging);
 }
 
-struct addition {
-    const struct staging_job *job;
-    const char *const *datasets;
-    size_t count;
-};
-
 static enum status run_add(struct sql *sql, void *context, struct error *error)
 {
-    const struct addition *addition = context;
-    const struct staging_job *job = addition->job;
-    for (size_t i = 0; i < addition->count; i++) {
-        const char *dataset = addition->datasets[i];
+    for (const struct need *need = context; need; need = need->next) {
         TRY(sql_run(sql, SQL_STAGING_INSERT,
-                    SQL_VALUES(sql_int64(job->job), sql_blob(dataset, strlen(dataset)),
-                               sql_text(text_of(job->to ? job->to->text : "")),
-                               sql_text(text_of(job->owner))),
+                    SQL_VALUES(sql_int64(need->job), sql_blob(need->dataset, strlen(need->dataset)),
+                               sql_text(text_of(need->site)), sql_text(text_of(need->owner)),
+                               sql_text(text_of(need->content))),
                     NULL, error));
     }
     return OK;
 }
 
 enum status staging_add(struct staging *staging, const struct staging_job *job,
-                        const char *const *datasets, size_t count, struct error *error)
+                        const struct survey *survey, struct error *error)
 {
-    struct addition addition = {job, datasets, count};
-    TRY(store_write_wait(staging->broker->store, run_add, &addition, error));
+    struct need *needs = NULL;
+    for (size_t i = 0; i < survey->data_count; i++) {
+        struct need *need = new_need(job, &survey->known[i]);
+        need->next = needs;
+        needs = need;
+    }
+    enum status status = store_write_wait(staging->broker->store, run_add, needs, error);
+    if (status != OK) {
+        free_needs(needs);
+        return status;
+    }
     (void)pthread_mutex_lock(&staging->mutex);
-    for (size_t i = 0; i < count; i++) {
-        struct need *need = new_need(job->job, text_of(datasets[i]),
-                                     text_of(job->to ? job->to->text : ""), text_of(job->owner));
+    while (needs) {
+        struct need *need = needs;
+        needs = need->next;
         need->next = staging->added;
         staging->added = need;
     }

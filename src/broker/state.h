@@ -161,9 +161,9 @@ struct staging_job {
     const char *owner;
     const struct fingerprint *to; // NULL: here.
 };
-// Notes durably which datasets the held job needs there (all that it names), and sees to it.
+// Notes durably that the held job needs its data there, all that it names, and sees to it.
 enum status staging_add(struct staging *staging, const struct staging_job *job,
-                        const char *const *datasets, size_t count, struct error *error);
+                        const struct survey *survey, struct error *error);
 
 // --- replan.c: jobs that a site has refused as they were planned
 enum status replans_new(struct broker *broker, struct replans **out, struct error *error);

@@ -79,6 +79,15 @@ def test_a_replica_is_ordered_from_the_site_that_is_named(rivals):
     assert digest_of(home) == digest_of(land)
 
 
+def test_data_that_a_job_names_by_its_content_is_brought_to_it(rivals, federation):
+    land = rivals["land"]
+    desk = federation.site("desk", workers=1)
+    desk.add_hub(rivals["hub"])
+    eventually(lambda: desk.json("workers")["workers"], about="a worker")
+    moved = desk("run", "--data", f"t:sea@{digest_of(land)}", "--at", "desk", "--", "sh", "-c", "cat /data/sea/*")
+    assert moved.stdout == "sand and salt\n" and digest_of(desk) == digest_of(land)
+
+
 def test_a_site_that_nobody_accepted_casts_no_doubt_on_members(federation):
     hub = federation.hub("hub")
     ocean = federation.site("ocean", workers=1)

@@ -29,6 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct said_news news = {0};
     if (said_news_read(text, &news, &error) == OK) {
         FUZZ_CHECK(news.statement.length > 0 && news.epoch >= 0 && news.serial >= 0);
+        FUZZ_CHECK(news.heard_us >= 0 && (news.has_clock_offset || news.clock_offset_us == 0));
         FUZZ_CHECK(news.has_heartbeat == (news.heartbeat_text.length > 0));
     } else {
         FUZZ_CHECK(error.status != OK && error.detail[0] != '\0');

@@ -3,36 +3,50 @@
 #include <assert.h>
 
 enum rule { NO, YES, OWN, INPUT };
+// A worker of another class than that of the site has a column of its own, behind those of the roles.
+enum { COLUMN_RUNNER = ROLE_COUNT, COLUMN_COUNT };
 
 static const struct {
     const char *name;
-    const char *words;           // "NAME may not ...".
-    enum rule rules[ROLE_COUNT]; // nobody, user, worker, admin, task, peer.
+    const char *words;             // "NAME may not ...".
+    enum rule rules[COLUMN_COUNT]; // nobody, user, worker, admin, task, peer, runner.
 } ACTIONS[ACTION_COUNT] = {
-    [ACTION_SITE_READ] = {"site.read", "see the site's state", {NO, YES, YES, YES, NO, NO}},
-    [ACTION_SITE_CHANGE] = {"site.change", "change the site", {NO, NO, NO, YES, NO, NO}},
-    [ACTION_DATA_READ] = {"data.read", "read data", {NO, YES, NO, YES, INPUT, YES}},
-    [ACTION_DATA_CHANGE] = {"data.change", "register or change data", {NO, NO, NO, YES, NO, NO}},
+    [ACTION_SITE_READ] = {"site.read", "see the site's state", {NO, YES, YES, YES, NO, NO, NO}},
+    [ACTION_SITE_CHANGE] = {"site.change", "change the site", {NO, NO, NO, YES, NO, NO, NO}},
+    [ACTION_DATA_READ] = {"data.read", "read data", {NO, YES, NO, YES, INPUT, YES, NO}},
+    [ACTION_DATA_CHANGE] = {"data.change",
+                            "register or change data",
+                            {NO, NO, NO, YES, NO, NO, NO}},
     [ACTION_TRANSFER_ORDER] = {"transfer.order",
                                "have data copied to this site",
-                               {NO, YES, NO, YES, NO, YES}},
-    [ACTION_JOB_SUBMIT] = {"job.submit", "submit jobs", {NO, YES, NO, YES, NO, YES}},
-    [ACTION_JOB_LIST] = {"job.list", "list jobs", {NO, YES, NO, YES, OWN, OWN}},
+                               {NO, YES, NO, YES, NO, YES, NO}},
+    [ACTION_JOB_SUBMIT] = {"job.submit", "submit jobs", {NO, YES, NO, YES, NO, YES, NO}},
+    [ACTION_JOB_LIST] = {"job.list", "list jobs", {NO, YES, NO, YES, OWN, OWN, NO}},
     [ACTION_JOB_CONTENT] = {"job.content",
                             "read what this job has written",
-                            {NO, OWN, NO, YES, NO, OWN}},
-    [ACTION_JOB_CHANGE] = {"job.change", "change this job", {NO, OWN, NO, YES, NO, OWN}},
-    [ACTION_BLOB_READ] = {"blob.read", "fetch files", {NO, YES, YES, YES, INPUT, YES}},
-    [ACTION_BLOB_WRITE] = {"blob.write", "send files", {NO, YES, YES, YES, YES, YES}},
-    [ACTION_WORKER_POLL] = {"worker.poll", "take tasks as a worker", {NO, NO, YES, YES, NO, NO}},
-    [ACTION_GROUP_USE] = {"group.use", "submit jobs for this group", {NO, OWN, NO, YES, NO, NO}},
-    [ACTION_GROUP_LIST] = {"group.list", "list groups", {NO, YES, NO, YES, NO, NO}},
-    [ACTION_GROUP_CHANGE] = {"group.change", "change groups", {NO, NO, NO, YES, NO, NO}},
-    [ACTION_TOKEN_OWN] = {"token.own", "see or revoke this token", {NO, OWN, NO, YES, NO, NO}},
+                            {NO, OWN, NO, YES, NO, OWN, NO}},
+    [ACTION_JOB_CHANGE] = {"job.change", "change this job", {NO, OWN, NO, YES, NO, OWN, NO}},
+    [ACTION_BLOB_READ] = {"blob.read", "fetch files", {NO, YES, YES, YES, INPUT, YES, INPUT}},
+    [ACTION_BLOB_WRITE] = {"blob.write", "send files", {NO, YES, YES, YES, YES, YES, YES}},
+    [ACTION_WORKER_POLL] = {"worker.poll",
+                            "take tasks as a worker",
+                            {NO, NO, YES, YES, NO, NO, YES}},
+    [ACTION_WORKER_LINK] = {"worker.link",
+                            "bring jobs to other sites",
+                            {NO, NO, YES, YES, NO, NO, NO}},
+    [ACTION_RUNNER_MAKE] = {"runner.make",
+                            "make runners for these jobs",
+                            {NO, OWN, NO, YES, NO, NO, NO}},
+    [ACTION_GROUP_USE] = {"group.use",
+                          "submit jobs for this group",
+                          {NO, OWN, NO, YES, NO, NO, NO}},
+    [ACTION_GROUP_LIST] = {"group.list", "list groups", {NO, YES, NO, YES, NO, NO, NO}},
+    [ACTION_GROUP_CHANGE] = {"group.change", "change groups", {NO, NO, NO, YES, NO, NO, NO}},
+    [ACTION_TOKEN_OWN] = {"token.own", "see or revoke this token", {NO, OWN, NO, YES, NO, NO, NO}},
     [ACTION_TOKEN_CHANGE] = {"token.change",
                              "make, list or revoke tokens",
-                             {NO, NO, NO, YES, NO, NO}},
-    [ACTION_AUDIT_READ] = {"audit.read", "read the audit log", {NO, NO, NO, YES, NO, NO}},
+                             {NO, NO, NO, YES, NO, NO, NO}},
+    [ACTION_AUDIT_READ] = {"audit.read", "read the audit log", {NO, NO, NO, YES, NO, NO, NO}},
 };
 
 static const struct {
@@ -40,7 +54,9 @@ static const struct {
     const char *allowed;
     const char *refused;
     const char *not_own;
-} ROLES[ROLE_COUNT] = {
+    const char *input; // Of those with such a cell.
+    const char *no_input;
+} COLUMNS[COLUMN_COUNT] = {
     [ROLE_NOBODY] = {"nobody", "everyone may do this", "this needs a token: lode login gets one",
                      ""},
     [ROLE_USER] = {"user", "users may do this", "this is for the site's administrators",
@@ -50,22 +66,28 @@ static const struct {
     [ROLE_ADMIN] = {"admin", "administrators may do everything", "", ""},
     [ROLE_TASK] = {"task", "a task may do this for its own job",
                    "a task's token is for its own job's inputs and record, and to send files",
-                   "this belongs to another job than the task's own"},
+                   "this belongs to another job than the task's own",
+                   "it is an input of the task's job", "this is no input of the task's job"},
     [ROLE_PEER] = {"peer", "the site's guests may do this",
                    "another site may run jobs and read data here, nothing else",
                    "this belongs to another site or user"},
+    [COLUMN_RUNNER] =
+        {"runner", "runners may do this for the jobs that they have",
+         "a runner of this class may lease its tasks and move their files, nothing else", "",
+         "it is an input of a job that the runner has",
+         "this is no input of a job that the runner has"},
 };
 
 const char *role_name(enum role role)
 {
     assert((unsigned)role < ROLE_COUNT);
-    return ROLES[role].name;
+    return COLUMNS[role].name;
 }
 
 bool role_from_text(struct text text, enum role *out)
 {
     for (int role = 0; role < ROLE_COUNT; role++) {
-        if (text_equal(text, text_of(ROLES[role].name))) {
+        if (text_equal(text, text_of(COLUMNS[role].name))) {
             *out = (enum role)role;
             return true;
         }
@@ -105,21 +127,21 @@ struct policy_answer policy_decide(const struct principal *principal, enum actio
     if (role == ROLE_PEER && !principal->is_guest) {
         return (struct policy_answer){false, "this site does not serve it as a guest"};
     }
-    switch (ACTIONS[action].rules[role]) {
+    bool is_runner = role == ROLE_WORKER && principal->runner != RUNNER_SITE;
+    int column = is_runner ? COLUMN_RUNNER : (int)role;
+    switch (ACTIONS[action].rules[column]) {
     case YES:
-        return (struct policy_answer){true, ROLES[role].allowed};
+        return (struct policy_answer){true, COLUMNS[column].allowed};
     case OWN:
         if (is_own(principal, object)) {
             return (struct policy_answer){true, "it is the principal's own"};
         }
-        return (struct policy_answer){false, ROLES[role].not_own};
+        return (struct policy_answer){false, COLUMNS[column].not_own};
     case INPUT:
-        if (object->is_input) {
-            return (struct policy_answer){true, "it is an input of the task's job"};
-        }
-        return (struct policy_answer){false, "this is no input of the task's job"};
+        return object->is_input ? (struct policy_answer){true, COLUMNS[column].input}
+                                : (struct policy_answer){false, COLUMNS[column].no_input};
     case NO:
         break;
     }
-    return (struct policy_answer){false, ROLES[role].refused};
+    return (struct policy_answer){false, COLUMNS[column].refused};
 }

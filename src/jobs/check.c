@@ -57,6 +57,19 @@ static enum status check_places(const struct job_state *job, struct ranges *all,
     return OK;
 }
 
+static enum status check_pools(const struct job_state *job, struct error *error)
+{
+    for (const struct pool_entry *entry = job->entries; entry; entry = entry->next) {
+        bool is_here = job->node.is_in && job->plan.place == 0;
+        if (entry->job != job || entry->node.is_in != is_here ||
+            !fit_tree_is_sound(&entry->pool->ready)) {
+            return error_set(error, CORRUPT, "job %lld is out of order in a pool",
+                             (long long)job->plan.id);
+        }
+    }
+    return OK;
+}
+
 static enum status check_job(const struct job_state *job, struct error *error)
 {
     struct ranges all = {0};
@@ -70,7 +83,7 @@ static enum status check_job(const struct job_state *job, struct error *error)
     if (is_ready != job->node.is_in || !fit_tree_is_sound(&job->pieces)) {
         return error_set(error, CORRUPT, "job %lld is in the wrong tree", (long long)job->plan.id);
     }
-    return OK;
+    return check_pools(job, error);
 }
 
 static enum status check_lease(const struct lease_state *lease, struct error *error)

@@ -77,7 +77,7 @@ bool worker_has_labels(const struct worker_state *worker, const struct job_state
 
 void worker_refresh_labels(const struct scheduler *scheduler, struct worker_state *worker)
 {
-    worker->capacity.labels = LABEL_UNNUMBERED;
+    worker->capacity.labels = LABEL_UNNUMBERED | (worker->is_spare ? 0 : LABEL_NOT_SPARE);
     for (size_t i = 0; i < LABEL_BITS; i++) {
         const char *label = scheduler->labels[i].text;
         if (label && worker_has_label(worker, label)) {
@@ -125,7 +125,7 @@ void job_take_labels(struct scheduler *scheduler, struct job_state *job)
 {
     const struct job_plan *plan = &job->plan;
     job->labels = memory_new(plan->label_count + 1, sizeof(char *));
-    job->plan.need.labels = 0;
+    job->plan.need.labels = plan->is_spare ? 0 : LABEL_NOT_SPARE;
     for (size_t i = 0; i < plan->label_count; i++) {
         if (is_repeated(plan, i)) {
             continue;

@@ -198,20 +198,20 @@ static bool is_equal_choice(const struct job_state *first, const struct job_stat
            job->plan.submitted_us - first->plan.submitted_us <= LOCALITY_WINDOW_US;
 }
 
-// The group's best job that fits into the room; NULL when none does.
-static struct job_state *choose_in_group(const struct scheduler *scheduler,
-                                         const struct group_state *group,
-                                         struct worker_state *worker, const struct resources *room)
+// The best job of a group's tree, or of the pool that the worker is limited to, that fits into the room; NULL when none does.
+static struct job_state *choose_in(const struct scheduler *scheduler, const struct fit_tree *ready,
+                                   struct worker_state *worker, const struct resources *room)
 {
     int64_t now_us = scheduler->now_us;
     struct job_state *first = NULL;
     int unfit = 0;
     int seen = 0;
     int held_back = 0;
-    struct fit_node *node = fit_tree_first_fit(&group->ready, room);
+    struct fit_node *node = fit_tree_first_fit(ready, room);
     for (; node && seen < CANDIDATES_MAX && unfit < UNFIT_MAX;
          node = fit_node_next_fit(node, room)) {
-        struct job_state *job = (struct job_state *)node;
+        struct job_state *job =
+            worker->pool ? ((struct pool_entry *)node)->job : (struct job_state *)node;
         if (first && !is_equal_choice(first, job)) {
             break;
         }
@@ -253,7 +253,7 @@ static struct job_state *choose_of_own(const struct scheduler *scheduler,
     for (size_t i = 0; i < worker->group_count && !job; i++) {
         const struct group_state *group = map_find_int64(worker->place->groups, worker->groups[i]);
         if (group && group->node.is_in) {
-            job = choose_in_group(scheduler, group, worker, room);
+            job = choose_in(scheduler, &group->ready, worker, room);
         }
     }
     return job;
@@ -262,13 +262,16 @@ static struct job_state *choose_of_own(const struct scheduler *scheduler,
 static struct job_state *choose(const struct scheduler *scheduler, struct worker_state *worker,
                                 const struct resources *room)
 {
+    if (worker->pool) {
+        return choose_in(scheduler, &worker->pool->ready, worker, room);
+    }
     if (worker->group_count > 0) {
         return choose_of_own(scheduler, worker, room);
     }
     struct fit_node *node = fit_tree_first_fit(&worker->place->groups_ready, room);
     for (; node; node = fit_node_next_fit(node, room)) {
-        struct job_state *job =
-            choose_in_group(scheduler, (struct group_state *)node, worker, room);
+        const struct group_state *group = (const struct group_state *)node;
+        struct job_state *job = choose_in(scheduler, &group->ready, worker, room);
         if (job) {
             return job;
         }

@@ -279,6 +279,7 @@ void job_refresh(struct job_state *job)
         fit_tree_remove(&job->group->ready, &job->node);
         job->passed_over_us = 0;
     }
+    job_refresh_pools(job);
     group_refresh(job->group);
 }
 

@@ -42,6 +42,7 @@ struct scheduler *scheduler_new(const struct scheduler_options *options)
     scheduler->workers = map_new();
     scheduler->leases = map_new();
     scheduler->holders = map_new();
+    scheduler->pools = map_new();
     return scheduler;
 }
 
@@ -49,6 +50,7 @@ struct scheduler *scheduler_new(const struct scheduler_options *options)
 static void free_job(struct scheduler *scheduler, struct job_state *job)
 {
     job_free_labels(scheduler, job);
+    job_leave_pools(job);
     ranges_done(&job->done);
     ranges_done(&job->again);
     ranges_done(&job->held);
@@ -111,6 +113,7 @@ void scheduler_free(struct scheduler *scheduler)
     free_all(scheduler->weights);
     free_all(scheduler->workers);
     scheduler_free_holders(scheduler);
+    scheduler_free_pools(scheduler);
     free(scheduler);
 }
 
@@ -154,6 +157,7 @@ enum status scheduler_add_job(struct scheduler *scheduler, const struct job_plan
     job->node.key = (struct fit_key){-(double)plan->priority, plan->submitted_us, plan->id};
     job->node.need = job->plan.need;
     (void)map_set_int64(scheduler->jobs, plan->id, job);
+    job_join_pools(scheduler, job);
     for (size_t i = 0; done && i < done->count; i++) {
         int64_t from = done->items[i].from > 0 ? done->items[i].from : 0;
         int64_t to = done->items[i].to < plan->count ? done->items[i].to : plan->count;
@@ -315,6 +319,7 @@ void scheduler_remove_worker(struct scheduler *scheduler, int64_t id, bool is_lo
     loss_list_done(&fronts);
     heard_unlink(scheduler, worker);
     worker_forget_inputs(scheduler, worker);
+    worker_leave_pool(scheduler, worker);
     worker->place->worker_count--;
     (void)map_set_int64(scheduler->workers, id, NULL);
     worker_free_labels(worker);

@@ -32,6 +32,8 @@ struct job_plan {
     int64_t group;          // Fair share is between groups of one place.
     const char *group_name; // For people; copied. NULL: its number.
     int64_t place;          // Where it is to run: 0: here. Only workers of that place get it.
+    int64_t owner;          // Whose it is, for workers that are limited to one owner's.
+    bool is_spare;          // Workers that are for spare jobs alone may have it too.
     int64_t priority;
     int64_t count;
     struct resources need;
@@ -71,6 +73,16 @@ void scheduler_add_worker(struct scheduler *scheduler, int64_t id, int64_t place
 enum { WORKER_GROUPS_MAX = 16 };
 void scheduler_set_worker_groups(struct scheduler *scheduler, int64_t id, const int64_t *groups,
                                  size_t count);
+// What jobs the worker is limited to, beside its place and groups; all zero: nothing. Not for workers of another place. Looks at all jobs,
+// unless the limit is to one; from then on a lease is as cheap as any. What it has goes on. Unknown ids are ignored.
+struct worker_limits {
+    int64_t owner;    // To this owner's; 0: anybody's, and the next two are 0 too.
+    int64_t since_us; // Of these to those that were submitted then or later.
+    int64_t job;      // Of these to this one; 0: any.
+    bool is_spare;    // To spare ones.
+};
+void scheduler_limit_worker(struct scheduler *scheduler, int64_t id,
+                            const struct worker_limits *limits);
 // The labels that it has from now on, "NAME=VALUE" or "NAME"; copied. At first it has none. Unknown ids are ignored.
 void scheduler_set_worker_labels(struct scheduler *scheduler, int64_t id, const char *const *labels,
                                  size_t count);

@@ -13,9 +13,11 @@
 #include "jobs/scheduler.h"
 
 // Labels that jobs require are told apart by bits, so that a worker passes over jobs that it cannot run without looking at each. Those that
-// have found no bit share the last one, which every worker has, and are compared as texts.
-enum { LABEL_BITS = 63 };
-#define LABEL_UNNUMBERED (UINT64_C(1) << LABEL_BITS)
+// have found no bit share the last one, which every worker has, and are compared as texts. The one before it is asked for by all jobs but
+// spare ones, and all workers have it but those that are for spare ones alone.
+enum { LABEL_BITS = 62 };
+#define LABEL_NOT_SPARE (UINT64_C(1) << LABEL_BITS)
+#define LABEL_UNNUMBERED (UINT64_C(1) << (LABEL_BITS + 1))
 struct label_bit {
     char *text; // NULL: it is free.
     int64_t uses;
@@ -56,6 +58,26 @@ struct attempts {
     int32_t times[CAUSE_COUNT];
 };
 
+// The jobs that are ready and that workers of the same limits may have; kept while there is such a worker. So it is offered these
+// without a look at others.
+struct pool {
+    struct pool *next; // Of the same owner.
+    int64_t owner;
+    int64_t since_us;
+    int64_t job; // 0: all of the owner's that were submitted since then.
+    int64_t worker_count;
+    struct fit_tree ready; // Of entries.
+};
+
+// That a job is one of a pool's.
+struct pool_entry {
+    struct fit_node
+        node; // In the pool's `ready` while the job is in its group's, and at this place. First.
+    struct job_state *job;
+    struct pool *pool;
+    struct pool_entry *next; // Of the same job.
+};
+
 struct job_state {
     struct fit_node node; // In its group's `ready` while it waits and is not held. First.
     struct job_plan plan;
@@ -66,7 +88,8 @@ struct job_state {
     struct ranges held;
     char **labels; // That a worker must have.
     size_t label_count;
-    struct ranges refused; // Numbers of workers that cannot run it.
+    struct ranges refused;      // Numbers of workers that cannot run it.
+    struct pool_entry *entries; // In the pools of workers that are limited to jobs like it.
     int64_t cursor;
     int64_t done_count;
     int64_t held_count;
@@ -137,6 +160,8 @@ struct worker_state {
     int64_t reserved_for;              // The only job that it gets; 0: any.
     int64_t groups[WORKER_GROUPS_MAX]; // That it works for, in order.
     size_t group_count;                // 0: for all.
+    struct pool *pool;                 // That it is limited to; NULL: it is not.
+    bool is_spare;                     // It is for spare jobs alone.
     int64_t alone_count;               // Of its leases that are of a task on its last chance.
     bool is_draining;
     bool sees_inputs; // All of them, where they lie.
@@ -163,6 +188,7 @@ struct scheduler {
     struct map *leases;
     struct heard_list heard_busy; // Workers with leases, of this place; and the others.
     struct heard_list heard_idle;
+    struct map *pools;   // Lists of them, by owner.
     struct map *holders; // By the hash of inputs: how many workers remember them, an int64_t each.
     struct label_bit labels[LABEL_BITS];
     int64_t leases_given;
@@ -264,6 +290,18 @@ int64_t job_held_back_us(const struct scheduler *scheduler, struct job_state *jo
                          const struct worker_state *worker, int64_t now_us);
 bool job_is_held_back(const struct job_state *job, int64_t now_us);
 void scheduler_free_holders(struct scheduler *scheduler);
+
+// limits.c
+// The job is new: the pools that it is for get it.
+void job_join_pools(struct scheduler *scheduler, struct job_state *job);
+void job_leave_pools(struct job_state *job);
+// Brings the pools in line with whether the job is in its group's tree.
+void job_refresh_pools(struct job_state *job);
+// The worker is going, or gets other limits.
+void worker_leave_pool(struct scheduler *scheduler, struct worker_state *worker);
+// Is the job one that its limits leave it?
+bool worker_may_have(const struct worker_state *worker, const struct job_state *job);
+void scheduler_free_pools(struct scheduler *scheduler);
 
 // labels.c
 void job_take_labels(struct scheduler *scheduler, struct job_state *job);

@@ -17,6 +17,7 @@ struct answer {
 // What all workers together say about one job.
 struct survey {
     int64_t workers;
+    int64_t permitted;    // Not limited to other jobs.
     int64_t serving;      // Its group.
     int64_t draining;     // Of these.
     int64_t labelled;     // Has all labels that it requires.
@@ -106,6 +107,10 @@ static void survey_worker(const struct answer *answer, const struct worker_state
     const struct resources *need = &answer->job->plan.need;
     const struct resources *capacity = &worker->capacity;
     survey->workers++;
+    if (!worker_may_have(worker, answer->job)) {
+        return;
+    }
+    survey->permitted++;
     if (worker_rank(worker, answer->job->plan.group) < 0) {
         return;
     }
@@ -273,6 +278,12 @@ static bool say_no_worker(const struct answer *answer, const struct survey *surv
     if (survey->workers == 0) {
         buffer_append_string(answer->why, "there are no workers");
         buffer_append_string(answer->change, "start one: lode worker");
+        return true;
+    }
+    if (survey->permitted == 0) {
+        buffer_append_string(answer->why, "no worker may run it: those that there are are for "
+                                          "certain jobs alone, and it is none of these");
+        buffer_append_string(answer->change, "start a worker for all jobs: lode worker");
         return true;
     }
     if (survey->serving == 0) {

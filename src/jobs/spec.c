@@ -10,7 +10,7 @@ static const char *const known_fields[] = {
     "cpus",     "memory_bytes", "disk_bytes",  "cache",      "retries",     "walltime_seconds",
     "priority", "network",      "first_index", "input_from", "at",          "merge",
     "stage",    "offer",        "when_lost",   "group",      "over_digest", "checkpoint",
-    "gpus",     "require",      "api",         "software",   NULL,
+    "gpus",     "require",      "api",         "software",   "spare",       NULL,
 };
 
 // Reads a field that is one of `names` (NULL-terminated); *out is its place among them.
@@ -216,6 +216,22 @@ static enum status read_numbers(struct job_spec *spec, const json_t *document, s
     return OK;
 }
 
+// What is registered at the site is kept back from computers that strangers lend: the site has it from others, who have not agreed to that.
+static enum status read_spare(struct job_spec *spec, const json_t *document, struct error *error)
+{
+    TRY(json_field_bool(document, "spare", JSON_OPTIONAL, &spec->is_spare, error));
+    if (spec->is_spare && (spec->data_count > 0 || spec->over)) {
+        (void)error_set(error, INVALID,
+                        "field \"spare\" is true, but the job uses data that is registered at the "
+                        "site, which is kept back from spare runners");
+        error_fix(error,
+                  "leave out \"spare\", or bring what it needs as files of the job (\"files\", "
+                  "\"items\")");
+        return INVALID;
+    }
+    return OK;
+}
+
 static enum status read_document(struct job_spec *spec, const json_t *document, struct error *error)
 {
     TRY(json_check_fields(document, known_fields, error));
@@ -225,6 +241,7 @@ static enum status read_document(struct job_spec *spec, const json_t *document, 
     TRY(spec_read_command(spec, document, error));
     TRY(check_file_word(spec, error));
     TRY(spec_read_data(spec, document, error));
+    TRY(read_spare(spec, document, error));
     TRY(spec_read_files(spec, document, error));
     TRY(spec_read_outputs(spec, document, error));
     TRY(spec_read_checkpoint(spec, document, error));

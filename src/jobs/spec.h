@@ -130,6 +130,8 @@ struct job_spec {
         when_lost;    // Of a task once more workers were lost with it than it may lose.
     int64_t priority; // -100 to 100
     bool has_network;
+    bool
+        is_spare; // Workers may run it that are for such jobs alone: computers that others have to spare.
     bool has_api; // Tasks get a token, with which they may ask the site for their inputs.
     enum spec_cache cache;
     const char **labels; // That a worker must have: "NAME=VALUE", or "NAME" with whatever value.
@@ -143,24 +145,24 @@ struct job_spec {
 //    "after": [job...], "cpus", "memory_bytes", "disk_bytes", "walltime_seconds", "retries": n | {cause: n},
 //    "when_lost": "hold" | "fail", "priority", "network", "api", "cache": "use" | "refresh" | "off", "first_index", "input_from": [job...], "at": site, "merge": [...],
 //    "stage": "auto" | "never", "offer", "checkpoint": {"files": [...], "interval_seconds", "signal": "USR1"},
-//    "gpus": n, "require": ["NAME" | "NAME=VALUE"...],
+//    "spare": bool, "gpus": n, "require": ["NAME" | "NAME=VALUE"...],
 //    "software": {"kind": "host"} | {"kind": "bundle" | "oci", "blob": "sha256:...", "name"}}
 //
 // With "first_index" the other two index sets may have a "count" too: so many from there.
 //
 // Every refusal names the field, the value and the way out: unknown fields, an empty command, output patterns that are absolute or
 // have "..", names of data that are no single path part, names of files that are no path below the working folder, NUL bytes, wrong UTF-8, two index sets, equal data names, variables LODE_..., outputs
-// or checkpoints of a streamed job, limits above. "api" needs "network" and mode command. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
+// or checkpoints of a streamed job, "spare" with data that is registered at the site ("data", "over"), limits above. "api" needs "network" and mode command. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
 // retries as retries_default says, no network, no api, cache use; a data name is the last part (after "/" or ":") of its id made safe ([A-Za-z0-9._-]).
 // *out is the caller's (spec_free).
 enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error);
 void spec_free(struct job_spec *spec);
 
-// The full document again, with defaults filled in; without group, api, when_lost, first_index, input_from, at, merge, stage, offer, software and digests of data where they say nothing.
+// The full document again, with defaults filled in; without group, api, spare, when_lost, first_index, input_from, at, merge, stage, offer, software and digests of data where they say nothing.
 json_t *spec_to_json(const struct job_spec *spec);
 
 // The part of the spec that the result depends on, as canonical JSON: command, mode, files with digests, environment, outputs, network, api,
-// over_name, first_index when it is not 0, software when it is not the machine's; not name, group, count, resources, retries, when_lost, priority, after, cache, checkpoint, nor where it runs. Digests of
+// over_name, first_index when it is not 0, software when it is not the machine's; not name, group, spare, count, resources, retries, when_lost, priority, after, cache, checkpoint, nor where it runs. Digests of
 // data, and of what input_from brings, are added by who knows them.
 void spec_write_identity(const struct job_spec *spec, struct buffer *out);
 

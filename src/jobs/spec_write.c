@@ -197,6 +197,9 @@ json_t *spec_to_json(const struct job_spec *spec)
     if (spec->has_api) {
         (void)json_object_set_new(document, "api", json_true());
     }
+    if (spec->is_spare) {
+        (void)json_object_set_new(document, "spare", json_true());
+    }
     (void)json_object_set_new(document, "cache", json_string(caches[spec->cache]));
     set_travel(spec, document);
     set_software(spec, document);

@@ -439,6 +439,32 @@ static void software_is_written_as_it_was_read(void **state)
     spec_free(spec);
 }
 
+// What is registered at the site is not for computers of strangers, whatever the job says.
+static void a_spare_job_brings_all_that_it_needs(void **state)
+{
+    (void)state;
+    AUTO_BUFFER struct buffer plain = {0};
+    AUTO_BUFFER struct buffer spare = {0};
+    struct job_spec *spec = parse(WITH("\"spare\": true, \"input_from\": [3], \"files\": [{\"name\": "
+                                       "\"a\", \"blob\": \"" DIGEST "\"}]"));
+    AUTO_JSON json_t *written = spec_to_json(spec);
+    assert_true(spec->is_spare);
+    assert_true(json_is_true(json_object_get(written, "spare")));
+    spec_free(spec);
+    spec = parse(WITH("\"spare\": false, \"data\": [{\"id\": \"s:a\"}]"));
+    AUTO_JSON json_t *silent = spec_to_json(spec);
+    assert_false(spec->is_spare);
+    assert_null(json_object_get(silent, "spare"));
+    spec_free(spec);
+    refuse(WITH("\"spare\": true, \"data\": [{\"id\": \"s:a\"}]"), "kept back");
+    refuse(WITH("\"spare\": true, \"over\": \"s:a\""), "kept back");
+    refuse(WITH("\"spare\": 1"), "\"spare\"");
+    // Who computes it is not part of what is computed.
+    write_identity(WITH("\"count\": 1"), &plain);
+    write_identity(WITH("\"count\": 1, \"spare\": true"), &spare);
+    assert_string_equal(plain.bytes, spare.bytes);
+}
+
 static void software_that_is_none_is_refused(void **state)
 {
     (void)state;
@@ -457,6 +483,7 @@ int main(void)
         cmocka_unit_test(software_is_part_of_the_identity_but_for_its_name),
         cmocka_unit_test(software_is_written_as_it_was_read),
         cmocka_unit_test(software_that_is_none_is_refused),
+        cmocka_unit_test(a_spare_job_brings_all_that_it_needs),
         cmocka_unit_test(a_full_document_survives_the_round_trip),
         cmocka_unit_test(files_may_lie_in_folders),
         cmocka_unit_test(a_part_of_an_index_set_has_a_first_index),

@@ -191,6 +191,12 @@ static enum status tell_weights(struct site_parts *parts, struct error *error)
     return status;
 }
 
+static enum status end_tokens(void *context, struct sql *sql, int64_t job, struct error *error)
+{
+    const struct site_parts *parts = context;
+    return tokens_end_job(parts->tokens, sql, job, clock_real_us(), error);
+}
+
 static enum status open_state(struct site_parts *parts, struct error *error)
 {
     TRY(open_store(parts, error));
@@ -214,6 +220,8 @@ static enum status open_state(struct site_parts *parts, struct error *error)
         .places = &PLACES,
         .places_context = parts,
         .lease_timeout_us = parts->settings->lease_us,
+        .job_ended = end_tokens,
+        .job_ended_context = parts,
         .task_key = seal_key_derive(parts->federation.key, TEXT("lode: the key of task tokens")),
     };
     TRY(queue_open(&queue, &parts->queue, error));

@@ -66,6 +66,8 @@ struct api_call {
     struct principal principal;     // Its texts live as long as the call.
     const struct task_access *task; // The lease that a task's token is for; NULL: it is none.
     const struct token *token;      // What the caller showed; NULL: nothing, or the key of a site.
+    const struct runner
+        *runner; // The class of a worker, by its token or key; NULL: of the site, or no worker.
     struct policy_object
         object;         // What the route's action is done to. Its texts live as long as the call.
     const char *reason; // By which right the policy let it through; a static string.
@@ -81,9 +83,9 @@ enum api_place {
 // What the action is done to, for the guard to find its owner.
 enum api_object {
     API_OBJECT_NONE,
-    API_OBJECT_OWN_JOBS, // A list, which the handler narrows for who may see only his own jobs.
-    API_OBJECT_BLOB,     // The first path parameter is a digest, and
-    API_OBJECT_DATASET, // an identifier: looked up for tasks only, whose inputs they must be. On the pool.
+    API_OBJECT_OWN, // A list, or something new: the handler narrows it to what is the caller's own, and judges the rest.
+    API_OBJECT_BLOB, // The first path parameter is a digest, and
+    API_OBJECT_DATASET, // an identifier: looked up for tasks and runners only, whose inputs they must be. On the pool.
     API_OBJECT_JOB, // The first path parameter is the number of a job. The route must be API_ON_POOL.
 };
 

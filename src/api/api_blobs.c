@@ -32,9 +32,10 @@ static enum status begin_upload(struct upload *upload, struct error *error)
     struct api_call *call = upload->call;
     TRY(digest_from_text(call->request->parameters[0], &upload->digest, error));
     if (call->task) {
-        // What is here already it must not learn by being spared the upload.
+        // What is here already it must not learn by being spared the upload; nor must a runner below.
         TRY(task_access_spend(call->api->queue, call->task, 1, 0, error));
-    } else if (blob_exists(call->api->blobs, &upload->digest)) {
+    } else if (call->principal.runner == RUNNER_SITE &&
+               blob_exists(call->api->blobs, &upload->digest)) {
         return OK;
     }
     return blob_writer_new(call->api->blobs, &upload->writer, error);

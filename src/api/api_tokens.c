@@ -2,10 +2,12 @@
 #include "api/answer.h"
 #include "api/audit.h"
 #include "api/documents.h"
+#include "api/runner_making.h"
 
 #include "base/calendar.h"
 #include "base/memory.h"
 #include "os/clock.h"
+#include "queue/queue.h"
 #include "store/store.h"
 
 static json_t *json_of_time(int64_t time_us)
@@ -24,6 +26,7 @@ static json_t *describe(const struct token *token)
     (void)json_object_set_new(value, "created_at", json_of_time(token->created_us));
     (void)json_object_set_new(value, "expires_at", json_of_time(token->expires_us));
     (void)json_object_set_new(value, "revoked_at", json_of_time(token->revoked_us));
+    runner_describe(&token->runner, value);
     return value;
 }
 
@@ -38,11 +41,33 @@ struct change {
 static enum status create(struct sql *sql, void *context, struct error *error)
 {
     struct change *change = context;
-    AUTO_FREE char *object = memory_format(
-        "token of %.*s, role %s", TEXT_ARGS(change->request.name), role_name(change->request.role));
-    TRY(audit_change(sql, change->call, ACTION_TOKEN_CHANGE, object, error));
+    const struct runner *runner = &change->request.runner;
+    bool is_runner = runner->kind != RUNNER_SITE;
+    AUTO_FREE char *object =
+        memory_format("token of %.*s, role %s%s%s", TEXT_ARGS(change->request.name),
+                      role_name(change->request.role), is_runner ? ", class " : "",
+                      is_runner ? runner_class_name(runner->kind) : "");
+    TRY(audit_change(sql, change->call, is_runner ? ACTION_RUNNER_MAKE : ACTION_TOKEN_CHANGE,
+                     object, error));
     return tokens_create(change->call->api->tokens, sql, &change->request, clock_real_us(),
                          &change->token, &change->secret, error);
+}
+
+// May the caller make it, and what is its name? That of a runner for somebody's jobs is his, so that he finds and revokes it.
+static enum status complete(const struct api_call *call, struct token_request *request,
+                            struct error *error)
+{
+    struct runner *runner = &request->runner;
+    TRY(runner_making_complete(call, runner, error));
+    if (runner->kind == RUNNER_SITE && request->name.length == 0) {
+        return error_set(error, INVALID, "field \"principal\" is missing");
+    }
+    if (runner_is_for_users(runner->kind)) {
+        request->name = text_of(runner->user);
+    } else if (request->name.length == 0) {
+        request->name = text_of(runner_class_name(runner->kind));
+    }
+    return OK;
 }
 
 static void post_token(struct api_call *call)
@@ -53,6 +78,9 @@ static void post_token(struct api_call *call)
     enum status status = api_body(call, &document, &error);
     if (status == OK) {
         status = token_document_read(document, clock_real_us(), &change.request, &error);
+    }
+    if (status == OK) {
+        status = complete(call, &change.request, &error);
     }
     if (status == OK) {
         status = store_write_wait(call->api->store, create, &change, &error);
@@ -100,6 +128,8 @@ static void list_tokens(struct api_call *call)
     }
     if (status == OK) {
         listing.tokens = json_array();
+        bool may_all = api_may(call, ACTION_TOKEN_CHANGE, TEXT_NONE, NULL) == OK;
+        filter.name = may_all ? TEXT_NONE : call->principal.name;
         filter.count_max = listing.limit + 1;
         status = tokens_list(sql, &filter, visit, &listing, &error);
         store_read_end(call->api->store, sql);
@@ -120,7 +150,7 @@ static enum status revoke(struct sql *sql, void *context, struct error *error)
 {
     struct change *change = context;
     AUTO_FREE char *object = memory_format("token %lld revoked", (long long)change->id);
-    TRY(audit_change(sql, change->call, ACTION_TOKEN_CHANGE, object, error));
+    TRY(audit_change(sql, change->call, ACTION_TOKEN_OWN, object, error));
     return tokens_revoke(change->call->api->tokens, sql, change->id, clock_real_us(), error);
 }
 
@@ -130,9 +160,19 @@ static void delete_token(struct api_call *call)
     struct change change = {.call = call};
     enum status status = api_parameter_int64(call, 0, "token", &change.id, &error);
     if (status == OK) {
+        status = tokens_get(call->api->tokens, change.id, &change.token, &error);
+    }
+    if (status == OK) {
+        status = api_may(call, ACTION_TOKEN_OWN, text_of(change.token.name), &error);
+    }
+    if (status == OK) {
         status = store_write_wait(call->api->store, revoke, &change, &error);
     }
     if (!answer_failure(call, status, &error)) {
+        if (change.token.runner.kind != RUNNER_SITE) {
+            // What it runs goes to others at once.
+            queue_drop_workers(call->api->queue, text_of(change.token.runner_name));
+        }
         queue_release_polls(
             call->api->queue); // A worker whose token it was hears of it with its next poll.
         api_reply_nothing(call);
@@ -144,19 +184,22 @@ static const char *const PAGE[] = {"limit", "cursor", NULL};
 const struct api_route API_TOKEN_ROUTES[] = {
     {.method = "POST",
      .pattern = "/v1/tokens",
-     .action = ACTION_TOKEN_CHANGE,
+     .action = ACTION_RUNNER_MAKE,
+     .object = API_OBJECT_OWN,
      .place = API_ON_POOL,
      .handle = post_token,
      .body_max = API_JSON_MAX},
     {.method = "GET",
      .pattern = "/v1/tokens",
-     .action = ACTION_TOKEN_CHANGE,
+     .action = ACTION_TOKEN_OWN,
+     .object = API_OBJECT_OWN,
      .place = API_ON_POOL,
      .handle = list_tokens,
      .query = PAGE},
     {.method = "DELETE",
      .pattern = "/v1/tokens/{token}",
-     .action = ACTION_TOKEN_CHANGE,
+     .action = ACTION_TOKEN_OWN,
+     .object = API_OBJECT_OWN,
      .place = API_ON_POOL,
      .handle = delete_token},
     {.method = NULL},

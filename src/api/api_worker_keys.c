@@ -1,6 +1,8 @@
 // Trust in workers: their keys as an operator sees and decides of them, invitations, enrolment. Changes are in the audit log.
 #include "api/answer.h"
 #include "api/audit.h"
+#include "api/documents.h"
+#include "api/runner_making.h"
 #include "api/worker_caller.h"
 
 #include "base/calendar.h"
@@ -52,6 +54,7 @@ static json_t *describe(const struct known_worker *worker)
         set_time(rival, "seen_at", worker->rival_us);
     }
     (void)json_object_set_new(out, "rival", rival);
+    runner_describe(&worker->runner, out);
     return out;
 }
 
@@ -105,7 +108,8 @@ static void list_keys(struct api_call *call)
 struct decision {
     struct api_call *call;
     struct known_worker worker;
-    enum known_worker_state state;
+    struct known_worker_word word;
+    bool has_class; // The word says one; else it keeps that which it has.
     bool is_forgotten;
 };
 
@@ -116,28 +120,37 @@ static enum status decide(struct sql *sql, void *context, struct error *error)
     struct known_workers *workers = call->api->known_workers;
     const char *key = decision->worker.key.text;
     char object[OBJECT_SIZE];
-    (void)snprintf(object, sizeof object, "worker %s %s %s", decision->worker.name, key,
-                   decision->is_forgotten ? "forgotten" : known_worker_state_name(decision->state));
+    const struct known_worker_word *word = &decision->word;
+    bool is_runner = word->runner.kind != RUNNER_SITE;
+    (void)snprintf(object, sizeof object, "worker %s %s %s%s%s", decision->worker.name, key,
+                   decision->is_forgotten ? "forgotten" : known_worker_state_name(word->state),
+                   is_runner ? ", class " : "",
+                   is_runner ? runner_class_name(word->runner.kind) : "");
     TRY(audit_change(sql, call, ACTION_SITE_CHANGE, object, error));
     return decision->is_forgotten
                ? known_workers_forget(workers, sql, key, error)
-               : known_workers_decide(workers, sql, key, decision->state, call->principal.name,
-                                      clock_real_us(), error);
+               : known_workers_decide(workers, sql, key, word, clock_real_us(), error);
 }
 
-static enum status read_state(const json_t *document, enum known_worker_state *out,
-                              struct error *error)
+static enum status read_state(const json_t *document, struct decision *out, struct error *error)
 {
-    static const char *const FIELDS[] = {"state", NULL};
+    static const char *const FIELDS[] = {"state", RUNNER_FIELDS, NULL};
+    struct known_worker_word *word = &out->word;
     struct text said = TEXT_NONE;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "state", JSON_REQUIRED, KNOWN_WORKER_NAME_MAX, &said, error));
-    if (!known_worker_state_from_text(said, out) || *out == KNOWN_WORKER_PENDING) {
+    TRY(runner_document_read(document, &word->runner, &out->has_class, error));
+    if (!known_worker_state_from_text(said, &word->state) || word->state == KNOWN_WORKER_PENDING) {
         (void)error_set(error, INVALID, "field \"state\" is no state that can be given");
         error_fix(error, "accepted or refused");
         return INVALID;
     }
-    return OK;
+    if (out->has_class && word->state != KNOWN_WORKER_ACCEPTED) {
+        return error_set(error, INVALID, "a worker that is refused has no class");
+    }
+    word->by = out->call->principal.name;
+    TRY(known_worker_check_kind(word->runner.kind, error));
+    return runner_making_complete(out->call, &word->runner, error);
 }
 
 static enum status carry_out(struct decision *decision, struct error *error)
@@ -146,14 +159,20 @@ static enum status carry_out(struct decision *decision, struct error *error)
     struct api *api = call->api;
     TRY(known_workers_match(api->known_workers, call->request->parameters[0], &decision->worker,
                             error));
+    struct known_worker_word *word = &decision->word;
+    bool is_accepted = !decision->is_forgotten && word->state == KNOWN_WORKER_ACCEPTED;
+    bool was_accepted = decision->worker.state == KNOWN_WORKER_ACCEPTED;
+    if (is_accepted && was_accepted && !decision->has_class) {
+        word->runner = decision->worker.runner;
+    }
     TRY(store_write_wait(api->store, decide, decision, error));
-    bool is_accepted = !decision->is_forgotten && decision->state == KNOWN_WORKER_ACCEPTED;
     log_line(LOG_LEVEL_INFO, "event=worker_key name=\"%s\" fingerprint=%s state=%s by=\"%s\"",
              decision->worker.name, decision->worker.key.text,
-             decision->is_forgotten ? "forgotten" : known_worker_state_name(decision->state),
+             decision->is_forgotten ? "forgotten" : known_worker_state_name(word->state),
              arena_copy(call->request->arena, call->principal.name));
-    if (!is_accepted && decision->worker.state == KNOWN_WORKER_ACCEPTED) {
-        // What it runs goes to others, and its poll ends: the next one is refused.
+    bool is_same = is_accepted && runner_equal(&word->runner, &decision->worker.runner);
+    if (was_accepted && !is_same) {
+        // What it runs goes to others, and its poll ends: the next one is refused, or registers anew with its class.
         char *owner = worker_principal_name(call->request->arena, decision->worker.name);
         queue_drop_workers(api->queue, text_of(owner));
     }
@@ -166,7 +185,7 @@ static void post_state(struct api_call *call)
     AUTO_JSON json_t *document = NULL;
     struct decision decision = {.call = call};
     enum status status = api_body(call, &document, &error);
-    status = status == OK ? read_state(document, &decision.state, &error) : status;
+    status = status == OK ? read_state(document, &decision, &error) : status;
     status = status == OK ? carry_out(&decision, &error) : status;
     if (!answer_failure(call, status, &error)) {
         (void)known_workers_find(call->api->known_workers, decision.worker.key.text,
@@ -201,16 +220,20 @@ static enum status invite(struct sql *sql, void *context, struct error *error)
                               error);
 }
 
-static enum status read_invitation(const json_t *document, struct invitation *out,
-                                   struct error *error)
+static enum status read_invitation(const struct api_call *call, const json_t *document,
+                                   struct invitation *out, struct error *error)
 {
-    static const char *const FIELDS[] = {"name", "expires_seconds", NULL};
+    static const char *const FIELDS[] = {"name", "expires_seconds", RUNNER_FIELDS, NULL};
     struct text name = TEXT_NONE;
+    bool has_class = false;
     int64_t seconds = INVITATION_SECONDS;
     TRY(json_check_fields(document, FIELDS, error));
     TRY(json_field_text(document, "name", JSON_OPTIONAL, KNOWN_WORKER_NAME_MAX, &name, error));
     TRY(json_field_int64(document, "expires_seconds", JSON_OPTIONAL, 1, INVITATION_SECONDS_MAX,
                          &seconds, error));
+    TRY(runner_document_read(document, &out->runner, &has_class, error));
+    TRY(known_worker_check_kind(out->runner.kind, error));
+    TRY(runner_making_complete(call, &out->runner, error));
     (void)snprintf(out->name, sizeof out->name, "%.*s", TEXT_ARGS(name));
     out->expires_us = clock_real_us() + seconds * 1000000;
     return OK;
@@ -223,7 +246,7 @@ static void post_invitation(struct api_call *call)
     struct inviting inviting = {.call = call};
     struct invitation *invitation = &inviting.invitation;
     enum status status = api_body(call, &document, &error);
-    status = status == OK ? read_invitation(document, invitation, &error) : status;
+    status = status == OK ? read_invitation(call, document, invitation, &error) : status;
     (void)snprintf(invitation->by, sizeof invitation->by, "%.*s", TEXT_ARGS(call->principal.name));
     if (status == OK) {
         status = store_write_wait(call->api->store, invite, &inviting, &error);
@@ -235,6 +258,7 @@ static void post_invitation(struct api_call *call)
     set_text(answer, "token", inviting.secret.text);
     set_text(answer, "name", invitation->name);
     set_time(answer, "expires_at", invitation->expires_us);
+    runner_describe(&invitation->runner, answer);
     api_reply_value(call, 201, answer);
 }
 
@@ -267,8 +291,10 @@ static enum status enrol(struct sql *sql, void *context, struct error *error)
         .reason = text_of(reason),
     };
     TRY(audit_append(sql, &entry, clock_real_us(), error));
+    const struct known_worker_word word = {.by = text_of(invitation->by),
+                                           .runner = invitation->runner};
     return known_workers_enrol(call->api->known_workers, sql, &caller, text_of(invitation->name),
-                               text_of(invitation->by), clock_real_us(), error);
+                               &word, clock_real_us(), error);
 }
 
 static enum status read_enrolment(const struct api_call *call, const json_t *document,

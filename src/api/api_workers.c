@@ -46,6 +46,7 @@ static void post_poll(struct api_call *call)
         return;
     }
     poll->owner = call->principal.name;
+    poll->runner = call->runner;
     poll->answer = answer_ok(call);
     http_on_gone(call->request->exchange, poll_gone, poll);
     queue_poll(call->api->queue, poll);
@@ -206,7 +207,7 @@ const struct api_route API_WORKER_ROUTES[] = {
      .query = LIST},
     {.method = "GET",
      .pattern = "/v1/places",
-     .action = ACTION_WORKER_POLL,
+     .action = ACTION_WORKER_LINK,
      .handle = list_places,
      .query = PLACES},
     {.method = NULL},

@@ -1,5 +1,9 @@
 #include "api/documents.h"
 
+#include "queue/queue.h"
+
+#include <stdio.h>
+
 static enum status read_texts(const json_t *document, const char *name, enum json_need need,
                               size_t count_max, struct arena *arena, const struct text **out,
                               size_t *count, struct error *error)
@@ -55,15 +59,66 @@ enum status verify_document_read(const json_t *document, struct catalog_verify *
     return OK;
 }
 
+static enum status read_runner_groups(const json_t *array, char *out, size_t size,
+                                      struct error *error)
+{
+    struct text names[WORKER_GROUPS_MAX];
+    size_t count = 0;
+    AUTO_BUFFER struct buffer all = {0};
+    TRY(groups_parse(array, names, &count, error));
+    for (size_t i = 0; i < count; i++) {
+        buffer_append_string(&all, i > 0 ? "," : "");
+        buffer_append_text(&all, names[i]);
+    }
+    if (all.length >= size) {
+        return error_set(error, INVALID,
+                         "the names in \"groups\" have %zu bytes together; %zu are allowed",
+                         all.length, size - 1);
+    }
+    (void)snprintf(out, size, "%.*s", TEXT_ARGS(buffer_text(&all)));
+    return OK;
+}
+
+enum status runner_document_read(const json_t *document, struct runner *out, bool *is_said,
+                                 struct error *error)
+{
+    struct runner read = {.kind = RUNNER_SITE};
+    struct text kind = text_of(runner_class_name(RUNNER_SITE));
+    struct text user = TEXT_NONE;
+    json_t *groups = NULL;
+    TRY(json_field_text(document, "class", JSON_OPTIONAL, RUNNER_USER_MAX, &kind, error));
+    TRY(json_field_text(document, "user", JSON_OPTIONAL, RUNNER_USER_MAX, &user, error));
+    TRY(json_field_array(document, "groups", JSON_OPTIONAL, WORKER_GROUPS_MAX, &groups, error));
+    TRY(json_field_int64(document, "job", JSON_OPTIONAL, 1, INT64_MAX, &read.job, error));
+    TRY(read_runner_groups(groups, read.groups, sizeof read.groups, error));
+    if (!runner_class_from_text(kind, &read.kind)) {
+        (void)error_set(error, INVALID, "field \"class\" is \"%.*s\"", TEXT_ARGS(kind));
+        error_fix(error, "site, group, user, session, job, job-token or spare");
+        return INVALID;
+    }
+    if (user.bytes && (user.length == 0 || !text_is_utf8(user) || text_has_control(user))) {
+        return error_set(error, INVALID, "field \"user\" is not the name of a user");
+    }
+    (void)snprintf(read.user, sizeof read.user, "%.*s", TEXT_ARGS(user));
+    *is_said = json_object_get(document, "class") || user.bytes || groups || read.job != 0;
+    *out = read;
+    return OK;
+}
+
 enum status token_document_read(const json_t *document, int64_t now_us, struct token_request *out,
                                 struct error *error)
 {
-    static const char *const FIELDS[] = {"principal", "role", "label", "expires_seconds", NULL};
+    static const char *const FIELDS[] = {"principal",       "role",        "label",
+                                         "expires_seconds", RUNNER_FIELDS, NULL};
     struct text role = TEXT("user");
+    bool is_runner = false;
     struct token_request read = {0};
     int64_t expires_seconds = 0;
     TRY(json_check_fields(document, FIELDS, error));
-    TRY(json_field_text(document, "principal", JSON_REQUIRED, TOKEN_NAME_MAX, &read.name, error));
+    TRY(runner_document_read(document, &read.runner, &is_runner, error));
+    role = is_runner ? text_of(role_name(ROLE_WORKER)) : role;
+    TRY(json_field_text(document, "principal", is_runner ? JSON_OPTIONAL : JSON_REQUIRED,
+                        TOKEN_NAME_MAX, &read.name, error));
     TRY(json_field_text(document, "role", JSON_OPTIONAL, TOKEN_NAME_MAX, &role, error));
     TRY(json_field_text(document, "label", JSON_OPTIONAL, TOKEN_LABEL_MAX, &read.label, error));
     TRY(json_field_int64(document, "expires_seconds", JSON_OPTIONAL, 1, TOKEN_SECONDS_MAX,

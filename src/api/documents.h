@@ -23,7 +23,16 @@ enum status dataset_document_read(const json_t *document, struct arena *arena,
 enum status verify_document_read(const json_t *document, struct catalog_verify *out,
                                  struct error *error);
 
-// {"principal", "role", "label", "expires_seconds"} of POST /v1/tokens; what names and labels must be like is judged by tokens_create.
+// The members of a document that say the class of a worker's credential.
+#define RUNNER_FIELDS "class", "user", "groups", "job"
+
+// Those: of "class", RUNNER_SITE when it is not said, "user", "groups" and "job" what is said, without a look at what the class needs.
+// *is_said: one of them was.
+enum status runner_document_read(const json_t *document, struct runner *out, bool *is_said,
+                                 struct error *error);
+
+// {"principal", "role", "label", "expires_seconds"} and those of POST /v1/tokens; what names, labels and classes must be like is judged by
+// tokens_create. With a class "principal" may be missing, the name is empty then, and the role is that of a worker.
 enum status token_document_read(const json_t *document, int64_t now_us, struct token_request *out,
                                 struct error *error);
 

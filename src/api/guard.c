@@ -71,10 +71,10 @@ static bool authenticate_peer(struct api_call *call)
 // A worker by its key: `worker:desk-2`. Who says for which user it asks is a site.
 static enum status authenticate_worker(struct api_call *call, struct error *error)
 {
-    char known[KNOWN_WORKER_NAME_MAX + 1];
+    struct known_worker known;
     const struct worker_caller caller = worker_caller_of(call->request);
-    TRY(known_workers_admit(call->api->known_workers, &caller, clock_real_us(), known, error));
-    worker_caller_name(call, known);
+    TRY(known_workers_admit(call->api->known_workers, &caller, clock_real_us(), &known, error));
+    worker_caller_take(call, &known);
     return OK;
 }
 
@@ -138,6 +138,7 @@ static bool authenticate(struct api_call *call)
         return false;
     }
     call->token = token;
+    call->runner = &token->runner;
     call->principal = token_principal(token);
     return true;
 }
@@ -247,10 +248,16 @@ static enum status find_object(const struct api_call *call, struct policy_object
     if (call->route->object == API_OBJECT_NONE) {
         return OK;
     }
+    if (call->route->object == API_OBJECT_BLOB && call->principal.runner != RUNNER_SITE) {
+        struct digest digest;
+        TRY(digest_from_text(call->request->parameters[0], &digest, error));
+        return queue_runner_has_blob(call->api->queue, call->principal.name, &digest,
+                                     &object->is_input, error);
+    }
     if (call->route->object == API_OBJECT_BLOB || call->route->object == API_OBJECT_DATASET) {
         return call->task ? find_input(call, &object->is_input, error) : OK;
     }
-    if (call->route->object == API_OBJECT_OWN_JOBS) {
+    if (call->route->object == API_OBJECT_OWN) {
         object->owner = call->principal.name;
         return OK;
     }
@@ -330,8 +337,10 @@ static bool admit(struct api_call *call)
         return false;
     }
     bool is_peer = call->principal.role == ROLE_PEER && !call->route->is_public;
-    bool is_stranger = is_peer && call->route->action == ACTION_WORKER_POLL &&
-                       http_header(call->request, "Lode-User").length == 0;
+    bool is_of_workers =
+        call->route->action == ACTION_WORKER_POLL || call->route->action == ACTION_WORKER_LINK;
+    bool is_stranger =
+        is_peer && is_of_workers && http_header(call->request, "Lode-User").length == 0;
     if (is_stranger ? !admit_stranger(call) : is_peer && !admit_guest(call)) {
         return false;
     }

@@ -17,8 +17,14 @@ char *worker_principal_name(struct arena *arena, const char *name)
     return arena_format(arena, "worker:%s", name);
 }
 
-void worker_caller_name(struct api_call *call, const char *name)
+void worker_caller_take(struct api_call *call, const struct known_worker *worker)
 {
-    call->principal = (struct principal){
-        .name = text_of(worker_principal_name(call->request->arena, name)), .role = ROLE_WORKER};
+    struct arena *arena = call->request->arena;
+    struct runner *runner = arena_new(arena, sizeof *runner);
+    *runner = worker->runner;
+    call->runner = runner;
+    call->principal =
+        (struct principal){.name = text_of(worker_principal_name(arena, worker->name)),
+                           .role = ROLE_WORKER,
+                           .runner = runner->kind};
 }

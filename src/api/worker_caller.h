@@ -8,8 +8,8 @@
 // Borrows from the request, which has a peer_key.
 struct worker_caller worker_caller_of(const struct http_request *request);
 
-// The call is from the accepted worker of this name.
-void worker_caller_name(struct api_call *call, const char *name);
+// The call is from this accepted worker.
+void worker_caller_take(struct api_call *call, const struct known_worker *worker);
 
 // The name of a worker as a principal, in the arena: "worker:desk-2".
 char *worker_principal_name(struct arena *arena, const char *name);

@@ -16,7 +16,7 @@ struct meeting {
 
 void worker_meeting_register(struct api_call *call, json_t *document)
 {
-    queue_register_worker(call->api->queue, document, call->principal.name,
+    queue_register_worker(call->api->queue, document, call->principal.name, call->runner,
                           audit_witness(call, "register worker"), answer_created(call));
 }
 
@@ -83,7 +83,7 @@ static void go_on(struct meeting *meeting)
 {
     struct api_call *call = meeting->call;
     const struct known_worker *worker = &meeting->met.worker;
-    worker_caller_name(call, worker->name);
+    worker_caller_take(call, worker);
     call->reason = worker->trust == KNOWN_WORKER_BY_OPERATOR ? "an operator has accepted its key"
                    : worker->trust == KNOWN_WORKER_BY_INVITATION ? "its key was enrolled"
                    : worker->trust == KNOWN_WORKER_BY_AUTHORITY

@@ -84,11 +84,14 @@ enum status invitations_create(struct sql *sql, const struct invitation *invitat
     TRY(sql_run(sql, SQL_INVITATION_ADD,
                 SQL_VALUES(sql_int64(id), sql_blob(digest.bytes, sizeof digest.bytes),
                            sql_text(text_of(invitation->name)), sql_text(text_of(invitation->by)),
-                           sql_int64(now_us), sql_int64(invitation->expires_us)),
+                           sql_int64(now_us), sql_int64(invitation->expires_us),
+                           RUNNER_VALUES(&invitation->runner)),
                 NULL, error));
     *secret = made;
     return OK;
 }
+
+enum { COLUMN_RUNNER = 5 }; // Of SQL_INVITATION_FIND.
 
 static enum status refuse(struct error *error, const char *why, int64_t at_us)
 {
@@ -115,6 +118,7 @@ enum status invitations_use(struct sql *sql, struct text said, int64_t now_us,
     }
     TRY(status);
     struct invitation found = {.expires_us = sql_column_int64(rows, 3)};
+    TRY(runner_of_row(rows, COLUMN_RUNNER, &found.runner, error));
     (void)snprintf(found.name, sizeof found.name, "%.*s", TEXT_ARGS(sql_column_text(rows, 1)));
     (void)snprintf(found.by, sizeof found.by, "%.*s", TEXT_ARGS(sql_column_text(rows, 2)));
     if (sql_column_int64(rows, 4) != 0) {

@@ -18,6 +18,7 @@ struct invitation {
     char name[KNOWN_WORKER_NAME_MAX + 1]; // Of the worker; empty: it chooses itself.
     char by[KNOWN_WORKER_BY_MAX + 1];     // Who made it.
     int64_t expires_us;
+    struct runner runner; // The class of who comes with it.
 };
 
 // Has it the form of an invitation's text?

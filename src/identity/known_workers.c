@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #define SEEN_STEP_US INT64_C(60000000) // So often it is written down that a worker was seen.
-enum { DIGITS_MIN = 8, OBJECT_SIZE = 256 };
+enum { DIGITS_MIN = 8, OBJECT_SIZE = 256, COLUMN_RUNNER = 12 };
 
 struct known_workers {
     pthread_rwlock_t lock; // Guards the index; only the writer's thread changes it.
@@ -68,6 +68,17 @@ enum status known_worker_check_name(struct text name, struct error *error)
     return OK;
 }
 
+enum status known_worker_check_kind(enum runner_class kind, struct error *error)
+{
+    if (kind == RUNNER_SESSION || kind == RUNNER_JOB_TOKEN) {
+        (void)error_set(error, INVALID, "a runner of class %s has a token, and no key",
+                        runner_class_name(kind));
+        error_fix(error, "make one: lode token create --class %s", runner_class_name(kind));
+        return INVALID;
+    }
+    return OK;
+}
+
 static void copy_text(char *out, size_t size, struct text text)
 {
     (void)snprintf(out, size, "%.*s", TEXT_ARGS(text));
@@ -97,6 +108,7 @@ static enum status worker_of_row(const struct sql_rows *rows, struct known_worke
     }
     worker.state = (enum known_worker_state)state;
     worker.trust = (enum known_worker_trust)trust;
+    TRY(runner_of_row(rows, COLUMN_RUNNER, &worker.runner, error));
     *out = worker;
     return OK;
 }
@@ -192,8 +204,7 @@ static bool is_trusted(const struct known_worker *worker, const struct worker_ca
 }
 
 enum status known_workers_admit(struct known_workers *workers, const struct worker_caller *caller,
-                                int64_t now_us, char name[KNOWN_WORKER_NAME_MAX + 1],
-                                struct error *error)
+                                int64_t now_us, struct known_worker *out, struct error *error)
 {
     struct known_worker found = {0};
     bool is_known = false;
@@ -212,7 +223,7 @@ enum status known_workers_admit(struct known_workers *workers, const struct work
         return error_set(error, NOT_FOUND, "this site has not accepted a worker with the key %s",
                          caller->key);
     }
-    memcpy(name, found.name, sizeof found.name);
+    *out = found;
     return OK;
 }
 
@@ -326,7 +337,8 @@ static enum status put(struct known_workers *workers, struct sql *sql,
                            sql_text(text_of(worker->address)), sql_int64(worker->first_us),
                            sql_int64(worker->seen_us), sql_int64(worker->decided_us),
                            sql_text(text_of(worker->rival.text)),
-                           sql_text(text_of(worker->rival_address)), sql_int64(worker->rival_us)),
+                           sql_text(text_of(worker->rival_address)), sql_int64(worker->rival_us),
+                           RUNNER_VALUES(&worker->runner)),
                 NULL, error));
     (void)pthread_rwlock_wrlock(&workers->lock);
     worker_index_put(&workers->index, worker);
@@ -518,7 +530,7 @@ static enum status check_count(const struct known_workers *workers, struct error
 }
 
 enum status known_workers_decide(struct known_workers *workers, struct sql *sql, const char *key,
-                                 enum known_worker_state state, struct text by, int64_t now_us,
+                                 const struct known_worker_word *word, int64_t now_us,
                                  struct error *error)
 {
     const struct worker_entry *entry = worker_index_find(&workers->index, key);
@@ -527,21 +539,25 @@ enum status known_workers_decide(struct known_workers *workers, struct sql *sql,
     }
     struct known_worker worker = worker_entry_copy(entry);
     const struct worker_entry *owner = worker_index_owner(&workers->index, worker.name);
-    if (state == KNOWN_WORKER_ACCEPTED && owner && owner != entry) {
+    if (word->state == KNOWN_WORKER_ACCEPTED && owner && owner != entry) {
         return refuse_name(&owner->worker, error);
     }
+    TRY(known_worker_check_kind(word->runner.kind, error));
+    TRY(runner_check(&word->runner, error));
     TRY(check_count(workers, error));
-    worker.state = state;
-    worker.trust =
-        state == KNOWN_WORKER_ACCEPTED ? KNOWN_WORKER_BY_OPERATOR : KNOWN_WORKER_NOT_TRUSTED;
-    copy_text(worker.by, sizeof worker.by, text_slice(by, 0, KNOWN_WORKER_BY_MAX));
+    bool is_accepted = word->state == KNOWN_WORKER_ACCEPTED;
+    worker.state = word->state;
+    worker.trust = is_accepted ? KNOWN_WORKER_BY_OPERATOR : KNOWN_WORKER_NOT_TRUSTED;
+    worker.runner = word->runner;
+    copy_text(worker.by, sizeof worker.by, text_slice(word->by, 0, KNOWN_WORKER_BY_MAX));
     worker.decided_us = now_us;
     return put(workers, sql, &worker, error);
 }
 
 enum status known_workers_enrol(struct known_workers *workers, struct sql *sql,
                                 const struct worker_caller *caller, struct text name,
-                                struct text by, int64_t now_us, struct error *error)
+                                const struct known_worker_word *word, int64_t now_us,
+                                struct error *error)
 {
     const struct worker_entry *entry = worker_index_find(&workers->index, caller->key);
     struct known_worker worker = entry ? entry->worker : new_worker(caller, now_us);
@@ -555,7 +571,8 @@ enum status known_workers_enrol(struct known_workers *workers, struct sql *sql,
     see(&worker, caller, now_us);
     worker.state = KNOWN_WORKER_ACCEPTED;
     worker.trust = KNOWN_WORKER_BY_INVITATION;
-    copy_text(worker.by, sizeof worker.by, text_slice(by, 0, KNOWN_WORKER_BY_MAX));
+    worker.runner = word->runner;
+    copy_text(worker.by, sizeof worker.by, text_slice(word->by, 0, KNOWN_WORKER_BY_MAX));
     worker.decided_us = now_us;
     return put(workers, sql, &worker, error);
 }

@@ -11,6 +11,7 @@
 #define LODE_IDENTITY_KNOWN_WORKERS_H
 
 #include "crypto/key.h"
+#include "policy/runner.h"
 #include "store/store.h"
 
 #include <stdbool.h>
@@ -52,7 +53,8 @@ struct known_worker {
     char address[KNOWN_WORKER_ADDRESS_MAX + 1];
     int64_t first_us;
     int64_t seen_us;
-    int64_t decided_us; // 0: not yet.
+    int64_t decided_us;   // 0: not yet.
+    struct runner runner; // Its class, once it is accepted.
     // The last key that came with its name and was not its own; empty: none.
     struct fingerprint rival;
     char rival_address[KNOWN_WORKER_ADDRESS_MAX + 1];
@@ -73,17 +75,19 @@ struct known_workers;
 // INVALID otherwise.
 enum status known_worker_check_name(struct text name, struct error *error);
 
+// Can a key have this class? Not that of a session or of an anonymous runner, which begin or end with their token. INVALID.
+enum status known_worker_check_kind(enum runner_class kind, struct error *error);
+
 // Reads the table of the store. Not `is_open`: those who were accepted as the site was open are forgotten. Close the store before it.
 enum status known_workers_open(struct store *store, bool is_open, struct known_workers **out,
                                struct error *error);
 void known_workers_close(struct known_workers *workers); // NULL is allowed.
 bool known_workers_is_open(const struct known_workers *workers);
 
-// Is this an accepted worker? OK, and its name. DENIED when it was refused, NOT_FOUND when it is not accepted. Any thread; does not
+// Is this an accepted worker? OK, and its entry. DENIED when it was refused, NOT_FOUND when it is not accepted. Any thread; does not
 // block.
 enum status known_workers_admit(struct known_workers *workers, const struct worker_caller *caller,
-                                int64_t now_us, char name[KNOWN_WORKER_NAME_MAX + 1],
-                                struct error *error);
+                                int64_t now_us, struct known_worker *out, struct error *error);
 
 // Copies the entry of a key; false when there is none. Any thread.
 bool known_workers_find(struct known_workers *workers, const char *key, struct known_worker *out);
@@ -131,15 +135,23 @@ enum status known_workers_meet(struct known_workers *workers, struct sql *sql,
                                const struct worker_caller *caller, struct text name, int64_t now_us,
                                struct worker_met *out, struct error *error);
 
-// An operator's word, `state` being accepted or refused. NOT_FOUND; CONFLICT when the name belongs to another key; QUOTA.
+// Whose word it is: an operator's, or of who made the invitation.
+struct known_worker_word {
+    enum known_worker_state state; // Accepted or refused.
+    struct text by;
+    struct runner runner; // Of an accepted one; a class that a key can have.
+};
+
+// An operator's word. NOT_FOUND; CONFLICT when the name belongs to another key; QUOTA; INVALID as known_worker_check_kind and runner_check.
 enum status known_workers_decide(struct known_workers *workers, struct sql *sql, const char *key,
-                                 enum known_worker_state state, struct text by, int64_t now_us,
+                                 const struct known_worker_word *word, int64_t now_us,
                                  struct error *error);
 
-// Accepts the key by an invitation that `by` made. CONFLICT when the name belongs to another key; INVALID, QUOTA.
+// Accepts the key by an invitation. CONFLICT when the name belongs to another key; INVALID, QUOTA.
 enum status known_workers_enrol(struct known_workers *workers, struct sql *sql,
                                 const struct worker_caller *caller, struct text name,
-                                struct text by, int64_t now_us, struct error *error);
+                                const struct known_worker_word *word, int64_t now_us,
+                                struct error *error);
 
 // NOT_FOUND.
 enum status known_workers_forget(struct known_workers *workers, struct sql *sql, const char *key,

@@ -57,5 +57,19 @@ const struct store_migration IDENTITY_MIGRATIONS[] = {
      "    PRIMARY KEY (group_name, member)\n"
      ");\n"
      "CREATE INDEX identity_members_member ON identity_members (member, group_name)"},
+    // What workers with such a credential may do (policy/runner.h), and for whom.
+    {"identity", 4,
+     "ALTER TABLE identity_tokens ADD COLUMN class TEXT NOT NULL DEFAULT 'site';\n"
+     "ALTER TABLE identity_tokens ADD COLUMN for_user TEXT NOT NULL DEFAULT '';\n"
+     "ALTER TABLE identity_tokens ADD COLUMN for_groups TEXT NOT NULL DEFAULT '';\n"
+     "ALTER TABLE identity_tokens ADD COLUMN for_job BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE identity_workers ADD COLUMN class TEXT NOT NULL DEFAULT 'site';\n"
+     "ALTER TABLE identity_workers ADD COLUMN for_user TEXT NOT NULL DEFAULT '';\n"
+     "ALTER TABLE identity_workers ADD COLUMN for_groups TEXT NOT NULL DEFAULT '';\n"
+     "ALTER TABLE identity_workers ADD COLUMN for_job BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE identity_invitations ADD COLUMN class TEXT NOT NULL DEFAULT 'site';\n"
+     "ALTER TABLE identity_invitations ADD COLUMN for_user TEXT NOT NULL DEFAULT '';\n"
+     "ALTER TABLE identity_invitations ADD COLUMN for_groups TEXT NOT NULL DEFAULT '';\n"
+     "ALTER TABLE identity_invitations ADD COLUMN for_job BIGINT NOT NULL DEFAULT 0"},
 };
 const size_t IDENTITY_MIGRATION_COUNT = sizeof IDENTITY_MIGRATIONS / sizeof IDENTITY_MIGRATIONS[0];

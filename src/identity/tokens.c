@@ -16,6 +16,7 @@
 enum { SECRET_SIZE = 32 };
 
 struct entry {
+    struct entry *next_of_job;
     struct token token;
     struct digest digest;
 };
@@ -24,6 +25,7 @@ struct entry {
 struct index {
     struct map *by_digest; // Owns the entries.
     struct map *by_id;
+    struct map *by_job; // Lists of those that are for one job.
 };
 
 struct tokens {
@@ -40,6 +42,7 @@ static void index_init(struct index *index)
 {
     index->by_digest = map_new();
     index->by_id = map_new();
+    index->by_job = map_new();
 }
 
 static void index_done(struct index *index)
@@ -50,6 +53,23 @@ static void index_done(struct index *index)
     }
     map_free(index->by_digest);
     map_free(index->by_id);
+    map_free(index->by_job);
+}
+
+static void list_remove(struct index *index, struct entry *entry)
+{
+    int64_t job = entry->token.runner.job;
+    struct entry *first = job != 0 ? map_find_int64(index->by_job, job) : NULL;
+    if (first == entry) {
+        (void)map_set_int64(index->by_job, job, entry->next_of_job);
+        return;
+    }
+    for (; first; first = first->next_of_job) {
+        if (first->next_of_job == entry) {
+            first->next_of_job = entry->next_of_job;
+            return;
+        }
+    }
 }
 
 static void index_add(struct index *index, const struct token *token, const struct digest *digest)
@@ -59,6 +79,9 @@ static void index_add(struct index *index, const struct token *token, const stru
     entry->digest = *digest;
     free(map_set_text(index->by_digest, digest_key(digest), entry));
     (void)map_set_int64(index->by_id, token->id, entry);
+    if (token->runner.job != 0) {
+        entry->next_of_job = map_set_int64(index->by_job, token->runner.job, entry);
+    }
 }
 
 static void index_remove(struct index *index, int64_t id)
@@ -66,6 +89,7 @@ static void index_remove(struct index *index, int64_t id)
     struct entry *entry = map_set_int64(index->by_id, id, NULL);
     if (entry) {
         (void)map_set_text(index->by_digest, digest_key(&entry->digest), NULL);
+        list_remove(index, entry);
         free(entry);
     }
 }
@@ -75,7 +99,21 @@ static void copy_text(char *out, size_t size, struct text text)
     (void)snprintf(out, size, "%.*s", TEXT_ARGS(text));
 }
 
-// Of a row that begins with id, name, role, label, created_us, expires_us, revoked_us.
+// What follows from the rest of it.
+static void complete(struct token *token)
+{
+    struct runner *runner = &token->runner;
+    if (runner->kind != RUNNER_SITE) {
+        (void)snprintf(token->runner_name, sizeof token->runner_name, "runner:%lld",
+                       (long long)token->id);
+        runner->since_us = runner->kind == RUNNER_SESSION ? token->created_us : 0;
+        runner->until_us = token->expires_us;
+    }
+}
+
+enum { COLUMN_RUNNER = 7, COLUMN_DIGEST = 11 };
+
+// Of a row that begins with id, name, role, label, created_us, expires_us, revoked_us, and the class.
 static enum status token_of_row(const struct sql_rows *rows, struct token *out, struct error *error)
 {
     struct token token = {
@@ -87,8 +125,10 @@ static enum status token_of_row(const struct sql_rows *rows, struct token *out, 
     if (!role_from_text(sql_column_text(rows, 2), &token.role)) {
         return error_set(error, CORRUPT, "token %lld has no known role", (long long)token.id);
     }
+    TRY(runner_of_row(rows, COLUMN_RUNNER, &token.runner, error));
     copy_text(token.name, sizeof token.name, sql_column_text(rows, 1));
     copy_text(token.label, sizeof token.label, sql_column_text(rows, 3));
+    complete(&token);
     *out = token;
     return OK;
 }
@@ -101,7 +141,7 @@ static enum status index_read(struct index *index, struct sql *sql, struct error
     while (sql_next(rows, &status, error)) {
         struct token token;
         TRY(token_of_row(rows, &token, error));
-        struct text bytes = sql_column_text(rows, 7);
+        struct text bytes = sql_column_text(rows, COLUMN_DIGEST);
         struct digest digest;
         if (bytes.length != sizeof digest.bytes) {
             return error_set(error, CORRUPT, "token %lld has no digest", (long long)token.id);
@@ -187,6 +227,13 @@ static enum status check_request(const struct token_request *request, int64_t no
         return error_set(error, INVALID, "a token cannot have the role %s",
                          role_name(request->role));
     }
+    if (request->runner.kind != RUNNER_SITE && request->role != ROLE_WORKER) {
+        (void)error_set(error, INVALID, "a token of class %s cannot have the role %s",
+                        runner_class_name(request->runner.kind), role_name(request->role));
+        error_fix(error, "a class is of workers: leave out the role");
+        return INVALID;
+    }
+    TRY(runner_check(&request->runner, error));
     if (request->expires_us != 0 && request->expires_us <= now_us) {
         char time[CALENDAR_TEXT_SIZE];
         return error_set(error, INVALID, "the token would have expired at %s",
@@ -247,18 +294,22 @@ enum status tokens_create(struct tokens *tokens, struct sql *sql,
         error_fix(error, "revoke tokens that are not used");
         return QUOTA;
     }
-    struct token token = {
-        .role = request->role, .created_us = now_us, .expires_us = request->expires_us};
+    struct token token = {.role = request->role,
+                          .created_us = now_us,
+                          .expires_us = request->expires_us,
+                          .runner = request->runner};
     TRY(next_id(sql, &token.id, error));
     copy_text(token.name, sizeof token.name, request->name);
     copy_text(token.label, sizeof token.label, request->label);
+    complete(&token);
     struct token_secret made = secret_new();
     struct digest digest = digest_of(made.text, TOKEN_TEXT_SIZE - 1);
     TRY(sql_run(sql, SQL_TOKEN_ADD,
                 SQL_VALUES(sql_int64(token.id), sql_text(request->name),
                            sql_text(text_of(role_name(token.role))), sql_text(request->label),
                            sql_int64(now_us), sql_int64(token.expires_us),
-                           sql_blob(digest.bytes, sizeof digest.bytes)),
+                           sql_blob(digest.bytes, sizeof digest.bytes),
+                           RUNNER_VALUES(&token.runner)),
                 NULL, error));
     (void)pthread_rwlock_wrlock(&tokens->lock);
     index_add(&tokens->index, &token, &digest);
@@ -280,6 +331,46 @@ enum status tokens_revoke(struct tokens *tokens, struct sql *sql, int64_t id, in
     (void)pthread_rwlock_wrlock(&tokens->lock);
     index_remove(&tokens->index, id);
     (void)pthread_rwlock_unlock(&tokens->lock);
+    return OK;
+}
+
+enum status tokens_get(struct tokens *tokens, int64_t id, struct token *out, struct error *error)
+{
+    (void)pthread_rwlock_rdlock(&tokens->lock);
+    const struct entry *entry = map_find_int64(tokens->index.by_id, id);
+    struct token found = entry ? entry->token : (struct token){0};
+    (void)pthread_rwlock_unlock(&tokens->lock);
+    if (found.id == 0) {
+        return error_set(error, NOT_FOUND, "there is no valid token %lld", (long long)id);
+    }
+    *out = found;
+    return OK;
+}
+
+static enum status end(struct tokens *tokens, struct sql *sql, struct entry *entry, int64_t at_us,
+                       struct error *error)
+{
+    TRY(sql_run(sql, SQL_TOKEN_END, SQL_VALUES(sql_int64(entry->token.id), sql_int64(at_us)), NULL,
+                error));
+    (void)pthread_rwlock_wrlock(&tokens->lock);
+    entry->token.expires_us = at_us;
+    complete(&entry->token);
+    (void)pthread_rwlock_unlock(&tokens->lock);
+    return OK;
+}
+
+enum status tokens_end_job(struct tokens *tokens, struct sql *sql, int64_t job, int64_t now_us,
+                           struct error *error)
+{
+    int64_t at_us = now_us + TOKEN_FAREWELL_US;
+    struct entry *entry = map_find_int64(tokens->index.by_job, job);
+    for (; entry; entry = entry->next_of_job) {
+        int64_t expires_us = entry->token.expires_us;
+        if (entry->token.runner.kind == RUNNER_JOB_TOKEN &&
+            (expires_us == 0 || expires_us > at_us)) {
+            TRY(end(tokens, sql, entry, at_us, error));
+        }
+    }
     return OK;
 }
 
@@ -336,7 +427,10 @@ enum status tokens_find(struct tokens *tokens, struct text bearer, int64_t now_u
 
 struct principal token_principal(const struct token *token)
 {
-    return (struct principal){.name = text_of(token->name), .role = token->role};
+    bool is_runner = token->runner.kind != RUNNER_SITE;
+    return (struct principal){.name = text_of(is_runner ? token->runner_name : token->name),
+                              .role = token->role,
+                              .runner = token->runner.kind};
 }
 
 enum status tokens_list(struct sql *sql, const struct token_filter *filter, token_visit_fn *visit,

@@ -12,8 +12,11 @@ enum {
     TOKEN_TEXT_SIZE = 49, // "lode_", 43 characters of base64url (32 random bytes), NUL.
     TOKEN_NAME_MAX = 64,
     TOKEN_LABEL_MAX = 128,
-    TOKENS_MAX = 100000, // Valid at a time.
+    TOKENS_MAX = 100000,    // Valid at a time.
+    TOKEN_RUNNER_SIZE = 32, // "runner:17", NUL.
 };
+// So long the token of an anonymous runner outlives its job, for the runner to take its leave.
+#define TOKEN_FAREWELL_US INT64_C(30000000)
 
 // The text of a token. A struct, so that nothing formats it by mistake.
 struct token_secret {
@@ -26,8 +29,10 @@ struct token {
     char name[TOKEN_NAME_MAX + 1];   // Of the principal.
     char label[TOKEN_LABEL_MAX + 1]; // What it is for, in the words of who made it.
     int64_t created_us;
-    int64_t expires_us; // 0: never.
-    int64_t revoked_us; // 0: it is not.
+    int64_t expires_us;                  // 0: never.
+    int64_t revoked_us;                  // 0: it is not.
+    struct runner runner;                // The class of the workers that show it.
+    char runner_name[TOKEN_RUNNER_SIZE]; // Of another class than the site's: who such a worker is.
 };
 
 struct tokens;
@@ -39,13 +44,14 @@ void tokens_close(struct tokens *tokens);
 struct token_request {
     struct text
         name; // 1 to TOKEN_NAME_MAX bytes of UTF-8 without white space and control characters.
-    struct text label;  // Up to TOKEN_LABEL_MAX bytes of UTF-8 without control characters.
-    enum role role;     // ROLE_USER, ROLE_WORKER or ROLE_ADMIN.
-    int64_t expires_us; // 0: never.
+    struct text label;    // Up to TOKEN_LABEL_MAX bytes of UTF-8 without control characters.
+    enum role role;       // ROLE_USER, ROLE_WORKER or ROLE_ADMIN.
+    int64_t expires_us;   // 0: never.
+    struct runner runner; // Without times; of another class than the site's with ROLE_WORKER only.
 };
 
 // Makes a token; call it in a store_write, as the last thing there that can fail, and show *secret only after the commit.
-// INVALID for a bad name, label, role or a time that has passed; QUOTA when there are TOKENS_MAX.
+// INVALID for a bad name, label, role, class or a time that has passed; QUOTA when there are TOKENS_MAX.
 enum status tokens_create(struct tokens *tokens, struct sql *sql,
                           const struct token_request *request, int64_t now_us, struct token *out,
                           struct token_secret *secret, struct error *error);
@@ -54,6 +60,13 @@ enum status tokens_create(struct tokens *tokens, struct sql *sql,
 enum status tokens_revoke(struct tokens *tokens, struct sql *sql, int64_t id, int64_t now_us,
                           struct error *error);
 
+// The valid token of this number. NOT_FOUND. Any thread; does not block.
+enum status tokens_get(struct tokens *tokens, int64_t id, struct token *out, struct error *error);
+
+// The job has ended: tokens of anonymous runners that were for it end, TOKEN_FAREWELL_US later. Call it as tokens_create.
+enum status tokens_end_job(struct tokens *tokens, struct sql *sql, int64_t job, int64_t now_us,
+                           struct error *error);
+
 // The token of this text. DENIED, saying why without repeating it: malformed, not known, expired. Any thread; does not block.
 enum status tokens_find(struct tokens *tokens, struct text bearer, int64_t now_us,
                         struct token *out, struct error *error);
@@ -61,7 +74,7 @@ enum status tokens_find(struct tokens *tokens, struct text bearer, int64_t now_u
 // Has it the form of a token's text?
 bool token_is_well_formed(struct text bearer);
 
-// Who holds the token; borrows from it.
+// Who holds the token: its name, or "runner:NUMBER", so that no two share what one of them has registered. Borrows from it.
 struct principal token_principal(const struct token *token);
 
 // Visits tokens in order of id, those revoked and expired too, from `after_id` on (0: all), at most `count_max`.

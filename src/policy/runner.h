@@ -59,6 +59,7 @@ struct runner {
 
 // Has it what its class needs, and nothing else? INVALID says what is missing or too much, by the names of the members of the API.
 enum status runner_check(const struct runner *runner, struct error *error);
+// Are both of the same class, for the same? When they end is not compared.
 bool runner_equal(const struct runner *a, const struct runner *b);
 
 // What the rules look at of a job. The texts are borrowed.

@@ -12,8 +12,14 @@
 #include "crypto/file_digests.h"
 #include "records/items.h"
 #include "records/jobs_sql.h"
+#include "records/made_for.h"
 
-enum { FAMILY_JOBS_MAX = 8, RUNS_MAX = 1 << 22 };
+enum {
+    FAMILY_JOBS_MAX =
+        8, // Of each kind: those for everyone, for the job's group, its user, spare ones, and the same submission.
+    FAMILY_KINDS = 5,
+    RUNS_MAX = 1 << 22,
+};
 
 void cache_plan_done(struct cache_plan *plan)
 {
@@ -93,9 +99,19 @@ static bool are_setups_same(const struct prepare_site *site, struct sql *sql, in
 }
 
 struct candidates {
-    struct candidate items[2 * FAMILY_JOBS_MAX];
+    struct candidate items[FAMILY_KINDS * FAMILY_JOBS_MAX];
     size_t count;
 };
+
+static bool has_candidate(const struct candidates *known, int64_t job)
+{
+    for (size_t i = 0; i < known->count; i++) {
+        if (known->items[i].job == job) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static enum status take_candidates(const struct prepare_site *site, struct sql *sql,
                                    struct sql_rows *rows, struct candidates *out,
@@ -115,9 +131,32 @@ static enum status take_candidates(const struct prepare_site *site, struct sql *
         if (items.length == DIGEST_SIZE) {
             memcpy(each->items.bytes, items.bytes, DIGEST_SIZE);
         }
-        out->count += are_setups_same(site, sql, each->job);
+        out->count += !has_candidate(out, each->job) && are_setups_same(site, sql, each->job);
     }
     return status;
+}
+
+// Those with results for whom the job is, beside everyone.
+static enum status read_scoped(const struct prepare_site *site, struct sql *sql,
+                               const struct job_row *row, const struct queue_look *look,
+                               struct candidates *out, struct error *error)
+{
+    static const enum runner_class KINDS[] = {RUNNER_GROUP, RUNNER_USER, RUNNER_SPARE};
+    const struct runner_job asks = made_for_row(row);
+    for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
+        if (!runner_may_reuse(KINDS[i], &asks, &asks)) {
+            continue;
+        }
+        AUTO_BUFFER struct buffer scope = {0};
+        AUTO_ROWS struct sql_rows *rows = NULL;
+        runner_scope(KINDS[i], &asks, &scope);
+        TRY(sql_query(sql, SQL_SCOPED_FAMILY_JOBS,
+                      SQL_VALUES(sql_blob(row->family.bytes, DIGEST_SIZE),
+                                 sql_int64((int64_t)look->state), sql_text(buffer_text(&scope))),
+                      &rows, error));
+        TRY(take_candidates(site, sql, rows, out, error));
+    }
+    return OK;
 }
 
 // Those that the cache knows, as far as the job may ask it, and those that are the same submission.
@@ -133,6 +172,7 @@ static enum status read_candidates(const struct prepare_site *site, struct sql *
     if (row->cache == SPEC_CACHE_USE) {
         TRY(sql_query(sql, SQL_FAMILY_JOBS, values, 2, &known, error));
         TRY(take_candidates(site, sql, known, out, error));
+        TRY(read_scoped(site, sql, row, look, out, error));
     }
     if (row->has_origin) {
         TRY(sql_query(sql, SQL_ORIGIN_JOBS, values, 3, &same, error));

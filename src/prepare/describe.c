@@ -44,7 +44,9 @@ static enum status describe_spec(const json_t *spec, struct buffer *out, struct 
 void describe_elsewhere(const json_t *document, const struct prepare_options *options,
                         struct prepared *out)
 {
-    static const char *const DONE[] = {"at", "merge", "stage", "offer", "after", "input_from"};
+    // That it is spare is said of this site's runners: what comes from the other site is for everyone here.
+    static const char *const DONE[] = {"at",    "merge",      "stage", "offer",
+                                       "after", "input_from", "spare"};
     AUTO_JSON json_t *spec = json_copy((json_t *)(uintptr_t)document);
     json_t *data = json_deep_copy(json_object_get(document, "data"));
     struct buffer *text = &out->description;

@@ -416,6 +416,7 @@ enum status prepare_job(const struct prepare_site *site, struct job_spec *spec,
         .retries = spec->retries,
         .walltime_us = said_walltime_us(spec),
         .checkpoint_us = spec->checkpoint.interval_us,
+        .is_spare = spec->is_spare,
         .when_lost = spec->when_lost,
         .priority = spec->priority,
         .progress = {.first_failed = -1},
@@ -428,11 +429,13 @@ enum status prepare_job(const struct prepare_site *site, struct job_spec *spec,
     TRY(check_files(site, spec, error));
     write_offer(&options->to.offer, out);
     TRY(describe_job(site, spec, options, out, error));
-    if (!out->row.gathers && !options->is_again) {
-        TRY(cache_look_up(site, &out->row, prepare_says_index(spec), &out->look, &out->plan,
-                          error));
+    if (out->row.gathers || options->is_again) {
+        return OK;
     }
-    return OK;
+    struct job_row asks = out->row;
+    asks.owner = options->owner;
+    asks.group = spec->group ? text_of(spec->group) : options->owner;
+    return cache_look_up(site, &asks, prepare_says_index(spec), &out->look, &out->plan, error);
 }
 
 // What the record says of the job's inputs; *is_elsewhere: they are another site's.

@@ -3,6 +3,9 @@
 
 #include "base/memory.h"
 #include "records/jobs_sql.h"
+#include "records/made_for.h"
+
+enum { COLUMN_CHUNK_CLASS = 13 }; // Of SQL_CACHED_CHUNKS.
 
 static bool has_blob(const struct queue *queue, const struct poll_stream *stream)
 {
@@ -51,6 +54,10 @@ static enum status copy_tasks(struct queue *queue, struct sql *sql, struct activ
 {
     enum status status = OK;
     AUTO_ROWS struct sql_rows *rows = NULL;
+    AUTO_ARENA struct arena arena = {0};
+    struct runner_job made;
+    TRY(made_for_read(sql, run->first_job, &arena, &made, error));
+    const struct runner_job asks = made_for_row(&job->row);
     TRY(sql_query(sql, SQL_CACHED_TASKS,
                   SQL_VALUES(sql_int64(run->first_job), sql_int64(run->first_index),
                              sql_int64(run->first_index + run->count)),
@@ -58,7 +65,9 @@ static enum status copy_tasks(struct queue *queue, struct sql *sql, struct activ
     while (status == OK && !job->has_ended && sql_next(rows, &status, error)) {
         struct task_row row;
         task_row_read(rows, &row);
-        status = copy_task(queue, sql, job, run, &row, error);
+        if (runner_may_reuse(row.kind, &made, &asks)) {
+            status = copy_task(queue, sql, job, run, &row, error);
+        }
     }
     return status;
 }
@@ -68,12 +77,18 @@ static enum status copy_chunks(struct queue *queue, struct sql *sql, struct acti
 {
     enum status status = OK;
     AUTO_ROWS struct sql_rows *rows = NULL;
+    AUTO_ARENA struct arena arena = {0};
+    struct runner_job made;
+    TRY(made_for_read(sql, first_job, &arena, &made, error));
+    const struct runner_job asks = made_for_row(&job->row);
     TRY(sql_query(sql, SQL_CACHED_CHUNKS, SQL_VALUES(sql_int64(first_job)), &rows, error));
     while (status == OK && !job->has_ended && sql_next(rows, &status, error)) {
         struct chunk_row row;
         chunk_row_read(rows, &row);
         row.cached_job = first_job;
-        if (!blob_exists(queue->blobs, &row.answers) || !has_blob(queue, &row.error_output)) {
+        row.kind = (enum runner_class)sql_column_int64(rows, COLUMN_CHUNK_CLASS);
+        if (!runner_may_reuse(row.kind, &made, &asks) || !blob_exists(queue->blobs, &row.answers) ||
+            !has_blob(queue, &row.error_output)) {
             continue;
         }
         queue->is_touched = true;

@@ -9,7 +9,8 @@
 struct checkpoint {
     int64_t attempt; // That left it.
     int64_t taken_us;
-    char *files; // As the worker said: [[path, digest, size, mode], ...]
+    enum runner_class kind; // Of who left it, and what that went on from.
+    char *files;            // As the worker said: [[path, digest, size, mode], ...]
 };
 
 static void forget(struct active_job *job, int64_t index)
@@ -69,12 +70,16 @@ enum status checkpoints_commit(struct queue *queue, struct sql *sql, const struc
         if (!job || !is_wanted(queue, worker, job, said)) {
             continue;
         }
-        struct checkpoint checkpoint = {.attempt = said->attempt, .taken_us = clock_real_us()};
+        struct checkpoint checkpoint = {
+            .attempt = said->attempt,
+            .taken_us = clock_real_us(),
+            .kind = runner_of_both(worker->runner.kind, checkpoint_kind(job, said->index))};
         queue->is_touched = true;
         TRY(sql_run(sql, SQL_INSERT_CHECKPOINT,
                     SQL_VALUES(sql_int64(job->row.id), sql_int64(said->index),
                                sql_int64(said->attempt), sql_int64(worker->id),
-                               sql_int64(checkpoint.taken_us), sql_text(said->files)),
+                               sql_int64(checkpoint.taken_us), sql_text(said->files),
+                               sql_int64(checkpoint.kind)),
                     NULL, error));
         checkpoint.files = text_copy(said->files);
         remember(job, said->index, &checkpoint);
@@ -114,7 +119,8 @@ enum status checkpoints_load(struct sql *sql, struct active_job *job, struct err
     while (sql_next(rows, &status, error)) {
         const struct checkpoint checkpoint = {.attempt = sql_column_int64(rows, 1),
                                               .taken_us = sql_column_int64(rows, 2),
-                                              .files = text_copy(sql_column_text(rows, 3))};
+                                              .files = text_copy(sql_column_text(rows, 3)),
+                                              .kind = (enum runner_class)sql_column_int64(rows, 4)};
         remember(job, sql_column_int64(rows, 0), &checkpoint);
     }
     return status;
@@ -132,6 +138,20 @@ void checkpoint_write_attempt(const struct queue *queue, const struct active_job
     before = known && known->attempt > before ? known->attempt : before;
     buffer_printf(out, "%s[%lld,%lld,%s]", out->length ? "," : "", (long long)lease->number,
                   (long long)before + 1, known ? known->files : "[]");
+}
+
+enum runner_class checkpoint_kind(const struct active_job *job, int64_t index)
+{
+    const struct checkpoint *known = find(job, index);
+    return known ? known->kind : RUNNER_SITE;
+}
+
+bool checkpoints_have_blob(const struct active_job *job, const struct given_lease *lease,
+                           struct text digest)
+{
+    // The only one that its worker is told of: leases of such jobs are of one task each.
+    const struct checkpoint *known = find(job, lease->from);
+    return known && memmem(known->files, strlen(known->files), digest.bytes, digest.length) != NULL;
 }
 
 int64_t checkpoint_taken_us(const struct active_job *job, int64_t index)

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "prepare/prepare.h"
+#include "queue/runners.h"
 #include "records/jobs_sql.h"
 
 #include <stdio.h>
@@ -318,7 +319,8 @@ static void explain_waiting(const struct queue *queue, const struct active_job *
     }
     (void)scheduler_figures(queue->scheduler, job->row.id, &figures);
     if (figures.leased == 0 && figures.waiting > 0 &&
-        groups_say_unserved(queue, job, why, change)) {
+        (runners_say_unserved(queue, job, why, change) ||
+         groups_say_unserved(queue, job, why, change))) {
         return;
     }
     scheduler_why(queue->scheduler, job->row.id, index, NULL, why, change);

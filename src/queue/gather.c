@@ -190,9 +190,10 @@ static enum status gather(struct gather_op *self, struct sql *sql, const struct 
     return OK;
 }
 
-// Reads the job and all that it gets. The row's family becomes the new one; its texts are not to be used afterwards.
-static enum status read_all(struct gather_op *self, struct sql *sql, struct job_row *row,
-                            struct job_spec **spec, struct error *error)
+// Reads the job and all that it gets. The row's family becomes the new one; of its texts only owner and group, in the arena, may be used
+// afterwards.
+static enum status read_all(struct gather_op *self, struct sql *sql, struct arena *arena,
+                            struct job_row *row, struct job_spec **spec, struct error *error)
 {
     AUTO_ROWS struct sql_rows *rows = NULL;
     AUTO_JSON json_t *document = NULL;
@@ -202,17 +203,20 @@ static enum status read_all(struct gather_op *self, struct sql *sql, struct job_
     TRY(spec_parse(document, spec, error));
     TRY(gather(self, sql, rows, *spec, error));
     row->family = self->family;
+    row->owner = text_of(arena_copy(arena, row->owner));
+    row->group = text_of(arena_copy(arena, row->group));
     return OK;
 }
 
 static enum status gather_job(struct queue *queue, struct gather_op *self, struct error *error)
 {
+    AUTO_ARENA struct arena arena = {0};
     struct sql *sql = NULL;
     struct job_row row;
     struct queue_look look = {0};
     struct job_spec *spec = NULL;
     TRY(store_read_begin(queue->store, &sql, error));
-    enum status status = read_all(self, sql, &row, &spec, error);
+    enum status status = read_all(self, sql, &arena, &row, &spec, error);
     store_read_end(queue->store, sql);
     // Who computed the same may have begun before this job was submitted, and ended after it.
     if (status == OK && second_look_now(queue, self->job, &look) == OK) {

@@ -5,6 +5,7 @@
 #include "queue/state.h"
 
 #include "base/memory.h"
+#include "queue/runners.h"
 #include "records/jobs_sql.h"
 
 int64_t group_number(struct text name)
@@ -152,6 +153,7 @@ static enum status run_move(struct queue_op *op, struct sql *sql, struct error *
                          "worker %lld takes jobs to another site, which decides who runs them",
                          (long long)self->worker);
     }
+    TRY(worker_check_groups(worker, self->groups, error));
     op->queue->is_touched = true;
     TRY(sql_run(sql, SQL_SET_MOVE,
                 SQL_VALUES(sql_text(text_of(worker->owner)), sql_text(text_of(worker->name)),
@@ -159,7 +161,8 @@ static enum status run_move(struct queue_op *op, struct sql *sql, struct error *
                 NULL, error));
     TRY(queue_witness_change(&self->witness, sql, worker->id, error));
     free(worker->groups);
-    worker->groups = TAKE(self->groups);
+    bool is_all = self->groups[0] == '\0';
+    worker->groups = is_all ? memory_copy_string(worker->runner.groups) : TAKE(self->groups);
     worker_tell_groups(op->queue, worker);
     return OK;
 }

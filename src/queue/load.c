@@ -51,6 +51,8 @@ enum status queue_activate(struct queue *queue, struct sql *sql, const struct jo
         .submitted_us = row->submitted_us,
         .is_stream = row->mode == SPEC_STREAM,
         .inputs = (uint64_t)row->locality,
+        .owner = group_number(row->owner),
+        .is_spare = row->is_spare,
     };
     AUTO_ARENA struct arena arena = {0};
     if (!place) { // Elsewhere the other site matches.

@@ -6,6 +6,7 @@
 #include "os/alarm.h"
 #include "os/clock.h"
 #include "os/view.h"
+#include "queue/runners.h"
 #include "records/jobs_sql.h"
 
 enum {
@@ -21,6 +22,7 @@ struct register_op {
     struct queue_op op;
     json_t *document;
     char *owner;
+    struct runner runner;
     struct worker *worker; // The queue's, once it is in.
     struct queue_witness witness;
     struct queue_answer answer;
@@ -86,6 +88,9 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     struct worker *worker = make_worker(queue, &hello, self->owner);
     enum status status = worker_find_groups(sql, worker, hello.groups, hello.group_count, error);
     if (status == OK) {
+        status = worker_take_class(queue, worker, &self->runner, &hello, error);
+    }
+    if (status == OK) {
         status = insert_worker(sql, worker, error);
     }
     if (status == OK) {
@@ -103,6 +108,10 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     worker_tell_end(queue, worker);
     worker_tell_groups(queue, worker);
     worker_tell_labels(queue, worker);
+    worker_tell_limits(queue, worker);
+    if (worker->runner.kind != RUNNER_SITE) {
+        twins_note_worker(queue, worker);
+    }
     self->worker = worker;
     return OK;
 }
@@ -131,13 +140,15 @@ static void done_register(struct queue_op *op, enum status status, const struct 
 }
 
 void queue_register_worker(struct queue *queue, json_t *document, struct text owner,
-                           struct queue_witness witness, struct queue_answer answer)
+                           const struct runner *runner, struct queue_witness witness,
+                           struct queue_answer answer)
 {
     struct register_op *self = NEW(struct register_op);
     self->op.run = run_register;
     self->op.done = done_register;
     self->document = document;
     self->owner = text_copy(owner);
+    self->runner = runner ? *runner : (struct runner){.kind = RUNNER_SITE};
     self->witness = witness;
     self->answer = answer;
     queue_enqueue(queue, &self->op);
@@ -172,12 +183,19 @@ static enum status find_poller(struct queue *queue, const struct queue_poll *pol
                                struct worker **out, struct error *error)
 {
     struct worker *worker = queue_find_worker(queue, poll->worker);
+    bool is_own = worker && text_equal(text_of(worker->owner), poll->owner);
+    if (is_own && !worker_is_as_said(worker, poll->runner)) {
+        (void)error_set(error, NOT_FOUND, "worker %lld was of another class when it registered",
+                        (long long)poll->worker);
+        error_fix(error, "register again with POST /v1/workers");
+        return NOT_FOUND;
+    }
     if (!worker) {
         (void)error_set(error, NOT_FOUND, "there is no worker %lld", (long long)poll->worker);
         error_fix(error, "register again with POST /v1/workers");
         return NOT_FOUND;
     }
-    if (!text_equal(text_of(worker->owner), poll->owner)) {
+    if (!is_own) {
         return error_set(error, DENIED, "worker %lld belongs to another principal",
                          (long long)poll->worker);
     }
@@ -205,6 +223,8 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     const struct queue_poll *poll = ((struct poll_op *)op)->poll;
     struct worker *worker = NULL;
     TRY(find_poller(queue, poll, &worker, error));
+    TRY(worker_check_words(queue, worker, poll->body, error));
+    worker->runner.until_us = poll->runner ? poll->runner->until_us : 0;
     worker->heard_us = clock_real_us();
     worker->gone_us = 0;
     place_set_problem(worker->place, poll->body->problem, poll->body->problem_change);
@@ -420,6 +440,7 @@ void worker_write(const struct queue *queue, const struct worker *worker, struct
     buffer_append_json_string(out, text_of(worker->version));
     worker_write_leaving(worker, out);
     worker_write_labels(worker, out);
+    worker_write_class(worker, out);
     buffer_append_string(out, ",\"place\":");
     if (worker->place) {
         buffer_append_json_string(out, text_of(worker->place->fingerprint));

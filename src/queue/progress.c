@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "queue/runners.h"
 #include "records/jobs_sql.h"
 
 #include <stdio.h>
@@ -76,6 +77,7 @@ void job_end(struct queue *queue, struct active_job *job, enum job_state state, 
     twins_remove(queue, job);
     place_count(queue, job->place, -1);
     workers_drop_job(queue, job);
+    runners_end_job(queue, job->row.id);
     live_drop_job(queue, job->row.id);
     queue->has_work = true;
 }
@@ -158,6 +160,9 @@ enum status queue_flush(struct queue *queue, struct sql *sql, struct error *erro
         if (job->has_ended) {
             TRY(checkpoints_drop_job(sql, job, error));
             TRY(tell_followers(queue, sql, job->row.id, error));
+            TRY(queue->job_ended
+                    ? queue->job_ended(queue->job_ended_context, sql, job->row.id, error)
+                    : OK);
         }
     }
     for (size_t i = 0; i < queue->dirty_count; i++) {

@@ -134,6 +134,8 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->blobs = options->blobs;
     queue->place_ops = options->places;
     queue->place_context = options->places_context;
+    queue->job_ended = options->job_ended;
+    queue->job_ended_context = options->job_ended_context;
     queue->scheduler_options.lease_timeout_us = options->lease_timeout_us;
     queue->gone_timeout_us =
         options->gone_timeout_us > 0 ? options->gone_timeout_us : GONE_TIMEOUT_DEFAULT_US;

@@ -17,6 +17,7 @@ struct store;
 struct sql;
 struct blobs;
 struct queue;
+struct runner;
 
 enum {
     QUEUE_OWNER_MAX = 64,
@@ -39,6 +40,9 @@ struct queue_options {
     int64_t gone_timeout_us; // So is one that left its waiting poll so long ago. 0: 3 s.
     const struct queue_place_ops *places; // NULL: places are shown by their fingerprints.
     void *places_context;
+    // Within the write that ends a job: what else ends with it. May be NULL.
+    enum status (*job_ended)(void *context, struct sql *sql, int64_t job, struct error *error);
+    void *job_ended_context;
     struct digest task_key; // Seals the tokens of tasks (queue/task_access.h).
 };
 
@@ -222,19 +226,23 @@ bool queue_is_stopping(const struct queue *queue);
 
 // --- workers
 
-// A worker registers: the document of POST /v1/workers, which is taken in every case.
+// A worker registers: the document of POST /v1/workers, which is taken in every case. `runner`: the class that its credential says (policy/runner.h),
+// copied; NULL: of the site. DENIED when it asks for more than its class has, or its job has ended.
 void queue_register_worker(struct queue *queue, json_t *document, struct text owner,
-                           struct queue_witness witness, struct queue_answer answer);
+                           const struct runner *runner, struct queue_witness witness,
+                           struct queue_answer answer);
 
 // A poll under way. `is_gone` is set (any thread) when the one who asks has left: then it is answered without leases.
 struct queue_poll {
     int64_t worker;
     struct text owner;
-    struct poll_body *body; // Taken.
+    const struct runner *runner; // What its credential says; NULL: of the site. As the poll.
+    struct poll_body *body;      // Taken.
     _Atomic bool is_gone;
     struct queue_answer answer;
 };
-// The poll must live until its answer.
+// The poll must live until its answer. NOT_FOUND also when its credential has another class than when it registered: it is to do so again. DENIED when
+// it speaks of a job that its class may not have.
 void queue_poll(struct queue *queue, struct queue_poll *poll);
 
 // The worker is to be gone in so many microseconds (0: as soon as it can; < 0: the order is called off). It starts nothing that would not
@@ -262,6 +270,9 @@ void queue_find_source(struct queue *queue, const struct queue_source_request *r
 // but OK or that. Any thread.
 void queue_check_told(struct queue *queue, int64_t worker, struct text owner, int64_t job,
                       struct queue_answer answer);
+// Is this one of the files, items, software or checkpoints of a job that a worker of this principal has leased? Waits for the writer's thread.
+enum status queue_runner_has_blob(struct queue *queue, struct text owner,
+                                  const struct digest *digest, bool *out, struct error *error);
 // The identifier of the dataset that a job has under this name, in the arena. Blocks for the disk. NOT_FOUND.
 enum status queue_job_data(struct queue *queue, int64_t job, struct text name, struct arena *arena,
                            const char **id, struct error *error);
@@ -274,7 +285,7 @@ void queue_list_workers(struct queue *queue, int64_t after, int64_t limit,
 void queue_set_group_weight(struct queue *queue, struct text name, double weight);
 
 // The worker works for these groups from now on, in this order (none: for all), and does so when it registers again under its name.
-// What it runs goes on. The answer is the worker. CONFLICT for one of another place.
+// What it runs goes on. The answer is the worker. CONFLICT for one of another place, and for groups that its class has not.
 void queue_move_worker(struct queue *queue, int64_t worker, const struct text *groups, size_t count,
                        struct queue_witness witness, struct queue_answer answer);
 

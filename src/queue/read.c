@@ -229,6 +229,7 @@ static enum status task_of_chunk(struct sql *sql, int64_t job, int64_t index,
         .peak_bytes = chunk.peak_bytes,
         .error_output = chunk.error_output,
         .cached_job = sql_column_int64(*rows, 13),
+        .kind = (enum runner_class)sql_column_int64(*rows, 14),
         .cached_index = index,
     };
     return OK;

@@ -3,7 +3,9 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "queue/runners.h"
 #include "records/jobs_sql.h"
+#include "records/made_for.h"
 
 #include <stdio.h>
 
@@ -24,15 +26,26 @@ static struct sql_value text_or_null(struct text text)
     return text.length > 0 ? sql_text(text) : sql_null();
 }
 
-// A job's results are offered to later jobs from its first own success on.
+// A job's results are offered to later jobs from its first own success on: those for everyone to all, the others to those that they are for.
 static enum status contribute(struct queue *queue, struct sql *sql, struct active_job *job,
-                              struct error *error)
+                              enum runner_class kind, struct error *error)
 {
-    if (job->is_contributor || job->row.cache == SPEC_CACHE_OFF) {
+    unsigned bit = 1U << kind;
+    if ((job->contributed & bit) != 0 || job->row.cache == SPEC_CACHE_OFF ||
+        kind == RUNNER_JOB_TOKEN) {
         return OK;
     }
     queue->is_touched = true;
-    job->is_contributor = true;
+    job->contributed |= bit;
+    if (kind != RUNNER_SITE) {
+        const struct runner_job made = made_for_row(&job->row);
+        AUTO_BUFFER struct buffer scope = {0};
+        runner_scope(kind, &made, &scope);
+        return sql_run(sql, SQL_INSERT_SCOPED_FAMILY,
+                       SQL_VALUES(sql_blob(job->row.family.bytes, DIGEST_SIZE),
+                                  sql_text(buffer_text(&scope)), sql_int64(job->row.id)),
+                       NULL, error);
+    }
     return sql_run(sql, SQL_INSERT_FAMILY,
                    SQL_VALUES(sql_blob(job->row.family.bytes, DIGEST_SIZE), sql_int64(job->row.id)),
                    NULL, error);
@@ -73,7 +86,7 @@ enum status task_commit(struct queue *queue, struct sql *sql, struct active_job 
                    stream_bytes(&row->error_output), sql_int64(row->error_output.size),
                    stream_digest(&row->error_output), text_or_null(row->outputs),
                    text_or_null(row->message), is_cached ? sql_int64(row->cached_job) : sql_null(),
-                   is_cached ? sql_int64(row->cached_index) : sql_null()),
+                   is_cached ? sql_int64(row->cached_index) : sql_null(), sql_int64(row->kind)),
         NULL, error));
     if (row->state == JOB_SUCCEEDED) {
         progress->succeeded++;
@@ -83,7 +96,7 @@ enum status task_commit(struct queue *queue, struct sql *sql, struct active_job 
         note_failure(job, row);
     }
     if (row->state == JOB_SUCCEEDED && !is_cached) {
-        TRY(contribute(queue, sql, job, error));
+        TRY(contribute(queue, sql, job, row->kind, error));
     }
     TRY(checkpoint_drop(queue, sql, job, row->index, error));
     live_drop_task(queue, job->row.id, row->index);
@@ -105,13 +118,14 @@ enum status chunk_commit(struct queue *queue, struct sql *sql, struct active_job
                            sql_int64(row->wall_us), sql_int64(row->cpu_us),
                            sql_int64(row->peak_bytes), stream_bytes(&row->error_output),
                            sql_int64(row->error_output.size), stream_digest(&row->error_output),
-                           row->cached_job > 0 ? sql_int64(row->cached_job) : sql_null()),
+                           row->cached_job > 0 ? sql_int64(row->cached_job) : sql_null(),
+                           sql_int64(row->kind)),
                 NULL, error));
     progress->succeeded += row->to - row->from;
     if (row->cached_job > 0) {
         progress->cached += row->to - row->from;
     } else {
-        TRY(contribute(queue, sql, job, error));
+        TRY(contribute(queue, sql, job, row->kind, error));
     }
     job_check_end(queue, job);
     return OK;
@@ -186,6 +200,7 @@ static enum status commit_one(struct queue *queue, struct sql *sql, struct worke
         .error_output = task->error_output,
         .outputs = task->outputs,
         .message = buffer_text(&message),
+        .kind = runner_of_both(worker->runner.kind, checkpoint_kind(job, task->index)),
     };
     return task_commit(queue, sql, job, &row, error);
 }
@@ -218,6 +233,7 @@ static enum status commit_chunk(struct queue *queue, struct sql *sql, struct wor
             .cpu_us = chunk->cpu_us,
             .peak_bytes = chunk->peak_bytes,
             .error_output = chunk->error_output,
+            .kind = worker->runner.kind,
         };
         worker->tasks_done += row.to - row.from;
         status = chunk_commit(queue, sql, job, &row, error);
@@ -249,10 +265,11 @@ static enum status commit_result(struct queue *queue, struct sql *sql, struct wo
 static enum status commit_setup(struct sql *sql, const struct worker *worker,
                                 const struct poll_setup *setup, struct error *error)
 {
+    bool has_host = setup->host.length > 0 && worker->runner.kind != RUNNER_JOB_TOKEN;
     return sql_run(sql, SQL_INSERT_SETUP,
                    SQL_VALUES(sql_int64(setup->job), sql_int64(worker->id),
                               sql_text(setup->executable), sql_text(setup->executable_digest),
-                              sql_text(setup->host.length ? setup->host : text_of(worker->name)),
+                              sql_text(has_host ? setup->host : text_of(worker->name)),
                               sql_text(setup->sandbox.length ? setup->sandbox
                                                              : text_of(worker->sandbox_kind))),
                    NULL, error);

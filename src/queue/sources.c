@@ -224,7 +224,13 @@ static enum status run_source(struct queue_op *op, struct sql *sql, struct error
     struct source_op *self = (struct source_op *)op;
     const struct queue_source_request *request = &self->request;
     TRY(told_check(op->queue, request->worker, text_of(self->owner), request->job, error));
-    find_source(self, queue_find_worker(op->queue, request->worker));
+    const struct worker *taker = queue_find_worker(op->queue, request->worker);
+    if (runner_shares_inputs(taker->runner.kind)) {
+        find_source(self, taker);
+    } else {
+        // Who lends a computer for some jobs learns nothing of other workers, and they need not trust it.
+        buffer_append_string(&self->document, "{\"from\":\"site\"}\n");
+    }
     return OK;
 }
 

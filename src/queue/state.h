@@ -48,12 +48,14 @@ struct active_job {
     struct ranges followers;         // Numbers of the jobs whose twin it is.
     struct active_job *family_older; // In the list of its family; see queue.families.
     struct active_job *family_newer;
-    bool is_looking_up;  // Its tasks are being answered from the cache.
-    bool is_gathering;   // Its input_from is being looked at.
-    bool is_contributor; // Its family knows that it has results.
-    bool is_dirty;       // Its progress differs from the database.
-    bool is_changed;     // Its followers have not heard of the last change.
-    bool has_ended;      // No longer active; lives until its followers have heard.
+    bool is_looking_up; // Its tasks are being answered from the cache.
+    bool is_gathering;  // Its input_from is being looked at.
+    unsigned
+        contributed; // A bit for each enum runner_class: its family knows that it has such results.
+    unsigned run_by; // The same: workers of it have had leases, in this life of the site.
+    bool is_dirty;   // Its progress differs from the database.
+    bool is_changed; // Its followers have not heard of the last change.
+    bool has_ended;  // No longer active; lives until its followers have heard.
 };
 
 // Where jobs run that do not run here. Kept as long as the queue.
@@ -100,9 +102,10 @@ struct worker {
     char *version;
     char *sandbox; // JSON
     char *sandbox_kind;
-    char *groups;        // That it works for, in order: "physics,spare"; empty: for all.
-    char *groups_said;   // What it said itself when it registered.
-    struct place *place; // NULL: here.
+    char *groups;         // That it works for, in order: "physics,spare"; empty: for all.
+    char *groups_said;    // What it said itself when it registered.
+    struct runner runner; // What its credential says.
+    struct place *place;  // NULL: here.
     struct resources capacity;
     int64_t process;  // On its own machine; 0: not said.
     int64_t heard_us; // Wall clock.
@@ -183,6 +186,8 @@ struct queue {
     struct map *weights; // Of groups, by number, where they were told.
     struct job_wait *waits;
     struct map *places; // By fingerprint.
+    enum status (*job_ended)(void *context, struct sql *sql, int64_t job, struct error *error);
+    void *job_ended_context;
     const struct queue_place_ops *place_ops;
     void *place_context;
     struct places_wait *places_waits;
@@ -207,6 +212,8 @@ struct queue {
     int64_t tick_us;          // Steady time of the last tick.
     int64_t lenient_until_us; // Until then silence loses nobody: the site itself did not listen.
     bool has_work;            // There may be something to lease for waiting workers.
+    bool has_runners;         // There has been a worker of another class than that of the site.
+    bool has_job_runners;     // And one that is for one job.
     _Atomic bool is_stopping;
     char executor_problem[JOB_MESSAGE_MAX];
     char executor_change[JOB_MESSAGE_MAX];
@@ -329,6 +336,10 @@ enum status twins_join(struct queue *queue, struct sql *sql, struct active_job *
 enum status twins_load(struct queue *queue, struct sql *sql, struct error *error);
 // What the gatherer does with a job whose twin has ended: it takes what there is of its results, and goes on with the rest. Blocks.
 void twins_look_up(struct queue *queue, int64_t job);
+// Workers of this class have tasks of the job: who may not reuse what comes of that does not wait for it any more.
+void twins_note_class(struct queue *queue, struct active_job *job, enum runner_class kind);
+// A worker has come: jobs that it may have do not wait for one that it may not have.
+void twins_note_worker(struct queue *queue, const struct worker *worker);
 
 // --- workers.c
 struct worker *queue_find_worker(const struct queue *queue, int64_t id);
@@ -384,6 +395,11 @@ void job_forget_checkpoints(struct active_job *job);
 // What a worker is told of the attempt that is to begin: nothing of jobs without checkpoints.
 void checkpoint_write_attempt(const struct queue *queue, const struct active_job *job,
                               const struct given_lease *lease, struct buffer *out);
+// Of who left the task's; RUNNER_SITE when there is none.
+enum runner_class checkpoint_kind(const struct active_job *job, int64_t index);
+// Is it a file of one of those that the lease's tasks go on from?
+bool checkpoints_have_blob(const struct active_job *job, const struct given_lease *lease,
+                           struct text digest);
 // When the task's was taken; 0: there is none.
 int64_t checkpoint_taken_us(const struct active_job *job, int64_t index);
 

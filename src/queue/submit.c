@@ -68,7 +68,7 @@ static enum status insert_job(struct sql *sql, const struct submit_op *self,
             sql_int64(row->retries.times[CAUSE_INPUT]), sql_int64(row->retries.times[CAUSE_WORKER]),
             sql_int64(row->when_lost), sql_text(self->spec->group ? row->group : TEXT_NONE),
             sql_text(row->offer), sql_int64(row->walltime_us), sql_int64(row->checkpoint_us),
-            sql_int64(row->need.software)),
+            sql_int64(row->need.software), sql_int64(row->is_spare)),
         NULL, error));
     return job_progress_insert(sql, row, error);
 }

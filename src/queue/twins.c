@@ -3,8 +3,10 @@
 
 #include "base/memory.h"
 #include "prepare/prepare.h"
+#include "queue/runners.h"
 #include "queue/second_look.h"
 #include "records/jobs_sql.h"
+#include "records/made_for.h"
 
 enum {
     COLUMN_SPEC = JOB_COLUMN_COUNT, // Of SQL_SHOW_JOB.
@@ -60,6 +62,56 @@ static void release_followers(struct queue *queue, struct active_job *job)
         struct active_job *each = queue_find_job(queue, follower.from);
         if (each) {
             look_soon(queue, each);
+        }
+    }
+}
+
+// May the job reuse what comes of the other one, as far as is known who runs that?
+static bool may_reuse(const struct active_job *other, const struct active_job *job)
+{
+    const struct runner_job made = made_for_row(&other->row);
+    const struct runner_job asks = made_for_row(&job->row);
+    for (int kind = 0; kind < RUNNER_CLASS_COUNT; kind++) {
+        if ((other->run_by >> kind & 1) != 0 &&
+            !runner_may_reuse((enum runner_class)kind, &made, &asks)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void twins_note_class(struct queue *queue, struct active_job *job, enum runner_class kind)
+{
+    if ((job->run_by >> kind & 1) != 0) {
+        return;
+    }
+    job->run_by |= 1U << kind;
+    struct ranges leaving = {0};
+    for (size_t i = 0; i < job->followers.count; i++) {
+        for (int64_t id = job->followers.items[i].from; id < job->followers.items[i].to; id++) {
+            const struct active_job *each = queue_find_job(queue, id);
+            if (each && !may_reuse(job, each)) {
+                (void)ranges_add(&leaving, id, id + 1);
+            }
+        }
+    }
+    struct range follower;
+    while (ranges_take(&leaving, 1, &follower)) {
+        (void)ranges_remove(&job->followers, follower.from, follower.to);
+        look_soon(queue, queue_find_job(queue, follower.from));
+    }
+    ranges_done(&leaving);
+}
+
+void twins_note_worker(struct queue *queue, const struct worker *worker)
+{
+    size_t at = 0;
+    for (struct active_job *job; (job = map_next(queue->jobs, &at)) != NULL;) {
+        struct active_job *twin = job->twin != 0 ? queue_find_job(queue, job->twin) : NULL;
+        if (twin && !job->is_twin_over && worker_may_have_job(worker, job) &&
+            !worker_may_have_job(worker, twin)) {
+            (void)ranges_remove(&twin->followers, job->row.id, job->row.id + 1);
+            look_soon(queue, job);
         }
     }
 }
@@ -122,7 +174,8 @@ static bool has_same_origin(const struct job_row *one, const struct job_row *oth
 
 static bool is_twin(const struct active_job *other, const struct active_job *job)
 {
-    return may_run(other) && has_same_tasks(&other->row, &job->row) && is_before(other, job) &&
+    return may_run(other) && may_reuse(other, job) && has_same_tasks(&other->row, &job->row) &&
+           is_before(other, job) &&
            (may_share(other, job) || has_same_origin(&other->row, &job->row));
 }
 
@@ -156,6 +209,23 @@ static bool requires_no_more(const struct job_plan *other, const struct job_plan
     return is_no_more;
 }
 
+// Is there a worker whose class leaves it the job, and not the other one? Then that may wait for what the job need not wait for.
+static bool has_runner_of_its_own(const struct queue *queue, const struct active_job *other,
+                                  const struct active_job *job)
+{
+    size_t at = 0;
+    if (!queue->has_runners) {
+        return false;
+    }
+    for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        if (!worker->is_lost && worker_may_have_job(worker, job) &&
+            !worker_may_have_job(worker, other)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // *out is NULL when there is none.
 static enum status find_twin(const struct queue *queue, struct sql *sql,
                              const struct active_job *job, struct active_job **out,
@@ -167,7 +237,7 @@ static enum status find_twin(const struct queue *queue, struct sql *sql,
     bool is_read = false;
     *out = NULL;
     for (int i = 0; other && i < CANDIDATES_MAX; i++, other = other->family_older) {
-        if (!is_twin(other, job)) {
+        if (!is_twin(other, job) || has_runner_of_its_own(queue, other, job)) {
             continue;
         }
         struct job_plan others = {.label_count = 0};
@@ -276,9 +346,9 @@ static void done_take(struct queue_op *op, enum status status, const struct erro
     free(self);
 }
 
-// The job's row and whether its command says {index}. The row's texts are not to be used afterwards.
-static enum status read_row(struct queue *queue, int64_t job, struct job_row *row,
-                            bool *needs_index)
+// The job's row, of whose texts only owner and group may be used afterwards, which are in the arena; and whether its command says {index}.
+static enum status read_row(struct queue *queue, int64_t job, struct arena *arena,
+                            struct job_row *row, bool *needs_index)
 {
     struct sql *sql = NULL;
     struct sql_rows *rows = NULL;
@@ -288,6 +358,8 @@ static enum status read_row(struct queue *queue, int64_t job, struct job_row *ro
     enum status status = sql_first(sql, SQL_SHOW_JOB, SQL_VALUES(sql_int64(job)), &rows, NULL);
     if (status == OK) {
         job_row_read(rows, row);
+        row->owner = text_of(arena_copy(arena, row->owner));
+        row->group = text_of(arena_copy(arena, row->group));
         status = json_parse(sql_column_text(rows, COLUMN_SPEC), &document, NULL);
     }
     sql_end(rows);
@@ -302,6 +374,7 @@ static enum status read_row(struct queue *queue, int64_t job, struct job_row *ro
 void twins_look_up(struct queue *queue, int64_t job)
 {
     struct twin_op *self = NEW(struct twin_op);
+    AUTO_ARENA struct arena arena = {0};
     struct job_row row;
     struct queue_look look = {0};
     bool needs_index = false;
@@ -309,7 +382,7 @@ void twins_look_up(struct queue *queue, int64_t job)
     self->op.done = done_take;
     self->job = job;
     // As it is now: the twin ran until a moment ago. What cannot be looked up is computed.
-    if (read_row(queue, job, &row, &needs_index) == OK &&
+    if (read_row(queue, job, &arena, &row, &needs_index) == OK &&
         second_look_now(queue, job, &look) == OK) {
         (void)cache_look_up(&queue->site, &row, needs_index, &look, &self->plan, NULL);
     }

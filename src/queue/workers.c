@@ -1,5 +1,5 @@
 // Workers and the leases that they hold.
-#include "queue/state.h"
+#include "queue/runners.h"
 
 #include "base/memory.h"
 #include "os/clock.h"
@@ -56,6 +56,7 @@ void workers_reload(struct queue *queue)
             worker_tell_end(queue, worker);
             worker_tell_groups(queue, worker);
             worker_tell_labels(queue, worker);
+            worker_tell_limits(queue, worker);
         }
     }
 }
@@ -175,14 +176,15 @@ static void reattach(struct queue *queue, struct worker *worker, const struct po
         return; // A statement that was overtaken by the report itself.
     }
     int64_t now_us = clock_steady_us();
-    // What is held goes on as something else.
-    if (place != TASK_WAITING || job->hold_reason ||
+    // What is held goes on as something else; and what it may not have, it never got here.
+    if (place != TASK_WAITING || job->hold_reason || !worker_may_have_job(worker, job) ||
         scheduler_reattach(queue->scheduler, worker->id, said->job, said->from, said->to, now_us,
                            &taken, NULL) != OK) {
         (void)ranges_add(&worker->cancels, said->lease, said->lease + 1);
         return;
     }
     job_start(queue, job);
+    twins_note_class(queue, job, worker->runner.kind);
     add_lease(queue, worker,
               &(struct given_lease){.number = said->lease,
                                     .scheduled = taken.id,
@@ -260,6 +262,7 @@ static void write_lease(struct queue *queue, struct worker *worker, const struct
     }
     checkpoint_write_attempt(queue, job, &given, &out->attempts);
     job_start(queue, job);
+    twins_note_class(queue, job, worker->runner.kind);
 }
 
 static void write_numbers(struct ranges *numbers, struct buffer *out)
@@ -268,6 +271,13 @@ static void write_numbers(struct ranges *numbers, struct buffer *out)
     for (bool is_first = true; ranges_take(numbers, 1, &range); is_first = false) {
         buffer_printf(out, "%s%lld", is_first ? "" : ",", (long long)range.from);
     }
+}
+
+// The scheduler knows names by their hashes. Two that have the same are told apart here.
+static void take_away(struct queue *queue, const struct worker *worker, const struct lease *lease)
+{
+    scheduler_refuse(queue->scheduler, worker->id, lease->job);
+    scheduler_return(queue->scheduler, lease->id, lease->from, lease->to);
 }
 
 bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases, struct buffer *out)
@@ -280,7 +290,11 @@ bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
                                 LEASES_A_POLL_MAX);
     }
     for (size_t i = 0; i < count; i++) {
-        write_lease(queue, worker, &leases[i], &given);
+        if (worker_may_have_job(worker, queue_find_job(queue, leases[i].job))) {
+            write_lease(queue, worker, &leases[i], &given);
+        } else {
+            take_away(queue, worker, &leases[i]);
+        }
     }
     bool has_drops =
         worker->drops.count > 0 && clock_steady_us() - worker->drops_since_us > DROP_DELAY_US;
@@ -371,6 +385,7 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
         return OK;
     }
     TRY(lose_gone_workers(queue, sql, now_us, error));
+    TRY(runners_expire(queue, sql, error));
     for (int64_t id; (id = scheduler_expired_worker(queue->scheduler, now_us)) != 0;) {
         struct worker *worker = queue_find_worker(queue, id);
         if (!worker) {

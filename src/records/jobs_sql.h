@@ -14,9 +14,9 @@ static const char SQL_INSERT_JOB[] =
     " submitted_us, idempotency, command, first_index, gathers, place, origin, request, "
     "retry_limit,"
     " retry_lost, retry_input, retry_worker, when_lost, group_name, offer, walltime_us, "
-    "checkpoint_us, software) VALUES ($1, $2, $3,"
+    "checkpoint_us, software, spare) VALUES ($1, $2, $3,"
     " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,"
-    " $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)";
+    " $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)";
 static const char SQL_INSERT_PROGRESS[] =
     "INSERT INTO progress (job, state, started_us, finished_us, succeeded, failed, cancelled,"
     " cached, first_failed, exit_code, message, seq, version, ended_fail, ended_limit,"
@@ -40,7 +40,8 @@ static const char SQL_JOB_STATE[] = "SELECT state FROM progress WHERE job = $1";
     " p.cached, p.first_failed, p.exit_code, p.message, p.seq, p.version, j.command,"              \
     " j.first_index, j.gathers, j.place, j.origin, j.retry_limit, j.retry_lost, j.retry_input,"    \
     " j.retry_worker, j.when_lost, p.ended_fail, p.ended_limit, p.ended_lost, p.ended_input,"      \
-    " p.ended_worker, j.group_name, j.offer, j.walltime_us, j.checkpoint_us, j.software"
+    " p.ended_worker, j.group_name, j.offer, j.walltime_us, j.checkpoint_us, j.software,"          \
+    " j.spare"
 static const char SQL_ACTIVE_JOBS[] =
     "SELECT " JOB_COLUMNS ", j.description FROM progress p JOIN jobs j ON j.id = p.job"
     " WHERE p.state <= 1 ORDER BY p.job";
@@ -113,9 +114,9 @@ static const char SQL_WHO_NEEDS[] = "SELECT n.job FROM needs n JOIN progress p O
 static const char SQL_INSERT_TASK[] =
     "INSERT INTO tasks (job, idx, seq, state, outcome, code, attempts, worker, started_us, wall_us,"
     " cpu_us, peak_bytes, stdout, stdout_size, stdout_digest, stderr, stderr_size, stderr_digest,"
-    " outputs, message, cached_job, cached_idx) VALUES ($1, $2, $3, $4, $5, $6,"
+    " outputs, message, cached_job, cached_idx, class) VALUES ($1, $2, $3, $4, $5, $6,"
     " 1 + (SELECT COUNT(*) FROM attempts WHERE job = $1 AND idx = $2), $7, $8, $9, $10, $11, $12,"
-    " $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+    " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
 static const char SQL_INSERT_ATTEMPT[] =
     "INSERT INTO attempts (job, idx, attempt, worker, outcome, code, message, ended_us)"
     " SELECT $1, $2, COALESCE(MAX(attempt), 0) + 1, $3, $4, $5, $6, $7 FROM attempts"
@@ -123,8 +124,9 @@ static const char SQL_INSERT_ATTEMPT[] =
 static const char SQL_INSERT_CHUNK[] =
     "INSERT INTO chunks (job, first_idx, end_idx, seq, answers, answers_size, answers_first, "
     "worker,"
-    " started_us, wall_us, cpu_us, peak_bytes, stderr, stderr_size, stderr_digest, cached_job)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+    " started_us, wall_us, cpu_us, peak_bytes, stderr, stderr_size, stderr_digest, cached_job, "
+    "class)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 static const char SQL_INSERT_SETUP[] =
     "INSERT INTO setups (job, worker, executable, executable_digest, host, sandbox)"
     " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job, worker) DO UPDATE SET"
@@ -163,6 +165,16 @@ static const char SQL_FAMILY_JOBS[] =
     " LEFT JOIN looks l ON l.job = f.job"
     " WHERE f.family = $1 AND (l.job IS NULL OR l.is_kept = 1 OR l.state = $2)"
     " ORDER BY f.job DESC LIMIT 8";
+static const char SQL_INSERT_SCOPED_FAMILY[] =
+    "INSERT INTO scoped_families (family, scope, job) VALUES ($1, $2, $3)"
+    " ON CONFLICT (family, scope, job) DO NOTHING";
+// The same of those with results that are not for everyone ($3: for whom).
+static const char SQL_SCOPED_FAMILY_JOBS[] =
+    "SELECT f.job, j.items, j.items_kind, j.task_count, p.state FROM scoped_families f"
+    " JOIN jobs j ON j.id = f.job JOIN progress p ON p.job = f.job"
+    " LEFT JOIN looks l ON l.job = f.job"
+    " WHERE f.family = $1 AND f.scope = $3"
+    " AND (l.job IS NULL OR l.is_kept = 1 OR l.state = $2) ORDER BY f.job DESC LIMIT 8";
 // The same of those that are the same submission, by way of other sites.
 static const char SQL_ORIGIN_JOBS[] =
     "SELECT j.id, j.items, j.items_kind, j.task_count, p.state FROM jobs j"
@@ -181,26 +193,29 @@ static const char SQL_KEEP_LOOK[] =
 static const char SQL_FORGET_SECOND_LOOK[] = "UPDATE looks SET is_kept = 0 WHERE job = $1";
 
 static const char SQL_INSERT_CHECKPOINT[] =
-    "INSERT INTO checkpoints (job, idx, attempt, worker, taken_us, files)"
-    " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job, idx) DO UPDATE SET"
+    "INSERT INTO checkpoints (job, idx, attempt, worker, taken_us, files, class)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (job, idx) DO UPDATE SET"
     " attempt = EXCLUDED.attempt, worker = EXCLUDED.worker, taken_us = EXCLUDED.taken_us,"
-    " files = EXCLUDED.files";
+    " files = EXCLUDED.files, class = EXCLUDED.class";
 static const char SQL_DELETE_CHECKPOINT[] = "DELETE FROM checkpoints WHERE job = $1 AND idx = $2";
 static const char SQL_DELETE_CHECKPOINTS[] = "DELETE FROM checkpoints WHERE job = $1";
 static const char SQL_JOB_CHECKPOINTS[] =
-    "SELECT idx, attempt, taken_us, files FROM checkpoints WHERE job = $1 ORDER BY idx";
+    "SELECT idx, attempt, taken_us, files, class FROM checkpoints WHERE job = $1 ORDER BY idx";
 
 #define TASK_COLUMNS                                                                               \
     "idx, seq, state, outcome, code, attempts, worker, started_us, wall_us, cpu_us, peak_bytes,"   \
     " stdout, stdout_size, stdout_digest, stderr, stderr_size, stderr_digest, outputs, message,"   \
-    " cached_job, cached_idx"
+    " cached_job, cached_idx, class"
 static const char SQL_CACHED_TASKS[] =
     "SELECT " TASK_COLUMNS " FROM tasks WHERE job = $1 AND idx >= $2 AND idx < $3 AND state = 2"
     " AND cached_job IS NULL ORDER BY idx";
 static const char SQL_CACHED_CHUNKS[] =
     "SELECT first_idx, end_idx, answers, answers_size, answers_first, worker, started_us, wall_us,"
-    " cpu_us, peak_bytes, stderr, stderr_size, stderr_digest FROM chunks WHERE job = $1"
+    " cpu_us, peak_bytes, stderr, stderr_size, stderr_digest, class FROM chunks WHERE job = $1"
     " AND cached_job IS NULL ORDER BY first_idx";
+// The job's row as far as it says who may reuse what was computed for it.
+static const char SQL_JOB_MADE_FOR[] =
+    "SELECT owner, group_name, spare, submitted_us FROM jobs WHERE id = $1";
 static const char SQL_ONE_TASK[] = "SELECT " TASK_COLUMNS " FROM tasks WHERE job = $1 AND idx = $2";
 static const char SQL_TASKS_FROM[] =
     "SELECT " TASK_COLUMNS " FROM tasks WHERE job = $1 AND idx >= $2 ORDER BY idx LIMIT $3";
@@ -213,7 +228,7 @@ static const char SQL_TASKS_WITH_OUTPUTS[] =
     " ORDER BY idx LIMIT $3";
 static const char SQL_CHUNK_OF[] =
     "SELECT first_idx, end_idx, answers, answers_size, answers_first, worker, started_us, wall_us,"
-    " cpu_us, peak_bytes, stderr, stderr_size, stderr_digest, cached_job FROM chunks"
+    " cpu_us, peak_bytes, stderr, stderr_size, stderr_digest, cached_job, class FROM chunks"
     " WHERE job = $1 AND first_idx <= $2 AND end_idx > $2 ORDER BY first_idx DESC LIMIT 1";
 static const char SQL_CHUNKS_AFTER_SEQ[] =
     "SELECT first_idx, end_idx, answers, answers_size, answers_first, worker, started_us, wall_us,"

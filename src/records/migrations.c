@@ -106,6 +106,15 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      " input_bytes BIGINT NOT NULL)"},
     // Whose programs its tasks see: an enum spec_software.
     {"queue", 15, "ALTER TABLE jobs ADD COLUMN software BIGINT NOT NULL DEFAULT 0"},
+    // What workers of which class computed, an enum runner_class; `families` are those of jobs with results for everyone, the others
+    // are found by whom their results are for.
+    {"queue", 16,
+     "ALTER TABLE jobs ADD COLUMN spare BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE tasks ADD COLUMN class BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE chunks ADD COLUMN class BIGINT NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE checkpoints ADD COLUMN class BIGINT NOT NULL DEFAULT 0;\n"
+     "CREATE TABLE scoped_families (family BLOB_TYPE NOT NULL, scope TEXT NOT NULL,"
+     " job BIGINT NOT NULL, PRIMARY KEY (family, scope, job))"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

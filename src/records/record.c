@@ -5,6 +5,7 @@
 #include "os/file.h"
 #include "records/items.h"
 #include "records/jobs_sql.h"
+#include "records/made_for.h"
 #include "records/outcome.h"
 
 static void append_field(struct buffer *out, const char *name, struct text value)
@@ -308,6 +309,22 @@ static void append_cache(const struct job_row *job, const struct task_row *task,
     }
 }
 
+// Who else may reuse the result: of one from the cache that is said of the job that computed it.
+static enum status append_results_for(struct sql *sql, const struct job_row *job,
+                                      const struct task_row *task, struct buffer *out,
+                                      struct error *error)
+{
+    AUTO_ARENA struct arena arena = {0};
+    AUTO_BUFFER struct buffer scope = {0};
+    struct runner_job made = made_for_row(job);
+    if (task->cached_job > 0) {
+        TRY(made_for_read(sql, task->cached_job, &arena, &made, error));
+    }
+    runner_scope(task->kind, &made, &scope);
+    append_field(out, "results_for", buffer_text(&scope));
+    return OK;
+}
+
 static void append_run(const struct task_row *task, struct buffer *out)
 {
     char started[CALENDAR_TEXT_SIZE];
@@ -356,6 +373,7 @@ enum status record_write(struct blobs *blobs, struct sql *sql, const struct job_
     buffer_append_text(out, job->offer.length > 0 ? job->offer : TEXT("null"));
     if (has_result(task->state)) {
         append_run(task, out);
+        TRY(append_results_for(sql, job, task, out, error));
         TRY(append_setup(sql, job, task, out, error));
     }
     TRY(append_attempts(sql, job->id, task, out, error));

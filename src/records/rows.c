@@ -88,6 +88,7 @@ void job_row_read(const struct sql_rows *rows, struct job_row *out)
         .walltime_us = sql_column_int64(rows, 45),
         .checkpoint_us = sql_column_int64(rows, 46),
         .offer = sql_column_text(rows, 44),
+        .is_spare = sql_column_int64(rows, 48) != 0,
     };
     struct text group = sql_column_text(rows, 43);
     out->group = group.length > 0 ? group : out->owner;
@@ -174,6 +175,7 @@ void task_row_read(const struct sql_rows *rows, struct task_row *out)
         .message = sql_column_text(rows, 18),
         .cached_job = sql_column_int64(rows, 19),
         .cached_index = sql_column_int64(rows, 20),
+        .kind = (enum runner_class)sql_column_int64(rows, 21),
     };
     stream_read(rows, 11, &out->output);
     stream_read(rows, 14, &out->error_output);

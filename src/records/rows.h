@@ -5,6 +5,7 @@
 #include "base/ranges.h"
 #include "jobs/retries.h"
 #include "jobs/spec.h"
+#include "policy/runner.h"
 #include "protocol/poll_parse.h"
 #include "store/sql.h"
 
@@ -60,11 +61,12 @@ struct job_row {
     int64_t locality;      // A hash of its data; 0: it has none.
     int64_t walltime_us;   // What a task may take, as its user has said; 0: the default.
     int64_t checkpoint_us; // Between two checkpoints of a task; 0: it has none.
+    bool is_spare;
     int64_t submitted_us;
     struct job_progress progress;
 };
 
-enum { JOB_COLUMN_COUNT = 48 }; // What else a statement reads follows these.
+enum { JOB_COLUMN_COUNT = 49 }; // What else a statement reads follows these.
 // Reads the row of JOB_COLUMNS; its texts are borrowed until the next one.
 void job_row_read(const struct sql_rows *rows, struct job_row *out);
 // Adds the indices of the tasks of a job that have ended to *done.
@@ -95,8 +97,9 @@ struct task_row {
     struct text message;
     int64_t cached_job; // 0: it ran.
     int64_t cached_index;
-    int64_t seq;      // Read only.
-    int64_t attempts; // Read only.
+    enum runner_class kind; // Of who computed it.
+    int64_t seq;            // Read only.
+    int64_t attempts;       // Read only.
 };
 void task_row_read(const struct sql_rows *rows, struct task_row *out);
 
@@ -114,6 +117,7 @@ struct chunk_row {
     int64_t peak_bytes;
     struct poll_stream error_output;
     int64_t cached_job;
+    enum runner_class kind;
 };
 void chunk_row_read(const struct sql_rows *rows, struct chunk_row *out);
 

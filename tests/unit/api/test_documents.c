@@ -69,6 +69,17 @@ static void wrong_documents_are_refused_by_the_name_of_the_field(void **state)
         {read_token, "{\"principal\":\"ada\",\"role\":\"king\"}", "\"role\""},
         {read_token, "{\"principal\":\"ada\",\"expires_seconds\":0}", "\"expires_seconds\""},
         {read_token, "{\"principal\":\"ada\",\"expires_seconds\":1e3}", "\"expires_seconds\""},
+        {read_token, "{\"class\":\"king\"}", "\"class\""},
+        {read_token, "{\"class\":7}", "\"class\""},
+        {read_token, "{\"class\":\"user\",\"user\":\"\"}", "\"user\""},
+        {read_token, "{\"class\":\"user\",\"user\":\"" LONG_60 "aaaaa\"}", "\"user\""},
+        {read_token, "{\"class\":\"job\",\"job\":0}", "\"job\""},
+        {read_token, "{\"class\":\"group\",\"groups\":\"physics\"}", "\"groups\""},
+        {read_token, "{\"class\":\"group\",\"groups\":[\"a,b\"]}", "groups[0]"},
+        {read_token,
+         "{\"class\":\"group\",\"groups\":[\"" LONG_60 "a\",\"" LONG_60 "b\",\"" LONG_60
+         "c\",\"" LONG_60 "d\",\"" LONG_60 "e\"]}",
+         "\"groups\""},
         {read_order, "{\"to\":\"ocean\"}", "\"id\""},
         {read_order, "{\"id\":\"t:../a\"}", ".."},
         {read_order, "{\"id\":\"t:a\",\"from\":[]}", "\"from\""},
@@ -116,12 +127,35 @@ static void a_token_expires_from_now_on(void **state)
     assert_int_equal(token.expires_us, NOW_US + 60000000);
 }
 
+static void a_class_makes_the_token_one_of_a_worker(void **state)
+{
+    (void)state;
+    AUTO_JSON json_t *document = json_pack("{s:s, s:[s, s], s:s, s:i}", "class", "group", "groups",
+                                           "physics", "chemistry", "user", "ada", "job", 7);
+    struct token_request token;
+    struct runner runner;
+    bool is_said = false;
+    assert_int_equal(token_document_read(document, NOW_US, &token, NULL), OK);
+    assert_int_equal(token.role, ROLE_WORKER);
+    assert_int_equal(token.name.length, 0);
+    assert_int_equal(token.runner.kind, RUNNER_GROUP);
+    assert_string_equal(token.runner.groups, "physics,chemistry");
+    // What does not belong to the class is read, too, and refused when the token is made.
+    assert_string_equal(token.runner.user, "ada");
+    assert_int_equal(token.runner.job, 7);
+    AUTO_JSON json_t *empty = json_object();
+    assert_int_equal(runner_document_read(empty, &runner, &is_said, NULL), OK);
+    assert_false(is_said);
+    assert_int_equal(runner.kind, RUNNER_SITE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_documents_are_refused_by_the_name_of_the_field),
         cmocka_unit_test(what_is_left_out_has_its_default),
         cmocka_unit_test(a_token_expires_from_now_on),
+        cmocka_unit_test(a_class_makes_the_token_one_of_a_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,6 +55,7 @@ struct step {
     struct text name;
     struct worker_met met;
     enum known_worker_state state;
+    struct runner runner;
 };
 
 static enum status run_meet(struct sql *sql, void *context, struct error *error)
@@ -86,8 +87,9 @@ static struct worker_met meet(struct site *site, int n, struct text name)
 static enum status run_decide(struct sql *sql, void *context, struct error *error)
 {
     struct step *step = context;
-    return known_workers_decide(step->site->workers, sql, step->caller.key, step->state,
-                                TEXT("ada"), step->site->now_us, error);
+    const struct known_worker_word word = {step->state, TEXT("ada"), step->runner};
+    return known_workers_decide(step->site->workers, sql, step->caller.key, &word,
+                                step->site->now_us, error);
 }
 
 static enum status decide(struct site *site, int n, enum known_worker_state state)
@@ -113,7 +115,8 @@ static enum status forget(struct site *site, int n)
 static enum status run_enrol(struct sql *sql, void *context, struct error *error)
 {
     struct step *step = context;
-    return known_workers_enrol(step->site->workers, sql, &step->caller, step->name, TEXT("ada"),
+    const struct known_worker_word word = {.by = TEXT("ada")};
+    return known_workers_enrol(step->site->workers, sql, &step->caller, step->name, &word,
                                step->site->now_us, error);
 }
 
@@ -128,7 +131,12 @@ static enum status admit(struct site *site, int n, const char *certified, char *
 {
     struct fingerprint key = key_of(n);
     const struct worker_caller caller = {.key = key.text, .certified = certified};
-    return known_workers_admit(site->workers, &caller, site->now_us, name, NULL);
+    struct known_worker worker;
+    enum status status = known_workers_admit(site->workers, &caller, site->now_us, &worker, NULL);
+    if (status == OK) {
+        memcpy(name, worker.name, sizeof worker.name);
+    }
+    return status;
 }
 
 static void only_an_accepted_key_is_admitted_and_a_restart_changes_nothing(void **state)
@@ -153,6 +161,48 @@ static void only_an_accepted_key_is_admitted_and_a_restart_changes_nothing(void 
     assert_int_equal(forget(&site, 1), OK);
     assert_int_equal(forget(&site, 1), NOT_FOUND);
     assert_int_equal(meet(&site, 1, TEXT("desk")).meeting, WORKER_MET_PENDING);
+    close_site(&site);
+}
+
+static enum status decide_class(struct site *site, int n, const struct runner *runner)
+{
+    struct fingerprint key = key_of(n);
+    struct step step = {.site = site,
+                        .caller = {.key = key.text},
+                        .state = KNOWN_WORKER_ACCEPTED,
+                        .runner = *runner};
+    return store_write_wait(site->store, run_decide, &step, NULL);
+}
+
+static void a_key_keeps_its_class_and_has_none_that_is_a_tokens(void **state)
+{
+    struct site site = {0};
+    struct fingerprint key = key_of(1);
+    const struct worker_caller caller = {.key = key.text};
+    struct known_worker found;
+    open_site(*state, false, &site);
+    (void)meet(&site, 1, TEXT("desk"));
+    static const struct runner WRONG[] = {{.kind = RUNNER_SESSION, .user = "ada"},
+                                          {.kind = RUNNER_JOB_TOKEN, .user = "ada", .job = 7},
+                                          {.kind = RUNNER_USER}};
+    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++) {
+        assert_int_equal(decide_class(&site, 1, &WRONG[i]), INVALID);
+    }
+    static const struct runner RIGHT[] = {{.kind = RUNNER_GROUP, .groups = "physics,chemistry"},
+                                          {.kind = RUNNER_USER, .user = "ada"},
+                                          {.kind = RUNNER_JOB, .user = "ada", .job = 7},
+                                          {.kind = RUNNER_SPARE},
+                                          {.kind = RUNNER_SITE}};
+    for (size_t i = 0; i < sizeof RIGHT / sizeof RIGHT[0]; i++) {
+        assert_int_equal(decide_class(&site, 1, &RIGHT[i]), OK);
+        for (int round = 0; round < 2; round++) {
+            assert_int_equal(known_workers_admit(site.workers, &caller, site.now_us, &found, NULL),
+                             OK);
+            assert_true(runner_equal(&found.runner, &RIGHT[i]));
+            (void)meet(&site, 1, TEXT("desk"));
+            open_again(*state, false, &site);
+        }
+    }
     close_site(&site);
 }
 
@@ -468,6 +518,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_folder_new, fixture_folder_free)
     const struct CMUnitTest tests[] = {
         TEST(only_an_accepted_key_is_admitted_and_a_restart_changes_nothing),
+        TEST(a_key_keeps_its_class_and_has_none_that_is_a_tokens),
         TEST(a_name_stays_with_its_key),
         TEST(ten_thousand_unknown_keys_do_not_grow_the_table),
         TEST(an_authority_counts_only_while_its_certificate_is_shown),

@@ -9,6 +9,10 @@
 #include <pthread.h>
 
 enum { NOW_US = 1000 };
+#define SITES                                                                                      \
+    {                                                                                              \
+        .kind = RUNNER_SITE                                                                        \
+    }
 
 struct site {
     struct store *store;
@@ -50,8 +54,9 @@ static enum status create(struct sql *sql, void *context, struct error *error)
 
 static struct creation make(struct site *site, struct text name, enum role role, int64_t expires_us)
 {
-    struct creation creation = {.tokens = site->tokens,
-                                .request = {name, TEXT("a test"), role, expires_us}};
+    struct creation creation = {
+        .tokens = site->tokens,
+        .request = {.name = name, .label = TEXT("a test"), .role = role, .expires_us = expires_us}};
     assert_int_equal(store_write_wait(site->store, create, &creation, NULL), OK);
     return creation;
 }
@@ -234,21 +239,115 @@ static void a_bad_request_is_refused(void **state)
     char label[TOKEN_LABEL_MAX + 1];
     memset(label, 'l', sizeof label);
     struct token_request requests[] = {
-        {TEXT(""), TEXT_NONE, ROLE_USER, 0},
-        {TEXT("a b"), TEXT_NONE, ROLE_USER, 0},
-        {TEXT("a\n"), TEXT_NONE, ROLE_USER, 0},
-        {TEXT("a\xff"), TEXT_NONE, ROLE_USER, 0},
-        {{name, sizeof name}, TEXT_NONE, ROLE_USER, 0},
-        {TEXT("a"), {label, sizeof label}, ROLE_USER, 0},
-        {TEXT("a"), TEXT("\x01"), ROLE_USER, 0},
-        {TEXT("a"), TEXT_NONE, ROLE_TASK, 0},
-        {TEXT("a"), TEXT_NONE, ROLE_NOBODY, 0},
-        {TEXT("a"), TEXT_NONE, ROLE_USER, NOW_US},
+        {TEXT(""), TEXT_NONE, ROLE_USER, 0, SITES},
+        {TEXT("a b"), TEXT_NONE, ROLE_USER, 0, SITES},
+        {TEXT("a\n"), TEXT_NONE, ROLE_USER, 0, SITES},
+        {TEXT("a\xff"), TEXT_NONE, ROLE_USER, 0, SITES},
+        {{name, sizeof name}, TEXT_NONE, ROLE_USER, 0, SITES},
+        {TEXT("a"), {label, sizeof label}, ROLE_USER, 0, SITES},
+        {TEXT("a"), TEXT("\x01"), ROLE_USER, 0, SITES},
+        {TEXT("a"), TEXT_NONE, ROLE_TASK, 0, SITES},
+        {TEXT("a"), TEXT_NONE, ROLE_NOBODY, 0, SITES},
+        {TEXT("a"), TEXT_NONE, ROLE_USER, NOW_US, SITES},
+        {TEXT("a"), TEXT_NONE, ROLE_USER, 0, {.kind = RUNNER_SPARE}},
+        {TEXT("a"), TEXT_NONE, ROLE_ADMIN, 0, {.kind = RUNNER_USER, .user = "a"}},
+        {TEXT("a"), TEXT_NONE, ROLE_WORKER, 0, {.kind = RUNNER_USER}},
+        {TEXT("a"), TEXT_NONE, ROLE_WORKER, 0, {.kind = RUNNER_JOB, .user = "a"}},
+        {TEXT("a"), TEXT_NONE, ROLE_WORKER, 0, {.groups = "physics"}},
     };
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
         struct creation creation = {.tokens = site.tokens, .request = requests[i]};
         assert_int_equal(store_write_wait(site.store, create, &creation, NULL), INVALID);
     }
+    close_site(&site);
+}
+
+static struct creation make_runner(struct site *site, const struct runner *runner)
+{
+    struct creation creation = {
+        .tokens = site->tokens,
+        .request = {.name = TEXT("ada"), .role = ROLE_WORKER, .runner = *runner}};
+    assert_int_equal(store_write_wait(site->store, create, &creation, NULL), OK);
+    return creation;
+}
+
+static void a_token_keeps_its_class_and_each_runner_is_somebody_else(void **state)
+{
+    struct site site;
+    static const struct runner RUNNERS[] = {
+        {.kind = RUNNER_GROUP, .groups = "physics,chemistry"},
+        {.kind = RUNNER_USER, .user = "ada"},
+        {.kind = RUNNER_SESSION, .user = "ada"},
+        {.kind = RUNNER_JOB, .user = "ada", .job = 7},
+        {.kind = RUNNER_JOB_TOKEN, .user = "ada", .job = 7},
+        {.kind = RUNNER_SPARE},
+    };
+    enum { COUNT = sizeof RUNNERS / sizeof RUNNERS[0] };
+    struct creation made[COUNT];
+    open_site(*state, &site);
+    for (size_t i = 0; i < COUNT; i++) {
+        made[i] = make_runner(&site, &RUNNERS[i]);
+    }
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            struct token found;
+            AUTO_FREE char *name = memory_format("runner:%zu", i + 1);
+            assert_int_equal(find(&site, &made[i].secret, NOW_US, &found, NULL), OK);
+            struct runner expected = RUNNERS[i];
+            expected.since_us = expected.kind == RUNNER_SESSION ? NOW_US : 0;
+            assert_true(runner_equal(&found.runner, &expected));
+            const struct principal principal = token_principal(&found);
+            assert_int_equal(principal.role, ROLE_WORKER);
+            assert_int_equal(principal.runner, RUNNERS[i].kind);
+            assert_true(text_equal(principal.name, text_of(name)));
+        }
+        close_site(&site);
+        open_site(*state, &site);
+    }
+    close_site(&site);
+}
+
+struct ending {
+    struct tokens *tokens;
+    int64_t job;
+};
+
+static enum status run_end(struct sql *sql, void *context, struct error *error)
+{
+    const struct ending *ending = context;
+    return tokens_end_job(ending->tokens, sql, ending->job, NOW_US, error);
+}
+
+static void an_anonymous_runners_token_ends_soon_after_its_job_and_no_other_does(void **state)
+{
+    struct site site;
+    struct token found;
+    open_site(*state, &site);
+    const struct runner anonymous = {.kind = RUNNER_JOB_TOKEN, .user = "ada", .job = 7};
+    const struct runner other = {.kind = RUNNER_JOB_TOKEN, .user = "ada", .job = 8};
+    const struct runner known = {.kind = RUNNER_JOB, .user = "ada", .job = 7};
+    struct creation ending[] = {make_runner(&site, &anonymous), make_runner(&site, &anonymous)};
+    struct creation lasting[] = {make_runner(&site, &other), make_runner(&site, &known)};
+    struct ending end = {site.tokens, 7};
+    assert_int_equal(store_write_wait(site.store, run_end, &end, NULL), OK);
+    int64_t after_us = NOW_US + TOKEN_FAREWELL_US;
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(find(&site, &ending[i].secret, after_us - 1, &found, NULL), OK);
+            assert_int_equal(found.runner.until_us, after_us);
+            assert_int_equal(find(&site, &ending[i].secret, after_us, &found, NULL), DENIED);
+            assert_int_equal(find(&site, &lasting[i].secret, after_us, &found, NULL), OK);
+        }
+        close_site(&site);
+        open_site(*state, &site);
+    }
+    // One that is gone is not looked at again.
+    struct revocation revocation = {site.tokens, ending[0].token.id};
+    assert_int_equal(store_write_wait(site.store, run_revoke, &revocation, NULL), OK);
+    assert_int_equal(tokens_get(site.tokens, ending[0].token.id, &found, NULL), NOT_FOUND);
+    assert_int_equal(tokens_get(site.tokens, ending[1].token.id, &found, NULL), OK);
+    end.tokens = site.tokens;
+    assert_int_equal(store_write_wait(site.store, run_end, &end, NULL), OK);
     close_site(&site);
 }
 
@@ -295,6 +394,8 @@ int main(void)
         TEST(memory_follows_the_database_when_a_commit_is_lost),
         TEST(tokens_are_found_while_others_come_and_go),
         TEST(a_bad_request_is_refused),
+        TEST(a_token_keeps_its_class_and_each_runner_is_somebody_else),
+        TEST(an_anonymous_runners_token_ends_soon_after_its_job_and_no_other_does),
         TEST(tokens_are_listed_by_page_and_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

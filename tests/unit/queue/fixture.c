@@ -22,6 +22,8 @@ static void open_site(struct site *site)
                                   .catalog = &FAKE_CATALOG,
                                   .catalog_context = &site->catalog,
                                   .places = site->places,
+                                  .job_ended = site->job_ended,
+                                  .job_ended_context = site->job_ended_context,
                                   .lease_timeout_us = site->lease_timeout_us,
                                   .gone_timeout_us = site->gone_timeout_us};
     assert_int_equal(queue_open(&queue, &site->queue, NULL), OK);
@@ -209,10 +211,15 @@ char *site_why(struct site *site, int64_t job)
     return why;
 }
 
+static struct text principal_of(const struct site *site)
+{
+    return text_of(site->principal ? site->principal : "workers");
+}
+
 struct reply site_register(struct site *site, json_t *document)
 {
     struct waiting waiting;
-    queue_register_worker(site->queue, document, TEXT("workers"), witness_of(site),
+    queue_register_worker(site->queue, document, principal_of(site), site->runner, witness_of(site),
                           expect(&waiting));
     return await(&waiting);
 }
@@ -325,7 +332,8 @@ struct polling *site_poll_begin(struct site *site, int64_t worker, const char *b
 {
     struct polling *polling = NEW(struct polling);
     struct error error = {0};
-    polling->poll = (struct queue_poll){.worker = worker, .owner = TEXT("workers")};
+    polling->poll =
+        (struct queue_poll){.worker = worker, .owner = principal_of(site), .runner = site->runner};
     if (poll_parse(text_of(body), &polling->poll.body, &error) != OK) {
         fail_msg("%s", error.detail);
     }
@@ -349,7 +357,8 @@ struct reply site_poll(struct site *site, int64_t worker, const char *body)
 void site_leave_poll(struct site *site, int64_t worker)
 {
     struct waiting waiting;
-    struct queue_poll poll = {.worker = worker, .owner = TEXT("workers"), .is_gone = true};
+    struct queue_poll poll = {
+        .worker = worker, .owner = principal_of(site), .runner = site->runner, .is_gone = true};
     assert_int_equal(poll_parse(TEXT("{\"wait_seconds\": 60}"), &poll.body, NULL), OK);
     poll.answer = expect(&waiting);
     queue_poll(site->queue, &poll);

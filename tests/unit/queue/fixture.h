@@ -18,12 +18,16 @@ struct site {
     size_t witnessed_count;
     bool refuses_to_witness;
     const char *owner;           // Of what is submitted; NULL: "alice".
+    const char *principal;       // Who registers and polls; NULL: "workers".
+    const struct runner *runner; // Of that one's credential; NULL: of the site.
     struct queue_destination to; // Of what is submitted.
     struct queue_hold hold;
     const struct digest *origin;
     bool keeps_no_request;                // Submits as an older version did.
     const struct queue_place_ops *places; // Taken by the next start, as the rest.
-    int64_t lease_timeout_us;             // Taken by the next start.
+    enum status (*job_ended)(void *context, struct sql *sql, int64_t job, struct error *error);
+    void *job_ended_context;  // Both taken by the next start.
+    int64_t lease_timeout_us; // Taken by the next start.
     int64_t gone_timeout_us;
 };
 

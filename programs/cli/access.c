@@ -1,6 +1,7 @@
 // What a site is and who may use it: status, workers, tokens.
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/runner_class.h"
 
 #include "base/memory.h"
 #include "os/clock.h"
@@ -139,7 +140,7 @@ static const struct table_column WORKER_COLUMNS[] = {
     {"WORKER", true, false}, {"NAME", false, true},   {"STATE", false, false},
     {"CPUS", true, false},   {"MEMORY", true, false}, {"RUNNING", true, false},
     {"DONE", true, false},   {"HEARD", false, false}, {"LEAVES", false, false},
-    {"GROUPS", false, true},
+    {"GROUPS", false, true}, {"CLASS", false, true},
 };
 
 static void add_groups(struct table *table, const json_t *groups)
@@ -150,6 +151,13 @@ static void add_groups(struct table *table, const json_t *groups)
         buffer_append_text(&names, json_text(json_array_get(groups, i)));
     }
     table_add(table, names.length > 0 ? buffer_text(&names) : TEXT("all"));
+}
+
+static void add_class(struct table *table, const json_t *document)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    runner_class_show(document, &text);
+    table_add(table, buffer_text(&text));
 }
 
 static enum status add_worker(void *table, json_t *worker, struct error *error)
@@ -165,13 +173,14 @@ static enum status add_worker(void *table, json_t *worker, struct error *error)
     table_add_time(table, field_time(worker, "last_heard_at"), clock_real_us());
     table_add_time(table, field_time(worker, "leaves_at"), clock_real_us());
     add_groups(table, json_object_get(worker, "groups"));
+    add_class(table, worker);
     return OK;
 }
 
 static const struct table_column KEY_COLUMNS[] = {
     {"NAME", false, true}, {"KEY", false, false},         {"TRUST", false, false},
     {"BY", false, true},   {"FINGERPRINT", false, false}, {"SEEN", false, false},
-    {"FROM", false, true},
+    {"FROM", false, true}, {"CLASS", false, true},
 };
 
 static enum status add_key(void *table, json_t *key, struct error *error)
@@ -184,6 +193,7 @@ static enum status add_key(void *table, json_t *key, struct error *error)
     table_add(table, field_text(key, "fingerprint"));
     table_add_time(table, field_time(key, "last_seen_at"), clock_real_us());
     table_add(table, field_text(key, "address"));
+    add_class(table, key);
     return OK;
 }
 
@@ -267,11 +277,39 @@ const struct command COMMAND_WORKERS = {
     .purpose = "lists the workers of a site, and who waits to be one",
     .description =
         "The second list has the workers that have shown a key: those that wait to be accepted "
-        "(pending), accepted ones with how that came, and refused ones.",
+        "(pending), accepted ones with how that came, and refused ones. CLASS says what a worker "
+        "may do: \"lode "
+        "help token create\" has the classes.",
     .group = GROUP_SITE,
     .examples = EXAMPLES(WORKERS_EXAMPLES),
     .run = run_workers,
 };
+
+// Whose it is: of a runner for a user's jobs that user, and he may be left out.
+static bool add_principal(const struct options *options, json_t *body, struct error *error)
+{
+    const char *kind = options_text(options, "class", NULL);
+    const char *name = options->operand_count > 0 ? options->operands[0] : NULL;
+    if (!name && !kind) {
+        (void)error_set(error, INVALID, "whose token it is to be is missing");
+        error_fix(error,
+                  "lode token create PRINCIPAL, or for a runner of your own jobs: lode token "
+                  "create --class user");
+        return false;
+    }
+    struct text said = text_of(kind);
+    bool is_for_user = text_equal(said, TEXT("user")) || text_equal(said, TEXT("session")) ||
+                       text_equal(said, TEXT("job")) || text_equal(said, TEXT("job-token"));
+    if (name) {
+        (void)json_object_set_new(body, is_for_user ? "user" : "principal",
+                                  json_from_text(text_of(name)));
+    }
+    if (!kind || options_has(options, "role")) {
+        (void)json_object_set_new(body, "role", json_string(options_text(options, "role", "user")));
+    }
+    runner_class_add(options, body);
+    return true;
+}
 
 static int run_token_create(const struct command *command, const struct options *options)
 {
@@ -279,10 +317,11 @@ static int run_token_create(const struct command *command, const struct options 
     struct error error;
     AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_JSON json_t *answer = NULL;
-    AUTO_JSON json_t *body =
-        json_pack("{s:o, s:s}", "principal", json_from_text(text_of(options->operands[0])), "role",
-                  options_text(options, "role", "user"));
+    AUTO_JSON json_t *body = json_object();
     const char *label = options_text(options, "label", NULL);
+    if (!add_principal(options, body, &error)) {
+        return command_fail(&error, EXIT_USAGE);
+    }
     if (label) {
         (void)json_object_set_new(body, "label", json_from_text(text_of(label)));
     }
@@ -300,8 +339,9 @@ static int run_token_create(const struct command *command, const struct options 
     // The token alone on standard output, so that it can go to a file or another command.
     (void)printf("%.*s\n", TEXT_ARGS(field_text(answer, "token")));
     (void)fflush(stdout);
-    (void)fprintf(stderr, "lode: this is token %lld of %s; its text is not shown again\n",
-                  (long long)field_int64(answer, "token_id"), options->operands[0]);
+    (void)fprintf(stderr, "lode: this is token %lld of %.*s; its text is not shown again\n",
+                  (long long)field_int64(answer, "token_id"),
+                  TEXT_ARGS(field_text(answer, "principal")));
     return EXIT_SUCCESS;
 }
 
@@ -309,22 +349,38 @@ static const struct command_option TOKEN_CREATE_OPTIONS[] = {
     {"role", 0, OPTION_TEXT, "ROLE", "what its holder may do (default: user)", "user|worker|admin"},
     {"label", 0, OPTION_TEXT, "TEXT", "what it is for", NULL},
     {"expires", 0, OPTION_DURATION, "TIME", "end it after this time (default: never)", NULL},
+    RUNNER_CLASS_OPTIONS("site|group|user|session|job|job-token|spare"),
 };
 
 static const struct command_example TOKEN_CREATE_EXAMPLES[] = {
     {"lode token create alice --expires 30d", "prints a token with which alice can log in"},
     {"umask 077; lode token create desk-2 --role worker > worker.token",
      "makes the token of a worker on another machine"},
+    {"lode token create --class session --expires 8h",
+     "makes one for a worker that runs what you submit from now on, for a working day"},
+    {"lode token create --class job-token --job 17",
+     "makes one for a computer that is to be used for job 17, and of which nothing is to be kept"},
+    {"lode token create lab --class group --group physics",
+     "makes one for workers that run jobs of the group physics"},
 };
 
 const struct command COMMAND_TOKEN_CREATE = {
     .name = "token create",
-    .usage = "PRINCIPAL",
+    .usage = "[PRINCIPAL]",
     .purpose = "makes a token with which a person or a program can use the site",
+    .description = "With --class it is a token of workers (lode worker --token-file), and says "
+                   "what these may do. "
+                   "Everybody may make those for his own jobs: user, session, job and job-token; "
+                   "PRINCIPAL is then whose "
+                   "jobs, and you without it.\n\n" RUNNER_CLASS_WORDS
+                   " Of class session it runs one user's jobs that were submitted since the token "
+                   "was made, and answers "
+                   "his; of class job-token it runs one job, stays unknown, ends with the job, and "
+                   "answers no other.",
     .group = GROUP_SITE,
     .options = OPTION_TABLE(TOKEN_CREATE_OPTIONS),
     .examples = EXAMPLES(TOKEN_CREATE_EXAMPLES),
-    .operands_min = 1,
+    .operands_min = 0,
     .operands_max = 1,
     .run = run_token_create,
 };
@@ -332,7 +388,7 @@ const struct command COMMAND_TOKEN_CREATE = {
 static const struct table_column TOKEN_COLUMNS[] = {
     {"TOKEN", true, false},    {"PRINCIPAL", false, true}, {"ROLE", false, false},
     {"CREATED", false, false}, {"EXPIRES", false, false},  {"REVOKED", false, false},
-    {"LABEL", false, true},
+    {"LABEL", false, true},    {"CLASS", false, true},
 };
 
 static enum status add_token(void *table, json_t *token, struct error *error)
@@ -346,6 +402,7 @@ static enum status add_token(void *table, json_t *token, struct error *error)
     table_add_time(table, field_time(token, "expires_at"), now_us);
     table_add_time(table, field_time(token, "revoked_at"), now_us);
     table_add(table, field_text(token, "label"));
+    add_class(table, token);
     return OK;
 }
 
@@ -363,7 +420,7 @@ static const struct command_example TOKEN_LIST_EXAMPLES[] = {
 const struct command COMMAND_TOKEN_LIST = {
     .name = "token list",
     .usage = "",
-    .purpose = "lists the tokens of a site",
+    .purpose = "lists the tokens of a site: your own, or all for administrators",
     .group = GROUP_SITE,
     .examples = EXAMPLES(TOKEN_LIST_EXAMPLES),
     .run = run_token_list,

@@ -265,6 +265,9 @@ static void add_scalars(json_t *document, const struct options *options)
     if (options_has(options, "api")) {
         (void)json_object_set_new(document, "api", json_true());
     }
+    if (options_has(options, "spare")) {
+        (void)json_object_set_new(document, "spare", json_true());
+    }
     if (options_has(options, "network") || options_has(options, "api")) {
         (void)json_object_set_new(document, "network", json_true());
     }

@@ -114,6 +114,13 @@
          "give tasks the network and a token ($LODE_TOKEN) for their site ($LODE_SITE), good for "   \
          "their own inputs while they run",                                                          \
          NULL},                                                                                      \
+        {"spare",                                                                                    \
+         0,                                                                                          \
+         OPTION_FLAG,                                                                                \
+         NULL,                                                                                       \
+         "let it run on computers that others have to spare, too; not with data that is "            \
+         "registered at the site, and what these compute answers only jobs that say so, too",        \
+         NULL},                                                                                      \
         {"after", 0, OPTION_LIST, "JOB", "start when this job has succeeded", NULL},                 \
         {"input-from",                                                                               \
          0,                                                                                          \

@@ -1,6 +1,7 @@
 // `lode worker accept`, `refuse`, `forget`, `invite`, `enroll`: which workers a site trusts, by their keys.
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/runner_class.h"
 
 #include "base/hex.h"
 #include "base/memory.h"
@@ -18,12 +19,23 @@ static char *path_of(const char *worker, const char *rest)
     return buffer_take_string(&path);
 }
 
-static int set_state(const struct options *options, const char *state)
+static void add_class(const struct options *options, json_t *body)
+{
+    const char *user = options_text(options, "user", NULL);
+    runner_class_add(options, body);
+    if (user) {
+        (void)json_object_set_new(body, "user", json_from_text(text_of(user)));
+    }
+}
+
+// Takes what is said beside the state.
+static int set_state(const struct options *options, const char *state, json_t *said)
 {
     struct error error;
     AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
     AUTO_JSON json_t *answer = NULL;
-    AUTO_JSON json_t *body = json_pack("{s:s}", "state", state);
+    AUTO_JSON json_t *body = said;
+    (void)json_object_set_new(body, "state", json_string(state));
     AUTO_FREE char *path = path_of(options->operands[0], "/state");
     if (contact_open(options, &contact, &error) != OK ||
         contact_json(&contact, "POST", path, body, &answer, &error) != OK) {
@@ -34,20 +46,28 @@ static int set_state(const struct options *options, const char *state)
     }
     AUTO_BUFFER struct buffer out = {0};
     display_text(&out, field_text(answer, "name"));
-    buffer_printf(&out, " (%.*s) is %s\n", TEXT_ARGS(field_text(answer, "fingerprint")), state);
+    buffer_printf(&out, " (%.*s) is %s", TEXT_ARGS(field_text(answer, "fingerprint")), state);
+    struct text kind = field_text(answer, "class");
+    if (kind.length > 0 && !text_equal(kind, TEXT("site"))) {
+        buffer_append_string(&out, ", of class ");
+        runner_class_show(answer, &out);
+    }
+    buffer_append_byte(&out, '\n');
     return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
 }
 
 static int run_accept(const struct command *command, const struct options *options)
 {
     (void)command;
-    return set_state(options, "accepted");
+    json_t *body = json_object();
+    add_class(options, body);
+    return set_state(options, "accepted", body);
 }
 
 static int run_refuse(const struct command *command, const struct options *options)
 {
     (void)command;
-    return set_state(options, "refused");
+    return set_state(options, "refused", json_object());
 }
 
 static int run_forget(const struct command *command, const struct options *options)
@@ -83,6 +103,7 @@ static int run_invite(const struct command *command, const struct options *optio
         int64_t seconds = options_int64(options, "expires", 0) / 1000000;
         (void)json_object_set_new(body, "expires_seconds", json_integer(seconds));
     }
+    add_class(options, body);
     if (contact_open(options, &contact, &error) != OK ||
         contact_json(&contact, "POST", "/v1/worker-invitations", body, &answer, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
@@ -103,6 +124,7 @@ static int run_invite(const struct command *command, const struct options *optio
     return EXIT_SUCCESS;
 }
 
+#define KEY_CLASSES "site|group|user|job|spare"
 #define NAMING                                                                                     \
     "WORKER is its name, fingerprint, or the first 8 digits of that or more; \"lode workers\" "    \
     "lists "                                                                                       \
@@ -111,7 +133,8 @@ static int run_invite(const struct command *command, const struct options *optio
 static const char ACCEPTING[] =
     "From then on it is trusted as long as it shows the same key. Compare the fingerprint with "
     "what "
-    "the worker says on its machine: a name can be claimed by anybody.\n\n" NAMING;
+    "the worker says on its machine: a name can be claimed by anybody.\n\n" RUNNER_CLASS_WORDS
+    " Who is accepted again keeps his class unless another one is said.\n\n" NAMING;
 static const char REFUSING[] = "It gets no tasks any more, and what it runs goes to others. \"lode "
                                "worker accept\" takes it in "
                                "again.\n\n" NAMING;
@@ -119,9 +142,15 @@ static const char FORGETTING[] = "When it comes again it is a new one, and waits
                                  "This is the way when a worker has "
                                  "a new key for a reason.\n\n" NAMING;
 
+static const struct command_option ACCEPT_OPTIONS[] = {
+    RUNNER_CLASS_OPTIONS(KEY_CLASSES),
+    {"user", 0, OPTION_TEXT, "USER", "of class user: whose jobs (default: yours)", NULL},
+};
+
 static const struct command_example ACCEPT_EXAMPLES[] = {
     {"lode worker accept desk-2", "lets the worker that waits under this name take tasks"},
     {"lode worker accept 4f5c09ab", "the same by the first digits of its fingerprint"},
+    {"lode worker accept desk-2 --class user --user alice", "lets it take tasks of alice alone"},
 };
 
 const struct command COMMAND_WORKER_ACCEPT = {
@@ -130,6 +159,7 @@ const struct command COMMAND_WORKER_ACCEPT = {
     .purpose = "lets a worker take tasks of a site",
     .description = ACCEPTING,
     .group = GROUP_SITE,
+    .options = OPTION_TABLE(ACCEPT_OPTIONS),
     .examples = EXAMPLES(ACCEPT_EXAMPLES),
     .operands_min = 1,
     .operands_max = 1,
@@ -172,17 +202,21 @@ const struct command COMMAND_WORKER_FORGET = {
 static const struct command_option INVITE_OPTIONS[] = {
     {"name", 0, OPTION_TEXT, "NAME", "the worker's name (default: it says that itself)", NULL},
     {"expires", 0, OPTION_DURATION, "TIME", "how long it is good (default: 1h)", NULL},
+    RUNNER_CLASS_OPTIONS(KEY_CLASSES),
+    {"user", 0, OPTION_TEXT, "USER", "of class user: whose jobs (default: yours)", NULL},
 };
 
 static const struct command_example INVITE_EXAMPLES[] = {
     {"lode worker invite --name desk-2",
      "prints a token, good once within an hour, and the line to type on desk-2"},
+    {"lode worker invite --class spare", "the same for a computer that somebody has to spare"},
 };
 
 const struct command COMMAND_WORKER_INVITE = {
     .name = "worker invite",
     .usage = "",
     .purpose = "makes a token with which one worker is accepted",
+    .description = RUNNER_CLASS_WORDS,
     .group = GROUP_SITE,
     .options = OPTION_TABLE(INVITE_OPTIONS),
     .examples = EXAMPLES(INVITE_EXAMPLES),

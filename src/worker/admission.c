@@ -28,6 +28,26 @@ static void wait_for_operator(struct worker *worker, const struct http_answer *a
     }
 }
 
+static bool is_of_kind(const struct http_answer *answer, struct text wanted)
+{
+    AUTO_JSON json_t *problem = NULL;
+    struct text kind = TEXT_NONE;
+    return json_parse(answer->body, &problem, NULL) == OK &&
+           json_field_text(problem, "type", JSON_REQUIRED, KIND_MAX, &kind, NULL) == OK &&
+           text_equal(kind, wanted);
+}
+
+bool admission_take_denial(struct worker *worker, const struct http_answer *answer)
+{
+    if (answer->code != 403 || !is_of_kind(answer, TEXT("urn:lode:problem:denied"))) {
+        return false;
+    }
+    worker->fault = answer->error;
+    worker->fault.status = DENIED;
+    worker->is_ended = true;
+    return true;
+}
+
 bool admission_take_refusal(struct worker *worker, const struct http_answer *answer)
 {
     AUTO_JSON json_t *problem = NULL;

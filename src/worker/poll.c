@@ -184,7 +184,7 @@ static void on_registered(void *context, const struct http_answer *answer)
     struct registration registration;
     struct error error = {0};
     worker->registering = NULL;
-    if (admission_take_refusal(worker, answer)) {
+    if (admission_take_refusal(worker, answer) || admission_take_denial(worker, answer)) {
         be_back(worker);
         return;
     }

@@ -453,6 +453,9 @@ void restore_free(struct restore *restore);
 // Did the site answer that it does not take this worker, by its key? Then it is asked again in a moment (pending), or the worker ends
 // (refused, or its name has another key): true. False for all other answers.
 bool admission_take_refusal(struct worker *worker, const struct http_answer *answer);
+// Is it that its credential does not allow what it registers for (the job that it is for has ended, other groups)? Then it ends: asking again does
+// not help.
+bool admission_take_denial(struct worker *worker, const struct http_answer *answer);
 
 // poll.c
 void poll_work(struct worker *worker, int64_t now_us);

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 
+import pytest
 from conftest import ROOT, eventually
 
 DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text())
@@ -41,6 +42,12 @@ OF_A_WORKER = {
     ("post", "/v1/jobs/{job}/replan"): 400,  # Without the words of another site.
     ("post", "/v1/workers"): 201,
     ("post", "/v1/workers/{worker}/poll"): 403,  # The worker is another principal's.
+}
+# A worker of another class than that of the site sees less of it, and fetches what its leases bring alone.
+OF_A_RUNNER = {
+    ("put", "/v1/blobs/{digest}"): 201,  # It does not learn that it is there.
+    ("post", "/v1/workers"): 201,
+    ("post", "/v1/workers/{worker}/poll"): 403,
 }
 
 
@@ -188,3 +195,66 @@ def test_a_stolen_worker_key_is_good_for_tasks_and_their_files_alone(make_site, 
     thief.try_all(things_of(job, "own"), OWN, {**OF_A_WORKER, ("post", "/v1/jobs/{job}/replan"): 403})
     assert site.api("POST", f"/v1/worker-keys/{HELLO['name']}/state", {"state": "refused"}).code == 200
     assert [thief.ask("GET", path).code for path in ("/v1/whoami", f"/v1/blobs/{digest_of(OWN)}", "/v1/workers")] == [403, 403, 403]
+
+
+def try_as_runner(site, thief, job, dataset, content):
+    """All calls, beside a worker of somebody else that has come just now."""
+    worker = site.api("POST", "/v1/workers", {**HELLO, "name": "theirs"}).json["worker"]
+    thief.try_all({**things_of(job, dataset), "worker": worker}, content, OF_A_RUNNER)
+
+
+@pytest.mark.parametrize("kind", ["group", "user", "session", "job", "job-token", "spare"])
+def test_a_stolen_runners_token_is_good_for_what_its_class_may_have(make_site, tmp_path, kind):
+    site = make_site(options=["--workers", "0"])
+    add_data(site, tmp_path / "own", "own")
+    add_data(site, tmp_path / "foreign", "foreign")
+    eve = site.api("POST", "/v1/tokens", {"principal": "eve", "role": "user"}).json["token"]
+
+    def submit(dataset, content, token=True, **said):
+        data = {} if kind == "spare" and dataset == "own" else {"data": [{"id": f"t:{dataset}", "name": "d"}]}
+        files = {"files": [{"name": "x", "blob": store(site, content)}]}
+        return site.api("POST", "/v1/jobs", {"command": ["true"], "cache": "off", **data, **files, **said}, token=token).json["id"]
+
+    foreign = submit("foreign", FOREIGN, eve)
+    said = {"spare": {"spare": True}, "group": {"group": "physics"}}.get(kind, {})
+    assert site.api("POST", "/v1/groups", {"name": "physics"}).code == 201
+    before = submit("own", OWN, **said)
+    needs = {"group": {"groups": ["physics"]}, "job": {"job": before}, "job-token": {"job": before}}
+    made = site.api("POST", "/v1/tokens", {"class": kind, **needs.get(kind, {})}).json
+    job = submit("own", OWN, **said) if kind == "session" else before
+    thief = Thief(site, lambda *call: site.api(*call, token=made["token"]))
+    try_as_runner(site, thief, job, "own", OWN)
+    try_as_runner(site, thief, foreign, "foreign", FOREIGN)
+
+    # With a lease it has what that brings, and nothing of others.
+    worker = thief.ask("POST", "/v1/workers", {**HELLO, "cpus": 8, "memory_bytes": 1 << 40, "disk_bytes": 1 << 40}).json["worker"]
+    leases = thief.ask("POST", f"/v1/workers/{worker}/poll", {"leases": []}).json["leases"]
+    assert job in [lease[1] for lease in leases] and foreign not in [lease[1] for lease in leases], leases
+    assert thief.ask("GET", f"/v1/blobs/{digest_of(OWN)}").body == OWN
+    refused = thief.ask("GET", f"/v1/blobs/{digest_of(FOREIGN)}")
+    assert refused.code == 403 and "no input of a job that the runner has" in refused.json["detail"] and refused.json["fix"], refused
+    data = f"/v1/workers/{worker}/jobs/%d/data/d/a?digest=%s"
+    assert thief.ask("GET", data % (job, digest_of(b"own"))).code == (404 if kind == "spare" else 200)  # A spare job has none.
+    assert thief.ask("GET", data % (foreign, digest_of(b"foreign"))).code == 403
+    # It learns nothing of other workers.
+    source = {"job": job, "digest": digest_of(b"own")}
+    assert thief.ask("POST", f"/v1/workers/{worker}/sources", source).json == {"from": "site"}
+    assert thief.ask("POST", f"/v1/workers/{worker}/sources", {**source, "has_it": True}).json == {"from": "site"}
+    assert thief.ask("POST", f"/v1/workers/{worker}/sources", {**source, "job": foreign}).code == 403
+    # Nor may it say anything of another job.
+    lie = thief.ask("POST", f"/v1/workers/{worker}/poll", {"results": [{"lease": leases[0][0], "job": foreign, "tasks": [[0, 0, 0, 1, 1, 1, 1]]}]})
+    assert lie.code == 403 and "may not speak of job" in lie.json["detail"] and lie.json["fix"], lie
+    assert site.api("GET", f"/v1/jobs/{foreign}").json["state"] == "waiting"
+    assert site.api("DELETE", f"/v1/tokens/{made['token_id']}").code == 204
+    assert thief.ask("POST", f"/v1/workers/{worker}/poll", {}).code == 401
+
+
+def test_a_key_of_a_class_is_good_for_no_more_than_a_token_of_it(make_site, tmp_path):
+    site = make_site(options=["--workers", "0"])
+    job = site.api("POST", "/v1/jobs", {"command": ["true"], "files": [{"name": "x", "blob": store(site, OWN)}]}).json["id"]
+    shutil.copytree(site.directory, tmp_path / "key", ignore=lambda _, names: [name for name in names if not name.endswith(".pem")])
+    thief = Thief(site, lambda *call: site.api(*call, as_site=tmp_path / "key"))
+    assert thief.ask("POST", "/v1/workers", HELLO).code == 403
+    for said in ({"class": "spare"}, {"class": "user", "user": "eve"}):
+        assert site.api("POST", f"/v1/worker-keys/{HELLO['name']}/state", {"state": "accepted", **said}).code == 200
+        try_as_runner(site, thief, job, "own", OWN)

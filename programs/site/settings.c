@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "ledger/mirror.h"
 #include "os/file.h"
+#include "os/process.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -127,13 +128,8 @@ enum status settings_read(const struct options *options, struct site_settings *o
     const struct passwd *user = getpwuid(getuid());
     out->user =
         user ? memory_copy_string(user->pw_name) : memory_format("uid-%lld", (long long)getuid());
-    char program[PATH_BUFFER];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length < 0) {
-        return error_set_errno(error, errno, "cannot find this program's own file");
-    }
-    out->program = memory_copy_bytes(program, (size_t)length);
-    return OK;
+    out->program = process_program();
+    return out->program ? OK : error_set(error, INTERNAL, "cannot find this program's own file");
 }
 
 void settings_done(struct site_settings *settings)

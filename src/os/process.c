@@ -1,11 +1,13 @@
 #include "os/process.h"
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "os/file.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,7 +46,8 @@ static int become(const struct process_options *options, pid_t parent)
     }
     sigset_t none;
     (void)sigemptyset(&none);
-    if (setpgid(0, 0) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0) {
+    int grouped = options->has_own_session ? setsid() : setpgid(0, 0);
+    if (grouped < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0) {
         return errno;
     }
     if (options->dies_with_parent) {
@@ -150,6 +153,14 @@ enum status process_start(const struct process_options *options, pid_t *pid, str
     }
     *pid = child;
     return OK;
+}
+
+char *process_program(void)
+{
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+    return length > 0 && (size_t)length < sizeof path ? memory_copy_bytes(path, (size_t)length)
+                                                      : NULL;
 }
 
 bool process_has_ended(pid_t pid, bool is_waiting, int *status)

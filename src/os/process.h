@@ -21,6 +21,7 @@ struct process_options {
         *join_fds; // Of cgroup_join_fds: the child enters these cgroups before the program starts.
     size_t join_count;
     bool dies_with_parent; // SIGKILL when the thread that started it ends.
+    bool has_own_session;  // Without a terminal, and out of reach of the signals of one (setsid).
     bool
         is_left_alone; // Entering a cgroup can take milliseconds: do not wait for the program's start.
 };
@@ -29,6 +30,9 @@ struct process_options {
 // start itself (no such program) are returned, not left to the child's exit status. With is_left_alone they are written to
 // what is the child's standard error instead.
 enum status process_start(const struct process_options *options, pid_t *pid, struct error *error);
+
+// The path of the program that runs here; heap string, NULL when it cannot be found out.
+char *process_program(void);
 
 // Has it ended? Then *status is as waitpid gives it. `is_waiting`: waits until it has.
 bool process_has_ended(pid_t pid, bool is_waiting, int *status);

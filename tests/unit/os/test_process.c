@@ -1,5 +1,6 @@
 #include "../cmocka_all.h"
 
+#include "base/memory.h"
 #include "os/file.h"
 #include "os/process.h"
 
@@ -75,12 +76,51 @@ static void a_start_that_nobody_waits_for_says_on_standard_error_why_it_failed(v
     assert_string_equal(said, "cannot start /nowhere/program: No such file or directory");
 }
 
+static void a_child_has_a_session_of_its_own_where_it_is_to_have_one(void **state)
+{
+    (void)state;
+    AUTO_CLOSE int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    AUTO_CLOSE int end = -1;
+    int fds[2];
+    char program[] = "/bin/cat"; // It lives until its input ends.
+    char *arguments[] = {program, NULL};
+    char *environment[] = {NULL};
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    AUTO_CLOSE int in = fds[0];
+    end = fds[1];
+    const int descriptors[] = {in, nothing, nothing};
+    const struct process_options options = {.program = program,
+                                            .arguments = arguments,
+                                            .environment = environment,
+                                            .descriptors = descriptors,
+                                            .descriptor_count = 3,
+                                            .has_own_session = true};
+    pid_t pid = 0;
+    int status = -1;
+    assert_int_equal(process_start(&options, &pid, NULL), OK);
+    assert_int_equal(getsid(pid), pid);
+    assert_int_equal(getpgid(pid), pid);
+    assert_int_equal(close(file_take_fd(&end)), 0);
+    assert_true(process_has_ended(pid, true, &status));
+}
+
+static void a_program_knows_its_own_file(void **state)
+{
+    (void)state;
+    AUTO_FREE char *path = process_program();
+    assert_non_null(path);
+    assert_non_null(strstr(path, "test_os_process"));
+    assert_int_equal(access(path, X_OK), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_start_is_told_however_many_descriptors_are_handed_over),
         cmocka_unit_test(a_child_has_the_descriptors_that_it_was_given_and_no_others),
         cmocka_unit_test(a_start_that_nobody_waits_for_says_on_standard_error_why_it_failed),
+        cmocka_unit_test(a_child_has_a_session_of_its_own_where_it_is_to_have_one),
+        cmocka_unit_test(a_program_knows_its_own_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

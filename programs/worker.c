@@ -6,6 +6,7 @@
 #include "jobs/signal_names.h"
 #include "jobs/spec.h"
 #include "os/file.h"
+#include "os/process.h"
 #include "worker/choose.h"
 #include "worker/trust.h"
 #include "worker/worker.h"
@@ -121,20 +122,12 @@ static enum status settle_trust(const struct options *given, struct worker_optio
     return OK;
 }
 
-// The path of this program; NULL when it cannot be found out.
-static char *find_program(void)
-{
-    char program[4096];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    return length > 0 ? memory_copy_bytes(program, (size_t)length) : NULL;
-}
-
 // lode-runner beside this program, in a build folder or installed.
 static char *find_runner(void)
 {
     static const char *const places[] = {"lode-runner", "runner/lode-runner",
                                          "../libexec/lode/lode-runner", "../lib/lode/lode-runner"};
-    AUTO_FREE char *program = find_program();
+    AUTO_FREE char *program = process_program();
     char *slash = program ? strrchr(program, '/') : NULL;
     if (!slash) {
         return NULL;
@@ -149,8 +142,37 @@ static char *find_runner(void)
     return NULL;
 }
 
-static int fail(const struct error *error)
+// Writes one JSON document in a line of its own at once.
+static void print_line(const json_t *document)
 {
+    AUTO_BUFFER struct buffer text = {0};
+    json_write(document, false, &text);
+    (void)printf("%s\n", text.bytes);
+    (void)fflush(stdout);
+}
+
+static void print_welcome(enum worker_welcome welcome)
+{
+    AUTO_JSON json_t *document =
+        json_pack("{s:s}", "state", welcome == WORKER_PENDING ? "pending" : "registered");
+    print_line(document);
+}
+
+// For programs that start workers: why this one does not serve.
+static void print_failure(const struct options *given, const struct error *error)
+{
+    if (!options_has(given, "json")) {
+        return;
+    }
+    AUTO_JSON json_t *document = json_pack(
+        "{s:s, s:s, s:o, s:o}", "state", "failed", "status", status_name(error->status), "detail",
+        json_from_text(text_of(error->detail)), "fix", json_from_text(text_of(error->fix)));
+    print_line(document);
+}
+
+static int fail(const struct options *given, const struct error *error)
+{
+    print_failure(given, error);
     return command_fail(error, error->status == INVALID       ? EXIT_USAGE
                                : error->status == UNSUPPORTED ? EXIT_NO_SANDBOX
                                                               : EXIT_FAILED);
@@ -159,7 +181,6 @@ static int fail(const struct error *error)
 // For programs that start workers: who it is and what it brings, before it registers.
 static void print_offer(const struct worker_options *options, const struct meeting *meeting)
 {
-    AUTO_BUFFER struct buffer text = {0};
     AUTO_JSON json_t *offer =
         json_pack("{s:o, s:o, s:f, s:I, s:s, s:I}", "name", json_from_text(text_of(options->name)),
                   "directory", json_from_text(text_of(options->directory)), "cpus", options->cpus,
@@ -167,9 +188,7 @@ static void print_offer(const struct worker_options *options, const struct meeti
                   options->has_sandbox ? "bubblewrap" : "none", "pid", (json_int_t)getpid());
     const char *key = meeting->own.fingerprint.text;
     (void)json_object_set_new(offer, "fingerprint", *key ? json_string(key) : json_null());
-    json_write(offer, false, &text);
-    (void)printf("%s\n", text.bytes);
-    (void)fflush(stdout);
+    print_line(offer);
 }
 
 static int serve(const struct options *given, struct worker_options *options)
@@ -181,15 +200,17 @@ static int serve(const struct options *given, struct worker_options *options)
     if (is_settled) {
         if (options_has(given, "json")) {
             print_offer(options, &meeting);
+            options->on_welcome = print_welcome;
         }
         status = worker_run(options, &error);
     }
     worker_key_done(&meeting.own);
     if (status == CONFLICT && is_settled) {
         (void)fprintf(stderr, "lode: %s\n", error.detail);
+        print_failure(given, &error);
         return 0; // It does what this one was meant for.
     }
-    return status == OK ? 0 : fail(&error);
+    return status == OK ? 0 : fail(given, &error);
 }
 
 int command_worker(const struct command *command, const struct options *given)
@@ -200,7 +221,7 @@ int command_worker(const struct command *command, const struct options *given)
     char host[HOST_MAX] = "worker";
     (void)sysinfo(&machine);
     (void)gethostname(host, sizeof host - 1);
-    AUTO_FREE char *program = find_program();
+    AUTO_FREE char *program = process_program();
     AUTO_FREE char *runner = find_runner();
     struct worker_options options = {
         .name = host,
@@ -216,16 +237,17 @@ int command_worker(const struct command *command, const struct options *given)
     const char *labels[WORKER_LABELS_MAX];
     if (read_options(given, &options, &error) != OK ||
         read_labels(given, labels, &options, &error) != OK) {
-        return fail(&error);
+        return fail(given, &error);
     }
     if (!options.runner) {
         (void)error_set(&error, NOT_FOUND,
                         "lode-runner is not beside the program lode; give --runner PATH");
+        print_failure(given, &error);
         return command_fail(&error, EXIT_NO_RUNNER);
     }
     AUTO_FREE char *directory = NULL;
     if (worker_directory(given, &directory, &error) != OK) {
-        return fail(&error);
+        return fail(given, &error);
     }
     options.directory = directory;
     return serve(given, &options);

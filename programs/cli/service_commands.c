@@ -111,7 +111,9 @@ static const struct command_option WORKER_OPTIONS[] = {
     {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
      "bubblewrap|none"},
     {"runner", 0, OPTION_TEXT, "FILE", "the program lode-runner (default: beside lode)", NULL},
-    {"json", 0, OPTION_FLAG, NULL, "say what this worker offers as one JSON document", NULL},
+    {"json", 0, OPTION_FLAG, NULL,
+     "say what this worker offers, and then what the site says to it, one JSON document a line",
+     NULL},
 };
 
 static const struct command_example WORKER_EXAMPLES[] = {

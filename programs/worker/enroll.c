@@ -5,14 +5,24 @@
 #include "base/memory.h"
 #include "cli/output.h"
 #include "identity/invitations.h"
-#include "worker/choose.h"
-#include "worker/trust.h"
+#include "worker/enroll.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum { HOST_MAX = 256, TOKEN_LINE_MAX = 4096 };
+
+static enum status check_token(struct text token, struct error *error)
+{
+    if (!invitation_is_well_formed(token)) {
+        (void)error_set(error, INVALID, "that is no invitation of a site");
+        error_fix(error, "it looks like lode_join_... and comes from \"lode worker invite\" "
+                         "there; give it with --token, LODE_TOKEN or standard input");
+        return INVALID;
+    }
+    return OK;
+}
 
 // The invitation: --token, $LODE_TOKEN, or a line of standard input.
 static enum status read_token(const struct options *given, struct buffer *out, struct error *error)
@@ -24,13 +34,7 @@ static enum status read_token(const struct options *given, struct buffer *out, s
         char *room = buffer_reserve(out, TOKEN_LINE_MAX);
         buffer_advance(out, fread(room, 1, TOKEN_LINE_MAX, stdin));
     }
-    if (!invitation_is_well_formed(text_trim(buffer_text(out)))) {
-        (void)error_set(error, INVALID, "that is no invitation of a site");
-        error_fix(error, "it looks like lode_join_... and comes from \"lode worker invite\" "
-                         "there; give it with --token, LODE_TOKEN or standard input");
-        return INVALID;
-    }
-    return OK;
+    return check_token(text_trim(buffer_text(out)), error);
 }
 
 static enum status ask_site(const struct worker_site *site, const struct worker_key *key,
@@ -55,6 +59,15 @@ static enum status ask_site(const struct worker_site *site, const struct worker_
     return json_parse(buffer_text(&answer), out, error);
 }
 
+enum status worker_enroll(const struct worker_site *site, const struct worker_key *key,
+                          struct text token, const char *name, json_t **out, struct error *error)
+{
+    TRY(check_token(token, error));
+    AUTO_JSON json_t *body = json_pack("{s:o, s:o}", "token", json_from_text(token), "name",
+                                       json_from_text(text_of(name)));
+    return ask_site(site, key, body, out, error);
+}
+
 static enum status enrol(const struct options *given, const char *directory, json_t **out,
                          struct error *error)
 {
@@ -70,10 +83,8 @@ static enum status enrol(const struct options *given, const char *directory, jso
         TRY(worker_meet_site(given, site.url, &site.key, error));
     }
     TRY(worker_key_ensure(directory, name, &key, error));
-    AUTO_JSON json_t *body =
-        json_pack("{s:o, s:o}", "token", json_from_text(text_trim(buffer_text(&token))), "name",
-                  json_from_text(text_of(name)));
-    enum status status = ask_site(&site, &key, body, out, error);
+    enum status status =
+        worker_enroll(&site, &key, text_trim(buffer_text(&token)), name, out, error);
     worker_key_done(&key);
     explicit_bzero(token.bytes, token.length);
     return status;

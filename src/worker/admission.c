@@ -25,6 +25,9 @@ static void wait_for_operator(struct worker *worker, const struct http_answer *a
         worker->is_pending = true;
         log_line(LOG_LEVEL_WARNING, "event=pending detail=\"%s\" change=\"%s\"",
                  answer->error.detail, answer->error.fix);
+        if (worker->options->on_welcome) {
+            worker->options->on_welcome(WORKER_PENDING);
+        }
     }
 }
 

@@ -207,6 +207,9 @@ static void on_registered(void *context, const struct http_answer *answer)
         report_mark(worker, true);
     }
     log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, worker->id);
+    if (worker->options->on_welcome) {
+        worker->options->on_welcome(WORKER_REGISTERED);
+    }
 }
 
 static void write_enforcement(const struct worker *worker, struct buffer *out)

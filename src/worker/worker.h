@@ -8,6 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// What the site says to a worker that comes.
+enum worker_welcome {
+    WORKER_REGISTERED,
+    WORKER_PENDING, // Its key is to be accepted by an operator first; said once.
+};
+
 struct worker_options {
     const char *site;        // "https://127.0.0.1:7733"; with site_file it may be NULL.
     const char *fingerprint; // Of the site's key.
@@ -35,6 +41,8 @@ struct worker_options {
     int warning_signal; // By which a batch system says that it will end the worker soon; 0: SIGUSR1 and SIGUSR2 both say that.
     int64_t warning_us; // How long after it.
     bool has_sandbox;   // false: --sandbox none
+    // Called with what the site says, each time; NULL: nobody wants to know.
+    void (*on_welcome)(enum worker_welcome welcome);
 };
 
 // Serves until its end: after its lifetime, when its site so orders, SIGTERM or SIGINT; before that it gives back what does not end: OK. A site that has not accepted the worker's key yet

@@ -532,3 +532,21 @@ def test_a_worker_with_a_token_works_as_before(plain_site, lode, make_worker, tm
     eventually(lambda: is_listed(plain_site, "desk-2"))
     runs(lode, "token")
     assert keys(plain_site) == {}
+
+
+def test_a_worker_says_to_who_started_it_what_the_site_says(plain_site, lode, make_lode):
+    machine = make_lode("machine")
+    with machine.start("worker", "--json", "--name", "desk-2", "--cpus", "1", "--site", plain_site.url, "--trust") as process:
+        try:
+            offer = json.loads(process.stdout.readline())
+            assert offer["name"] == "desk-2" and offer["pid"] == process.pid
+            assert json.loads(process.stdout.readline()) == {"state": "pending"}
+            lode("worker", "accept", offer["fingerprint"])
+            assert json.loads(process.stdout.readline()) == {"state": "registered"}
+            twin = machine("worker", "--json", "--name", "desk-2", "--site", plain_site.url, status=0)
+            assert json.loads(twin.stdout.splitlines()[1])["status"] == "conflict"
+            lode("worker", "refuse", "desk-2")
+            failed = json.loads(process.stdout.readline())
+            assert (failed["state"], failed["status"]) == ("failed", "denied") and failed["detail"], failed
+        finally:
+            process.terminate()

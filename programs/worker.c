@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "helper/run.h"
 #include "jobs/signal_names.h"
 #include "jobs/spec.h"
 #include "os/file.h"
@@ -216,6 +217,9 @@ static int serve(const struct options *given, struct worker_options *options)
 int command_worker(const struct command *command, const struct options *given)
 {
     (void)command;
+    if (options_has(given, "stdio") || options_has(given, "listen")) {
+        return helper_run(given);
+    }
     struct error error = {0};
     struct sysinfo machine = {0};
     char host[HOST_MAX] = "worker";

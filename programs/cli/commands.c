@@ -43,7 +43,14 @@ const struct command *const COMMANDS[] = {
     &COMMAND_WORKER_ENROLL,
     &COMMAND_WORKER_MOVE,
     &COMMAND_WORKER_DRAIN,
+    &COMMAND_WORKER_ALLOW,
+    &COMMAND_WORKER_DISALLOW,
     &COMMAND_WORKER,
+    &COMMAND_POOL_START,
+    &COMMAND_POOL_STATUS,
+    &COMMAND_POOL_STOP,
+    &COMMAND_POOL_KEY,
+    &COMMAND_POOL_CONNECT,
     &COMMAND_LINK,
     &COMMAND_UNPACK,
     &COMMAND_DISCOVER,
@@ -67,7 +74,7 @@ const struct command *const COMMANDS[] = {
     &COMMAND_SITES,
     &COMMAND_HELP,
     &COMMAND_COMPLETION,
-    NULL,
+    NULL, // The end.
 };
 
 const struct command *command_find(int argc, char *const *argv, int *words)

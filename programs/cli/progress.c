@@ -22,8 +22,10 @@ static void append_amount(struct buffer *out, enum progress_unit unit, int64_t a
 
 static void append_rate(struct buffer *out, const struct progress_view *view)
 {
-    static const char *const NAMES[] = {
-        [PROGRESS_BYTES] = "", [PROGRESS_TASKS] = " tasks", [PROGRESS_FILES] = " files"};
+    static const char *const NAMES[] = {[PROGRESS_BYTES] = "",
+                                        [PROGRESS_TASKS] = " tasks",
+                                        [PROGRESS_FILES] = " files",
+                                        [PROGRESS_MACHINES] = " machines"};
     if (view->rate_us < RATE_AFTER_US || view->rate_done <= 0) {
         return;
     }

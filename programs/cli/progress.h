@@ -4,7 +4,7 @@
 
 #include "base/buffer.h"
 
-enum progress_unit { PROGRESS_BYTES, PROGRESS_TASKS, PROGRESS_FILES };
+enum progress_unit { PROGRESS_BYTES, PROGRESS_TASKS, PROGRESS_FILES, PROGRESS_MACHINES };
 
 // What a line of progress says.
 struct progress_view {

@@ -114,6 +114,16 @@ static const struct command_option WORKER_OPTIONS[] = {
     {"json", 0, OPTION_FLAG, NULL,
      "say what this worker offers, and then what the site says to it, one JSON document a line",
      NULL},
+    {"listen", 0, OPTION_FLAG, NULL,
+     "be a helper instead: start workers for who connects and shows a key that is allowed here",
+     NULL},
+    {"stdio", 0, OPTION_FLAG, NULL,
+     "be a helper for who is at the other end of standard input: for ssh, inetd, systemd", NULL},
+    {"address", 0, OPTION_TEXT, "HOST:PORT",
+     "of a helper: listen here (default: 127.0.0.1:7730, or the sockets of systemd)", NULL},
+    {"caller-ca", 0, OPTION_TEXT, "FILE",
+     "of a helper: know callers by certificates of these authorities (PEM) too", NULL},
+    {"allow-root", 0, OPTION_FLAG, NULL, "of a helper: start workers of root too", NULL},
 };
 
 static const struct command_example WORKER_EXAMPLES[] = {
@@ -128,6 +138,9 @@ static const struct command_example WORKER_EXAMPLES[] = {
      "shows a certificate from an authority that the site knows"},
     {"lode worker --site https://desk:7733 --lifetime 2h --warning-signal USR1@120",
      "serves in a batch job of two hours that was given --signal=USR1@120"},
+    {"lode worker --listen --address 0.0.0.0:7730",
+     "starts workers on this machine for those that \"lode worker allow\" has named"},
+    {"ssh node7 lode worker --stdio", "what \"lode pool start node7\" does"},
 };
 
 const struct command COMMAND_WORKER = {
@@ -142,7 +155,11 @@ const struct command COMMAND_WORKER = {
         "Its key, made at the first start, is what the site knows it by: it waits until an "
         "operator "
         "has typed \"lode worker accept NAME\" there, once, unless it was enrolled before. The "
-        "site's key is remembered at the first meeting, and another one is refused from then on.",
+        "site's key is remembered at the first meeting, and another one is refused from then "
+        "on.\n\n"
+        "With --listen or --stdio it runs no tasks itself, but starts workers, each as the account "
+        "of who asks for it (`lode pool start`): over ssh as the account that ssh logged in to; "
+        "over the network, by TLS, as the account that `lode worker allow` gave the caller's key.",
     .statuses = "3: No sandbox can be made on this machine; the way out is said.",
     .group = GROUP_SITE,
     .options = OPTION_TABLE(WORKER_OPTIONS),

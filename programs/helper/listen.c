@@ -2,7 +2,6 @@
 
 #include "os/file.h"
 #include "os/log.h"
-#include "os/process.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -34,12 +33,16 @@ struct daemon {
     bool is_ended;
 };
 
+// Workers are others' children once their connection is over; where this is the machine's first process, as in a container, they are ours.
 static void reap(struct daemon *daemon)
 {
-    int status = 0;
-    for (size_t i = daemon->count; i > 0; i--) {
-        if (process_has_ended(daemon->connections[i - 1].process, false, &status)) {
-            daemon->connections[i - 1] = daemon->connections[--daemon->count];
+    pid_t ended;
+    while ((ended = waitpid(-1, NULL, WNOHANG)) > 0) {
+        for (size_t i = 0; i < daemon->count; i++) {
+            if (daemon->connections[i].process == ended) {
+                daemon->connections[i] = daemon->connections[--daemon->count];
+                break;
+            }
         }
     }
 }

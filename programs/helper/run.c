@@ -112,6 +112,23 @@ static bool is_network_socket(int fd)
            (domain == AF_INET || domain == AF_INET6);
 }
 
+// Is a socket of this machine at its other end somebody else's than root's or this account's? A service manager would hand over any.
+static bool is_strangers(int fd)
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof peer;
+    bool is_socket = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+    return is_socket && peer.uid != 0 && peer.uid != geteuid();
+}
+
+static int refuse_stranger(void)
+{
+    log_line(LOG_LEVEL_WARNING,
+             "event=helper-refused from=local status=denied detail=\"who is at the "
+             "other end of standard input is neither root nor this account\"");
+    return EXIT_FAILED;
+}
+
 // Where inetd starts us, standard error is the caller's connection too: what is said there would break it.
 static enum status move_log(const char *folder, struct error *error)
 {
@@ -128,7 +145,7 @@ static int serve_standard_input(const struct options *given, struct helper *help
 {
     struct error error = {0};
     if (!is_network_socket(STDIN_FILENO)) {
-        return serve_pipe();
+        return is_strangers(STDIN_FILENO) ? refuse_stranger() : serve_pipe();
     }
     // Nothing is said to a network in plain: who called finds the reason in the log.
     if (helper_folder(given, &helper->folder, &error) != OK ||

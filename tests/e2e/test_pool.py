@@ -483,6 +483,20 @@ def test_under_a_socket_of_systemd(house, how):
     assert "account=ada request=status" in house.said("activate.log")
 
 
+def test_a_socket_of_the_machine_is_for_its_own_account_alone(house):
+    path = house.folder / "helper.sock"
+    house.start("/usr/bin/systemd-socket-activate", "--accept", "--inetd", "-l", path, house.programs / "lode", "worker", "--stdio", log="activate.log")
+    eventually(path.exists)
+    path.chmod(0o777)
+    call = ("import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.settimeout(60); s.sendall(sys.argv[2].encode() + b'\\n');"
+            "print(s.makefile().readline())")
+    words = ["/usr/bin/python3", "-c", call, path, json.dumps(status_request(directory=str(house.folder / "pool")))]
+    assert json.loads(house.start(*words).communicate(timeout=60)[0])["account"] == "root"
+    stranger = house.start("setpriv", "--reuid", "ada", "--regid", "ada", "--clear-groups", *words)
+    assert stranger.communicate(timeout=60)[0].strip() == ""
+    assert "neither root nor this account" in house.said("activate.log")
+
+
 def test_under_inetd_a_connection_on_standard_input_starts_a_worker(house):
     port = free_port()
     site = house.site()

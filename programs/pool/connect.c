@@ -94,6 +94,11 @@ static enum status connect_and_carry(const struct options *given, struct error *
     TRY(status);
     status = tls_stream_connect(host.name, port, context, clock_steady_us() + CONNECT_US, &stream,
                                 error);
+    if (status == UNAVAILABLE) {
+        error_fix(error,
+                  "does \"lode worker --listen\" run there? When it serves as many as it may, it "
+                  "closes others, and says so in its log");
+    }
     status = status == OK ? carry(given, address, stream, error) : status;
     tls_stream_close(stream, clock_steady_us() + (status == OK ? GOODBYE_US : 0));
     SSL_CTX_free(context);

@@ -60,6 +60,15 @@ static void free_stream(struct tls_stream *stream)
     free(stream);
 }
 
+// Did the other side end without a word of TLS?
+static bool has_ended(const struct tls_stream *stream, int result)
+{
+    int reason = SSL_get_error(stream->ssl, result);
+    return (reason == SSL_ERROR_SYSCALL) ||
+           (reason == SSL_ERROR_SSL &&
+            ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
+}
+
 static enum status shake_hands(struct tls_stream *stream, int64_t until_us, struct error *error)
 {
     for (;;) {
@@ -68,8 +77,10 @@ static enum status shake_hands(struct tls_stream *stream, int64_t until_us, stru
         if (result == 1) {
             return OK;
         }
-        int reason = SSL_get_error(stream->ssl, result);
-        if (reason == SSL_ERROR_SSL) {
+        if (has_ended(stream, result)) {
+            return error_set(error, UNAVAILABLE, "the other side has closed the connection");
+        }
+        if (SSL_get_error(stream->ssl, result) == SSL_ERROR_SSL) {
             return error_set(error, INVALID, "the other side does not speak TLS as it must");
         }
         TRY(await_again(stream, result, until_us, error));

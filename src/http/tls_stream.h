@@ -10,11 +10,11 @@
 
 struct tls_stream;
 
-// The server's side, with a context of tls_context_new. Takes the socket over in every case. TIMEOUT; INVALID when the other side speaks no TLS.
+// The server's side, with a context of tls_context_new. Takes the socket over in every case. TIMEOUT; INVALID when the other side speaks no TLS, UNAVAILABLE when it has left.
 enum status tls_stream_accept(int fd, SSL_CTX *context, int64_t until_us, struct tls_stream **out,
                               struct error *error);
 
-// The client's side: connects to a host and port and shows the key of a context of tls_client_key_read. UNAVAILABLE, TIMEOUT.
+// The client's side: connects to a host and port and shows the key of a context of tls_client_key_read. UNAVAILABLE when nobody answers, or what answers closes at once, TIMEOUT, INVALID.
 enum status tls_stream_connect(const char *host, const char *port, SSL_CTX *key, int64_t until_us,
                                struct tls_stream **out, struct error *error);
 

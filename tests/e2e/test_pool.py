@@ -156,6 +156,14 @@ def test_a_site_of_this_machine_alone_is_not_given_to_others(house):
     assert f"the site {site.url} is for this machine alone" in done.stderr and "--reach URL" in done.stderr
 
 
+def test_a_key_of_ssh_that_may_do_nothing_else_is_enough(house, sshd):
+    house.site()
+    key = (house.folder / "user_key.pub").read_text()
+    (house.folder / "authorized_keys").write_text(f'restrict,command="{house.programs}/lode worker --stdio" {key}')
+    done = house.user("pool", "start", *sshd.options[:2], "--lode", "rm -rf", "ada@127.0.0.1")
+    assert "started" in done.stdout
+
+
 def test_without_an_invitation_a_worker_waits_for_the_operator(house, sshd):
     site = house.site()
     done = hosts(house.user("pool", "start", *sshd.options, "--no-invite", "--name", "newcomer", "ada@127.0.0.1", "--json"))["ada@127.0.0.1"]
@@ -392,6 +400,8 @@ def test_who_is_slow_is_left_and_who_comes_too_often_is_not_let_in(house, daemon
         with socket.create_connection((host, int(port)), timeout=60) as one_too_many, contextlib.suppress(ConnectionError):
             assert one_too_many.recv(1) == b""
         assert "event=helper-full" in daemon.reports
+        full = house.user("pool", "connect", "--trust", daemon.address, status=1)
+        assert "has closed the connection" in full.stderr and "as many as it may" in full.stderr
         answer = json.loads(slow.makefile("rb").readline())
         assert answer["problem"]["status"] == "timeout"
         for each in silent:
@@ -436,6 +446,14 @@ def test_certificates_of_an_authority_stand_for_accounts_by_name(house):
     assert ask(daemon, good, status_request())["account"] == "ada"
     for each in (forged, own):
         assert ask(daemon, each, status_request())["problem"]["status"] == "denied"
+    # The same by lode pool, once the caller's certificate is where its own would be made.
+    house.site()
+    folder = house.user.home / ".config" / "lode"
+    folder.mkdir(parents=True)
+    (folder / "caller.pem").write_bytes(good.certificate.read_bytes())
+    (folder / "caller.key").write_bytes(good.key.read_bytes())
+    assert house.user("pool", "key").stdout.strip() == good.fingerprint
+    assert "ada" in house.user("pool", "status", "--trust", daemon.address, status=1).stdout
 
 
 def test_a_changed_key_of_a_helper_is_refused(house):

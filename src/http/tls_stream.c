@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BLOCK_SIZE = 16384, WRITE_SECONDS_MAX = 60 };
+enum { BLOCK_SIZE = 16384 };
 
 struct tls_stream {
     SSL *ssl;
@@ -229,23 +229,44 @@ enum status tls_stream_write(struct tls_stream *stream, struct text bytes, int64
     return OK;
 }
 
-// Passes on what `in_fd` has; *is_open is false after its end.
-static enum status carry_out(struct tls_stream *stream, int in_fd, bool *is_open,
-                             struct error *error)
-{
+// What is on its way out.
+struct outward {
     char block[BLOCK_SIZE];
-    ssize_t got = read(in_fd, block, sizeof block);
+    struct text left; // Of the block.
+    bool is_open;     // More may come.
+};
+
+// Takes what `in_fd` has; its end is passed on at once.
+static enum status take_in(struct tls_stream *stream, int in_fd, struct outward *outward,
+                           struct error *error)
+{
+    ssize_t got = read(in_fd, outward->block, sizeof outward->block);
     if (got < 0) {
         return errno == EINTR || errno == EAGAIN ? OK
                                                  : error_set_errno(error, errno, "cannot read");
     }
+    outward->left = (struct text){outward->block, (size_t)got};
+    outward->is_open = got > 0;
     if (got == 0) {
-        *is_open = false;
         (void)SSL_shutdown(stream->ssl);
+    }
+    return OK;
+}
+
+// Sends as much of it as goes now.
+static enum status carry_out(struct tls_stream *stream, struct outward *outward,
+                             struct error *error)
+{
+    size_t written = 0;
+    ERR_clear_error();
+    int result = SSL_write_ex(stream->ssl, outward->left.bytes, outward->left.length, &written);
+    if (result == 1) {
+        outward->left = text_slice(outward->left, written, outward->left.length);
         return OK;
     }
-    int64_t until_us = clock_steady_us() + WRITE_SECONDS_MAX * INT64_C(1000000);
-    return tls_stream_write(stream, (struct text){block, (size_t)got}, until_us, error);
+    int reason = SSL_get_error(stream->ssl, result);
+    bool is_well = reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE;
+    return is_well ? OK : error_set(error, UNAVAILABLE, "the connection broke");
 }
 
 // Passes on what has come; *is_open is false after the other side's end.
@@ -267,19 +288,27 @@ static enum status carry_in(struct tls_stream *stream, int out_fd, bool *is_open
 
 enum status tls_stream_carry(struct tls_stream *stream, int in_fd, int out_fd, struct error *error)
 {
-    bool is_in_open = true;
+    struct outward outward = {.is_open = true};
     bool is_open = true;
     while (is_open) {
-        struct pollfd fds[] = {{.fd = stream->fd, .events = POLLIN},
-                               {.fd = is_in_open ? in_fd : -1, .events = POLLIN}};
+        bool has_more = outward.left.length > 0;
+        short events = (short)(has_more ? POLLIN | POLLOUT : POLLIN);
+        struct pollfd fds[] = {
+            {.fd = stream->fd, .events = events},
+            {.fd = outward.is_open && !has_more ? in_fd : -1, .events = POLLIN},
+        };
         if (!SSL_has_pending(stream->ssl) && poll(fds, 2, -1) < 0 && errno != EINTR) {
             return error_set_errno(error, errno, "cannot wait for the connection");
         }
-        if (fds[0].revents || SSL_has_pending(stream->ssl)) {
+        // Reading comes first: who waits until we have read would not read either.
+        if ((fds[0].revents & ~POLLOUT) != 0 || SSL_has_pending(stream->ssl)) {
             TRY(carry_in(stream, out_fd, &is_open, error));
         }
         if (is_open && fds[1].revents) {
-            TRY(carry_out(stream, in_fd, &is_in_open, error));
+            TRY(take_in(stream, in_fd, &outward, error));
+        }
+        if (is_open && outward.left.length > 0) {
+            TRY(carry_out(stream, &outward, error));
         }
     }
     return OK;

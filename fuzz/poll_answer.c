@@ -2,6 +2,7 @@
 #include "protocol/poll_answer.h"
 #include "fuzz.h"
 #include "jobs/spec.h"
+#include "protocol/source_answer.h"
 
 static void check_registration(struct text text)
 {
@@ -10,6 +11,18 @@ static void check_registration(struct text text)
     if (registration_read(text, &registration, &error) == OK) {
         FUZZ_CHECK(registration.worker > 0 && registration.wait_seconds >= 0);
         FUZZ_CHECK(registration.wait_seconds <= POLL_ANSWER_WAIT_SECONDS_MAX);
+    } else {
+        FUZZ_CHECK(error.status == INVALID && error.detail[0] != '\0');
+    }
+}
+
+static void check_source(struct text text)
+{
+    struct source_answer answer;
+    struct error error = {0};
+    if (source_answer_read(text, &answer, &error) == OK) {
+        FUZZ_CHECK((answer.kind == SOURCE_WORKER) == (answer.worker > 0));
+        FUZZ_CHECK(strlen(answer.url) <= WORKER_URL_MAX && strlen(answer.pass) < PASS_SIZE);
     } else {
         FUZZ_CHECK(error.status == INVALID && error.detail[0] != '\0');
     }
@@ -39,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error error = {0};
     struct text text = fuzz_text(data, size);
     check_registration(text);
+    check_source(text);
     if (poll_answer_read(text, &arena, &answer, &error) == OK) {
         check_answer(&answer);
     } else {

@@ -1,24 +1,16 @@
 #include "worker/fetch.h"
 
 #include "base/hex.h"
-#include "base/json.h"
 #include "base/memory.h"
-#include "crypto/pass.h"
 #include "os/clock.h"
-#include "os/file.h"
 #include "os/log.h"
+#include "protocol/source_answer.h"
+#include "worker/part.h"
 
-#include <errno.h>
 #include <inttypes.h>
+#include <unistd.h>
 
-enum { URL_SIZE_MAX = 300 };
-enum {
-    ACTIVE_MAX = 4,
-    READ_BLOCK = 256 << 10,
-    BLOCKS_A_TURN = 16,
-    FAILED_MAX = 16,
-    SOURCE_BYTES_MIN = 1 << 20
-};
+enum { ACTIVE_MAX = 4, FAILED_MAX = 16, SOURCE_BYTES_MIN = 1 << 20 };
 #define RETRY_MIN_US INT64_C(100000)
 #define RETRY_MAX_US INT64_C(2000000)
 #define SILENCE_MAX_US                                                                             \
@@ -43,23 +35,13 @@ struct fetch {
     char *data;
     char *path;
     enum step step;
-    int fd; // Of the part, or of the file that is verified.
-    struct digest_stream *hash;
-    int64_t have;  // Bytes of the part that are in `hash`.
-    int64_t there; // Bytes in the part as it was found.
-    int64_t reserved;
-    bool has_part;
+    struct part part;
     int64_t retry_us; // Steady time before which it is not tried again.
     int64_t pause_us;
     int64_t heard_us;
-    int64_t denied_us; // Since when the site says no; 0: it does not.
-    struct http_peer
-        peer; // Another worker that sends; its texts are the next three. No URL: the site does.
-    char *peer_url;
-    char *peer_pin;
-    char *peer_pass;
-    int64_t peer_worker;
-    int64_t failed[FAILED_MAX]; // Workers that it could not be had from.
+    int64_t denied_us;           // Since when the site says no; 0: it does not.
+    struct source_answer source; // Who sends it.
+    int64_t failed[FAILED_MAX];  // Workers that it could not be had from.
     size_t failed_count;
     int wrongs; // Times that other bytes came.
     struct error fault;
@@ -83,32 +65,9 @@ struct fetches *fetches_new(struct input_cache *cache)
     return fetches;
 }
 
-static void close_files(struct fetch *fetch)
-{
-    file_close_local(&fetch->fd);
-    fetch->fd = -1;
-    digest_stream_free(TAKE(fetch->hash));
-    if (fetch->has_part) {
-        input_cache_leave_part(fetch->all->cache, &fetch->order.digest);
-        fetch->has_part = false;
-    }
-    input_cache_release(fetch->all->cache, fetch->reserved);
-    fetch->reserved = 0;
-}
-
-static void drop_peer(struct fetch *fetch)
-{
-    free(TAKE(fetch->peer_url));
-    free(TAKE(fetch->peer_pin));
-    free(TAKE(fetch->peer_pass));
-    fetch->peer = (struct http_peer){0};
-    fetch->peer_worker = 0;
-}
-
 static void free_fetch(struct fetch *fetch)
 {
-    close_files(fetch);
-    drop_peer(fetch);
+    part_close(&fetch->part);
     free(fetch->data);
     free(fetch->path);
     free(fetch);
@@ -126,8 +85,8 @@ static void stop_call(struct fetch *fetch)
 static void rest(struct fetch *fetch, int64_t retry_us)
 {
     stop_call(fetch);
-    close_files(fetch);
-    drop_peer(fetch);
+    part_close(&fetch->part);
+    fetch->source = (struct source_answer){.kind = SOURCE_SITE};
     fetch->step = STEP_LOOK;
     fetch->retry_us = retry_us;
 }
@@ -165,7 +124,7 @@ struct fetch *fetches_order(struct fetches *fetches, const struct fetch_order *o
     fetch->path = memory_copy_string(order->path);
     fetch->order.data = fetch->data;
     fetch->order.path = fetch->path;
-    fetch->fd = -1;
+    part_init(&fetch->part, fetches->cache, &order->digest, order->size);
     fetch->pause_us = RETRY_MIN_US;
     fetch->done = done;
     fetch->context = context;
@@ -194,13 +153,13 @@ void fetch_cancel(struct fetch *fetch)
 
 int64_t fetch_have(const struct fetch *fetch)
 {
-    return fetch->have;
+    return fetch->part.have;
 }
 
 static void finish(struct fetch *fetch, enum status status, const struct error *error)
 {
     unlink_fetch(fetch);
-    close_files(fetch);
+    part_close(&fetch->part);
     if (status != OK) {
         log_line(LOG_LEVEL_WARNING,
                  "event=input-failed job=%" PRId64 " data=%s path=\"%s\" detail=\"%s\"",
@@ -234,9 +193,7 @@ static void look(struct fetch *fetch)
         finish(fetch, OK, &error);
         return;
     case CACHED_DOUBTFUL:
-        if (input_cache_open_file(fetch->all->cache, digest, &fetch->fd, &error) == OK) {
-            fetch->hash = digest_stream_new();
-            fetch->have = 0;
+        if (part_open_whole(&fetch->part, &error) == OK) {
             fetch->step = STEP_VERIFY;
         } else {
             input_cache_judge(fetch->all->cache, digest, false);
@@ -248,35 +205,15 @@ static void look(struct fetch *fetch)
     }
 }
 
-// Reads on for the digest. 1: there is more; 0: that was all up to `end`; -1: it cannot be read.
-static int hash_some(struct fetch *fetch, int64_t end)
-{
-    AUTO_FREE char *block = memory_new(READ_BLOCK, 1);
-    for (int i = 0; i < BLOCKS_A_TURN && fetch->have < end; i++) {
-        int64_t most = end - fetch->have < READ_BLOCK ? end - fetch->have : READ_BLOCK;
-        ssize_t got = pread(fetch->fd, block, (size_t)most, fetch->have);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return got == 0 ? 0 : -1;
-        }
-        digest_stream_update(fetch->hash, block, (size_t)got);
-        fetch->have += got;
-    }
-    return fetch->have < end ? 1 : 0;
-}
-
 static void verify(struct fetch *fetch)
 {
-    int outcome = hash_some(fetch, INT64_MAX);
-    if (outcome == 1) {
+    enum part_read outcome = part_read_on(&fetch->part, INT64_MAX);
+    if (outcome == PART_READ_MORE) {
         return;
     }
-    char text[DIGEST_TEXT_SIZE];
-    struct digest digest = digest_stream_finish(TAKE(fetch->hash));
-    bool is_good = outcome == 0 && digest_equal(&digest, &fetch->order.digest);
+    bool is_good = part_is_right(&fetch->part) && outcome == PART_READ_ALL;
     if (!is_good) {
+        char text[DIGEST_TEXT_SIZE];
         log_line(LOG_LEVEL_WARNING,
                  "event=cache-corrupt digest=%s detail=\"it is removed and fetched anew\"",
                  digest_to_text(&fetch->order.digest, text));
@@ -289,24 +226,21 @@ static bool on_data(void *context, struct text bytes)
 {
     struct fetch *fetch = context;
     fetch->heard_us = clock_steady_us();
-    if (fetch->have + (int64_t)bytes.length > fetch->order.size) {
+    if (fetch->part.have + (int64_t)bytes.length > fetch->order.size) {
         (void)error_set(&fetch->fault, CORRUPT, "the site sends more of %s/%.200s than it lists",
                         fetch->data, fetch->path);
         return false;
     }
-    if (file_write_all(fetch->fd, bytes, &fetch->fault) != OK) {
-        return false;
-    }
-    digest_stream_update(fetch->hash, bytes.bytes, bytes.length);
-    fetch->have += (int64_t)bytes.length;
-    return true;
+    return part_append(&fetch->part, bytes, &fetch->fault) == OK;
 }
 
 // What has come is of no use.
 static void empty_part(struct fetch *fetch)
 {
-    if (ftruncate(fetch->fd, 0) < 0) {
-        log_line(LOG_LEVEL_ERROR, "event=cannot-empty-part path=\"%s\"", fetch->path);
+    struct error error = {0};
+    if (part_empty(&fetch->part, &error) != OK) {
+        log_line(LOG_LEVEL_ERROR, "event=cannot-empty-part path=\"%s\" detail=\"%s\"", fetch->path,
+                 error.detail);
     }
 }
 
@@ -314,8 +248,8 @@ static void empty_part(struct fetch *fetch)
 static void blame_peer(struct fetch *fetch)
 {
     log_line(LOG_LEVEL_WARNING, "event=worker-failed worker=%" PRId64 " path=\"%s\"",
-             fetch->peer_worker, fetch->path);
-    fetch->failed[fetch->failed_count++ % FAILED_MAX] = fetch->peer_worker;
+             fetch->source.worker, fetch->path);
+    fetch->failed[fetch->failed_count++ % FAILED_MAX] = fetch->source.worker;
 }
 
 static void take_nothing(void *context, const struct http_answer *answer)
@@ -357,36 +291,39 @@ static bool is_shared(const struct fetch *fetch)
     return fetch->order.size >= SOURCE_BYTES_MIN;
 }
 
+// Other bytes came than those that the file was registered with.
+static void take_wrong(struct fetch *fetch)
+{
+    struct error error = {0};
+    empty_part(fetch);
+    if (fetch->source.kind == SOURCE_WORKER) {
+        blame_peer(fetch);
+        rest(fetch, 0);
+        return;
+    }
+    if (++fetch->wrongs < 2) { // What an earlier life has left may be to blame.
+        rest(fetch, 0);
+        return;
+    }
+    (void)error_set(&error, INVALID,
+                    "input file %s/%.200s has another content than it was registered with",
+                    fetch->data, fetch->path);
+    error_fix(&error, "lode data verify, with --full, finds what was changed");
+    finish(fetch, INVALID, &error);
+}
+
 static void take_whole(struct fetch *fetch)
 {
     struct error error = {0};
-    struct digest digest = digest_stream_finish(TAKE(fetch->hash));
-    if (!digest_equal(&digest, &fetch->order.digest)) {
-        empty_part(fetch);
-        if (fetch->peer_url) {
-            blame_peer(fetch);
-            rest(fetch, 0);
-            return;
-        }
-        if (++fetch->wrongs < 2) { // What an earlier life has left may be to blame.
-            rest(fetch, 0);
-            return;
-        }
-        (void)error_set(&error, INVALID,
-                        "input file %s/%.200s has another content than it was registered with",
-                        fetch->data, fetch->path);
-        error_fix(&error, "lode data verify, with --full, finds what was changed");
-        finish(fetch, INVALID, &error);
+    if (!part_is_right(&fetch->part)) {
+        take_wrong(fetch);
         return;
     }
-    fetch->has_part = false;
-    enum status status = input_cache_keep(fetch->all->cache, &digest, fetch->reserved,
-                                          fetch->order.modified_us, &error);
+    enum status status = part_keep(&fetch->part, fetch->order.modified_us, &error);
     if (status == OK) {
-        fetch->reserved = 0;
         log_line(LOG_LEVEL_INFO,
                  "event=input-fetched data=%s path=\"%s\" bytes=%" PRId64 " worker=%" PRId64,
-                 fetch->data, fetch->path, fetch->order.size, fetch->peer_worker);
+                 fetch->data, fetch->path, fetch->order.size, fetch->source.worker);
         if (is_shared(fetch) && fetch->all->client) {
             (void)ask_site(fetch, true, take_nothing);
         }
@@ -405,7 +342,7 @@ static void try_again(struct fetch *fetch, int64_t now_us)
 static void take_failure(struct fetch *fetch, enum status status, const struct error *error)
 {
     int64_t now_us = clock_steady_us();
-    if (fetch->peer_url) {
+    if (fetch->source.kind == SOURCE_WORKER) {
         blame_peer(fetch);
         rest(fetch, now_us);
         return;
@@ -431,10 +368,7 @@ static void on_call_end(void *context, const struct http_answer *answer)
     fetch->all->active--;
     if (fetch->fault.status == CORRUPT) {
         fetch->fault = (struct error){0};
-        fetch->have = 0;
-        digest_stream_free(fetch->hash);
-        fetch->hash = digest_stream_new(); // Of nothing: not what it should be.
-        take_whole(fetch);
+        take_wrong(fetch);
     } else if (fetch->fault.status != OK) {
         struct error error = fetch->fault;
         if (error.status == QUOTA) {
@@ -443,7 +377,7 @@ static void on_call_end(void *context, const struct http_answer *answer)
         finish(fetch, error.status, &error);
     } else if (answer->status != OK) {
         take_failure(fetch, answer->status, &answer->error);
-    } else if (fetch->have < fetch->order.size) {
+    } else if (fetch->part.have < fetch->order.size) {
         try_again(fetch, clock_steady_us()); // It broke off.
     } else {
         take_whole(fetch);
@@ -453,7 +387,7 @@ static void on_call_end(void *context, const struct http_answer *answer)
 static void write_target(const struct fetch *fetch, struct buffer *out)
 {
     char digest[DIGEST_TEXT_SIZE];
-    if (fetch->peer_url) {
+    if (fetch->source.kind == SOURCE_WORKER) {
         buffer_printf(out, "/v1/blobs/%s", digest_to_text(&fetch->order.digest, digest));
         return;
     }
@@ -472,18 +406,20 @@ static void send(struct fetch *fetch, int64_t now_us)
 {
     AUTO_BUFFER struct buffer target = {0};
     AUTO_FREE char *range =
-        fetch->have > 0 ? memory_format("bytes=%" PRId64 "-", fetch->have) : NULL;
-    if (lseek(fetch->fd, fetch->have, SEEK_SET) < 0) {
+        fetch->part.have > 0 ? memory_format("bytes=%" PRId64 "-", fetch->part.have) : NULL;
+    if (lseek(fetch->part.fd, fetch->part.have, SEEK_SET) < 0) {
         try_again(fetch, now_us);
         return;
     }
     write_target(fetch, &target);
-    if (fetch->have > 0) {
+    if (fetch->part.have > 0) {
         log_line(LOG_LEVEL_INFO,
                  "event=input-resumed data=%s path=\"%s\" from=%" PRId64 " bytes=%" PRId64,
-                 fetch->data, fetch->path, fetch->have, fetch->order.size);
+                 fetch->data, fetch->path, fetch->part.have, fetch->order.size);
     }
-    const struct http_ask ask = {.peer = fetch->peer_url ? &fetch->peer : NULL,
+    const struct source_answer *source = &fetch->source;
+    const struct http_peer peer = {source->url, source->fingerprint, source->pass};
+    const struct http_ask ask = {.peer = source->kind == SOURCE_WORKER ? &peer : NULL,
                                  .method = "GET",
                                  .path = target.bytes,
                                  .range = range,
@@ -495,29 +431,10 @@ static void send(struct fetch *fetch, int64_t now_us)
     fetch->call = http_client_start(fetch->all->client, &ask, on_call_end);
 }
 
-static enum status read_peer(struct fetch *fetch, const json_t *document, struct error *error)
-{
-    struct text url;
-    struct text pin;
-    struct text pass;
-    TRY(json_field_int64(document, "worker", JSON_REQUIRED, 1, INT64_MAX, &fetch->peer_worker,
-                         error));
-    TRY(json_field_text(document, "url", JSON_REQUIRED, URL_SIZE_MAX, &url, error));
-    TRY(json_field_text(document, "fingerprint", JSON_REQUIRED, DIGEST_TEXT_SIZE, &pin, error));
-    TRY(json_field_text(document, "pass", JSON_REQUIRED, PASS_SIZE, &pass, error));
-    fetch->peer_url = text_copy(url);
-    fetch->peer_pin = text_copy(pin);
-    fetch->peer_pass = text_copy(pass);
-    fetch->peer = (struct http_peer){fetch->peer_url, fetch->peer_pin, fetch->peer_pass};
-    return OK;
-}
-
 static void on_source(void *context, const struct http_answer *answer)
 {
     struct fetch *fetch = context;
     struct error error = answer->error;
-    AUTO_JSON json_t *document = NULL;
-    struct text from = TEXT("");
     int64_t now_us = clock_steady_us();
     fetch->call = NULL;
     fetch->all->active--;
@@ -525,14 +442,14 @@ static void on_source(void *context, const struct http_answer *answer)
         take_failure(fetch, answer->status, &error);
         return;
     }
-    enum status status = json_parse(answer->body, &document, &error);
-    if (status == OK) {
-        status = json_field_text(document, "from", JSON_REQUIRED, 16, &from, &error);
+    enum status status = source_answer_read(answer->body, &fetch->source, &error);
+    if (status != OK) {
+        log_line(LOG_LEVEL_WARNING, "event=source-unread path=\"%s\" detail=\"%s\"", fetch->path,
+                 error.detail);
+        try_again(fetch, now_us);
+        return;
     }
-    if (status == OK && text_equal(from, TEXT("worker"))) {
-        status = read_peer(fetch, document, &error);
-    }
-    if (status != OK || text_equal(from, TEXT("wait"))) {
+    if (fetch->source.kind == SOURCE_WAIT) {
         rest(fetch, now_us + SOURCE_WAIT_US); // Somebody may have it by then.
         return;
     }
@@ -551,39 +468,27 @@ static void ask(struct fetch *fetch, int64_t now_us)
 static void begin(struct fetch *fetch)
 {
     struct error error = {0};
-    enum status status = input_cache_reserve(fetch->all->cache, fetch->order.size, &error);
-    if (status == OK) {
-        fetch->reserved = fetch->order.size;
-        status = input_cache_open_part(fetch->all->cache, &fetch->order.digest, &fetch->fd,
-                                       &fetch->there, &error);
-    }
+    enum status status = part_open(&fetch->part, &error);
     if (status != OK) {
         finish(fetch, status, &error);
         return;
-    }
-    fetch->has_part = true;
-    fetch->hash = digest_stream_new();
-    fetch->have = 0;
-    if (fetch->there > fetch->order.size) {
-        empty_part(fetch);
-        fetch->there = 0;
     }
     fetch->step = STEP_TAKE_UP;
 }
 
 static void take_up(struct fetch *fetch, int64_t now_us)
 {
-    switch (hash_some(fetch, fetch->there)) {
-    case 1:
+    switch (part_read_on(&fetch->part, fetch->part.there)) {
+    case PART_READ_MORE:
         return;
-    case 0:
+    case PART_READ_ALL:
         break;
-    default:
+    case PART_READ_FAILED:
         empty_part(fetch);
         try_again(fetch, now_us);
         return;
     }
-    if (fetch->have == fetch->order.size) {
+    if (fetch->part.have == fetch->order.size) {
         take_whole(fetch); // An empty one, or whole already.
     } else if (fetch->all->client && fetch->all->worker != 0 && fetch->all->active < ACTIVE_MAX) {
         (is_shared(fetch) ? ask : send)(fetch, now_us);
@@ -623,7 +528,7 @@ static void work(struct fetch *fetch, int64_t now_us)
         break;
     case STEP_SEND:
         if (now_us - fetch->heard_us > SILENCE_MAX_US) {
-            if (fetch->peer_url) {
+            if (fetch->source.kind == SOURCE_WORKER) {
                 blame_peer(fetch);
             }
             try_again(fetch, now_us);
@@ -648,8 +553,10 @@ static int64_t delay_of(const struct fetch *fetch, int64_t now_us)
     case STEP_WAIT:
         return may_begin(fetch) ? 0 : -1;
     case STEP_TAKE_UP:
-        return fetch->have < fetch->there || (fetch->all->client && fetch->all->worker != 0) ? 0
-                                                                                             : -1;
+        return fetch->part.have < fetch->part.there ||
+                       (fetch->all->client && fetch->all->worker != 0)
+                   ? 0
+                   : -1;
     case STEP_ASK:
         return -1;
     case STEP_SEND:

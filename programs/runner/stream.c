@@ -7,6 +7,7 @@
 #include "runner/stream.h"
 
 #include "os/clock.h"
+#include "os/room.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -77,6 +78,12 @@ static struct runner_result describe_end(struct stream *stream, const struct rus
                        "the program ended (%s %d) before it answered this item",
                        WIFSIGNALED(status) ? "signal" : "status",
                        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    }
+    if ((result.outcome == OUTCOME_EXITED || result.outcome == OUTCOME_SIGNAL) &&
+        stream->ending == OUTCOME_EXITED && !room_is_left(stream->runner->log_folder_fd, true)) {
+        result.outcome = OUTCOME_WORKER;
+        (void)snprintf(stream->detail, sizeof stream->detail,
+                       "the worker's disk was full when the program ended");
     }
     events_judge(stream->runner, &result);
     if (stream->ending == OUTCOME_MEMORY ||

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "os/room.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -31,6 +32,7 @@ struct task {
     enum ending ending;
     bool is_known;  // The worker has been told that it runs.
     bool is_warned; // It has been told that the worker leaves.
+    bool was_full;  // The disk had no room left at some look.
 };
 
 static int64_t time_us(const struct timeval *time)
@@ -64,6 +66,7 @@ static void look_at_disk(struct runner *runner, struct task *task, int64_t now_u
     int64_t bytes = folders_bytes(runner, runner->job.disk_bytes);
     task->disk_look_us = clock_steady_us() + DISK_LOOK_US;
     task->disk_peak = bytes > task->disk_peak ? bytes : task->disk_peak;
+    task->was_full = task->was_full || !room_is_left(runner->log_folder_fd, false);
     if (bytes >= runner->job.disk_bytes) {
         end_task(runner, task, ENDING_DISK, false, now_us);
     }
@@ -268,6 +271,21 @@ static void judge_item(const struct runner *runner, struct text item, struct run
     }
 }
 
+// On a full disk programs fail that can do nothing for it, and others go on with files that end too early: nothing can be said of what
+// came of the task.
+static void judge_disk(const struct runner *runner, const struct task *task,
+                       struct runner_result *result)
+{
+    bool is_failure = result->outcome == OUTCOME_SIGNAL ||
+                      (result->outcome == OUTCOME_EXITED && result->code != 0);
+    bool is_success = result->outcome == OUTCOME_EXITED && result->code == 0;
+    if ((is_failure || is_success) &&
+        (task->was_full || !room_is_left(runner->log_folder_fd, is_failure))) {
+        result->outcome = OUTCOME_WORKER;
+        result->detail = TEXT("the worker's disk was full while it ran");
+    }
+}
+
 static void run_task(struct runner *runner, struct queued_range *range, struct text item)
 {
     struct task task = {.range = range, .kill_us = INT64_MAX};
@@ -299,6 +317,7 @@ static void run_task(struct runner *runner, struct queued_range *range, struct t
     struct error error;
     describe_end(runner, &task, &result, detail);
     judge_item(runner, item, &result, &error);
+    judge_disk(runner, &task, &result);
     events_judge(runner, &result);
     report(runner, &task, &result);
     folders_empty(runner);

@@ -231,11 +231,19 @@ static void start_lease(struct worker *worker, struct task_lease *lease)
 
 void leases_start(struct worker *worker)
 {
+    int64_t now_us = clock_steady_us();
     for (size_t i = 0; i < worker->lease_count && !worker->is_stopping; i++) {
         struct task_lease *lease = worker->leases[i];
-        bool is_ready =
-            lease->job->is_prepared && (!lease->restore || restore_is_ready(lease->restore));
-        if (!lease->seat && !lease->is_dead && lease->done < lease->to && is_ready) {
+        if (lease->seat || lease->is_dead || lease->is_returned || lease->done >= lease->to) {
+            continue;
+        }
+        if (room_has_run_out(worker, now_us)) {
+            room_await(lease, now_us);
+            continue;
+        }
+        lease->waits_since_us = 0;
+        room_is_back(lease->job);
+        if (lease->job->is_prepared && (!lease->restore || restore_is_ready(lease->restore))) {
             start_lease(worker, lease);
         }
     }

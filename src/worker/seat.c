@@ -128,6 +128,9 @@ static void on_result(void *context, const struct runner_result *came)
         } else {
             lease_feed_items(lease);
         }
+        if (result.outcome == OUTCOME_WORKER) {
+            room_leave_seat(lease);
+        }
     }
     if (is_wanted && !leaving_accepts(seat->job, &result)) {
         checkpoint_take_last(seat, lease);

@@ -11,6 +11,7 @@
 //     checkpoint.c, restore.c  files of tasks, stored while they run and put back where they go on
 //     supply.c   data that is not here: proof of what is, and what is fetched before a job's tasks can run
 //     supply_items.c  the same for index sets over files: one file a task
+//     room.c     a full disk: nothing is started
 //     notes.c    what the site is to know of a job here: what it waits for, why it cannot run
 #ifndef LODE_WORKER_STATE_H
 #define LODE_WORKER_STATE_H
@@ -123,6 +124,7 @@ struct worker_job {
     size_t lease_count;
     struct supply supply;
     struct note note;
+    bool is_out_of_room; // Its note says that the disk is full.
     const struct job_data
         *item_data; // The index set's, when its files are fetched one by one; else NULL.
 };
@@ -187,7 +189,8 @@ struct task_lease {
     struct held_result *held_last;
     bool is_dead; // Cancelled, or returned: not reported; freed when nothing points to it.
     bool is_returned;
-    int64_t attempt; // Of a job with checkpoints, from 1; else 0.
+    int64_t waits_since_us; // Steady time since when it waits for room on the disk; 0: it does not.
+    int64_t attempt;        // Of a job with checkpoints, from 1; else 0.
     struct restore
         *restore; // The checkpoint that it goes on from; NULL: it begins anew, or it was put there.
     bool is_restored;
@@ -274,6 +277,8 @@ struct worker {
     int64_t heartbeat_us; // How often the site is to hear of a worker with leases.
     int64_t spoke_us;     // Steady time when the last poll was sent.
     int64_t disk_bytes;
+    bool is_out_of_room;           // The disk was full at the last look.
+    int64_t room_look_us;          // Steady time of the next one.
     struct http_call *registering; // NULL: no such call is under way.
     struct http_call *waiting;
     bool
@@ -340,6 +345,17 @@ void supply_feed_items(
 void supply_drop_items(struct task_lease *lease, int64_t to); // Of tasks before `to`.
 // What happened to the file of the task, if it could not be had; else NULL.
 const struct item_supply *supply_failed_item(const struct task_lease *lease, int64_t index);
+
+// room.c
+// Was there no room for anything at the last look, a quarter of a second ago at most?
+bool room_has_run_out(struct worker *worker, int64_t now_us);
+// How long until it is to be looked whether what waits for room has some; -1: nothing waits.
+int64_t room_delay_us(const struct worker *worker, int64_t now_us);
+// There is no room to start the lease: it waits for some, or goes back.
+void room_await(struct task_lease *lease, int64_t now_us);
+void room_is_back(struct worker_job *job); // What its note said is over.
+// A task of the lease has ended as the worker's fault. If the disk is full, the next one is not to meet that too.
+void room_leave_seat(struct task_lease *lease);
 
 // gpus.c
 void gpus_take(struct seat *seat);                                   // As many as its job asks for.

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { ACTIVE_MAX = 4, HASH_BLOCK = 256 << 10, HASH_BLOCKS_A_TURN = 16 };
+enum { CODE_NO_ROOM = 507, ACTIVE_MAX = 4, HASH_BLOCK = 256 << 10, HASH_BLOCKS_A_TURN = 16 };
 #define RETRY_MIN_US INT64_C(100000)
 #define RETRY_MAX_US INT64_C(2000000)
 
@@ -176,6 +176,15 @@ static void hash_some(struct transfer *transfer)
     }
 }
 
+static void try_later(struct transfer *transfer)
+{
+    transfer->step = STEP_WAIT;
+    transfer->fault.status = OK;
+    transfer->retry_us = clock_steady_us() + transfer->pause_us;
+    transfer->pause_us =
+        transfer->pause_us * 2 < RETRY_MAX_US ? transfer->pause_us * 2 : RETRY_MAX_US;
+}
+
 static void on_call_end(void *context, const struct http_answer *answer)
 {
     struct transfer *transfer = context;
@@ -187,11 +196,11 @@ static void on_call_end(void *context, const struct http_answer *answer)
         status = transfer->fault.status;
         error = &transfer->fault;
     }
-    if (status == UNAVAILABLE || status == TIMEOUT || status == BUSY) {
-        transfer->step = STEP_WAIT;
-        transfer->retry_us = clock_steady_us() + transfer->pause_us;
-        transfer->pause_us =
-            transfer->pause_us * 2 < RETRY_MAX_US ? transfer->pause_us * 2 : RETRY_MAX_US;
+    // A disk that is full, here or at the site, has room again some time, as a site that is away comes back.
+    bool is_full =
+        transfer->is_download ? transfer->fault.status == QUOTA : answer->code == CODE_NO_ROOM;
+    if (status == UNAVAILABLE || status == TIMEOUT || status == BUSY || is_full) {
+        try_later(transfer);
         return;
     }
     if (status == OK && transfer->is_download) {
@@ -243,7 +252,11 @@ static void send(struct transfer *transfer)
         ask.method = "GET";
         ask.content_type = NULL;
         ask.on_data = on_data;
-        if (transfer->fault.status != OK || open_download(transfer) != OK) {
+        if (transfer->fault.status == OK && open_download(transfer) == QUOTA) {
+            try_later(transfer);
+            return;
+        }
+        if (transfer->fault.status != OK) {
             finish(transfer, transfer->fault.status, &transfer->fault);
             return;
         }

@@ -223,6 +223,7 @@ static int64_t sleep_us(const struct worker *worker, int64_t transfer_delay_us, 
         delay_us = earlier(delay_us, RETIRED_LOOK_US);
     }
     delay_us = earlier(delay_us, leaving_delay_us(worker, now_us));
+    delay_us = earlier(delay_us, room_delay_us(worker, now_us));
     return earlier(delay_us, INT64_C(60000000));
 }
 

@@ -1,0 +1,78 @@
+// A worker whose disk is full: it starts nothing, and what it was given goes back after a moment, to run elsewhere without blame.
+#include "worker/state.h"
+
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/log.h"
+#include "os/room.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#define LOOK_US INT64_C(250000)
+#define PATIENCE_US INT64_C(1000000) // So long a lease waits here for room.
+
+static bool look(const struct worker *worker)
+{
+    AUTO_CLOSE int fd = open(worker->place.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || room_is_left(fd, false);
+}
+
+bool room_has_run_out(struct worker *worker, int64_t now_us)
+{
+    if (now_us < worker->room_look_us) {
+        return worker->is_out_of_room;
+    }
+    bool was_out = worker->is_out_of_room;
+    worker->is_out_of_room = !look(worker);
+    worker->room_look_us = now_us + LOOK_US;
+    if (worker->is_out_of_room != was_out) {
+        log_line(was_out ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "event=%s folder=%s",
+                 was_out ? "disk-has-room" : "disk-full", worker->place.folder);
+    }
+    return worker->is_out_of_room;
+}
+
+int64_t room_delay_us(const struct worker *worker, int64_t now_us)
+{
+    if (!worker->is_out_of_room || worker->lease_count == 0) {
+        return -1;
+    }
+    return worker->room_look_us > now_us ? worker->room_look_us - now_us : 0;
+}
+
+void room_await(struct task_lease *lease, int64_t now_us)
+{
+    struct worker_job *job = lease->job;
+    char text[NOTE_TEXT_MAX];
+    if (lease->waits_since_us == 0) {
+        lease->waits_since_us = now_us;
+    } else if (now_us - lease->waits_since_us >= PATIENCE_US) {
+        lease_return(lease);
+        return;
+    }
+    if (job->note.kind == NOTE_NONE) {
+        (void)snprintf(text, sizeof text, "the disk of worker %.100s is full",
+                       job->worker->options->name);
+        note_set(job, NOTE_WAITING, text, "make room on its disk, below its --directory");
+        job->is_out_of_room = true;
+    }
+}
+
+void room_is_back(struct worker_job *job)
+{
+    if (job->is_out_of_room) {
+        job->is_out_of_room = false;
+        note_set(job, NOTE_NONE, "", "");
+    }
+}
+
+void room_leave_seat(struct task_lease *lease)
+{
+    struct seat *seat = lease->seat;
+    lease->job->worker->room_look_us = 0; // What was seen before does not count.
+    if (seat && lease->done < lease->to &&
+        room_has_run_out(lease->job->worker, clock_steady_us())) {
+        slot_send_cancel(seat->slot, lease->id);
+    }
+}

@@ -104,6 +104,8 @@ static void forget_registration(struct worker *worker)
     for (struct worker_job *job = map_next(worker->jobs, &at); job;
          job = map_next(worker->jobs, &at)) {
         job->is_setup_told = false;
+        // The site describes it again with its next lease; of its end it tells those only that it has told of it.
+        job->is_dropped = true;
     }
 }
 

@@ -1,5 +1,6 @@
 """Workers that fall silent and come back: they are missed within seconds, and what they did is used where nobody else did it."""
 
+import hashlib
 import os
 import signal
 import time
@@ -131,3 +132,21 @@ def test_a_worker_behind_a_cut_is_missed_within_five_seconds(request, folder, ne
 @pytest.mark.parametrize("lease", ("1s", "31s"))
 def test_a_lease_out_of_bounds_is_refused(lode, lease):
     assert "from 2s to 30s" in lode("site", "--lease", lease, status=2).stderr
+
+
+def test_a_job_that_outlived_the_site_leaves_nothing_at_its_worker(pool, tmp_path):
+    """The site knows no more whom it had told of the job, and cannot say that it has ended."""
+    pool.start("first")
+    script = b"exit 0\n"
+    digest = f"sha256:{hashlib.sha256(script).hexdigest()}"
+    assert pool.site.api("PUT", f"/v1/blobs/{digest}", script).code in (200, 201)
+    job = pool.submit(*brief(tmp_path), files=[{"name": "a.sh", "blob": digest, "executable": False}])
+    eventually(lambda: starts(tmp_path) == 1)
+    jobs = tmp_path / "first" / "jobs"
+    assert [each.name for each in jobs.iterdir()] == [str(job)]
+    pool.site.kill()
+    pool.site.start()
+    eventually(lambda: pool.job(job)["tasks"]["running"] == 1, about="the return of its task")
+    (tmp_path / "go").touch()
+    assert pool.ended(job)["state"] == "succeeded" and starts(tmp_path) == 1
+    eventually(lambda: not list(jobs.iterdir()), 30, "the end of the job's folder")

@@ -79,11 +79,9 @@ enum status file_write_atomic(const char *path, struct text content, mode_t mode
     if (fd < 0) {
         return error_set_errno(error, errno, "cannot create %s", temporary);
     }
-    enum status status = file_write_all(fd, content, error);
-    if (status == OK && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(temporary, path) < 0)) {
-        status = error_set_errno(error, errno, "cannot write %s", path);
-    }
-    if (status != OK) {
+    if (file_write_all(fd, content, NULL) != OK || fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
+        rename(temporary, path) < 0) {
+        enum status status = error_set_errno(error, errno, "cannot write %s", path);
         (void)unlink(temporary);
         return status;
     }

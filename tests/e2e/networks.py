@@ -135,8 +135,12 @@ class Network:
     def heal(self):
         """Every way is open again. Nobody is told."""
         while self.cuts:
-            sender, receiver = self.cuts.pop()
-            ip("-n", sender.namespace, "neigh", "del", receiver.address, "dev", "eth0")
+            self.mend_one_way(*self.cuts[-1])
+
+    def mend_one_way(self, sender, receiver):
+        """What `sender` sends to `receiver` arrives again."""
+        self.cuts.remove((sender, receiver))
+        ip("-n", sender.namespace, "neigh", "del", receiver.address, "dev", "eth0")
 
     def close(self):
         for namespace in reversed(self.namespaces):

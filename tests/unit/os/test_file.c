@@ -4,8 +4,10 @@
 #include "os/file.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,6 +68,22 @@ static void a_failed_atomic_write_leaves_the_folder_as_it_was(void **state)
     assert_int_equal(rmdir(folder), 0);
     assert_int_equal(rmdir(*state), 0); // Nothing was left beside it.
     assert_int_equal(mkdir(*state, 0700), 0);
+}
+
+static void a_write_that_finds_no_room_names_the_file(void **state)
+{
+    AUTO_FREE char *path = path_in(state, "a");
+    struct error error = {0};
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit small = {2, before.rlim_max};
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    enum status status = file_write_atomic(path, TEXT("long"), 0600, &error);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(status, QUOTA);
+    assert_non_null(strstr(error.detail, path));
+    assert_int_not_equal(access(path, F_OK), 0);
 }
 
 static void reading_stops_at_the_limit_and_keeps_what_the_buffer_had(void **state)
@@ -205,6 +223,7 @@ int main(void)
         IN_A_FOLDER(what_was_written_atomically_is_read_back),
         IN_A_FOLDER(an_atomic_write_replaces_a_link_and_not_what_it_points_to),
         IN_A_FOLDER(a_failed_atomic_write_leaves_the_folder_as_it_was),
+        IN_A_FOLDER(a_write_that_finds_no_room_names_the_file),
         IN_A_FOLDER(reading_stops_at_the_limit_and_keeps_what_the_buffer_had),
         IN_A_FOLDER(folders_are_made_with_those_above_them),
         IN_A_FOLDER(nothing_outside_a_folder_is_opened_beneath_it),

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define MIB 1048576.0
-
 enum { KIB = 1024, LOOK_PART = 20 }; // Looking takes a LOOK_PART of the time at most.
 
 // Of one process: what it holds of its own, in memory; files that it only maps are left out. 0: it is gone.

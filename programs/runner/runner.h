@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 enum { FOLDERS_MAX = 3, RANGES_MAX = 256 };
+#define MIB 1048576.0
 #define KILL_GRACE_US INT64_C(5000000)
 #define RUNNING_NOTE_US INT64_C(100000)
 #define DISK_LOOK_US INT64_C(1000000)

@@ -10,7 +10,6 @@
 #include "os/room.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -174,8 +173,8 @@ static void keep_limits(struct stream *stream, int64_t now_us)
         stream->disk_look_us = clock_steady_us() + DISK_LOOK_US;
         if (bytes >= runner->job.disk_bytes) {
             (void)snprintf(detail, sizeof detail,
-                           "the limit is %" PRId64 " bytes of disk, at least %" PRId64 " were used",
-                           runner->job.disk_bytes, bytes);
+                           "the limit is %.1f MiB of disk, at least %.1f MiB were used",
+                           (double)runner->job.disk_bytes / MIB, (double)bytes / MIB);
             stream_end_program(stream, OUTCOME_DISK, detail);
         }
     }

@@ -5,11 +5,11 @@
 #include "os/room.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,9 +61,22 @@ static void pass_signal(struct runner *runner, struct task *task)
     }
 }
 
+static int64_t bytes_printed(const struct log_file *file)
+{
+    struct stat about;
+    return fstat(file->fd, &about) == 0 ? about.st_size : 0;
+}
+
+// What is in the task's folders and what it has printed.
+static int64_t disk_used(const struct runner *runner)
+{
+    return folders_bytes(runner, runner->job.disk_bytes) + bytes_printed(&runner->out) +
+           bytes_printed(&runner->err);
+}
+
 static void look_at_disk(struct runner *runner, struct task *task, int64_t now_us)
 {
-    int64_t bytes = folders_bytes(runner, runner->job.disk_bytes);
+    int64_t bytes = disk_used(runner);
     task->disk_look_us = clock_steady_us() + DISK_LOOK_US;
     task->disk_peak = bytes > task->disk_peak ? bytes : task->disk_peak;
     task->was_full = task->was_full || !room_is_left(runner->log_folder_fd, false);
@@ -172,11 +185,10 @@ static void describe_end(const struct runner *runner, const struct task *task,
     } else if (limit > 0 && (task->disk_peak >= limit || is_file_limit)) {
         result->outcome = OUTCOME_DISK;
         (void)snprintf(detail, RUNNER_DETAIL_MAX,
-                       is_file_limit ? "one file reached the limit of %" PRId64
-                                       " bytes of disk (%" PRId64 " bytes seen in all)"
-                                     : "the limit is %" PRId64 " bytes of disk, at least %" PRId64
-                                       " bytes were used",
-                       limit, task->disk_peak);
+                       task->disk_peak < limit
+                           ? "one file reached the limit of %.1f MiB of disk, %.1f MiB were used"
+                           : "the limit is %.1f MiB of disk, at least %.1f MiB were used",
+                       (double)limit / MIB, (double)task->disk_peak / MIB);
     }
     bool is_failure = result->outcome == OUTCOME_SIGNAL ||
                       (result->outcome == OUTCOME_EXITED && result->code != 0);
@@ -310,7 +322,7 @@ static void run_task(struct runner *runner, struct queued_range *range, struct t
     result.peak_bytes = task.memory_peak;
     child_end_all(runner, task.child);
     if (runner->job.disk_bytes > 0) {
-        int64_t bytes = folders_bytes(runner, runner->job.disk_bytes);
+        int64_t bytes = disk_used(runner);
         task.disk_peak = bytes > task.disk_peak ? bytes : task.disk_peak;
     }
     char detail[RUNNER_DETAIL_MAX];

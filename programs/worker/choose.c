@@ -152,6 +152,7 @@ static enum status choose_announced(const char *name, const char *pin, struct wo
     char checked[PIN_SIZE];
     TRY(pin ? fingerprint_to_pin(pin, checked, error) : OK);
     TRY(site_choice_folder(&folder, error));
+    (void)fputs("lode worker: looks for a site on the local network ...\n", stderr); // Seconds.
     TRY(discovery_make(folder, BROWSE_WAIT_US, BROWSE_PATIENCE_US, found, error));
     sort_out(found, name, pin, &refused);
     if (found->count == 0) {

@@ -445,8 +445,9 @@ static void a_spare_job_brings_all_that_it_needs(void **state)
     (void)state;
     AUTO_BUFFER struct buffer plain = {0};
     AUTO_BUFFER struct buffer spare = {0};
-    struct job_spec *spec = parse(WITH("\"spare\": true, \"input_from\": [3], \"files\": [{\"name\": "
-                                       "\"a\", \"blob\": \"" DIGEST "\"}]"));
+    struct job_spec *spec =
+        parse(WITH("\"spare\": true, \"input_from\": [3], \"files\": [{\"name\": "
+                   "\"a\", \"blob\": \"" DIGEST "\"}]"));
     AUTO_JSON json_t *written = spec_to_json(spec);
     assert_true(spec->is_spare);
     assert_true(json_is_true(json_object_get(written, "spare")));

@@ -76,7 +76,8 @@ static struct digest store_blob(struct site *site, struct text bytes)
 
 // What a checkpoint names: the digest of "1".
 #define STATE                                                                                      \
-    "[[\"state\",\"sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b\",1,420]]"
+    "[[\"state\",\"sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b\",1,"   \
+    "420]]"
 
 static void store_state(struct site *site)
 {

@@ -217,6 +217,15 @@ static void give_back(struct queue *queue, struct worker *worker, const struct p
     }
 }
 
+// Does it take tasks? Not when it leaves, nor while its disk is full.
+static void note_readiness(struct queue *queue, struct worker *worker, const struct poll_body *body)
+{
+    worker->is_draining = worker->is_draining || body->is_leaving;
+    queue->has_work = queue->has_work || (worker->is_full && !body->is_full);
+    worker->is_full = body->is_full;
+    scheduler_drain_worker(queue->scheduler, worker->id, worker->is_draining || worker->is_full);
+}
+
 static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct queue *queue = op->queue;
@@ -236,10 +245,7 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     }
     TRY(results_commit(queue, sql, worker, poll->body, error));
     worker_note_end(queue, worker, poll->body->leaves_in_us);
-    if (poll->body->is_leaving) {
-        worker->is_draining = true;
-        scheduler_drain_worker(queue->scheduler, worker->id, true);
-    }
+    note_readiness(queue, worker, poll->body);
     TRY(checkpoints_commit(queue, sql, worker, poll->body, error));
     notes_take(queue, worker, poll->body);
     give_back(queue, worker, poll->body);

@@ -113,6 +113,7 @@ struct worker {
     int64_t tasks_done;
     struct last_report last_report;
     bool is_draining;   // It has begun to leave.
+    bool is_full;       // Its disk is full: it gets nothing.
     int64_t notice_us;  // Its tasks are interrupted so long before its end.
     int64_t own_end_us; // When it is gone by its own word, steady time; INT64_MAX: it has not said.
     int64_t ordered_end_us; // When it is to be gone; INT64_MAX: nobody has ordered that.

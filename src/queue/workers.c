@@ -52,7 +52,8 @@ void workers_reload(struct queue *queue)
         if (!worker->is_lost) {
             scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
                                  &worker->capacity, clock_steady_us());
-            scheduler_drain_worker(queue->scheduler, worker->id, worker->is_draining);
+            scheduler_drain_worker(queue->scheduler, worker->id,
+                                   worker->is_draining || worker->is_full);
             worker_tell_end(queue, worker);
             worker_tell_groups(queue, worker);
             worker_tell_labels(queue, worker);

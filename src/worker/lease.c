@@ -238,11 +238,9 @@ void leases_start(struct worker *worker)
             continue;
         }
         if (room_has_run_out(worker, now_us)) {
-            room_await(lease, now_us);
+            room_return(lease);
             continue;
         }
-        lease->waits_since_us = 0;
-        room_is_back(lease->job);
         if (lease->job->is_prepared && (!lease->restore || restore_is_ready(lease->restore))) {
             start_lease(worker, lease);
         }

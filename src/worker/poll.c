@@ -533,7 +533,8 @@ static struct http_call *start_poll(struct worker *worker, const struct buffer *
 static void start_waiting(struct worker *worker)
 {
     AUTO_BUFFER struct buffer body = {0};
-    buffer_printf(&body, "{\"wait_seconds\":%" PRId64, worker->wait_seconds);
+    buffer_printf(&body, "{\"wait_seconds\":%" PRId64 "%s", worker->wait_seconds,
+                  worker->is_out_of_room ? ",\"full\":true" : "");
     write_leases(worker, &body);
     buffer_append_byte(&body, '}');
     worker->waiting =
@@ -545,6 +546,7 @@ static void start_reporting(struct worker *worker)
     AUTO_BUFFER struct buffer body = {0};
     buffer_append_string(&body, worker->is_stopping ? "{\"wait_seconds\":0,\"leaving\":true"
                                                     : "{\"wait_seconds\":0");
+    buffer_append_string(&body, worker->is_out_of_room ? ",\"full\":true" : "");
     write_end(&body, "leaves_in_seconds", worker->own_end_us);
     write_leases(worker, &body);
     write_results(worker, &body);

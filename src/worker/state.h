@@ -189,8 +189,7 @@ struct task_lease {
     struct held_result *held_last;
     bool is_dead; // Cancelled, or returned: not reported; freed when nothing points to it.
     bool is_returned;
-    int64_t waits_since_us; // Steady time since when it waits for room on the disk; 0: it does not.
-    int64_t attempt;        // Of a job with checkpoints, from 1; else 0.
+    int64_t attempt; // Of a job with checkpoints, from 1; else 0.
     struct restore
         *restore; // The checkpoint that it goes on from; NULL: it begins anew, or it was put there.
     bool is_restored;
@@ -349,11 +348,9 @@ const struct item_supply *supply_failed_item(const struct task_lease *lease, int
 // room.c
 // Was there no room for anything at the last look, a quarter of a second ago at most?
 bool room_has_run_out(struct worker *worker, int64_t now_us);
-// How long until it is to be looked whether what waits for room has some; -1: nothing waits.
+// How long until it is to be looked whether there is room again; -1: there is.
 int64_t room_delay_us(const struct worker *worker, int64_t now_us);
-// There is no room to start the lease: it waits for some, or goes back.
-void room_await(struct task_lease *lease, int64_t now_us);
-void room_is_back(struct worker_job *job); // What its note said is over.
+void room_return(struct task_lease *lease); // It cannot be started, and goes back.
 // A task of the lease has ended as the worker's fault. If the disk is full, the next one is not to meet that too.
 void room_leave_seat(struct task_lease *lease);
 

@@ -297,6 +297,9 @@ static void serve(struct worker *worker, int signal_fd)
         spares_refill(worker, now_us);
         trim_when_idle(worker, now_us);
         leaving_work(worker, now_us);
+        if (worker->is_out_of_room) {
+            (void)room_has_run_out(worker, now_us);
+        }
         if (!worker->is_ended) {
             wait_for_news(worker, signal_fd, sleep_us(worker, delay_us, now_us));
         }

@@ -117,6 +117,7 @@ class Supervised:
         self.note = note
         self.process = None
         self.is_wanted = False
+        self.launched_at = 0
         self.restart_at = 0
         self.crashes = []  # What no fault explains.
         self.log_path = machine.folder / "log"
@@ -128,6 +129,7 @@ class Supervised:
     def launch(self):
         """Starts it, without waiting for it."""
         self.is_wanted = True
+        self.launched_at = time.monotonic()
         with open(self.log_path, "ab") as log:
             self.process = self.machine.user.start(
                 *self.words(), stdout=log, stderr=log, environment=self.machine.environment, start_new_session=True)
@@ -150,7 +152,8 @@ class Supervised:
             self.launch()
         elif not self.restart_at and self.process.poll() is not None:
             code = self.process.returncode
-            is_excused = code > 0 and self.machine.disk and self.machine.disk.is_full
+            disk = self.machine.disk
+            is_excused = code > 0 and disk and (disk.is_full or disk.freed_at > self.launched_at)
             self.note(f"{self.machine.name} has ended by itself with {code}{' on a full disk' if is_excused else ''}")
             if not is_excused:
                 self.crashes.append(f"{self.machine.name} ended by itself with {code}")
@@ -179,6 +182,7 @@ class ChaosSite(Supervised):
         self.site.start(self.machine.environment)
         self.process = self.site.process
         self.is_wanted = True
+        self.launched_at = time.monotonic()
         self.token = self.site.token  # Read now: the disk may be full of surprises later.
 
     def call(self, method, path, body=None):

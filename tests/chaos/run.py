@@ -24,6 +24,7 @@ WATCH_SECONDS = 0.25
 REST_SECONDS_MAX = 60
 FULL_SECONDS = 5  # An answer may come so long after what it is about.
 MESSAGES_MAX = 12
+SLIP_SAID_SECONDS = 1
 END_SECONDS_MIN = 240  # How long after the last fault the job may take, for a busy machine,
 END_FACTOR = 4  # ... or this many times the time of the faults.
 
@@ -96,10 +97,12 @@ class Run:
         self.plan = make_plan(options.seed, options.seconds, options.workers)
         self.says = say
         self.began = None
+        self.job_seconds = 0.0
         self.hits = []  # The faults that hit;
         self.misses = collections.Counter()  # by kind those that met nobody,
         self.skipped = collections.Counter()  # ... could not be had here,
         self.late = 0  # ... and came after the job's end.
+        self.slip_seconds = 0.0  # By which the faults come later than planned.
         self.wrong = []
 
     def note(self, text):
@@ -143,20 +146,21 @@ class Run:
         return answer.json["id"]
 
     def do_plan(self, cluster, watch):
-        """Does each fault at its time, and undoes it at its own."""
+        """Does each fault at its time, and undoes it at its own. When this machine is too busy for that, all that follows comes later by as much: the order stays."""
         order = itertools.count()
         due = [(fault.at_ms / 1000, next(order), fault, None) for fault in self.plan]
         heapq.heapify(due)
         while due:
             at, _, fault, undo = heapq.heappop(due)
-            self.wait_until(cluster, self.began + at)
+            self.wait_until(cluster, self.began + self.slip_seconds + at)
+            self.slip_seconds = max(self.slip_seconds, time.monotonic() - self.began - at)
             if undo:
                 undo()
                 self.note(f"{fault.number:3d} {fault.kind} of {fault.victim} is over")
                 continue
             undo = self.do(cluster, fault, watch)
             if undo:
-                heapq.heappush(due, (time.monotonic() - self.began + fault.for_ms / 1000, next(order), fault, undo))
+                heapq.heappush(due, ((fault.at_ms + fault.for_ms) / 1000, next(order), fault, undo))
 
     def do(self, cluster, fault, watch):
         lane = KINDS[fault.kind].lane
@@ -250,6 +254,8 @@ class Run:
             yield f"{sum(self.misses.values())} faults met nobody: " + ", ".join(f"{count} {kind}" for kind, count in sorted(self.misses.items()))
         if self.skipped:
             yield f"SKIPPED: {sum(self.skipped.values())} faults that this machine does not allow: " + ", ".join(sorted(self.skipped))
+        if self.slip_seconds > SLIP_SAID_SECONDS:
+            yield f"the machine was busy: the last faults came {self.slip_seconds:.1f} s later than planned"
         if self.late:
             yield f"{self.late} of the faults came after the end of the job"
 

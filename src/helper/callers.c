@@ -22,7 +22,8 @@ static bool split(struct text line, struct text *caller, struct text *account)
     }
     *caller = text_trim(text_slice(line, 0, at));
     *account = text_slice(line, at, line.length);
-    return caller->length > 0 && line.bytes[0] != '#' && account->length <= CALLER_ACCOUNT_MAX;
+    return caller->length > 0 && line.bytes[0] != '#' && account->length <= CALLER_ACCOUNT_MAX &&
+           !text_has_control(*account);
 }
 
 static bool find(struct text content, struct text wanted, struct text *account)

@@ -44,6 +44,8 @@ static void nobody_else_is_let_in(void **state)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         assert_false(callers_look(content, &B, text_of(names[i]), account));
     }
+    // Behind a NUL stands what nobody would see.
+    assert_false(callers_look(TEXT(KEY_A " root\0ada\n"), &A, TEXT_NONE, account));
     assert_string_equal(account, "unchanged");
 }
 

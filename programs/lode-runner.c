@@ -64,8 +64,8 @@ static void limit(int resource, int64_t value)
     }
 }
 
-// Of the limit of memory: beyond it the kernel gives one process nothing, however fast it grows between two looks.
-enum { MEMORY_WALL = 2 };
+// How far one process may pass the limit of memory between two looks at what it holds; beyond it the kernel gives it nothing.
+#define MEMORY_SLACK (INT64_C(1) << 30)
 
 static void set_limits(const struct runner_job *job)
 {
@@ -73,8 +73,8 @@ static void set_limits(const struct runner_job *job)
     if (job->disk_bytes > 0) {
         limit(RLIMIT_FSIZE, job->disk_bytes);
     }
-    if (job->memory_bytes > 0 && job->memory_bytes < INT64_MAX / MEMORY_WALL) {
-        limit(RLIMIT_DATA, job->memory_bytes * MEMORY_WALL);
+    if (job->memory_bytes > 0 && job->memory_bytes < INT64_MAX - MEMORY_SLACK) {
+        limit(RLIMIT_DATA, job->memory_bytes + MEMORY_SLACK);
     }
     if (job->pids_rlimit > 0) {
         limit(RLIMIT_NPROC, job->pids_rlimit);

@@ -318,8 +318,7 @@ static void run_task(struct runner *runner, struct queued_range *range, struct t
     result.cpu_us = time_us(&task.usage.ru_utime) + time_us(&task.usage.ru_stime);
     // The largest of its processes, or all of them together as they were seen.
     result.peak_bytes = (int64_t)task.usage.ru_maxrss * 1024;
-    task.memory_peak = result.peak_bytes > task.memory_peak ? result.peak_bytes : task.memory_peak;
-    result.peak_bytes = task.memory_peak;
+    result.peak_bytes = task.memory_peak > result.peak_bytes ? task.memory_peak : result.peak_bytes;
     child_end_all(runner, task.child);
     if (runner->job.disk_bytes > 0) {
         int64_t bytes = disk_used(runner);

@@ -40,6 +40,14 @@ void job_touch(struct queue *queue, struct active_job *job)
     }
 }
 
+void job_began(struct active_job *job, int64_t started_us)
+{
+    struct job_progress *progress = &job->row.progress;
+    if (started_us >= job->row.submitted_us && started_us < progress->started_us) {
+        progress->started_us = started_us;
+    }
+}
+
 // In memory only: a poll that leases writes nothing. It is written with the job's next change.
 void job_start(struct queue *queue, struct active_job *job)
 {

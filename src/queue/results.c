@@ -174,6 +174,7 @@ static enum status commit_one(struct queue *queue, struct sql *sql, struct worke
     if (verdict == TASK_DUPLICATE) {
         return OK;
     }
+    job_began(job, task->started_us);
     AUTO_BUFFER struct buffer message = {0};
     outcome_message(task->outcome, task->code, task->detail, &message);
     if (verdict == TASK_RETRY) {
@@ -215,6 +216,7 @@ static enum status commit_chunk(struct queue *queue, struct sql *sql, struct wor
     }
     struct ranges fresh = {0};
     queue->is_touched = true;
+    job_began(job, chunk->started_us);
     worker->last_report =
         (struct last_report){job->row.id, chunk->to - 1, OUTCOME_EXITED, 0, clock_real_us()};
     scheduler_finish_range(queue->scheduler, lease, worker->id, job->row.id, chunk->from, chunk->to,

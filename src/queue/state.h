@@ -257,6 +257,8 @@ void active_job_free(struct active_job *job);
 struct active_job *queue_find_job(const struct queue *queue, int64_t job);
 // Its progress changed: it is written at the end of the operation, and followers hear of it after the commit.
 void job_touch(struct queue *queue, struct active_job *job);
+// A result tells that the job began earlier than is known: what a lease starts is not written before its first result, so a killed site has forgotten it.
+void job_began(struct active_job *job, int64_t started_us);
 // Ends the job when all its tasks have ended.
 void job_check_end(struct queue *queue, struct active_job *job);
 void job_end(struct queue *queue, struct active_job *job, enum job_state state,

@@ -2,6 +2,7 @@
 #include "../cmocka_all.h"
 #include "fixture.h"
 
+#include "base/calendar.h"
 #include "base/memory.h"
 #include "os/clock.h"
 #include "store/store.h"
@@ -261,6 +262,29 @@ static void what_waits_at_a_worker_does_not_count_as_running(void **state)
     reply_done(&reply);
 }
 
+// A killed site has forgotten when the job began; what its task came to says it.
+static void a_job_began_when_its_first_task_did(void **state)
+{
+    struct site *site = *state;
+    int64_t job = site_job(site, "{\"command\": [\"true\"]}");
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t began_us =
+        clock_real_us(); // The site takes the lease for the beginning, which is later.
+    long long lease = 0;
+    (void)take_lease(site, worker, &lease);
+    AUTO_FREE char *body = memory_format(
+        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0,%lld,1000,0,0]]}]}", lease,
+        (long long)job, (long long)began_us);
+    struct reply reply = site_poll(site, worker, body);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    reply = site_show(site, job, 0);
+    char text[CALENDAR_TEXT_SIZE];
+    assert_string_equal(json_string_value(json_object_get(reply.document, "started_at")),
+                        calendar_format(began_us, text));
+    reply_done(&reply);
+}
+
 // Whom the site does not trust any more has no leases, and its tasks are not to blame however often that happens.
 static void dropped_workers_give_their_tasks_to_others_without_blame(void **state)
 {
@@ -292,6 +316,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
     const struct CMUnitTest tests[] = {
         TEST(what_is_reported_twice_leaves_the_rest_of_the_lease_in_the_books),
+        TEST(a_job_began_when_its_first_task_did),
         TEST(a_cancellation_that_was_not_heard_is_said_again),
         TEST(a_worker_that_registers_again_keeps_its_leases),
         TEST(what_a_worker_that_registers_again_does_not_have_waits_again),

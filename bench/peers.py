@@ -65,6 +65,7 @@ def probe(hub, figures):
 def positions(hub):
     """The serials of the hub's copies of the played sites' logs."""
     cursor, serials = "", {}
+    hub.connection.close()  # The hub ends one on which nothing is said for two minutes, and the sites may have taken longer.
     while True:
         hub.connection.request("GET", "/v1/federation/changes?wait=0&cursor=" + cursor)
         lines = hub.connection.getresponse().read().decode().splitlines()

@@ -68,7 +68,7 @@ static void a_caller_is_a_fingerprint_or_a_name(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "ada", "sha256:12", "cn:", "cn:a\n", "cn: a ", KEY_A KEY_A, "#" KEY_A};
+        "", "ada", "sha256:12", "cn:", "cn:a\n", "cn: a ", (KEY_A KEY_A), "#" KEY_A};
     struct error error = {0};
     assert_int_equal(caller_check(TEXT(KEY_A), NULL), OK);
     assert_int_equal(caller_check(TEXT("cn:Ada Lovelace"), NULL), OK);

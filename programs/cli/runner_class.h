@@ -15,6 +15,9 @@
         "job", 0, OPTION_POSITIVE, "JOB", "of the classes for one job: which", NULL                 \
     }
 
+// Those that a key can have.
+#define RUNNER_KEY_CLASSES "site|group|user|job|spare"
+
 // What they are, for descriptions.
 #define RUNNER_CLASS_WORDS                                                                         \
     "A worker of class site, which is the default, runs all jobs, and what it computes answers "   \

@@ -124,7 +124,6 @@ static int run_invite(const struct command *command, const struct options *optio
     return EXIT_SUCCESS;
 }
 
-#define KEY_CLASSES "site|group|user|job|spare"
 #define NAMING                                                                                     \
     "WORKER is its name, fingerprint, or the first 8 digits of that or more; \"lode workers\" "    \
     "lists "                                                                                       \
@@ -143,7 +142,7 @@ static const char FORGETTING[] = "When it comes again it is a new one, and waits
                                  "a new key for a reason.\n\n" NAMING;
 
 static const struct command_option ACCEPT_OPTIONS[] = {
-    RUNNER_CLASS_OPTIONS(KEY_CLASSES),
+    RUNNER_CLASS_OPTIONS(RUNNER_KEY_CLASSES),
     {"user", 0, OPTION_TEXT, "USER", "of class user: whose jobs (default: yours)", NULL},
 };
 
@@ -202,7 +201,7 @@ const struct command COMMAND_WORKER_FORGET = {
 static const struct command_option INVITE_OPTIONS[] = {
     {"name", 0, OPTION_TEXT, "NAME", "the worker's name (default: it says that itself)", NULL},
     {"expires", 0, OPTION_DURATION, "TIME", "how long it is good (default: 1h)", NULL},
-    RUNNER_CLASS_OPTIONS(KEY_CLASSES),
+    RUNNER_CLASS_OPTIONS(RUNNER_KEY_CLASSES),
     {"user", 0, OPTION_TEXT, "USER", "of class user: whose jobs (default: yours)", NULL},
 };
 

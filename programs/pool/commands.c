@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/runner_class.h"
 #include "os/process.h"
 #include "pool/report.h"
 #include "pool/talks.h"
@@ -103,7 +104,15 @@ static enum status prepare_start(struct pool *pool, struct error *error)
     TRY(read_worker(pool->given, &pool->request.worker, error));
     TRY(contact_json(&pool->contact, "GET", "/v1/status", NULL, &status, error));
     const json_t *keys = json_object_get(status, "worker_keys");
-    pool->makes_invitations = !options_has(pool->given, "no-invite") && !field_bool(keys, "open");
+    bool has_class = options_has(pool->given, "class");
+    bool is_silent = options_has(pool->given, "no-invite");
+    if (has_class && is_silent) {
+        (void)error_set(error, INVALID,
+                        "a class comes with an invitation, and --no-invite makes none");
+        error_fix(error, "lode worker accept WORKER --class CLASS gives it one as well");
+        return INVALID;
+    }
+    pool->makes_invitations = !is_silent && (has_class || !field_bool(keys, "open"));
     return choose_reach(pool, field_text(status, "url"), error);
 }
 
@@ -240,6 +249,8 @@ static const struct command_option START_OPTIONS[] = {
      "the site's address as the machines reach it (default: as this one does)", NULL},
     {"no-invite", 0, OPTION_FLAG, NULL,
      "make no invitations: the workers wait for lode worker accept", NULL},
+    RUNNER_CLASS_OPTIONS(RUNNER_KEY_CLASSES),
+    {"user", 0, OPTION_TEXT, "USER", "of class user: whose jobs (default: yours)", NULL},
     {"name", 0, OPTION_TEXT, "NAME",
      "the workers' names at the site, with {host} for the machine's (default: their machines')",
      NULL},
@@ -278,7 +289,7 @@ const struct command COMMAND_POOL_START = {
         "it as it is.\n\n"
         "A table says for each machine what came of it: started; pending (it waits for \"lode "
         "worker accept\"); running (it ran before); starting (it has not reached the site yet, and "
-        "goes on trying); failed, and standard error says why.",
+        "goes on trying); failed, and standard error says why.\n\n" RUNNER_CLASS_WORDS,
     .statuses = "1: Not all machines have a worker that the site knows; the table says which.",
     .group = GROUP_SITE,
     .options = OPTION_TABLE(START_OPTIONS),

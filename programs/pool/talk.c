@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "cli/output.h"
+#include "cli/runner_class.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -210,6 +211,11 @@ static void fill_in(struct text template, struct text name, struct buffer *out)
 static enum status make_invitation(struct pool *pool, json_t **out, struct error *error)
 {
     AUTO_JSON json_t *body = json_pack("{s:i}", "expires_seconds", INVITATION_SECONDS);
+    const char *user = options_text(pool->given, "user", NULL);
+    runner_class_add(pool->given, body);
+    if (user) {
+        (void)json_object_set_new(body, "user", json_from_text(text_of(user)));
+    }
     return contact_json(&pool->contact, "POST", "/v1/worker-invitations", body, out, error);
 }
 

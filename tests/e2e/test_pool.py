@@ -172,6 +172,14 @@ def test_without_an_invitation_a_worker_waits_for_the_operator(house, sshd):
     eventually(lambda: is_idle(site, "newcomer"))
 
 
+def test_a_class_comes_with_the_invitation(house, sshd):
+    site = house.site("--open")
+    house.user("pool", "start", *sshd.options, "--class", "spare", "--name", "lent", "ada@127.0.0.1")
+    assert [key["class"] for key in site.api("GET", "/v1/worker-keys").json["worker_keys"]] == ["spare"]
+    done = house.user("pool", "start", *sshd.options, "--class", "spare", "--no-invite", "ada@127.0.0.1", status=2)
+    assert "--no-invite makes none" in done.stderr
+
+
 def test_an_open_site_needs_no_invitation(house, sshd):
     site = house.site("--open")
     done = hosts(house.user("pool", "start", *sshd.options, "--name", "guest", "ada@127.0.0.1", "--json"))["ada@127.0.0.1"]
@@ -545,6 +553,8 @@ def cluster(house):
     """Machines on a network of their own."""
     network = make_network()
     yield network
+    for site in house.sites:
+        site.kill()  # Its worker behind the cut would hold up a graceful end.
     house.close_processes()
     network.close()
 

@@ -86,7 +86,9 @@ static enum status run_estimate(struct sql *sql, void *context, struct error *er
     TRY(queue_settle(queue, sql, error));
     *out = (struct queue_estimate){0};
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        if (!worker->is_lost && !worker->is_draining && !worker->place) {
+        // What others bring for certain jobs is not the site's to offer.
+        if (!worker->is_lost && !worker->is_draining && !worker->place &&
+            worker->runner.kind == RUNNER_SITE) {
             add_worker(queue, worker, estimating->need, out, &capacity_millis);
         }
     }

@@ -23,7 +23,8 @@ void figures_count(struct queue *queue)
     int64_t busy = 0;
     size_t at = 0;
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        if (!worker->is_lost) {
+        // What others bring for certain jobs is none of what the site has to give.
+        if (!worker->is_lost && worker->runner.kind == RUNNER_SITE) {
             capacity += worker->capacity.cpu_millis;
             busy += busy_millis(queue, worker);
             load[QUEUE_LOAD_WORKERS]++;

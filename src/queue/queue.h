@@ -307,7 +307,7 @@ void queue_drop_workers(struct queue *queue, struct text owner);
 // What keeps the site's own executor from having workers, for `why`; empty when nothing does. Any thread.
 void queue_set_executor_problem(struct queue *queue, const char *problem, const char *change);
 
-// How busy the site is, as of the last quarter of a second. Any thread; never blocks.
+// How busy the site's own workers are, as of the last quarter of a second. Any thread; never blocks.
 struct queue_load_figures {
     int64_t cpus; // Of workers that are here.
     int64_t cpus_busy;

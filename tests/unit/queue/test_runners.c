@@ -517,6 +517,20 @@ static void why_names_the_workers_whose_class_is_for_others(void **state)
     assert_null(strstr(now, "no worker of a class"));
 }
 
+// What others bring is not the site's to offer to who asks for an estimate.
+static void the_site_offers_its_own_workers_alone(void **state)
+{
+    struct site *site = *state;
+    struct queue_estimate estimate = {0};
+    const struct resources need = {.cpu_millis = 1000};
+    (void)come(site, "runner:1", &ALICES);
+    assert_int_equal(queue_estimate(site->queue, &need, &estimate, NULL), OK);
+    assert_int_equal(estimate.slots, 0);
+    (void)come(site, "workers", &NOBODYS);
+    assert_int_equal(queue_estimate(site->queue, &need, &estimate, NULL), OK);
+    assert_int_equal(estimate.slots, 8);
+}
+
 // --- what it may fetch
 
 static void a_runner_may_fetch_what_its_leases_bring_and_only_so_long(void **state)
@@ -567,6 +581,7 @@ int main(void)
         TEST(who_has_another_class_by_now_registers_again),
         TEST(a_runner_brings_no_jobs_to_other_sites),
         TEST(why_names_the_workers_whose_class_is_for_others),
+        TEST(the_site_offers_its_own_workers_alone),
         TEST(a_runner_may_fetch_what_its_leases_bring_and_only_so_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,8 @@ static const char usage[] =
     "  --elsewhere PART       part of the jobs that are to run at other places (0.1)\n"
     "  --lifetimes PART       part of the workers that leave at a time that is known before (0)\n"
     "  --poison PART          part of the tasks whose worker dies of them: they must be held (0)\n"
+    "  --limited PART         part of the workers that are for one owner's jobs, or spare ones "
+    "(0)\n"
     "  --dedicated PART       part of the workers that work for two of the groups, in order (0.1)\n"
     "  --json                 one JSON object\n"
     "\n"
@@ -82,6 +84,8 @@ static bool read_part(int letter, struct world_settings *settings)
         return read_rate(optarg, 0.5, &settings->poison);
     case 'd':
         return read_rate(optarg, 1, &settings->dedicated);
+    case 'L':
+        return read_rate(optarg, 1, &settings->limited);
     default:
         return false;
     }
@@ -101,6 +105,7 @@ static bool read_options(int argc, char **argv, struct options *out)
         {"lifetimes", required_argument, NULL, 'l'},
         {"poison", required_argument, NULL, 'p'},
         {"dedicated", required_argument, NULL, 'd'},
+        {"limited", required_argument, NULL, 'L'},
         {"json", no_argument, NULL, 'J'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -183,6 +188,7 @@ static json_t *describe(const struct world *world, double real_s)
     (void)json_object_set_new(object, "held_innocent", json_integer(figures->held_innocent));
     (void)json_object_set_new(object, "released", json_integer(figures->released));
     (void)json_object_set_new(object, "leases_dedicated", json_integer(figures->dedicated));
+    (void)json_object_set_new(object, "leases_limited", json_integer(figures->limited));
     (void)json_object_set_new(object, "worker_moves", json_integer(figures->moves));
     json_decref(more);
     (void)json_object_set_new(object, "decisions_per_second",

@@ -158,6 +158,7 @@ void worker_register(struct world *world, uint32_t at)
                          world->now_us);
     lifetime_begin(world, at);
     groups_register(world, worker);
+    limits_register(world, worker);
 }
 
 // Puts the leases that run before those that wait, each in their order.
@@ -222,6 +223,7 @@ static enum status ask(struct world *world, uint32_t at, struct error *error)
         TRY(audit_place(world, worker, &leases[i], error));
         TRY(poison_check_lease(world, &leases[i], error));
         TRY(groups_check_lease(world, worker, &leases[i], error));
+        TRY(limits_check_lease(world, worker, &leases[i], error));
         append_lease(worker, &leases[i]);
         worker->leases[worker->lease_count - 1].given_us = world->now_us;
         worker->leases[worker->lease_count - 1].was_known = lifetime_is_known(world, leases[i].job);

@@ -58,6 +58,7 @@ static void make_workers(struct world *world)
                                    .memory_bytes = CPUS_ELSEWHERE * 4 * SIM_GIBIBYTE};
         }
         groups_choose(world, i);
+        limits_choose(world, i);
         worker_register(world, i);
         worker_schedule_break(world, i);
         struct event first = {.time_us = (int64_t)random_below(&world->random, 10000000),
@@ -90,6 +91,7 @@ static void make_job(struct world *world, uint32_t at, int64_t count)
     };
     job->losses = map_new();
     job->committed = memory_new((size_t)(count / 64 + 1), sizeof *job->committed);
+    limits_choose_job(&job->plan, world->settings.seed);
     add_event(world, EVENT_SUBMIT, at, job->plan.submitted_us);
 }
 

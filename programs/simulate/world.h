@@ -29,6 +29,7 @@ struct world_settings {
     double lifetimes;               // Part of the workers whose end is known from their start.
     double poison;                  // Part of the tasks whose worker dies of them.
     double dedicated;               // Part of the workers that work for some groups only.
+    double limited; // Part of the workers that are for some owner's jobs, or spare ones.
 };
 
 // How often a task was running on a worker that was lost.
@@ -89,6 +90,8 @@ struct sim_worker {
     int64_t again_us;  // When an EVENT_AGAIN is due.
     bool is_dedicated; // It works for `groups`, in order; else for all.
     int64_t groups[SIM_WORKER_GROUPS];
+    bool is_limited;
+    struct worker_limits limits;
     int64_t blamed_us; // When it last reported a task that is to run elsewhere; 0: never.
 };
 
@@ -112,6 +115,7 @@ struct world_figures {
     int64_t released;
     int64_t dedicated; // Leases of workers that work for some groups only.
     int64_t moves;     // Of such workers, to other groups.
+    int64_t limited;   // Leases of workers that are limited.
     int64_t elsewhere; // Leases of other places.
     int64_t crashes;
     int64_t silences;
@@ -185,6 +189,15 @@ void groups_register(struct world *world, struct sim_worker *worker);
 // Perhaps moves a worker.
 void groups_move_one(struct world *world);
 enum status groups_check_lease(struct world *world, const struct sim_worker *worker,
+                               const struct lease *lease, struct error *error);
+
+// limits.c
+// Whose a job is, and whether it is spare.
+void limits_choose_job(struct job_plan *plan, uint64_t seed);
+// Decides what a worker is limited to, and tells the scheduler of its registration.
+void limits_choose(struct world *world, uint32_t at);
+void limits_register(struct world *world, struct sim_worker *worker);
+enum status limits_check_lease(struct world *world, const struct sim_worker *worker,
                                const struct lease *lease, struct error *error);
 
 // poison.c

@@ -44,46 +44,65 @@ def curl(url, *options):
     subprocess.run(["/usr/bin/curl", "-sS", "-k", "--fail", "--tlsv1.3", "-o", "/dev/null", *options, url], check=True)
 
 
+def rate(url, *options):
+    return SIZE_MIB / timed(lambda: curl(url, *options))[0]
+
+
+def make_source(path):
+    """A file of SIZE_MIB that no two blocks of are alike; its digest."""
+    with open("/dev/urandom", "rb") as random, open(path, "wb") as out:
+        block = random.read(1 << 20)
+        for i in range(SIZE_MIB):
+            out.write(i.to_bytes(8, "big") + block[8:])
+    return "sha256:" + subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout.split()[0]
+
+
+def in_turn(rounds, sources):
+    """Rates and processor seconds of each of `sources` (URL, process, options); each comes first as often as the others: what else the machine does hits all alike."""
+    rates, cpu = [[] for _ in sources], [[] for _ in sources]
+    for i in range(rounds):
+        for at in [(i + k) % len(sources) for k in range(len(sources))]:
+            url, pid, *options = sources[at]
+            before = processor_seconds(pid)
+            rates[at].append(rate(url, *options))
+            cpu[at].append(processor_seconds(pid) - before)
+    return rates, cpu
+
+
 def measure_transfer(rounds=7):
-    """MiB a second for a download of 1 GiB, against nginx; and how much an upload makes the site grow."""
-    ours, peers, ours_cpu, peers_cpu, uploads = [], [], [], [], []
+    """MiB a second for a download of 1 GiB, of a blob and of a dataset's file, against nginx; and how much an upload makes the site grow."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lode-bench-nginx-"))
     with site(workers=0) as here:
         key_folder = next(p.parent for p in here.directory.rglob("certificate.pem"))
         (folder / "root").mkdir()
         folder.chmod(0o755)
         source = folder / "root" / "large"
-        with open("/dev/urandom", "rb") as random, open(source, "wb") as out:
-            block = random.read(1 << 20)
-            for i in range(SIZE_MIB):
-                out.write(i.to_bytes(8, "big") + block[8:])
-        digest = "sha256:" + subprocess.run(["sha256sum", source], capture_output=True, text=True, check=True).stdout.split()[0]
-        bearer = "Authorization: Bearer " + here.token
-        url = f"{here.where['url']}/v1/blobs/{digest}"
+        digest = make_source(source)
+        bearer = ["-H", "Authorization: Bearer " + here.token]
+        blob = f"{here.where['url']}/v1/blobs/{digest}"
         before = here.resident_mib()
-        seconds, _ = timed(lambda: curl(url, "-H", bearer, "-T", str(source)))
+        upload = rate(blob, *bearer, "-T", str(source))
         growth = here.resident_mib() - before
-        uploads.append(SIZE_MIB / seconds)
+        here.connection.close()  # The site has closed what was idle for so long; the next request connects anew.
+        here.post("/v1/datasets", {"id": "bench:large", "paths": [str(source)]})
+        file = f"{here.where['url']}/v1/datasets/bench%3Alarge/content/large"
+        here.await_that(lambda: here.get("/v1/datasets/bench%3Alarge")["state"] != "registering")
         port = free_port()
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, site=key_folder, port=port))
         nginx = subprocess.Popen(["/usr/sbin/nginx", "-c", folder / "nginx.conf", "-p", folder])
         try:
-            peer_url = f"https://127.0.0.1:{port}/large"
-            here.await_that(lambda: subprocess.run(["/usr/bin/curl", "-ksS", "-r", "0-1", "-o", "/dev/null", peer_url],
+            peer = f"https://127.0.0.1:{port}/large"
+            here.await_that(lambda: subprocess.run(["/usr/bin/curl", "-ksS", "-r", "0-1", "-o", "/dev/null", peer],
                                                    stderr=subprocess.DEVNULL, check=False).returncode == 0)
-            for i in range(rounds):
-                # In turn, and each first as often as second: what else the machine does hits both alike.
-                turns = [(ours, ours_cpu, here.process.pid, lambda: curl(url, "-H", bearer)),
-                         (peers, peers_cpu, nginx.pid, lambda: curl(peer_url))]
-                for rates, cpu, pid, transfer in turns if i % 2 == 0 else reversed(turns):
-                    before = processor_seconds(pid)
-                    rates.append(SIZE_MIB / timed(transfer)[0])
-                    cpu.append(processor_seconds(pid) - before)
+            site_pid = here.process.pid
+            rates, cpu = in_turn(rounds, [(blob, site_pid, *bearer), (file, site_pid, *bearer), (peer, nginx.pid)])
         finally:
             nginx.terminate()
             nginx.wait()
             shutil.rmtree(folder, ignore_errors=True)
-    yield line("transfer", "per_second", statistics.median(ours), "floor_per_second", statistics.median(peers),
-               [a / b for a, b in zip(ours, peers)], floor="nginx, same key, TLS 1.3, same file and client", unit="MiB",
-               target=0.9, cpu_seconds=round(statistics.median(ours_cpu), 2),
-               floor_cpu_seconds=round(statistics.median(peers_cpu), 2), upload_mib_per_second=round(statistics.median(uploads), 1), upload_growth_mib=round(growth, 1))
+    for what, at in ("blob", 0), ("file", 1):
+        more = {"upload_mib_per_second": round(upload, 1), "upload_growth_mib": round(growth, 1)} if what == "blob" else {}
+        yield line("transfer", "per_second", statistics.median(rates[at]), "floor_per_second", statistics.median(rates[2]),
+                   [a / b for a, b in zip(rates[at], rates[2])], floor="nginx, same key, TLS 1.3, same file and client", unit="MiB",
+                   what=what, target=0.9, cpu_seconds=round(statistics.median(cpu[at]), 2),
+                   floor_cpu_seconds=round(statistics.median(cpu[2]), 2), **more)

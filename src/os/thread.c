@@ -10,6 +10,7 @@ enum status thread_start(pthread_t *out, const char *name, void *(*run)(void *co
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
+    (void)sigdelset(&all, SIGBUS); // Of the thread that reads a mapped file, see os/mapped.h.
     // The new thread inherits the mask, so that it takes none from its first instruction on.
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     int failure = pthread_create(out, NULL, run, context);

@@ -5,6 +5,7 @@
 #include "crypto/digest.h"
 #include "ledger/batch.h"
 #include "os/file.h"
+#include "os/mapped.h"
 #include "store/ordered.h"
 #include "store/records.h"
 
@@ -126,6 +127,8 @@ enum status mirror_index_open(const char *folder, struct mirror_index **out, str
     struct mirror_index *index = NEW(struct mirror_index);
     index->map = map;
     index->damage_path = TAKE(damage_path);
+    // A second index of the same program, which only tests have, goes without.
+    (void)mapped_mark_set(index->damage_path);
     *out = index;
     return OK;
 }
@@ -134,6 +137,7 @@ void mirror_index_close(struct mirror_index *index)
 {
     if (index) {
         ordered_close(index->map);
+        mapped_mark_clear(index->damage_path);
         free(index->damage_path);
         free(index);
     }

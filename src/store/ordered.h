@@ -11,20 +11,20 @@
 // no log of its own, as the owner has one: it puts its position in that log into the same batch, and reads on from the position that it finds
 // after opening. An orderly close loses nothing.
 //
-// **What it takes.** Memory of a fixed size for each map: at most ORDERED_CACHE_BYTES of blocks, indexes and filters, and
-// ORDERED_WRITE_BUFFERS buffers of ORDERED_WRITE_BUFFER_BYTES, whatever the number of entries; at most ORDERED_OPEN_FILES_MAX descriptors. Three
-// threads for all maps of the program write and merge files. A writer that is faster than they are is held up; readers are not, but share disk and processors.
+// **What it takes.** Memory of its own of a fixed size for each map: ORDERED_WRITE_BUFFERS buffers of ORDERED_WRITE_BUFFER_BYTES, and some KiB for each of at most
+// ORDERED_OPEN_FILES_MAX open files, whatever the number of entries. The files are mapped: what is read of them is in the kernel's page cache, and only there, as long as there is room. It counts as
+// resident (RssFile of proc(5)) and is given back whenever something else needs memory. Look-ups are quick where the files fit into memory. A page that
+// the disk does not give ends the program (SIGBUS, see os/mapped.h). Three threads for all maps of the program write and merge files. A writer that is faster than they are is
+// held up; readers are not, but share disk and processors.
 #ifndef LODE_STORE_ORDERED_H
 #define LODE_STORE_ORDERED_H
 
 #include "base/buffer.h"
 
 enum {
-    ORDERED_KEY_MAX = 4096,            // Bytes of a key.
-    ORDERED_VALUE_MAX = 1 << 20,       // Bytes of a value.
-    ORDERED_BATCH_BYTES_MAX = 8 << 20, // Keys and values of a batch.
-    ORDERED_CACHE_BYTES =
-        64 << 20, // Of what was read: the indexes of 10 GB of files, and as much again.
+    ORDERED_KEY_MAX = 4096,               // Bytes of a key.
+    ORDERED_VALUE_MAX = 1 << 20,          // Bytes of a value.
+    ORDERED_BATCH_BYTES_MAX = 8 << 20,    // Keys and values of a batch.
     ORDERED_WRITE_BUFFER_BYTES = 8 << 20, // What is gathered before it becomes a file.
     ORDERED_WRITE_BUFFERS = 3,            // One that fills while others are being written.
     ORDERED_OPEN_FILES_MAX = 512,
@@ -103,7 +103,7 @@ struct ordered_figures {
     int64_t
         entries; // Estimated: a key counts once for each time it was written until files are merged.
     int64_t file_bytes;
-    int64_t memory_bytes; // The cache, what waits to become files, and open files.
+    int64_t memory_bytes; // What waits to become files, and open files; not what is mapped.
     bool
         is_merging; // Files are being merged, or are to be: look-ups take more of them until that is done.
 };

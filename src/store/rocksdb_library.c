@@ -31,6 +31,7 @@ static void start_threads(void)
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
+    (void)sigdelset(&all, SIGBUS); // Theirs, as they read mapped files.
     // The library's threads inherit the mask: signals are the program's.
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     // The environment is the library's own and stays for as long as the program runs.

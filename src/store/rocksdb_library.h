@@ -11,20 +11,12 @@
 #define ROCKSDB_LIBRARY_FUNCTIONS(X)                                                               \
     X(block_based_options_create)                                                                  \
     X(block_based_options_destroy)                                                                 \
-    X(block_based_options_set_block_cache)                                                         \
     X(block_based_options_set_block_size)                                                          \
     X(block_based_options_set_cache_index_and_filter_blocks)                                       \
-    X(block_based_options_set_cache_index_and_filter_blocks_with_high_priority)                    \
     X(block_based_options_set_filter_policy)                                                       \
     X(block_based_options_set_format_version)                                                      \
-    X(block_based_options_set_index_type)                                                          \
-    X(block_based_options_set_partition_filters)                                                   \
-    X(block_based_options_set_pin_l0_filter_and_index_blocks_in_cache)                             \
-    X(block_based_options_set_pin_top_level_index_and_filter)                                      \
+    X(block_based_options_set_no_block_cache)                                                      \
     X(block_based_options_set_whole_key_filtering)                                                 \
-    X(cache_create_lru)                                                                            \
-    X(cache_destroy)                                                                               \
-    X(cache_get_usage)                                                                             \
     X(close)                                                                                       \
     X(compactionfilter_create)                                                                     \
     X(compactionfilter_destroy)                                                                    \
@@ -51,6 +43,7 @@
     X(open)                                                                                        \
     X(options_create)                                                                              \
     X(options_destroy)                                                                             \
+    X(options_set_allow_mmap_reads)                                                                \
     X(options_set_block_based_table_factory)                                                       \
     X(options_set_bytes_per_sync)                                                                  \
     X(options_set_compaction_filter)                                                               \
@@ -66,7 +59,6 @@
     X(options_set_max_write_buffer_number)                                                         \
     X(options_set_memtable_prefix_bloom_size_ratio)                                                \
     X(options_set_merge_operator)                                                                  \
-    X(options_set_min_level_to_compress)                                                           \
     X(options_set_prefix_extractor)                                                                \
     X(options_set_stats_dump_period_sec)                                                           \
     X(options_set_stats_persist_period_sec)                                                        \

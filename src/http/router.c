@@ -20,8 +20,16 @@ struct pattern {
     size_t part_count;
 };
 
+// The first bytes of a path, or of those that a pattern fits, as a number with zeros behind. There is one for each pattern, close together, so that nearly all
+// patterns are passed over without being looked at.
+struct start {
+    uint64_t bytes;
+    uint64_t mask; // The bits that a path has to have in common with it.
+};
+
 struct router {
     size_t count;
+    struct start *starts;
     struct pattern patterns[];
 };
 
@@ -54,11 +62,36 @@ static void read_pattern(struct pattern *pattern, const struct http_route *route
     assert(parameters <= HTTP_PARAMETERS_MAX);
 }
 
+static size_t start_length(size_t length)
+{
+    return length < sizeof(uint64_t) ? length : sizeof(uint64_t);
+}
+
+static uint64_t start_bytes(const char *path, size_t length)
+{
+    uint64_t bytes = 0;
+    if (length > 0) {
+        memcpy(&bytes, path, start_length(length));
+    }
+    return bytes;
+}
+
+// Of a pattern without its first slash: what is before its first parameter.
+static struct start start_of(const char *pattern)
+{
+    size_t length = strcspn(pattern, "{");
+    struct start start = {.bytes = start_bytes(pattern, length)};
+    memset(&start.mask, 0xFF, start_length(length));
+    return start;
+}
+
 struct router *router_new(const struct http_route *routes, size_t count)
 {
     struct router *router = memory_new(1, sizeof *router + count * sizeof router->patterns[0]);
     router->count = count;
+    router->starts = memory_new(count + 1, sizeof *router->starts);
     for (size_t i = 0; i < count; i++) {
+        router->starts[i] = start_of(routes[i].pattern + 1);
         read_pattern(&router->patterns[i], &routes[i]);
     }
     return router;
@@ -66,6 +99,9 @@ struct router *router_new(const struct http_route *routes, size_t count)
 
 void router_free(struct router *router)
 {
+    if (router) {
+        free(router->starts);
+    }
     free(router);
 }
 
@@ -130,10 +166,14 @@ enum router_outcome router_find(const struct router *router, struct text method,
                                 struct text parameters[HTTP_PARAMETERS_MAX], const char **allowed)
 {
     struct text inner = text_slice(path, 1, path.length);
+    uint64_t start = start_bytes(inner.bytes, inner.length);
     const struct http_route *best = NULL;
     uint64_t best_rank = UINT64_MAX;
     const char *methods = NULL;
     for (size_t i = 0; i < router->count; i++) {
+        if ((start & router->starts[i].mask) != router->starts[i].bytes) {
+            continue;
+        }
         const struct pattern *pattern = &router->patterns[i];
         struct text found[HTTP_PARAMETERS_MAX] = {0};
         uint64_t rank;

@@ -33,7 +33,7 @@ static bool has_room(struct buffer *buffer, size_t length)
     return true;
 }
 
-void buffer_append(struct buffer *buffer, const void *bytes, size_t length)
+void buffer_append_growing(struct buffer *buffer, const void *bytes, size_t length)
 {
     if (!has_room(buffer, length)) {
         return;
@@ -43,21 +43,6 @@ void buffer_append(struct buffer *buffer, const void *bytes, size_t length)
     }
     buffer->length += length;
     buffer->bytes[buffer->length] = '\0';
-}
-
-void buffer_append_text(struct buffer *buffer, struct text text)
-{
-    buffer_append(buffer, text.bytes, text.length);
-}
-
-void buffer_append_string(struct buffer *buffer, const char *string)
-{
-    buffer_append(buffer, string, strlen(string));
-}
-
-void buffer_append_byte(struct buffer *buffer, char byte)
-{
-    buffer_append(buffer, &byte, 1);
 }
 
 void buffer_append_int64(struct buffer *buffer, int64_t value)

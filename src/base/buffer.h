@@ -19,10 +19,37 @@ void buffer_done(struct buffer *buffer);
 
 #define AUTO_BUFFER __attribute__((cleanup(buffer_done)))
 
-void buffer_append(struct buffer *buffer, const void *bytes, size_t length);
-void buffer_append_text(struct buffer *buffer, struct text text);
-void buffer_append_string(struct buffer *buffer, const char *string);
-void buffer_append_byte(struct buffer *buffer, char byte);
+// Of buffer_append, where there is no room yet.
+void buffer_append_growing(struct buffer *buffer, const void *bytes, size_t length);
+
+// Here, as documents are written by many short appends whose lengths the compiler knows.
+static inline void buffer_append(struct buffer *buffer, const void *bytes, size_t length)
+{
+    // Less than, as there is a zero behind. What has overflown takes nothing more.
+    if (length > 0 && buffer->max == 0 && length < buffer->capacity - buffer->length) {
+        memcpy(buffer->bytes + buffer->length, bytes, length);
+        buffer->length += length;
+        buffer->bytes[buffer->length] = '\0';
+        return;
+    }
+    buffer_append_growing(buffer, bytes, length);
+}
+
+static inline void buffer_append_text(struct buffer *buffer, struct text text)
+{
+    buffer_append(buffer, text.bytes, text.length);
+}
+
+static inline void buffer_append_string(struct buffer *buffer, const char *string)
+{
+    buffer_append(buffer, string, strlen(string));
+}
+
+static inline void buffer_append_byte(struct buffer *buffer, char byte)
+{
+    buffer_append(buffer, &byte, 1);
+}
+
 void buffer_append_int64(struct buffer *buffer, int64_t value);
 void buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
 

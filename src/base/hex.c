@@ -52,19 +52,27 @@ static void append_base64(struct buffer *buffer, const unsigned char *in, size_t
     // Some groups are appended together.
     char some[64];
     size_t count = 0;
-    for (size_t at = 0; at < length; at += 3) {
-        size_t have = length - at < 3 ? length - at : 3;
-        uint32_t group = (uint32_t)in[at] << 16;
-        group |= have > 1 ? (uint32_t)in[at + 1] << 8 : 0;
-        group |= have > 2 ? (uint32_t)in[at + 2] : 0;
-        for (unsigned i = 0; i < (is_padded ? 4 : have + 1); i++) {
-            some[count++] = i <= have ? alphabet[(group >> (18 - 6 * i)) & 63] : '=';
-        }
-        if (count + 4 > sizeof some || at + 3 >= length) {
+    size_t at = 0;
+    for (; at + 3 <= length; at += 3) {
+        uint32_t group = (uint32_t)in[at] << 16 | (uint32_t)in[at + 1] << 8 | in[at + 2];
+        some[count++] = alphabet[group >> 18];
+        some[count++] = alphabet[group >> 12 & 63];
+        some[count++] = alphabet[group >> 6 & 63];
+        some[count++] = alphabet[group & 63];
+        if (count == sizeof some) {
             buffer_append(buffer, some, count);
             count = 0;
         }
     }
+    if (at < length) {
+        size_t have = length - at;
+        uint32_t group = (uint32_t)in[at] << 16;
+        group |= have > 1 ? (uint32_t)in[at + 1] << 8 : 0;
+        for (unsigned i = 0; i < (is_padded ? 4 : have + 1); i++) {
+            some[count++] = i <= have ? alphabet[(group >> (18 - 6 * i)) & 63] : '=';
+        }
+    }
+    buffer_append(buffer, some, count);
 }
 
 void base64_append(struct buffer *buffer, const void *bytes, size_t length)

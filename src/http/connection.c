@@ -253,28 +253,25 @@ static void fill_request(struct connection *connection)
 static bool find_route(struct connection *connection)
 {
     struct http_exchange *exchange = connection->exchange;
-    struct text path = text_slice(exchange->head.path, 0, SAID_PATH_MAX);
-    struct refusal no_path = {
-        404, arena_format(&exchange->arena, "nothing is served at %.*s", TEXT_ARGS(path)),
-        "see the API's description for the addresses"};
-    struct refusal no_method = {405,
-                                arena_format(&exchange->arena, "%.*s does not serve %.*s",
-                                             TEXT_ARGS(path), TEXT_ARGS(exchange->head.method)),
-                                "use one of the methods in the Allow field"};
     const char *allowed = NULL;
-    switch (router_find(connection->loop->server->router, exchange->head.method,
-                        exchange->head.path, &exchange->arena, &connection->route,
-                        exchange->request.parameters, &allowed)) {
-    case ROUTER_FOUND:
+    enum router_outcome outcome = router_find(
+        connection->loop->server->router, exchange->head.method, exchange->head.path,
+        &exchange->arena, &connection->route, exchange->request.parameters, &allowed);
+    if (outcome == ROUTER_FOUND) {
         exchange->request.route = connection->route;
         return true;
-    case ROUTER_NO_PATH:
-        http_connection_refuse(connection, &no_path, NULL);
-        break;
-    case ROUTER_NO_METHOD:
-        http_connection_refuse(connection, &no_method, allowed);
-        break;
     }
+    struct text path = text_slice(exchange->head.path, 0, SAID_PATH_MAX);
+    struct refusal refusal = {
+        404, arena_format(&exchange->arena, "nothing is served at %.*s", TEXT_ARGS(path)),
+        "see the API's description for the addresses"};
+    if (outcome == ROUTER_NO_METHOD) {
+        refusal = (struct refusal){405,
+                                   arena_format(&exchange->arena, "%.*s does not serve %.*s",
+                                                TEXT_ARGS(path), TEXT_ARGS(exchange->head.method)),
+                                   "use one of the methods in the Allow field"};
+    }
+    http_connection_refuse(connection, &refusal, allowed);
     return false;
 }
 

@@ -42,19 +42,24 @@ static void put_body(struct connection *connection, struct buffer *body)
 static void put_head(struct connection *connection, const struct buffer *head, int64_t length,
                      bool is_chunked, bool is_version_1_0)
 {
-    char fields[160];
-    int used = snprintf(fields, sizeof fields, "Date: %s\r\n", loop_date(connection->loop));
-    if (length >= 0) {
-        used += snprintf(fields + used, sizeof fields - (size_t)used, "Content-Length: %lld\r\n",
-                         (long long)length);
-    }
-    const char *last = connection->must_close ? "Connection: close\r\n"
-                       : is_version_1_0       ? "Connection: keep-alive\r\n"
-                                              : "";
-    used += snprintf(fields + used, sizeof fields - (size_t)used, "%s%s\r\n",
-                     is_chunked ? "Transfer-Encoding: chunked\r\n" : "", last);
     put(connection, buffer_text(head));
-    put(connection, (struct text){fields, (size_t)used});
+    put(connection, TEXT("Date: "));
+    put(connection, text_of(loop_date(connection->loop)));
+    if (length >= 0) {
+        char digits[24];
+        int used = snprintf(digits, sizeof digits, "%lld", (long long)length);
+        put(connection, TEXT("\r\nContent-Length: "));
+        put(connection, (struct text){digits, (size_t)used});
+    }
+    if (is_chunked) {
+        put(connection, TEXT("\r\nTransfer-Encoding: chunked"));
+    }
+    if (connection->must_close) {
+        put(connection, TEXT("\r\nConnection: close"));
+    } else if (is_version_1_0) {
+        put(connection, TEXT("\r\nConnection: keep-alive"));
+    }
+    put(connection, TEXT("\r\n\r\n"));
 }
 
 static void finish(struct connection *connection)

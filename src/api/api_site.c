@@ -22,21 +22,24 @@ static void get_site(struct api_call *call)
                               PROTOCOL_VERSION));
 }
 
-static int64_t resident_bytes(void)
+// What is resident of the process but for files that it has mapped, which the kernel takes away when it needs the room.
+static int64_t own_bytes(void)
 {
     AUTO_BUFFER struct buffer text = {0};
     struct text part;
-    int64_t pages = 0;
+    int64_t resident = 0;
+    int64_t mapped = 0;
     if (file_read("/proc/self/statm", 256, &text, NULL) != OK) {
         return 0;
     }
-    // The second number (proc(5)).
+    // The second and the third number (proc(5)).
     struct text rest = buffer_text(&text);
     (void)text_next_part(&rest, ' ', &part);
-    if (!text_next_part(&rest, ' ', &part) || !text_to_int64(part, &pages)) {
+    if (!text_next_part(&rest, ' ', &part) || !text_to_int64(part, &resident) ||
+        !text_next_part(&rest, ' ', &part) || !text_to_int64(part, &mapped)) {
         return 0;
     }
-    return pages * (int64_t)sysconf(_SC_PAGESIZE);
+    return (resident - mapped) * (int64_t)sysconf(_SC_PAGESIZE);
 }
 
 static json_t *describe_worker_keys(const struct api *api)
@@ -58,9 +61,9 @@ static void get_status(struct api_call *call)
         "fingerprint", api->fingerprint, "url", api->url, "version", LODE_VERSION, "started_at",
         calendar_format(api->started_us, started), "uptime_seconds",
         (json_int_t)((clock_real_us() - api->started_us) / 1000000), "directory",
-        json_from_text(text_of(api->directory)), "memory_bytes", (json_int_t)resident_bytes(),
-        "store", "commits", (json_int_t)figures.commits, "writes", (json_int_t)figures.writes,
-        "inputs", "files_sent", (json_int_t)atomic_load(&api->input_files_sent), "bytes_sent",
+        json_from_text(text_of(api->directory)), "memory_bytes", (json_int_t)own_bytes(), "store",
+        "commits", (json_int_t)figures.commits, "writes", (json_int_t)figures.writes, "inputs",
+        "files_sent", (json_int_t)atomic_load(&api->input_files_sent), "bytes_sent",
         (json_int_t)atomic_load(&api->input_bytes_sent));
     if (api->describe_announcement) {
         (void)json_object_set_new(status, "announcement",

@@ -152,7 +152,7 @@ def measure_hub(rounds=3, sites=10, datasets=40_000, replicas=5):
                [rate / floor for rate, floor in zip(rates, floors)],
                floor="the logs read and chained: two SHA-256 an entry, on the same cores", target_per_second=50_000,
                cpu_us_each=round(statistics.median(1e6 * run["hub_load"]["cpu_seconds"] / run["hub_load"]["entries"] for run in runs), 1),
-               resident_mib=last["hub_load"]["resident_mib"], index_mib=last["hub_load"]["index_mib"],
+               own_mib=last["hub_load"]["own_mib"], index_mib=last["hub_load"]["index_mib"],
                store_mib=last["hub_load"]["store_mib"], find_cpu_us=last["hub_find_random"]["cpu_us"],
                find_median_us=statistics.median(run["hub_find_random"]["median_us"] for run in runs),
                up_to_date_commits=last["hub_up_to_date"]["commits"])

@@ -106,15 +106,16 @@ class Site:
             raise RuntimeError(f"job {job['id']} {job['state']}: {job['message']}")
         return job
 
-    def resident_mib(self, of=None):
-        """Resident memory of the site's process, or of the first of its descendants whose command line has the word `of`."""
+    def resident_mib(self, of=None, what="VmRSS"):
+        """Resident memory of the site's process, or of the first of its descendants whose command line has the word `of`: all of it, or RssAnon, what is
+        its own, or RssFile, what it has mapped of files."""
         pid = self.process.pid
         if of:
             listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
             pid = next(int(line.split()[0]) for line in listing.splitlines()
                        if of in line.split() and str(self.directory) in line)
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
-        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(what + ":"))
 
     def _end(self):
         self.connection.close()

@@ -135,7 +135,7 @@ def filled_hub(folder):
     if not STORE:
         subprocess.run([program("mirror_load"), source, str(SITES), str(IDS), str(REPLICAS), "2", "logs"], check=True)
     with site(workers=0, options=("--mirror", "--join", "open"), directory=source / "hub" if STORE else None) as hub:
-        empty_mib = hub.resident_mib()
+        empty_mib = hub.resident_mib(what="RssAnon")
         begun = time.monotonic()
         for number in range(SITES):
             member = Member(source, number, hub)
@@ -156,7 +156,7 @@ def measure_resolve(rounds=5):
     nginx = None
     try:
         with filled_hub(folder) as (hub, empty_mib, pushed_per_second):
-            loaded_mib = hub.resident_mib()
+            loaded_mib = hub.resident_mib(what="RssAnon")
             port = free_port()
             nginx = start_nginx(peer, hub.directory, one_answer(hub), port)
             load(hub.port, 0)
@@ -173,7 +173,8 @@ def measure_resolve(rounds=5):
                        [a / b for a, b in zip(ours, theirs)], floor="nginx, a static file of the same size, same TLS and client",
                        target=0.5, bytes_each=pairs[0][0]["bytes_each"], ids=IDS, replicas=IDS * REPLICAS,
                        pushed_per_second=pushed_per_second, empty_mib=round(empty_mib, 1),
-                       loaded_mib=round(loaded_mib, 1), after_mib=round(hub.resident_mib(), 1), stored_mib=round(size_mib, 1))
+                       loaded_mib=round(loaded_mib, 1), after_mib=round(hub.resident_mib(what="RssAnon"), 1),
+                       mapped_mib=round(hub.resident_mib(what="RssFile"), 1), stored_mib=round(size_mib, 1))
             yield line("resolve_p99", "median_ms", statistics.median(p99), "floor_ms", statistics.median(peer_p99),
                        [a / b for a, b in zip(p99, peer_p99)], floor="nginx at the same rate in the same rounds", target_ms=5,
                        per_second=round(rate), p50_ms=statistics.median(pair[0]["p50_us"] / 1000 for pair in fixed))

@@ -81,6 +81,7 @@ static void take_connection(struct daemon *daemon, int fd)
     struct connection *connection = &daemon->connections[daemon->count];
     char address[PEER_ADDRESS_SIZE];
     peer_address(fd, address);
+    reap(daemon); // Some may have ended since the last signal was read.
     if (!has_room(daemon, address)) {
         log_line(LOG_LEVEL_WARNING, "event=helper-full from=%s connections=%zu", address,
                  daemon->count);

@@ -2,6 +2,7 @@
 // back to the site, which has it run elsewhere.
 #include "worker/state.h"
 
+#include "os/clock.h"
 #include "os/log.h"
 
 #include <signal.h>
@@ -12,6 +13,14 @@
 int64_t leaving_notice_us(const struct worker *worker)
 {
     return worker->options->notice_us + REPORT_TIME_US;
+}
+
+void leaving_write_left(struct buffer *out, const char *name, int64_t at_us)
+{
+    if (at_us != INT64_MAX) {
+        int64_t left_us = at_us - clock_steady_us();
+        buffer_printf(out, ",\"%s\":%.3f", name, left_us > 0 ? (double)left_us / 1e6 : 0.0);
+    }
 }
 
 static int64_t end_us(const struct worker *worker)

@@ -1,77 +1,18 @@
-// The conversation with the site: registering, the poll that waits, and the poll that reports.
+// The conversation with the site: the poll that waits, and the poll that reports.
 #include "worker/state.h"
 
 #include "base/memory.h"
 #include "os/clock.h"
-#include "os/file.h"
 #include "os/log.h"
 #include "protocol/poll_answer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
-enum {
-    SITE_FILE_MAX = 64 << 10,
-    TOKEN_MAX = 4096,
-    URL_MAX = 2000,
-    CODE_UNAUTHORIZED = 401,
-    REFUSALS_MAX =
-        4, // Of reports, one after another: then worker and site are taken to be of different versions.
-};
-// A token that the site refuses may be renewed in its file, for so long; then it was revoked.
-#define TOKEN_GRACE_US INT64_C(8000000)
-#define PAUSE_MIN_US INT64_C(100000)
-#define PAUSE_MAX_US INT64_C(2000000)
-#define CALL_TIMEOUT_US INT64_C(30000000)
-
-static void give_up(struct worker *worker, const struct http_answer *answer, int64_t grace_us)
-{
-    worker->is_ended = true;
-    if (answer->code == CODE_UNAUTHORIZED && worker->options->token_file) {
-        (void)error_set(&worker->fault, DENIED, "the site refuses this worker's token: %s",
-                        answer->error.detail);
-        error_fix(&worker->fault, "make a new one with `lode token create --role worker`");
-        return;
-    }
-    if (answer->status == DENIED) {
-        // It shows another key, or wants a token: waiting longer does not help.
-        worker->fault = answer->error;
-        worker->fault.status = DENIED;
-        return;
-    }
-    (void)error_set(&worker->fault, UNAVAILABLE, "the site was away for %" PRId64 " s: %s",
-                    grace_us / 1000000, answer->error.detail);
-}
-
-static void go_away(struct worker *worker, const struct http_answer *answer)
-{
-    int64_t now_us = clock_steady_us();
-    int64_t grace_us = worker->options->grace_us;
-    if (answer->code == CODE_UNAUTHORIZED && grace_us > TOKEN_GRACE_US) {
-        grace_us = TOKEN_GRACE_US;
-    }
-    if (worker->away_since_us == 0) {
-        worker->away_since_us = now_us;
-        log_line(LOG_LEVEL_WARNING, "event=site-away detail=\"%s\"", answer->error.detail);
-    }
-    worker->pause_us = worker->pause_us * 2 < PAUSE_MAX_US ? worker->pause_us * 2 : PAUSE_MAX_US;
-    worker->pause_us = worker->pause_us < PAUSE_MIN_US ? PAUSE_MIN_US : worker->pause_us;
-    worker->retry_us = now_us + worker->pause_us;
-    worker->needs_reconnect = true;
-    if (now_us - worker->away_since_us > grace_us) {
-        give_up(worker, answer, grace_us);
-    }
-}
-
-static void be_back(struct worker *worker)
-{
-    if (worker->away_since_us != 0) {
-        log_line(LOG_LEVEL_INFO, "event=site-back");
-    }
-    worker->away_since_us = 0;
-    worker->pause_us = 0;
-}
+// Of reports, one after another: then worker and site are taken to be of different versions.
+enum { REFUSALS_MAX = 4 };
+#define REPORT_AGAIN_US INT64_C(100000) // After a report that was refused.
+#define WRONG_ANSWER_PAUSE_US INT64_C(2000000)
 
 // What was in the poll that failed is sent again.
 static void unsend(struct worker *worker)
@@ -90,82 +31,16 @@ static void unsend(struct worker *worker)
     notes_unsend(worker);
 }
 
-// The site does not know this worker (any more).
-static void forget_registration(struct worker *worker)
-{
-    size_t at = 0;
-    worker->id = 0;
-    fetches_set_site(worker->fetches, worker->client, 0);
-    notes_forget(worker);
-    if (worker->waiting) {
-        http_client_cancel(worker->client,
-                           TAKE(worker->waiting)); // The site has no reason to answer it soon.
-    }
-    for (struct worker_job *job = map_next(worker->jobs, &at); job;
-         job = map_next(worker->jobs, &at)) {
-        job->is_setup_told = false;
-        // The site describes it again with its next lease; of its end it tells those only that it has told of it.
-        job->is_dropped = true;
-    }
-}
-
 static void handle_failure(struct worker *worker, const struct http_answer *answer)
 {
     if (answer->code == 404 && worker->id != 0) {
         log_line(LOG_LEVEL_INFO, "event=registering-again worker=%" PRId64, worker->id);
-        forget_registration(worker);
+        register_forget(worker);
         return;
     }
     if (!admission_take_refusal(worker, answer)) {
-        go_away(worker, answer);
+        site_note_absence(worker, answer);
     }
-}
-
-static enum status read_site_file(struct worker *worker, struct arena *arena, const char **url,
-                                  const char **fingerprint, struct error *error)
-{
-    AUTO_BUFFER struct buffer content = {0};
-    AUTO_JSON json_t *document = NULL;
-    struct text text;
-    TRY(file_read(worker->options->site_file, SITE_FILE_MAX, &content, error));
-    TRY(json_parse(buffer_text(&content), &document, error));
-    TRY(json_field_text(document, "url", JSON_REQUIRED, URL_MAX, &text, error));
-    *url = arena_copy(arena, text);
-    TRY(json_field_text(document, "fingerprint", JSON_REQUIRED, URL_MAX, &text, error));
-    *fingerprint = arena_copy(arena, text);
-    return OK;
-}
-
-static enum status connect_site(struct worker *worker, struct error *error)
-{
-    struct arena arena AUTO_ARENA = {0};
-    const struct worker_options *options = worker->options;
-    const char *url = options->site;
-    const char *fingerprint = options->fingerprint;
-    AUTO_BUFFER struct buffer token = {0};
-    if (options->site_file) {
-        TRY(read_site_file(worker, &arena, &url, &fingerprint, error));
-    }
-    const char *bearer = NULL;
-    if (options->token_file) {
-        TRY(file_read(options->token_file, TOKEN_MAX, &token, error));
-        bearer = arena_copy(&arena, text_trim(buffer_text(&token)));
-    }
-    const struct http_client_options client_options = {
-        .base_url = url,
-        .pin = fingerprint,
-        .token = bearer,
-        .key_path = options->key_path,
-        .certificate_path = options->certificate_path,
-    };
-    TRY(http_client_new(&client_options, &worker->client, error));
-    free(worker->site_url);
-    free(worker->site_fingerprint);
-    worker->site_url = memory_copy_string(url);
-    worker->site_fingerprint = memory_copy_string(fingerprint);
-    transfers_set_client(worker->transfers, worker->client);
-    fetches_set_site(worker->fetches, worker->client, worker->id);
-    return OK;
 }
 
 void poll_disconnect(struct worker *worker)
@@ -178,128 +53,6 @@ void poll_disconnect(struct worker *worker)
     worker->waiting = NULL;
     worker->reporting = NULL;
     unsend(worker);
-}
-
-static void on_registered(void *context, const struct http_answer *answer)
-{
-    struct worker *worker = context;
-    struct registration registration;
-    struct error error = {0};
-    worker->registering = NULL;
-    if (admission_take_refusal(worker, answer) || admission_take_denial(worker, answer)) {
-        be_back(worker);
-        return;
-    }
-    if (answer->status != OK || registration_read(answer->body, &registration, &error) != OK) {
-        go_away(worker, answer);
-        return;
-    }
-    be_back(worker);
-    worker->is_pending = false;
-    worker->id = registration.worker;
-    worker->wait_seconds = registration.wait_seconds;
-    worker->heartbeat_us = registration.heartbeat_us;
-    worker->is_new = worker->lease_count > 0;
-    worker->sees_site_files = registration.sees_files;
-    if (worker->sharing) {
-        sharing_set_key(worker->sharing, registration.serve_key);
-    }
-    fetches_set_site(worker->fetches, worker->client, worker->id);
-    if (worker->is_new || notes_are_due(worker)) {
-        report_mark(worker, true);
-    }
-    log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, worker->id);
-    if (worker->options->on_welcome) {
-        worker->options->on_welcome(WORKER_REGISTERED);
-    }
-}
-
-static void write_enforcement(const struct worker *worker, struct buffer *out)
-{
-    static const char *const names[] = {"memory", "pids", "cpu"};
-    const bool is_kept[] = {true, cgroups_has(worker->cgroups, CGROUP_PIDS),
-                            cgroups_has(worker->cgroups, CGROUP_CPU)}; // Memory by the runner too.
-    buffer_printf(out, "{\"kind\":\"%s\",\"enforced\":[\"walltime\",\"disk\"",
-                  worker->place.bubblewrap ? "bubblewrap" : "none");
-    for (size_t i = 0; i < CGROUP_CONTROLLERS; i++) {
-        if (is_kept[i]) {
-            buffer_printf(out, ",\"%s\"", names[i]);
-        }
-    }
-    buffer_append_string(out, "],\"not_enforced\":[");
-    bool is_first = true;
-    for (size_t i = 0; i < CGROUP_CONTROLLERS; i++) {
-        if (!is_kept[i]) {
-            buffer_printf(out, "%s\"%s\"", is_first ? "" : ",", names[i]);
-            is_first = false;
-        }
-    }
-    if (!worker->place.bubblewrap) {
-        buffer_printf(out, "%s\"files\",\"network\",\"users\"", is_first ? "" : ",");
-    }
-    buffer_append_string(out, "]}");
-}
-
-// How long it is until then, as a member of a document; nothing for INT64_MAX.
-static void write_end(struct buffer *out, const char *name, int64_t at_us)
-{
-    if (at_us != INT64_MAX) {
-        int64_t left_us = at_us - clock_steady_us();
-        buffer_printf(out, ",\"%s\":%.3f", name, left_us > 0 ? (double)left_us / 1e6 : 0.0);
-    }
-}
-
-static void write_groups(const char *groups, struct buffer *out)
-{
-    struct text rest = text_of(groups ? groups : "");
-    struct text name;
-    if (rest.length == 0) {
-        return;
-    }
-    buffer_append_string(out, ",\"groups\":[");
-    for (bool is_first = true; rest.length > 0 && text_next_part(&rest, ',', &name);
-         is_first = false) {
-        buffer_append_string(out, is_first ? "" : ",");
-        buffer_append_json_string(out, name);
-    }
-    buffer_append_byte(out, ']');
-}
-
-static void start_registering(struct worker *worker)
-{
-    const struct worker_options *options = worker->options;
-    AUTO_BUFFER struct buffer body = {0};
-    buffer_append_string(&body, "{\"name\":");
-    buffer_append_json_string(&body, text_of(options->name));
-    buffer_printf(&body,
-                  ",\"cpus\":%.3f,\"memory_bytes\":%" PRId64 ",\"disk_bytes\":%" PRId64
-                  ",\"version\":\"" LODE_VERSION "\",\"process\":%ld,\"sandbox\":",
-                  options->cpus, options->memory_bytes, worker->disk_bytes, (long)getpid());
-    write_enforcement(worker, &body);
-    write_groups(options->groups, &body);
-    buffer_printf(&body, ",\"gpus\":%" PRId64 ",\"labels\":[", options->gpus);
-    for (size_t i = 0; i < options->label_count; i++) {
-        buffer_append_string(&body, i > 0 ? "," : "");
-        buffer_append_json_string(&body, text_of(options->labels[i]));
-    }
-    buffer_append_byte(&body, ']');
-    if (worker->sharing) {
-        buffer_append_string(&body, ",\"serve\":{\"url\":");
-        buffer_append_json_string(&body, text_of(sharing_url(worker->sharing)));
-        buffer_printf(&body, ",\"fingerprint\":\"%s\"}", sharing_fingerprint(worker->sharing));
-    }
-    buffer_append_string(&body, ",\"view\":");
-    buffer_append_json_string(&body, text_of(worker->view));
-    buffer_printf(&body, ",\"software\":[\"host\"%s]", worker->shelf ? ",\"bundle\",\"oci\"" : "");
-    write_end(&body, "leaves_in_seconds", worker->own_end_us);
-    write_end(&body, "drain_in_seconds", worker->ordered_end_us);
-    buffer_printf(&body, ",\"notice_seconds\":%.3f}", (double)leaving_notice_us(worker) / 1e6);
-    const struct http_ask ask = {.method = "POST",
-                                 .path = "/v1/workers",
-                                 .body = buffer_text(&body),
-                                 .timeout_us = CALL_TIMEOUT_US,
-                                 .context = worker};
-    worker->registering = http_client_start(worker->client, &ask, on_registered);
 }
 
 static void take_lease(struct worker *worker, const struct leased *leased, struct worker_job *job)
@@ -319,7 +72,7 @@ static void take_leases(struct worker *worker, const struct poll_answer *answer)
         struct worker_job *job = worker_job_find(worker, leased->job);
         if (!job) {
             // An answer that told of the job was lost: registering again makes the site tell everything again.
-            forget_registration(worker);
+            register_forget(worker);
             return;
         }
         job->is_dropped = false;
@@ -360,10 +113,10 @@ static bool finish_poll(struct worker *worker, const struct http_answer *answer)
         handle_failure(worker, answer);
         return false;
     }
-    be_back(worker);
+    site_note_return(worker);
     if (take_answer(worker, answer->body, &error) != OK) {
         log_line(LOG_LEVEL_ERROR, "event=wrong-answer detail=\"%s\"", error.detail);
-        worker->retry_us = clock_steady_us() + PAUSE_MAX_US;
+        worker->retry_us = clock_steady_us() + WRONG_ANSWER_PAUSE_US;
         worker->needs_reconnect = true;
         return false;
     }
@@ -432,7 +185,7 @@ static void take_refusal(struct worker *worker, const struct http_answer *answer
     }
     unsend(worker);
     worker->ready_since_us = clock_steady_us();
-    worker->retry_us = worker->ready_since_us + PAUSE_MIN_US;
+    worker->retry_us = worker->ready_since_us + REPORT_AGAIN_US;
 }
 
 static void on_reported(void *context, const struct http_answer *answer)
@@ -440,7 +193,7 @@ static void on_reported(void *context, const struct http_answer *answer)
     struct worker *worker = context;
     worker->reporting = NULL;
     if (is_refusal(answer->code)) {
-        be_back(worker);
+        site_note_return(worker);
         take_refusal(worker, answer);
     } else if (finish_poll(worker, answer)) {
         worker->is_new = false;
@@ -538,7 +291,7 @@ static void start_waiting(struct worker *worker)
     write_leases(worker, &body);
     buffer_append_byte(&body, '}');
     worker->waiting =
-        start_poll(worker, &body, worker->wait_seconds * 1000000 + CALL_TIMEOUT_US, on_waited);
+        start_poll(worker, &body, worker->wait_seconds * 1000000 + SITE_TIMEOUT_US, on_waited);
 }
 
 static void start_reporting(struct worker *worker)
@@ -547,7 +300,7 @@ static void start_reporting(struct worker *worker)
     buffer_append_string(&body, worker->is_stopping ? "{\"wait_seconds\":0,\"leaving\":true"
                                                     : "{\"wait_seconds\":0");
     buffer_append_string(&body, worker->is_out_of_room ? ",\"full\":true" : "");
-    write_end(&body, "leaves_in_seconds", worker->own_end_us);
+    leaving_write_left(&body, "leaves_in_seconds", worker->own_end_us);
     write_leases(worker, &body);
     write_results(worker, &body);
     write_setups(worker, &body);
@@ -570,7 +323,7 @@ static void start_reporting(struct worker *worker)
     }
     buffer_append_byte(&body, '}');
     worker->is_urgent = false;
-    worker->reporting = start_poll(worker, &body, CALL_TIMEOUT_US, on_reported);
+    worker->reporting = start_poll(worker, &body, SITE_TIMEOUT_US, on_reported);
 }
 
 bool poll_has_unreported(const struct worker *worker)
@@ -612,14 +365,14 @@ void poll_work(struct worker *worker, int64_t now_us)
     if (now_us < worker->retry_us) {
         return;
     }
-    if (!worker->client && connect_site(worker, &error) != OK) {
+    if (!worker->client && site_connect(worker, &error) != OK) {
         const struct http_answer none = {.status = UNAVAILABLE, .error = error};
-        go_away(worker, &none);
+        site_note_absence(worker, &none);
         return;
     }
     if (worker->id == 0) {
         if (!worker->registering && !worker->reporting && !worker->waiting) {
-            start_registering(worker);
+            register_start(worker);
         }
         return;
     }

@@ -1,6 +1,7 @@
 // The inside of a worker: what its parts share. One thread.
 //
 //     worker.c   start, main loop, end          poll.c     the conversation with the site
+//     site.c     the site reached, or away      registering.c  what this worker says of itself
 //     prepare.c  a job's blobs and inputs       lease.c    which lease runs in which seat, and its items
 //     seat.c     a slot at work: its events     report.c   results, until the site has them
 //     gather.c   answers of streamed programs   live.c     output of tasks while they run
@@ -54,6 +55,7 @@ enum {
 };
 #define GATHER_US INT64_C(200000)
 #define REPORT_DELAY_US INT64_C(40000)
+#define SITE_TIMEOUT_US INT64_C(30000000) // For an answer, behind what the site may wait for news.
 
 enum supply_step {
     SUPPLY_NONE,
@@ -440,6 +442,8 @@ int64_t leaving_notice_us(const struct worker *worker); // From the warning to t
 void leaving_take_signal(struct worker *worker, int number, int64_t now_us);
 // Warns tasks, ends them, gives back, as the time for it has come.
 void leaving_work(struct worker *worker, int64_t now_us);
+// How long it is until then, as a member of a document; nothing for INT64_MAX.
+void leaving_write_left(struct buffer *out, const char *name, int64_t at_us);
 int64_t leaving_delay_us(const struct worker *worker, int64_t now_us); // -1: never.
 // Has the task that ended as the worker leaves reached its own end, so that it counts? Else it goes on elsewhere.
 bool leaving_accepts(const struct worker_job *job, const struct runner_result *result);
@@ -469,6 +473,16 @@ bool admission_take_refusal(struct worker *worker, const struct http_answer *ans
 // Is it that its credential does not allow what it registers for (the job that it is for has ended, other groups)? Then it ends: asking again does
 // not help.
 bool admission_take_denial(struct worker *worker, const struct http_answer *answer);
+
+// site.c
+enum status site_connect(struct worker *worker, struct error *error);
+// It cannot be reached, or answers what is no answer: it is left alone for a moment, and the worker ends when it was away for too long.
+void site_note_absence(struct worker *worker, const struct http_answer *answer);
+void site_note_return(struct worker *worker);
+
+// registering.c
+void register_start(struct worker *worker);
+void register_forget(struct worker *worker); // The site does not know this worker (any more).
 
 // poll.c
 void poll_work(struct worker *worker, int64_t now_us);

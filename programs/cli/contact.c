@@ -341,6 +341,15 @@ enum status contact_json(struct contact *contact, const char *method, const char
     return json_parse(buffer_text(&answer), out, error);
 }
 
+char *contact_path(const char *things, const char *name, const char *rest)
+{
+    AUTO_BUFFER struct buffer path = {0};
+    buffer_printf(&path, "/v1/%s/", things);
+    percent_append(&path, text_of(name));
+    buffer_append_string(&path, rest);
+    return buffer_take_string(&path);
+}
+
 enum status contact_page(struct contact *contact, const char *path, const char *things,
                          struct buffer *cursor, json_t **page, struct error *error)
 {

@@ -67,6 +67,9 @@ enum status contact_json_aside(struct contact *contact, const char *path, json_t
 enum status contact_json(struct contact *contact, const char *method, const char *path,
                          const json_t *body, json_t **out, struct error *error);
 
+// "/v1/<things>/<name><rest>", the name as it was typed; heap string.
+char *contact_path(const char *things, const char *name, const char *rest);
+
 // GET of a list, page by page: calls `on_item` for each object of the array `things` until it fails or `limit` (0: none) are
 // seen. `path` has its query or none.
 enum status contact_list(struct contact *contact, const char *path, const char *things,

@@ -258,8 +258,9 @@ static enum status add_file(void *table, json_t *file, struct error *error)
     return OK;
 }
 
-static void show_dataset(const json_t *dataset, struct buffer *out)
+static void show_dataset(const void *context, const json_t *dataset, struct buffer *out)
 {
+    (void)context;
     say_dataset(dataset, out);
     if (field_text(dataset, "title").length > 0) {
         buffer_append_string(out, "  title       ");
@@ -293,7 +294,6 @@ static void show_dataset(const json_t *dataset, struct buffer *out)
 static int run_data_show(const struct command *command, const struct options *options)
 {
     (void)command;
-    struct error error;
     AUTO_BUFFER struct buffer path = {0};
     bool has_files = options_has(options, "files");
     dataset_path(options->operands[0], has_files ? "/files?limit=1000" : "", &path);
@@ -301,18 +301,7 @@ static int run_data_show(const struct command *command, const struct options *op
         return print_list(options, path.bytes, "files", FILE_COLUMNS,
                           sizeof(FILE_COLUMNS) / sizeof(FILE_COLUMNS[0]), add_file);
     }
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
-    AUTO_JSON json_t *dataset = NULL;
-    AUTO_BUFFER struct buffer out = {0};
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "GET", path.bytes, NULL, &dataset, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    if (options_has(options, "json")) {
-        return print_json(dataset) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    show_dataset(dataset, &out);
-    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+    return print_request(options, &(struct request){"GET", path.bytes, NULL}, show_dataset, NULL);
 }
 
 static const struct command_option DATA_SHOW_OPTIONS[] = {

@@ -3,7 +3,6 @@
 #include "cli/command.h"
 #include "cli/output.h"
 
-#include "base/hex.h"
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -167,32 +166,18 @@ const struct command COMMAND_HUB_LIST = {
     .run = run_hub_list,
 };
 
-// "/v1/<things>/<name as typed>".
-static char *path_of(const char *things, const char *name, const char *rest)
+static void say_removed(const void *hub, const json_t *answer, struct buffer *out)
 {
-    AUTO_BUFFER struct buffer path = {0};
-    buffer_printf(&path, "/v1/%s/", things);
-    percent_append(&path, text_of(name));
-    buffer_append_string(&path, rest);
-    return buffer_take_string(&path);
+    (void)answer;
+    buffer_printf(out, "%s is no hub of this site any more\n", (const char *)hub);
 }
 
 static int run_hub_remove(const struct command *command, const struct options *options)
 {
     (void)command;
-    struct error error;
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
-    AUTO_JSON json_t *answer = NULL;
-    AUTO_FREE char *path = path_of("hubs", options->operands[0], "");
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "DELETE", path, NULL, &answer, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    if (options_has(options, "json")) {
-        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    (void)printf("%s is no hub of this site any more\n", options->operands[0]);
-    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+    const char *hub = options->operands[0];
+    AUTO_FREE char *path = contact_path("hubs", hub, "");
+    return print_request(options, &(struct request){"DELETE", path, NULL}, say_removed, hub);
 }
 
 static const struct command_example HUB_REMOVE_EXAMPLES[] = {
@@ -363,24 +348,18 @@ const struct command COMMAND_SITES = {
     .run = run_sites,
 };
 
+static void say_standing(const void *standing, const json_t *answer, struct buffer *out)
+{
+    display_text(out, field_text(answer, "name"));
+    buffer_printf(out, " (%.*s) is %s\n", TEXT_ARGS(field_text(answer, "fingerprint")),
+                  (const char *)standing);
+}
+
 static int set_standing(const struct options *options, const char *standing)
 {
-    struct error error;
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
-    AUTO_JSON json_t *answer = NULL;
     AUTO_JSON json_t *body = json_pack("{s:s}", "standing", standing);
-    AUTO_FREE char *path = path_of("sites", options->operands[0], "/standing");
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "POST", path, body, &answer, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    if (options_has(options, "json")) {
-        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    AUTO_BUFFER struct buffer out = {0};
-    display_text(&out, field_text(answer, "name"));
-    buffer_printf(&out, " (%.*s) is %s\n", TEXT_ARGS(field_text(answer, "fingerprint")), standing);
-    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+    AUTO_FREE char *path = contact_path("sites", options->operands[0], "/standing");
+    return print_request(options, &(struct request){"POST", path, body}, say_standing, standing);
 }
 
 static int run_accept(const struct command *command, const struct options *options)

@@ -1,6 +1,7 @@
 // Groups and who works for them: group create, add, remove, weight, delete, list; worker move.
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/worker_name.h"
 
 #include "base/hex.h"
 #include "base/memory.h"
@@ -8,51 +9,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { GROUPS_A_WORKER_MAX = 16, WORKERS_LOOKED_AT_MAX = 100000 };
+enum { GROUPS_A_WORKER_MAX = 16 };
 
-static void group_path(struct buffer *path, const char *group, const char *rest, const char *member)
+static void say_group(const void *said, const json_t *group, struct buffer *out)
 {
-    buffer_append_string(path, "/v1/groups/");
-    percent_append(path, text_of(group));
-    buffer_append_string(path, rest);
-    if (member) {
-        percent_append(path, text_of(member));
-    }
-}
-
-static int say_group(const struct options *options, const json_t *group, const char *said)
-{
-    if (options_has(options, "json")) {
-        return print_json(group) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    AUTO_BUFFER struct buffer out = {0};
-    buffer_append_string(&out, "group ");
-    display_text(&out, field_text(group, "name"));
-    buffer_printf(&out, " %s: weight %g, members:", said,
+    buffer_append_string(out, "group ");
+    display_text(out, field_text(group, "name"));
+    buffer_printf(out, " %s: weight %g, members:", (const char *)said,
                   json_number_value(json_object_get(group, "weight")));
     const json_t *members = json_object_get(group, "members");
     for (size_t i = 0; i < json_array_size(members); i++) {
-        buffer_append_byte(&out, ' ');
-        display_text(&out, json_text(json_array_get(members, i)));
+        buffer_append_byte(out, ' ');
+        display_text(out, json_text(json_array_get(members, i)));
     }
-    buffer_append_string(&out, json_array_size(members) == 0 ? " none\n" : "\n");
-    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+    buffer_append_string(out, json_array_size(members) == 0 ? " none\n" : "\n");
 }
 
 static int run_create(const struct command *command, const struct options *options)
 {
     (void)command;
-    struct error error;
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
-    AUTO_JSON json_t *group = NULL;
     AUTO_JSON json_t *body =
         json_pack("{s:o, s:f}", "name", json_from_text(text_of(options->operands[0])), "weight",
                   options_number(options, "weight", 1));
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "POST", "/v1/groups", body, &group, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    return say_group(options, group, "is there");
+    return print_request(options, &(struct request){"POST", "/v1/groups", body}, say_group,
+                         "is there");
 }
 
 static const struct command_option CREATE_OPTIONS[] = {
@@ -80,7 +60,7 @@ const struct command COMMAND_GROUP_CREATE = {
 };
 
 // One call for each member that the operands name.
-static int change_members(const struct options *options, const char *method, const char *said)
+static int change_members(const struct options *options, const char *method)
 {
     struct error error;
     AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
@@ -89,20 +69,22 @@ static int change_members(const struct options *options, const char *method, con
         return command_fail(&error, EXIT_FAILED);
     }
     for (size_t i = 1; i < options->operand_count; i++) {
-        AUTO_BUFFER struct buffer path = {0};
-        group_path(&path, options->operands[0], "/members/", options->operands[i]);
+        AUTO_BUFFER struct buffer member = {0};
+        buffer_append_string(&member, "/members/");
+        percent_append(&member, text_of(options->operands[i]));
+        AUTO_FREE char *path = contact_path("groups", options->operands[0], member.bytes);
         json_decref(TAKE(group));
-        if (contact_json(&contact, method, path.bytes, NULL, &group, &error) != OK) {
+        if (contact_json(&contact, method, path, NULL, &group, &error) != OK) {
             return command_fail(&error, EXIT_FAILED);
         }
     }
-    return say_group(options, group, said);
+    return print_answer(options, group, say_group, "has changed");
 }
 
 static int run_add(const struct command *command, const struct options *options)
 {
     (void)command;
-    return change_members(options, "PUT", "has changed");
+    return change_members(options, "PUT");
 }
 
 static const struct command_example ADD_EXAMPLES[] = {
@@ -123,7 +105,7 @@ const struct command COMMAND_GROUP_ADD = {
 static int run_remove(const struct command *command, const struct options *options)
 {
     (void)command;
-    return change_members(options, "DELETE", "has changed");
+    return change_members(options, "DELETE");
 }
 
 static const struct command_example REMOVE_EXAMPLES[] = {
@@ -147,9 +129,6 @@ static int run_weight(const struct command *command, const struct options *optio
     (void)command;
     struct error error;
     char *end = NULL;
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
-    AUTO_JSON json_t *group = NULL;
-    AUTO_BUFFER struct buffer path = {0};
     double weight = strtod(options->operands[1], &end);
     if (end == options->operands[1] || *end || !(weight > 0)) {
         (void)error_set(&error, INVALID, "\"%.40s\" is not a weight", options->operands[1]);
@@ -157,12 +136,8 @@ static int run_weight(const struct command *command, const struct options *optio
         return command_fail(&error, EXIT_USAGE);
     }
     AUTO_JSON json_t *body = json_pack("{s:f}", "weight", weight);
-    group_path(&path, options->operands[0], "/weight", NULL);
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "PUT", path.bytes, body, &group, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    return say_group(options, group, "has changed");
+    AUTO_FREE char *path = contact_path("groups", options->operands[0], "/weight");
+    return print_request(options, &(struct request){"PUT", path, body}, say_group, "has changed");
 }
 
 static const struct command_example WEIGHT_EXAMPLES[] = {
@@ -182,24 +157,18 @@ const struct command COMMAND_GROUP_WEIGHT = {
     .run = run_weight,
 };
 
+static void say_deleted(const void *group, const json_t *answer, struct buffer *out)
+{
+    (void)answer;
+    buffer_printf(out, "group %s is deleted\n", (const char *)group);
+}
+
 static int run_delete(const struct command *command, const struct options *options)
 {
     (void)command;
-    struct error error;
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
-    AUTO_JSON json_t *answer = NULL;
-    AUTO_BUFFER struct buffer path = {0};
-    group_path(&path, options->operands[0], "", NULL);
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "DELETE", path.bytes, NULL, &answer, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    if (options_has(options, "json")) {
-        (void)print_json(answer);
-    } else {
-        (void)printf("group %s is deleted\n", options->operands[0]);
-    }
-    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+    const char *group = options->operands[0];
+    AUTO_FREE char *path = contact_path("groups", group, "");
+    return print_request(options, &(struct request){"DELETE", path, NULL}, say_deleted, group);
 }
 
 static const struct command_example DELETE_EXAMPLES[] = {
@@ -255,46 +224,6 @@ const struct command COMMAND_GROUP_LIST = {
     .run = run_list,
 };
 
-// The worker that the operand names: by its number, or by a name that only one has that is not lost.
-struct search {
-    struct text name;
-    int64_t found;
-    int count;
-};
-
-static enum status look_at_worker(void *context, json_t *worker, struct error *error)
-{
-    (void)error;
-    struct search *search = context;
-    if (text_equal(field_text(worker, "name"), search->name) &&
-        !text_equal(field_text(worker, "state"), TEXT("lost"))) {
-        search->found = field_int64(worker, "id");
-        search->count++;
-    }
-    return OK;
-}
-
-static enum status find_worker(struct contact *contact, const char *operand, int64_t *out,
-                               struct error *error)
-{
-    struct search search = {.name = text_of(operand)};
-    if (text_to_int64(search.name, out) && *out > 0) {
-        return OK;
-    }
-    TRY(contact_list(contact, "/v1/workers", "workers", WORKERS_LOOKED_AT_MAX, look_at_worker,
-                     &search, error));
-    if (search.count != 1) {
-        (void)error_set(error, NOT_FOUND,
-                        search.count == 0 ? "there is no worker \"%.100s\""
-                                          : "there are several workers \"%.100s\"",
-                        operand);
-        error_fix(error, "`lode workers` shows them with their numbers");
-        return NOT_FOUND;
-    }
-    *out = search.found;
-    return OK;
-}
-
 static enum status read_groups(const struct options *options, json_t **out, struct error *error)
 {
     const char *said = options->operand_count > 1 ? options->operands[1] : NULL;
@@ -317,6 +246,18 @@ static enum status read_groups(const struct options *options, json_t **out, stru
     return OK;
 }
 
+struct moved {
+    int64_t worker;
+    const char *groups;
+};
+
+static void say_moved(const void *context, const json_t *answer, struct buffer *out)
+{
+    (void)answer;
+    const struct moved *moved = context;
+    buffer_printf(out, "worker %lld works for %s\n", (long long)moved->worker, moved->groups);
+}
+
 static int run_move(const struct command *command, const struct options *options)
 {
     (void)command;
@@ -329,7 +270,7 @@ static int run_move(const struct command *command, const struct options *options
         return command_fail(&error, EXIT_USAGE);
     }
     if (contact_open(options, &contact, &error) != OK ||
-        find_worker(&contact, options->operands[0], &worker, &error) != OK) {
+        worker_named(&contact, options->operands[0], &worker, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     AUTO_FREE char *path = memory_format("/v1/workers/%lld/groups", (long long)worker);
@@ -337,12 +278,9 @@ static int run_move(const struct command *command, const struct options *options
     if (contact_json(&contact, "PUT", path, body, &answer, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
-    if (options_has(options, "json")) {
-        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    (void)printf("worker %lld works for %s\n", (long long)worker,
-                 options_has(options, "all") ? "all groups" : options->operands[1]);
-    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+    const struct moved moved = {worker,
+                                options_has(options, "all") ? "all groups" : options->operands[1]};
+    return print_answer(options, answer, say_moved, &moved);
 }
 
 static const struct command_option MOVE_OPTIONS[] = {

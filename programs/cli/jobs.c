@@ -280,6 +280,20 @@ static void show_task(const json_t *task, struct buffer *out)
     }
 }
 
+// "/v1/jobs/17<rest>" or "/v1/jobs/17/tasks/3<rest>" for what was typed; *task is -1 without a task.
+static enum status job_path(const char *operand, const char *rest, struct buffer *path,
+                            int64_t *task, struct error *error)
+{
+    int64_t job = 0;
+    TRY(parse_job(operand, &job, task, error));
+    buffer_printf(path, "/v1/jobs/%lld", (long long)job);
+    if (*task >= 0) {
+        buffer_printf(path, "/tasks/%lld", (long long)*task);
+    }
+    buffer_append_string(path, rest);
+    return OK;
+}
+
 static int run_job_show(const struct command *command, const struct options *options)
 {
     (void)command;
@@ -288,14 +302,9 @@ static int run_job_show(const struct command *command, const struct options *opt
     AUTO_BUFFER struct buffer path = {0};
     AUTO_BUFFER struct buffer out = {0};
     AUTO_JSON json_t *answer = NULL;
-    int64_t job = 0;
     int64_t task = -1;
-    if (parse_job(options->operands[0], &job, &task, &error) != OK) {
+    if (job_path(options->operands[0], "", &path, &task, &error) != OK) {
         return command_fail(&error, EXIT_USAGE);
-    }
-    buffer_printf(&path, "/v1/jobs/%lld", (long long)job);
-    if (task >= 0) {
-        buffer_printf(&path, "/tasks/%lld", (long long)task);
     }
     if (contact_open(options, &contact, &error) != OK ||
         contact_json(&contact, "GET", path.bytes, NULL, &answer, &error) != OK) {
@@ -515,45 +524,34 @@ const struct command COMMAND_RETRY = {
     .run = run_retry,
 };
 
-static int run_why(const struct command *command, const struct options *options)
+static void say_why(const void *context, const json_t *answer, struct buffer *out)
 {
-    (void)command;
-    struct error error;
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
-    AUTO_BUFFER struct buffer path = {0};
-    AUTO_BUFFER struct buffer out = {0};
-    AUTO_JSON json_t *answer = NULL;
-    int64_t job = 0;
-    int64_t task = -1;
-    if (parse_job(options->operands[0], &job, &task, &error) != OK) {
-        return command_fail(&error, EXIT_USAGE);
-    }
-    buffer_printf(&path, "/v1/jobs/%lld", (long long)job);
-    if (task >= 0) {
-        buffer_printf(&path, "/tasks/%lld", (long long)task);
-    }
-    buffer_append_string(&path, "/why");
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "GET", path.bytes, NULL, &answer, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    if (options_has(options, "json")) {
-        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    display_text(&out, field_text(answer, "why"));
-    buffer_append_byte(&out, '\n');
+    (void)context;
+    display_text(out, field_text(answer, "why"));
+    buffer_append_byte(out, '\n');
     if (field_text(answer, "change").length > 0) {
-        display_text(&out, field_text(answer, "change"));
-        buffer_append_byte(&out, '\n');
+        display_text(out, field_text(answer, "change"));
+        buffer_append_byte(out, '\n');
     }
     const json_t *evidence = json_object_get(answer, "evidence");
     for (size_t i = 0; i < json_array_size(evidence); i++) {
         const json_t *each = json_array_get(evidence, i);
-        buffer_printf(&out, "%.*s  ", TEXT_ARGS(field_text(each, "at")));
-        display_text(&out, field_text(each, "text"));
-        buffer_append_byte(&out, '\n');
+        buffer_printf(out, "%.*s  ", TEXT_ARGS(field_text(each, "at")));
+        display_text(out, field_text(each, "text"));
+        buffer_append_byte(out, '\n');
     }
-    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+}
+
+static int run_why(const struct command *command, const struct options *options)
+{
+    (void)command;
+    struct error error;
+    int64_t task = -1;
+    AUTO_BUFFER struct buffer path = {0};
+    if (job_path(options->operands[0], "/why", &path, &task, &error) != OK) {
+        return command_fail(&error, EXIT_USAGE);
+    }
+    return print_request(options, &(struct request){"GET", path.bytes, NULL}, say_why, NULL);
 }
 
 static const struct command_example WHY_EXAMPLES[] = {

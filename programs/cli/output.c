@@ -32,6 +32,31 @@ bool print_table(struct table *table)
     return print_text(&text);
 }
 
+int print_answer(const struct options *options, const json_t *answer, say_answer *say,
+                 const void *context)
+{
+    AUTO_BUFFER struct buffer out = {0};
+    if (options_has(options, "json")) {
+        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
+    }
+    say(context, answer, &out);
+    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+}
+
+int print_request(const struct options *options, const struct request *request, say_answer *say,
+                  const void *context)
+{
+    struct error error;
+    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
+    AUTO_JSON json_t *answer = NULL;
+    if (contact_open(options, &contact, &error) != OK ||
+        contact_json(&contact, request->method, request->path, request->body, &answer, &error) !=
+            OK) {
+        return command_fail(&error, EXIT_FAILED);
+    }
+    return print_answer(options, answer, say, context);
+}
+
 int64_t field_int64(const json_t *object, const char *name)
 {
     return json_integer_value(json_object_get(object, name));

@@ -21,6 +21,20 @@ int print_list(const struct options *options, const char *path, const char *thin
                const struct table_column *columns, size_t column_count,
                enum status (*add_row)(void *table, json_t *item, struct error *error));
 
+// Prints an answer: itself for programs, else what `say` writes of it. Returns the exit status.
+typedef void say_answer(const void *context, const json_t *answer, struct buffer *out);
+int print_answer(const struct options *options, const json_t *answer, say_answer *say,
+                 const void *context);
+
+// Sends one request to the site of the options and prints its answer so. Returns the exit status.
+struct request {
+    const char *method;
+    const char *path;
+    const json_t *body; // NULL: none.
+};
+int print_request(const struct options *options, const struct request *request, say_answer *say,
+                  const void *context);
+
 // Fields of answers, read leniently: an absent or foreign one is 0 or empty.
 int64_t field_int64(const json_t *object, const char *name);
 struct text field_text(const json_t *object, const char *name);

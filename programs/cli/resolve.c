@@ -386,7 +386,7 @@ static void say_conflict(const struct finding *finding)
 }
 
 // The answer for programs: what was dropped here is told beside what the answering site dropped.
-static bool print_answer(const struct finding *finding)
+static bool print_finding(const struct finding *finding)
 {
     AUTO_JSON json_t *answer = json_copy(finding->answer);
     AUTO_JSON json_t *problems = json_array();
@@ -426,7 +426,7 @@ static int run_resolve(const struct command *command, const struct options *opti
         say_age(&finding);
         say_conflict(&finding);
         bool is_printed =
-            options_has(options, "json") ? print_answer(&finding) : print_locations(&finding);
+            options_has(options, "json") ? print_finding(&finding) : print_locations(&finding);
         exit_status = is_printed ? EXIT_SUCCESS : EXIT_FAILED;
     }
     finding_done(&finding);

@@ -366,8 +366,9 @@ static void say_amounts(const json_t *transfer, struct buffer *out)
     buffer_append_byte(out, '\n');
 }
 
-static void show_transfer(const json_t *transfer, struct buffer *out)
+static void show_transfer(const void *context, const json_t *transfer, struct buffer *out)
 {
+    (void)context;
     buffer_printf(out, "%-14s%lld\n", "Transfer:", (long long)field_int64(transfer, "id"));
     append_property(out, "At site:", field_text(transfer, "site"));
     append_property(out, "Dataset:", field_text(transfer, "dataset"));
@@ -380,27 +381,24 @@ static void show_transfer(const json_t *transfer, struct buffer *out)
     append_property(out, "Finished:", field_text(transfer, "finished_at"));
 }
 
+static enum status path_of_operand(const struct options *options, struct transfer_name *name,
+                                   struct buffer *path, struct error *error)
+{
+    name->at = options_text(options, "at", NULL);
+    TRY(parse_transfer(options->operands[0], &name->number, error));
+    transfer_path(name, 0, 0, path);
+    return OK;
+}
+
 static int show_one(const struct options *options)
 {
     struct error error;
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
+    struct transfer_name name;
     AUTO_BUFFER struct buffer path = {0};
-    AUTO_BUFFER struct buffer out = {0};
-    AUTO_JSON json_t *transfer = NULL;
-    struct transfer_name name = {.at = options_text(options, "at", NULL)};
-    if (parse_transfer(options->operands[0], &name.number, &error) != OK) {
+    if (path_of_operand(options, &name, &path, &error) != OK) {
         return command_fail(&error, EXIT_USAGE);
     }
-    transfer_path(&name, 0, 0, &path);
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "GET", path.bytes, NULL, &transfer, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    if (options_has(options, "json")) {
-        return print_json(transfer) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    show_transfer(transfer, &out);
-    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+    return print_request(options, &(struct request){"GET", path.bytes, NULL}, show_transfer, NULL);
 }
 
 static int run_transfers(const struct command *command, const struct options *options)
@@ -441,28 +439,24 @@ const struct command COMMAND_TRANSFERS = {
     .run = run_transfers,
 };
 
+static void say_cancelled(const void *context, const json_t *answer, struct buffer *out)
+{
+    const struct transfer_name *name = context;
+    (void)answer;
+    buffer_printf(out, "transfer %lld is cancelled\n", (long long)name->number);
+}
+
 static int run_cancel(const struct command *command, const struct options *options)
 {
     (void)command;
     struct error error;
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
+    struct transfer_name name;
     AUTO_BUFFER struct buffer path = {0};
-    AUTO_JSON json_t *answer = NULL;
-    struct transfer_name name = {.at = options_text(options, "at", NULL)};
-    if (parse_transfer(options->operands[0], &name.number, &error) != OK) {
+    if (path_of_operand(options, &name, &path, &error) != OK) {
         return command_fail(&error, EXIT_USAGE);
     }
-    transfer_path(&name, 0, 0, &path);
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "DELETE", path.bytes, NULL, &answer, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    if (options_has(options, "json")) {
-        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    return printf("transfer %lld is cancelled\n", (long long)name.number) > 0 && fflush(stdout) == 0
-               ? EXIT_SUCCESS
-               : EXIT_FAILED;
+    return print_request(options, &(struct request){"DELETE", path.bytes, NULL}, say_cancelled,
+                         &name);
 }
 
 static const struct command_example TRANSFERS_CANCEL_EXAMPLES[] = {

@@ -1,53 +1,12 @@
 // `lode worker drain`: has a worker leave, now or at a time, or calls that off.
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/worker_name.h"
 
 #include "base/calendar.h"
 #include "base/memory.h"
 
 #include <stdio.h>
-
-// The worker that is meant: by its number, or by its name where that is one's alone.
-struct search {
-    struct text wanted;
-    int64_t number; // 0: none has been found.
-    int64_t second;
-};
-
-static enum status look_at(void *context, json_t *worker, struct error *error)
-{
-    (void)error;
-    struct search *search = context;
-    bool is_lost = text_equal(field_text(worker, "state"), TEXT("lost"));
-    if (!is_lost && text_equal(field_text(worker, "name"), search->wanted)) {
-        search->second = search->number;
-        search->number = field_int64(worker, "id");
-    }
-    return OK;
-}
-
-static enum status find_worker(struct contact *contact, const char *word, int64_t *number,
-                               struct error *error)
-{
-    struct search search = {.wanted = text_of(word)};
-    if (text_to_int64(search.wanted, number) && *number > 0) {
-        return OK;
-    }
-    TRY(contact_list(contact, "/v1/workers", "workers", 0, look_at, &search, error));
-    if (search.number == 0) {
-        (void)error_set(error, NOT_FOUND, "there is no worker \"%.100s\"", word);
-        error_fix(error, "lode workers lists those that there are");
-        return NOT_FOUND;
-    }
-    if (search.second != 0) {
-        (void)error_set(error, CONFLICT, "several workers are named \"%.100s\"", word);
-        error_fix(error, "write the number of one, such as %lld; lode workers lists them",
-                  (long long)search.number);
-        return CONFLICT;
-    }
-    *number = search.number;
-    return OK;
-}
 
 static enum status make_order(const struct options *options, json_t **body, struct error *error)
 {
@@ -72,8 +31,9 @@ static enum status make_order(const struct options *options, json_t **body, stru
     return OK;
 }
 
-static void say(const json_t *worker, struct buffer *out)
+static void say(const void *context, const json_t *worker, struct buffer *out)
 {
+    (void)context;
     struct text at = field_text(worker, "leaves_at");
     buffer_printf(out, "worker %lld (", (long long)field_int64(worker, "id"));
     display_text(out, field_text(worker, "name"));
@@ -87,7 +47,6 @@ static int run_drain(const struct command *command, const struct options *option
     (void)command;
     struct error error;
     AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
-    AUTO_BUFFER struct buffer out = {0};
     AUTO_JSON json_t *body = NULL;
     AUTO_JSON json_t *worker = NULL;
     int64_t number = 0;
@@ -95,18 +54,14 @@ static int run_drain(const struct command *command, const struct options *option
         return command_fail(&error, EXIT_USAGE);
     }
     if (contact_open(options, &contact, &error) != OK ||
-        find_worker(&contact, options->operands[0], &number, &error) != OK) {
+        worker_named(&contact, options->operands[0], &number, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
     AUTO_FREE char *path = memory_format("/v1/workers/%lld/drain", (long long)number);
     if (contact_json(&contact, body ? "POST" : "DELETE", path, body, &worker, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
-    if (options_has(options, "json")) {
-        return print_json(worker) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    say(worker, &out);
-    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+    return print_answer(options, worker, say, NULL);
 }
 
 static const struct command_option DRAIN_OPTIONS[] = {

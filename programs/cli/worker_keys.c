@@ -3,21 +3,11 @@
 #include "cli/output.h"
 #include "cli/runner_class.h"
 
-#include "base/hex.h"
 #include "base/memory.h"
 #include "commands.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static char *path_of(const char *worker, const char *rest)
-{
-    AUTO_BUFFER struct buffer path = {0};
-    buffer_append_string(&path, "/v1/worker-keys/");
-    percent_append(&path, text_of(worker));
-    buffer_append_string(&path, rest);
-    return buffer_take_string(&path);
-}
 
 static void add_class(const struct options *options, json_t *body)
 {
@@ -28,32 +18,26 @@ static void add_class(const struct options *options, json_t *body)
     }
 }
 
+static void say_key(const void *state, const json_t *key, struct buffer *out)
+{
+    struct text kind = field_text(key, "class");
+    display_text(out, field_text(key, "name"));
+    buffer_printf(out, " (%.*s) is %s", TEXT_ARGS(field_text(key, "fingerprint")),
+                  (const char *)state);
+    if (kind.length > 0 && !text_equal(kind, TEXT("site"))) {
+        buffer_append_string(out, ", of class ");
+        runner_class_show(key, out);
+    }
+    buffer_append_byte(out, '\n');
+}
+
 // Takes what is said beside the state.
 static int set_state(const struct options *options, const char *state, json_t *said)
 {
-    struct error error;
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
-    AUTO_JSON json_t *answer = NULL;
     AUTO_JSON json_t *body = said;
     (void)json_object_set_new(body, "state", json_string(state));
-    AUTO_FREE char *path = path_of(options->operands[0], "/state");
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "POST", path, body, &answer, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    if (options_has(options, "json")) {
-        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    AUTO_BUFFER struct buffer out = {0};
-    display_text(&out, field_text(answer, "name"));
-    buffer_printf(&out, " (%.*s) is %s", TEXT_ARGS(field_text(answer, "fingerprint")), state);
-    struct text kind = field_text(answer, "class");
-    if (kind.length > 0 && !text_equal(kind, TEXT("site"))) {
-        buffer_append_string(&out, ", of class ");
-        runner_class_show(answer, &out);
-    }
-    buffer_append_byte(&out, '\n');
-    return print_text(&out) ? EXIT_SUCCESS : EXIT_FAILED;
+    AUTO_FREE char *path = contact_path("worker-keys", options->operands[0], "/state");
+    return print_request(options, &(struct request){"POST", path, body}, say_key, state);
 }
 
 static int run_accept(const struct command *command, const struct options *options)
@@ -70,22 +54,18 @@ static int run_refuse(const struct command *command, const struct options *optio
     return set_state(options, "refused", json_object());
 }
 
+static void say_forgotten(const void *worker, const json_t *answer, struct buffer *out)
+{
+    (void)answer;
+    buffer_printf(out, "%s is forgotten\n", (const char *)worker);
+}
+
 static int run_forget(const struct command *command, const struct options *options)
 {
     (void)command;
-    struct error error;
-    AUTO_CONTACT struct contact contact = {.interrupt_fd = -1};
-    AUTO_JSON json_t *answer = NULL;
-    AUTO_FREE char *path = path_of(options->operands[0], "");
-    if (contact_open(options, &contact, &error) != OK ||
-        contact_json(&contact, "DELETE", path, NULL, &answer, &error) != OK) {
-        return command_fail(&error, EXIT_FAILED);
-    }
-    if (options_has(options, "json")) {
-        return print_json(answer) ? EXIT_SUCCESS : EXIT_FAILED;
-    }
-    (void)printf("%s is forgotten\n", options->operands[0]);
-    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+    const char *worker = options->operands[0];
+    AUTO_FREE char *path = contact_path("worker-keys", worker, "");
+    return print_request(options, &(struct request){"DELETE", path, NULL}, say_forgotten, worker);
 }
 
 static int run_invite(const struct command *command, const struct options *options)

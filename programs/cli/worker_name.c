@@ -1,0 +1,44 @@
+#include "cli/worker_name.h"
+
+#include "cli/output.h"
+
+struct search {
+    struct text wanted;
+    int64_t number; // 0: none has been found.
+    int64_t second;
+};
+
+static enum status look_at(void *context, json_t *worker, struct error *error)
+{
+    (void)error;
+    struct search *search = context;
+    bool is_lost = text_equal(field_text(worker, "state"), TEXT("lost"));
+    if (!is_lost && text_equal(field_text(worker, "name"), search->wanted)) {
+        search->second = search->number;
+        search->number = field_int64(worker, "id");
+    }
+    return OK;
+}
+
+enum status worker_named(struct contact *contact, const char *word, int64_t *number,
+                         struct error *error)
+{
+    struct search search = {.wanted = text_of(word)};
+    if (text_to_int64(search.wanted, number) && *number > 0) {
+        return OK;
+    }
+    TRY(contact_list(contact, "/v1/workers", "workers", 0, look_at, &search, error));
+    if (search.number == 0) {
+        (void)error_set(error, NOT_FOUND, "there is no worker \"%.100s\"", word);
+        error_fix(error, "lode workers lists those that there are");
+        return NOT_FOUND;
+    }
+    if (search.second != 0) {
+        (void)error_set(error, CONFLICT, "several workers are named \"%.100s\"", word);
+        error_fix(error, "write the number of one, such as %lld; lode workers lists them",
+                  (long long)search.number);
+        return CONFLICT;
+    }
+    *number = search.number;
+    return OK;
+}

@@ -28,7 +28,8 @@ enum status awaited_get(struct awaited *awaited, struct buffer *out, struct erro
     }
     (void)pthread_mutex_unlock(&awaited->mutex);
     if (awaited->status != OK) {
-        *error = awaited->error;
+        struct error ignored;
+        *(error ? error : &ignored) = awaited->error;
     } else if (out) {
         buffer_append_text(out, buffer_text(&awaited->document));
     }

@@ -9,7 +9,6 @@
 #include "os/thread.h"
 
 #include <stdio.h>
-#include <time.h>
 
 enum { REASON_MAX = 600 };
 #define PAUSE_US INT64_C(1000000) // Between looks for a way.
@@ -55,22 +54,6 @@ static struct replan *new_replan(int64_t job, int64_t tries, struct text reason)
 
 // --- what becomes of one job
 
-static enum status fail(struct broker *broker, int64_t job, const char *message,
-                        struct error *error)
-{
-    struct awaited awaited = AWAITED_NEW;
-    queue_fail_held(broker->queue, job, text_of(message), awaited_answer(&awaited));
-    return awaited_get(&awaited, NULL, error);
-}
-
-static enum status release(struct broker *broker, int64_t job, const struct queue_destination *to,
-                           struct error *error)
-{
-    struct awaited awaited = AWAITED_NEW;
-    queue_release(broker->queue, job, to, awaited_answer(&awaited));
-    return awaited_get(&awaited, NULL, error);
-}
-
 // It stays held, now for its data.
 static enum status stage(struct broker *broker, const struct survey *survey, int64_t job,
                          const char *owner, struct error *error)
@@ -99,7 +82,7 @@ static enum status follow_plan(struct broker *broker, const struct survey *surve
     if (replan->tries > BROKER_REPLANS_WITH_OFFER) {
         to.offer.id = NULL;
     }
-    return release(broker, replan->job, &to, error);
+    return held_job_release(broker, replan->job, &to, error);
 }
 
 static bool names_content(const struct job_spec *spec)
@@ -124,7 +107,7 @@ static enum status plan_anew(struct broker *broker, struct replan *replan, struc
         status = follow_plan(broker, survey, replan, spec, owner, error);
         // It would compute something else than what it has begun; or it is not held any more, as it was cancelled.
         if (status == CONFLICT) {
-            status = fail(broker, replan->job, error->detail, error);
+            status = held_job_fail(broker, replan->job, error->detail, error);
             status = status == CONFLICT ? OK : status;
         }
     }
@@ -135,20 +118,16 @@ static enum status plan_anew(struct broker *broker, struct replan *replan, struc
 }
 
 // False when the job does not wait any more.
-static bool tell_reason(struct broker *broker, const struct replan *replan,
+static bool tell_reason(const struct broker *broker, const struct replan *replan,
                         const struct error *problem)
 {
-    struct error error;
     char reason[REASON_MAX];
-    struct awaited awaited = AWAITED_NEW;
     (void)snprintf(reason, sizeof reason, "%.250s; planned anew, there is no way yet: %.280s",
                    replan->reason, problem->detail);
     const struct queue_hold hold = {text_of(reason),
                                     TEXT("it is tried again for two minutes; lode plan shows what "
                                          "sites offer")};
-    queue_set_hold_reason(broker->queue, replan->job, &hold, awaited_answer(&awaited));
-    enum status status = awaited_get(&awaited, NULL, &error);
-    return status != NOT_FOUND && status != CONFLICT;
+    return held_job_tell(broker, replan->job, &hold);
 }
 
 static enum status run_done(struct sql *sql, void *context, struct error *error)
@@ -168,7 +147,7 @@ static bool look_at(struct replans *replans, struct replan *replan)
         char message[REASON_MAX];
         (void)snprintf(message, sizeof message, "%.250s; planned anew, there was no way: %.280s",
                        replan->reason, error.detail);
-        is_over = fail(broker, replan->job, message, &error) != INTERNAL;
+        is_over = held_job_fail(broker, replan->job, message, &error) != INTERNAL;
     } else if (status != OK) {
         is_over = !tell_reason(broker, replan, &error);
     }
@@ -188,17 +167,6 @@ static void look_at_all(struct replans *replans)
     }
 }
 
-static void wait_for_work(struct replans *replans)
-{
-    if (!replans->list) {
-        (void)pthread_cond_wait(&replans->changed, &replans->mutex);
-        return;
-    }
-    int64_t until_us = clock_steady_us() + PAUSE_US;
-    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
-    (void)pthread_cond_timedwait(&replans->changed, &replans->mutex, &until);
-}
-
 static void *run(void *context)
 {
     struct replans *replans = context;
@@ -213,7 +181,8 @@ static void *run(void *context)
         look_at_all(replans);
         (void)pthread_mutex_lock(&replans->mutex);
         if (!replans->is_stopping && !replans->added) {
-            wait_for_work(replans);
+            int64_t until_us = replans->list ? clock_steady_us() + PAUSE_US : INT64_MAX;
+            (void)condition_wait_until(&replans->changed, &replans->mutex, until_us);
         }
     }
     (void)pthread_mutex_unlock(&replans->mutex);
@@ -289,15 +258,6 @@ static enum status load(struct replans *replans, struct error *error)
     return status;
 }
 
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(condition, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-}
-
 static void done(struct replans *replans)
 {
     free_list(replans->added);
@@ -312,7 +272,7 @@ enum status replans_new(struct broker *broker, struct replans **out, struct erro
     struct replans *replans = NEW(struct replans);
     replans->broker = broker;
     (void)pthread_mutex_init(&replans->mutex, NULL);
-    init_condition(&replans->changed);
+    condition_init(&replans->changed);
     enum status status = load(replans, error);
     if (status == OK) {
         status = thread_start(&replans->thread, "replan", run, replans, error);

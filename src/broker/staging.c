@@ -12,7 +12,6 @@
 #include "transfer/transfer.h"
 
 #include <stdio.h>
-#include <time.h>
 
 enum {
     LOOK_US = 300000,
@@ -171,7 +170,6 @@ static enum status release(struct staging *staging, int64_t job, struct error *e
     struct broker *broker = staging->broker;
     struct survey *survey = NEW(struct survey);
     struct known_list *known = NEW(struct known_list);
-    struct awaited awaited = AWAITED_NEW;
     struct peer at = {0};
     const char *place = "";
     enum status status = OK;
@@ -190,8 +188,7 @@ static enum status release(struct staging *staging, int64_t job, struct error *e
     }
     if (status == OK) {
         struct queue_destination to = known_destination(known, place);
-        queue_release(broker->queue, job, &to, awaited_answer(&awaited));
-        status = awaited_get(&awaited, NULL, error);
+        status = held_job_release(broker, job, &to, error);
     }
     survey_done(survey);
     free(survey);
@@ -199,23 +196,15 @@ static enum status release(struct staging *staging, int64_t job, struct error *e
     return status;
 }
 
-static enum status fail(struct staging *staging, int64_t job, const char *message,
-                        struct error *error)
-{
-    struct awaited awaited = AWAITED_NEW;
-    queue_fail_held(staging->broker->queue, job, text_of(message), awaited_answer(&awaited));
-    return awaited_get(&awaited, NULL, error);
-}
-
 // The job is let go (`failure` NULL) or fails. The rows go after that: if this site dies in between, it is all looked at again.
 static void settle(struct staging *staging, int64_t job, const char *failure)
 {
     struct error error = {0};
     struct forgetting forgetting = {job};
-    enum status status =
-        failure ? fail(staging, job, failure, &error) : release(staging, job, &error);
+    enum status status = failure ? held_job_fail(staging->broker, job, failure, &error)
+                                 : release(staging, job, &error);
     if (status == CONFLICT && !failure) { // What came is not what it is for.
-        status = fail(staging, job, error.detail, &error);
+        status = held_job_fail(staging->broker, job, error.detail, &error);
     }
     // NOT_FOUND, CONFLICT: it was cancelled, or let go before.
     bool is_settled = status == OK || status == NOT_FOUND || status == CONFLICT;
@@ -228,14 +217,10 @@ static void settle(struct staging *staging, int64_t job, const char *failure)
 // False when the job does not wait any more.
 static bool tell_reason(struct staging *staging, int64_t job, const char *reason)
 {
-    struct error error;
-    struct awaited awaited = AWAITED_NEW;
     const struct queue_hold hold = {
         text_of(reason), TEXT("it starts by itself once the data is there; lode transfers shows "
                               "how far that is")};
-    queue_set_hold_reason(staging->broker->queue, job, &hold, awaited_answer(&awaited));
-    enum status status = awaited_get(&awaited, NULL, &error);
-    return status != NOT_FOUND && status != CONFLICT;
+    return held_job_tell(staging->broker, job, &hold);
 }
 
 // Looks at all needs of one job.
@@ -288,17 +273,6 @@ static void take_added(struct staging *staging)
     *end = TAKE(staging->added);
 }
 
-static void wait_for_work(struct staging *staging)
-{
-    if (!staging->needs) {
-        (void)pthread_cond_wait(&staging->changed, &staging->mutex);
-        return;
-    }
-    int64_t until_us = clock_steady_us() + LOOK_US;
-    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
-    (void)pthread_cond_timedwait(&staging->changed, &staging->mutex, &until);
-}
-
 static void *run(void *context)
 {
     struct staging *staging = context;
@@ -309,7 +283,8 @@ static void *run(void *context)
         look_at_all(staging);
         (void)pthread_mutex_lock(&staging->mutex);
         if (!staging->is_stopping && !staging->added) {
-            wait_for_work(staging);
+            int64_t until_us = staging->needs ? clock_steady_us() + LOOK_US : INT64_MAX;
+            (void)condition_wait_until(&staging->changed, &staging->mutex, until_us);
         }
     }
     (void)pthread_mutex_unlock(&staging->mutex);
@@ -356,21 +331,12 @@ static enum status load(struct staging *staging, struct error *error)
     return status;
 }
 
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(condition, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-}
-
 enum status staging_new(struct broker *broker, struct staging **out, struct error *error)
 {
     struct staging *staging = NEW(struct staging);
     staging->broker = broker;
     (void)pthread_mutex_init(&staging->mutex, NULL);
-    init_condition(&staging->changed);
+    condition_init(&staging->changed);
     enum status status = load(staging, error);
     if (status == OK) {
         status = thread_start(&staging->thread, "staging", run, staging, error);

@@ -133,6 +133,14 @@ struct queue_answer awaited_answer(struct awaited *awaited);
 // Waits for the answer and ends the awaited. Not on the writer's thread.
 enum status awaited_get(struct awaited *awaited, struct buffer *out, struct error *error);
 
+// --- held.c: what becomes of a job that is held. Each waits until it is so; not on the writer's thread.
+enum status held_job_fail(const struct broker *broker, int64_t job, const char *message,
+                          struct error *error);
+enum status held_job_release(const struct broker *broker, int64_t job,
+                             const struct queue_destination *to, struct error *error);
+// Says why it waits. False when the job does not wait any more.
+bool held_job_tell(const struct broker *broker, int64_t job, const struct queue_hold *hold);
+
 // --- known.c: data of other sites, as the queue wants to be told of it
 struct known_files { // What lists the files of one of them.
     struct broker *broker;

@@ -2,9 +2,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
-
-#include <pthread.h>
-#include <time.h>
+#include "os/thread.h"
 
 // How often progress is looked at, which changes too often to be told of each time.
 #define LOOK_INTERVAL_US INT64_C(200000)
@@ -72,17 +70,6 @@ static void free_all(struct waiter *waiters, bool is_woken)
     }
 }
 
-static void wait_for_change(struct watches *watches, int64_t now_us)
-{
-    if (!watches->waiters) {
-        (void)pthread_cond_wait(&watches->changed, &watches->mutex);
-        return;
-    }
-    int64_t until_us = now_us + LOOK_INTERVAL_US;
-    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
-    (void)pthread_cond_timedwait(&watches->changed, &watches->mutex, &until);
-}
-
 static void *run(void *context)
 {
     struct watches *watches = context;
@@ -94,7 +81,8 @@ static void *run(void *context)
         }
         struct waiter *due = take_due(watches, now_us);
         if (!due) {
-            wait_for_change(watches, now_us);
+            int64_t look_us = watches->waiters ? now_us + LOOK_INTERVAL_US : INT64_MAX;
+            (void)condition_wait_until(&watches->changed, &watches->mutex, look_us);
             continue;
         }
         (void)pthread_mutex_unlock(&watches->mutex);
@@ -110,17 +98,13 @@ enum status watches_new(struct meter *meter, struct watches **out, struct error 
     struct watches *watches = NEW(struct watches);
     watches->meter = meter;
     (void)pthread_mutex_init(&watches->mutex, NULL);
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&watches->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-    int failed = pthread_create(&watches->thread, NULL, run, watches);
-    if (failed != 0) {
+    condition_init(&watches->changed);
+    enum status status = thread_start(&watches->thread, "watch", run, watches, error);
+    if (status != OK) {
         (void)pthread_cond_destroy(&watches->changed);
         (void)pthread_mutex_destroy(&watches->mutex);
         free(watches);
-        return error_set_errno(error, failed, "cannot start a thread");
+        return status;
     }
     *out = watches;
     return OK;

@@ -4,8 +4,6 @@
 #include "os/clock.h"
 #include "os/thread.h"
 
-#include <time.h>
-
 struct self_copy {
     struct self_copy_options options;
     struct fingerprint site;
@@ -32,13 +30,9 @@ static enum status copy_some(const struct self_copy *copy, bool *is_done, struct
 // Waits until there is something to copy; at the latest until `deadline_us` (steady clock). False: it is to end.
 static bool await_more(struct self_copy *copy, int64_t deadline_us)
 {
-    const struct timespec until = {.tv_sec = deadline_us / 1000000,
-                                   .tv_nsec = deadline_us % 1000000 * 1000};
     (void)pthread_mutex_lock(&copy->mutex);
     while (!copy->is_wanted && !copy->is_stopping) {
-        if (deadline_us == INT64_MAX) {
-            (void)pthread_cond_wait(&copy->changed, &copy->mutex);
-        } else if (pthread_cond_timedwait(&copy->changed, &copy->mutex, &until) != 0) {
+        if (!condition_wait_until(&copy->changed, &copy->mutex, deadline_us)) {
             break;
         }
     }
@@ -73,17 +67,13 @@ static void *copy_run(void *context)
 enum status self_copy_start(const struct self_copy_options *options, struct self_copy **out,
                             struct error *error)
 {
-    pthread_condattr_t steady;
     struct self_copy *copy = NEW(struct self_copy);
     copy->options = *options;
     copy->options.again_us = options->again_us > 0 ? options->again_us : SELF_COPY_AGAIN_US;
     copy->site = *signing_key_fingerprint(options->key);
     copy->is_wanted = true;
     (void)pthread_mutex_init(&copy->mutex, NULL);
-    (void)pthread_condattr_init(&steady);
-    (void)pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&copy->changed, &steady);
-    (void)pthread_condattr_destroy(&steady);
+    condition_init(&copy->changed);
     enum status status = thread_start(&copy->thread, "own-log", copy_run, copy, error);
     if (status != OK) {
         copy->is_stopping = true; // There is no thread to end.

@@ -5,6 +5,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/log.h"
+#include "worker/remover.h"
 #include "worker/unpacker.h"
 
 #include <dirent.h>
@@ -24,7 +25,14 @@ enum {
 #define NEW_SUFFIX ".new"      // Of the folder of what is not unpacked to the end.
 #define ARCHIVE_SUFFIX ".tar"
 
-enum step { STEP_FETCH, STEP_WAIT, STEP_UNPACK, STEP_READY, STEP_FAILED };
+enum step {
+    STEP_SPACE, // Waits until what is being removed is gone; then it is fetched, or unpacked, again.
+    STEP_FETCH,
+    STEP_WAIT, // Fetched; waits to be unpacked.
+    STEP_UNPACK,
+    STEP_READY,
+    STEP_FAILED,
+};
 
 struct waiter {
     struct waiter *next;
@@ -55,6 +63,8 @@ struct shelf_item {
 struct shelf {
     const struct shelf_options *options;
     struct map *items; // By key.
+    struct remover *remover;
+    bool is_making_space; // Something that was ready is being removed.
     size_t unpackers;
     int64_t unpacker_last;
 };
@@ -97,41 +107,62 @@ static void forget(struct shelf_item *item)
     item_free(item);
 }
 
+// Has it removed, beside the loop.
+static void remove_tree(struct shelf *shelf, const char *path)
+{
+    struct error error = {0};
+    if (remover_take(shelf->remover, path, &error) != OK) {
+        log_line(LOG_LEVEL_WARNING, "event=software-left detail=\"%s\"", error.detail);
+    }
+}
+
 // Takes up one entry of the folder: a tree that is complete, or what goes.
 static void take_over(struct shelf *shelf, int folder_fd, const char *name)
 {
     struct stat info;
-    struct error error = {0};
     struct shelf_item *item = item_new(shelf, text_of(name));
     if (fstatat(folder_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
         tree_read(item->folder, &item->arena, &item->tree, NULL) == OK &&
-        !text_ends_with(text_of(name), TEXT(NEW_SUFFIX))) {
+        !text_ends_with(text_of(name), TEXT(NEW_SUFFIX)) &&
+        !text_starts_with(text_of(name), TEXT(REMOVER_PREFIX))) {
         item->step = STEP_READY;
         item->used_us = info.st_mtim.tv_sec * INT64_C(1000000) + info.st_mtim.tv_nsec / 1000;
         return;
     }
-    if (file_remove_tree(item->folder, &error) != OK) {
-        log_line(LOG_LEVEL_WARNING, "event=software-left detail=\"%s\"", error.detail);
-    }
+    remove_tree(shelf, item->folder);
     forget(item);
 }
 
-enum status shelf_new(const struct shelf_options *options, struct shelf **out, struct error *error)
+// What an earlier worker has left.
+static enum status take_over_all(struct shelf *shelf, struct error *error)
 {
-    TRY(file_make_folder(options->folder, error));
-    DIR *list = opendir(options->folder);
+    DIR *list = opendir(shelf->options->folder);
     if (!list) {
-        return error_set_errno(error, errno, "cannot read %s", options->folder);
+        return error_set_errno(error, errno, "cannot read %s", shelf->options->folder);
     }
-    struct shelf *shelf = NEW(struct shelf);
-    shelf->options = options;
-    shelf->items = map_new();
     for (struct dirent *entry; (entry = readdir(list)) != NULL;) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
             take_over(shelf, dirfd(list), entry->d_name);
         }
     }
     (void)closedir(list);
+    return OK;
+}
+
+enum status shelf_new(const struct shelf_options *options, struct shelf **out, struct error *error)
+{
+    TRY(file_make_folder(options->folder, error));
+    struct shelf *shelf = NEW(struct shelf);
+    shelf->options = options;
+    shelf->items = map_new();
+    enum status status = remover_new(file_remove_tree, &shelf->remover, error);
+    if (status == OK) {
+        status = take_over_all(shelf, error);
+    }
+    if (status != OK) {
+        shelf_free(shelf);
+        return status;
+    }
     *out = shelf;
     return OK;
 }
@@ -146,6 +177,7 @@ void shelf_free(struct shelf *shelf)
         item_free(item);
     }
     map_free(shelf->items);
+    remover_free(shelf->remover);
     free(shelf);
 }
 
@@ -174,40 +206,33 @@ static struct shelf_item *find_oldest_unused(const struct shelf *shelf)
     return oldest;
 }
 
-// Removes what was used longest ago of what nobody uses; false: there is nothing.
+// Begins to remove what was used longest ago of what nobody uses; false: there is nothing.
 static bool remove_oldest(struct shelf *shelf)
 {
     struct shelf_item *item = find_oldest_unused(shelf);
-    struct error error = {0};
     if (!item) {
         return false;
     }
     log_line(LOG_LEVEL_INFO, "event=software-removed item=%s", item->key);
-    if (file_remove_tree(item->folder, &error) != OK) {
-        log_line(LOG_LEVEL_WARNING, "event=software-left detail=\"%s\"", error.detail);
-    }
+    remove_tree(shelf, item->folder);
+    shelf->is_making_space = true;
     forget(item);
     return true;
 }
 
-// Makes space for so many bytes, as far as what nobody uses takes it.
-static void make_space(struct shelf *shelf, int64_t bytes)
+// Is there space for so many bytes, or as much as there will be? Else something is being removed for it, one thing after another.
+static bool make_space(struct shelf *shelf, int64_t bytes)
 {
-    while (space_of(shelf) < bytes && remove_oldest(shelf)) {
-    }
+    bool is_short = space_of(shelf) < bytes;
+    return !is_short || !(shelf->is_making_space || remove_oldest(shelf));
 }
-
-static void start_fetching(struct shelf_item *item);
 
 static void fail(struct shelf_item *item, const struct error *error)
 {
-    (void)file_remove_tree(item->fresh, NULL);
-    if (error->status == QUOTA && remove_oldest(item->shelf)) { // With that space, once more.
-        if (item->is_fetched) {
-            item->step = STEP_WAIT;
-        } else {
-            start_fetching(item);
-        }
+    struct shelf *shelf = item->shelf;
+    remove_tree(shelf, item->fresh);
+    if (error->status == QUOTA && (shelf->is_making_space || remove_oldest(shelf))) {
+        item->step = STEP_SPACE; // With that space, once more.
         return;
     }
     item->fault = *error;
@@ -242,7 +267,7 @@ struct shelf_item *shelf_take(struct shelf *shelf, const char *digest, bool is_i
         memory_format("%s-%s", is_image ? "oci" : "bundle", colon ? colon + 1 : digest);
     struct shelf_item *item = map_find_text(shelf->items, text_of(key));
     if (!item) {
-        make_space(shelf, 0);
+        (void)make_space(shelf, 0);
         item = item_new(shelf, text_of(key));
         item->digest = memory_copy_string(digest);
         item->is_image = is_image;
@@ -271,7 +296,7 @@ void shelf_give_back(struct shelf_item *item)
     }
     // For the order in which it would go, after a restart too.
     (void)utimensat(AT_FDCWD, item->folder, NULL, AT_SYMLINK_NOFOLLOW);
-    make_space(item->shelf, 0);
+    (void)make_space(item->shelf, 0);
 }
 
 const struct tree *shelf_tree(const struct shelf_item *item)
@@ -289,14 +314,17 @@ static enum status start_unpacking(struct shelf_item *item, struct error *error)
     struct shelf *shelf = item->shelf;
     const struct shelf_options *options = shelf->options;
     struct stat archive;
-    make_space(shelf, stat(item->archive, &archive) == 0 ? (int64_t)archive.st_size : 0);
+    if (!make_space(shelf, stat(item->archive, &archive) == 0 ? (int64_t)archive.st_size : 0)) {
+        item->step = STEP_SPACE;
+        return OK;
+    }
     int64_t space = space_of(shelf);
     if (space <= 0) {
         (void)error_set(error, QUOTA, "the disk below %s has no space for software",
                         options->folder);
         return QUOTA;
     }
-    TRY(file_remove_tree(item->fresh, error));
+    TRY(remover_take(shelf->remover, item->fresh, error));
     TRY(file_make_folder(item->fresh, error));
     const struct unpacker_order order = {
         .program = options->program,
@@ -318,7 +346,7 @@ static enum status start_unpacking(struct shelf_item *item, struct error *error)
 // It is on the disk: from now on under its own name.
 static enum status settle(struct shelf_item *item, struct error *error)
 {
-    TRY(file_remove_tree(item->folder, error));
+    TRY(remover_take(item->shelf->remover, item->folder, error));
     TRY(tree_read(item->fresh, &item->arena, &item->tree, error));
     if (rename(item->fresh, item->folder) < 0) {
         return error_set_errno(error, errno, "cannot rename %s", item->fresh);
@@ -332,6 +360,13 @@ static enum status settle(struct shelf_item *item, struct error *error)
 static void look_at(struct shelf_item *item, int64_t now_us)
 {
     struct error error = {0};
+    if (item->step == STEP_SPACE && remover_left(item->shelf->remover) == 0) {
+        if (item->is_fetched) {
+            item->step = STEP_WAIT;
+        } else {
+            start_fetching(item);
+        }
+    }
     if (item->step == STEP_WAIT && item->shelf->unpackers < UNPACKERS_MAX &&
         start_unpacking(item, &error) != OK) {
         fail(item, &error);
@@ -360,12 +395,20 @@ static void tell_waiters(struct shelf_item *item)
 int64_t shelf_work(struct shelf *shelf, int64_t now_us)
 {
     size_t at = 0;
+    bool waits_for_space = false;
+    if (shelf->is_making_space && remover_left(shelf->remover) == 0) {
+        shelf->is_making_space = false;
+        (void)make_space(shelf, 0); // One may not have been enough.
+    }
     for (struct shelf_item *item; (item = map_next(shelf->items, &at)) != NULL;) {
         look_at(item, now_us);
         if (item->waiters && (item->step == STEP_READY || item->step == STEP_FAILED)) {
             tell_waiters(item);
             at = 0; // The map may have changed.
+            continue;
         }
+        waits_for_space = waits_for_space || item->step == STEP_SPACE;
     }
-    return shelf->unpackers > 0 ? LOOK_US : -1;
+    waits_for_space = waits_for_space || shelf->is_making_space;
+    return shelf->unpackers > 0 || waits_for_space ? LOOK_US : -1;
 }

@@ -1,4 +1,5 @@
 #include "../cmocka_all.h"
+#include "../folder.h"
 
 #include "base/memory.h"
 #include "crypto/key.h"
@@ -10,19 +11,6 @@
 #include <unistd.h>
 
 enum { PEM_MAX = 65536 };
-
-static int make_folder(void **state)
-{
-    char *folder = memory_copy_string("/tmp/lode-test-key.XXXXXX");
-    *state = folder;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    AUTO_FREE char *folder = *state;
-    return file_remove_tree(folder, NULL) == OK ? 0 : -1;
-}
 
 static void read_pem(void **state, const char *name, struct buffer *out)
 {
@@ -132,10 +120,10 @@ static void an_empty_key_is_no_key(void **state)
 
 static void a_missing_folder_is_said(void **state)
 {
-    AUTO_FREE char *folder = memory_format("%s/none", (const char *)*state);
+    AUTO_FREE char *place = memory_format("%s/none", (const char *)*state);
     struct fingerprint fingerprint;
     struct error error = {0};
-    assert_int_not_equal(key_ensure(folder, "site", &fingerprint, &error), OK);
+    assert_int_not_equal(key_ensure(place, "site", &fingerprint, &error), OK);
     assert_non_null(strstr(error.detail, "none"));
 }
 
@@ -154,11 +142,11 @@ static void a_fingerprint_becomes_curls_pin(void **state)
 
 int main(void)
 {
-#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_make, folder_remove)
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(a_key_is_made_once_and_then_kept),
-        cmocka_unit_test_setup_teardown(a_key_of_another_certificate_is_found, make_folder,
-                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_key_of_another_certificate_is_found, folder_make,
+                                        folder_remove),
         IN_A_FOLDER(only_its_owner_can_read_a_key),
         IN_A_FOLDER(the_fingerprint_is_that_of_the_certificate),
         IN_A_FOLDER(a_key_that_is_there_is_never_replaced),

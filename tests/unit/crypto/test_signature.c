@@ -1,4 +1,5 @@
 #include "../cmocka_all.h"
+#include "../folder.h"
 
 #include "base/hex.h"
 #include "base/memory.h"
@@ -20,19 +21,6 @@ static const char SIGNATURE_HEX[] =
 static const char OTHER_PEM[] = "-----BEGIN PRIVATE KEY-----\n"
                                 "MC4CAQAwBQYDK2VuBCIEIEzNCJso/5banbbDRuwRTg9bijGfNaumJNqM9u1PuKb7\n"
                                 "-----END PRIVATE KEY-----\n";
-
-static int make_folder(void **state)
-{
-    char *folder = memory_copy_string("/tmp/lode-test-signature.XXXXXX");
-    *state = folder;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    AUTO_FREE char *folder = *state;
-    return file_remove_tree(folder, NULL) == OK ? 0 : -1;
-}
 
 static void put_key(void **state, const char *pem)
 {
@@ -116,7 +104,7 @@ static void what_is_no_ed25519_key_is_refused(void **state)
 
 int main(void)
 {
-#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_make, folder_remove)
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(signatures_are_those_of_rfc_8032),
         IN_A_FOLDER(only_the_same_message_key_and_signature_fit),

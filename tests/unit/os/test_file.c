@@ -1,4 +1,5 @@
 #include "../cmocka_all.h"
+#include "../folder.h"
 
 #include "base/memory.h"
 #include "os/file.h"
@@ -10,19 +11,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static int make_folder(void **state)
-{
-    char *folder = memory_copy_string("/tmp/lode-test-file.XXXXXX");
-    *state = folder;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    AUTO_FREE char *folder = *state;
-    return file_remove_tree(folder, NULL) == OK ? 0 : -1;
-}
 
 static char *path_in(void **state, const char *name)
 {
@@ -56,16 +44,16 @@ static void an_atomic_write_replaces_a_link_and_not_what_it_points_to(void **sta
 
 static void a_failed_atomic_write_leaves_the_folder_as_it_was(void **state)
 {
-    AUTO_FREE char *folder = path_in(state, "taken");
+    AUTO_FREE char *place = path_in(state, "taken");
     AUTO_FREE char *inside = path_in(state, "taken/file");
     struct error error = {0};
-    assert_int_equal(file_make_folder(folder, NULL), OK);
+    assert_int_equal(file_make_folder(place, NULL), OK);
     assert_int_equal(file_write_atomic(inside, TEXT("x"), 0600, NULL), OK);
     // A file cannot take the name of a folder: the rename fails after the temporary file was written.
-    assert_int_not_equal(file_write_atomic(folder, TEXT("y"), 0600, &error), OK);
+    assert_int_not_equal(file_write_atomic(place, TEXT("y"), 0600, &error), OK);
     assert_true(error.detail[0] != '\0');
     assert_int_equal(unlink(inside), 0);
-    assert_int_equal(rmdir(folder), 0);
+    assert_int_equal(rmdir(place), 0);
     assert_int_equal(rmdir(*state), 0); // Nothing was left beside it.
     assert_int_equal(mkdir(*state, 0700), 0);
 }
@@ -113,11 +101,11 @@ static void folders_are_made_with_those_above_them(void **state)
 }
 
 // The status of opening `path` below `folder`.
-static enum status open_below(const char *folder, const char *path)
+static enum status open_below(const char *place, const char *path)
 {
     struct error error = {0};
     AUTO_CLOSE int fd = -1;
-    AUTO_CLOSE int folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    AUTO_CLOSE int folder_fd = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
     assert_true(folder_fd >= 0);
     enum status status = file_open_beneath(folder_fd, path, O_RDONLY, 0, &fd, &error);
     assert_true((status == OK) == (fd >= 0));
@@ -127,7 +115,7 @@ static enum status open_below(const char *folder, const char *path)
 
 static void nothing_outside_a_folder_is_opened_beneath_it(void **state)
 {
-    AUTO_FREE char *folder = path_in(state, "inside");
+    AUTO_FREE char *place = path_in(state, "inside");
     AUTO_FREE char *secret = path_in(state, "secret");
     AUTO_FREE char *file = path_in(state, "inside/file");
     AUTO_FREE char *absolute = path_in(state, "inside/absolute");
@@ -135,7 +123,7 @@ static void nothing_outside_a_folder_is_opened_beneath_it(void **state)
     AUTO_FREE char *up = path_in(state, "inside/up");
     AUTO_FREE char *fine = path_in(state, "inside/fine");
     AUTO_FREE char *loop = path_in(state, "inside/loop");
-    assert_int_equal(file_make_folder(folder, NULL), OK);
+    assert_int_equal(file_make_folder(place, NULL), OK);
     assert_int_equal(file_write_atomic(secret, TEXT("s"), 0600, NULL), OK);
     assert_int_equal(file_write_atomic(file, TEXT("f"), 0600, NULL), OK);
     assert_int_equal(symlink(secret, absolute), 0);
@@ -143,16 +131,16 @@ static void nothing_outside_a_folder_is_opened_beneath_it(void **state)
     assert_int_equal(symlink("..", up), 0);
     assert_int_equal(symlink("file", fine), 0);
     assert_int_equal(symlink("loop", loop), 0);
-    assert_int_equal(open_below(folder, "loop"), INVALID);
-    assert_int_equal(open_below(folder, "file"), OK);
-    assert_int_equal(open_below(folder, "fine"), OK);
-    assert_int_equal(open_below(folder, "./file"), OK);
-    assert_int_equal(open_below(folder, "missing"), NOT_FOUND);
-    assert_int_equal(open_below(folder, "../secret"), DENIED);
-    assert_int_equal(open_below(folder, secret), DENIED);
-    assert_int_equal(open_below(folder, "absolute"), DENIED);
-    assert_int_equal(open_below(folder, "upward"), DENIED);
-    assert_int_equal(open_below(folder, "up/secret"), DENIED);
+    assert_int_equal(open_below(place, "loop"), INVALID);
+    assert_int_equal(open_below(place, "file"), OK);
+    assert_int_equal(open_below(place, "fine"), OK);
+    assert_int_equal(open_below(place, "./file"), OK);
+    assert_int_equal(open_below(place, "missing"), NOT_FOUND);
+    assert_int_equal(open_below(place, "../secret"), DENIED);
+    assert_int_equal(open_below(place, secret), DENIED);
+    assert_int_equal(open_below(place, "absolute"), DENIED);
+    assert_int_equal(open_below(place, "upward"), DENIED);
+    assert_int_equal(open_below(place, "up/secret"), DENIED);
 }
 
 static void removing_a_tree_does_not_follow_links(void **state)
@@ -218,7 +206,7 @@ static void a_folder_needs_a_name(void **state)
 
 int main(void)
 {
-#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_make, folder_remove)
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(what_was_written_atomically_is_read_back),
         IN_A_FOLDER(an_atomic_write_replaces_a_link_and_not_what_it_points_to),

@@ -1,4 +1,5 @@
 #include "../cmocka_all.h"
+#include "../folder.h"
 
 #include "base/memory.h"
 #include "os/cgroup.h"
@@ -10,8 +11,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
-
-static char folder[] = "/tmp/lode-test-sandbox-XXXXXX";
 
 static bool has_words(char **words, const char *first, const char *second, const char *third)
 {
@@ -125,18 +124,6 @@ static void a_program_that_does_not_exist_is_said_at_once(void **state)
     assert_non_null(strstr(error.detail, "/no/such/program"));
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return file_remove_tree(folder, NULL) == OK ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,5 +132,5 @@ int main(void)
         cmocka_unit_test(a_group_is_made_joined_and_removed),
         cmocka_unit_test(a_program_that_does_not_exist_is_said_at_once),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

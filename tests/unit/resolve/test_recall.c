@@ -1,4 +1,5 @@
 #include "../cmocka_all.h"
+#include "../folder.h"
 
 #include "base/memory.h"
 #include "os/file.h"
@@ -14,9 +15,9 @@ struct opened {
     struct recall *recall;
 };
 
-static void open_recall(const char *folder, struct opened *out)
+static void open_recall(const char *place, struct opened *out)
 {
-    AUTO_FREE char *path = memory_format("%s/site.db", folder);
+    AUTO_FREE char *path = memory_format("%s/site.db", place);
     const struct store_options options = {
         .url = path, .migrations = RESOLVE_MIGRATIONS, .migration_count = RESOLVE_MIGRATION_COUNT};
     struct error error = {0};
@@ -30,19 +31,6 @@ static void close_recall(struct opened *opened)
 {
     store_close(opened->store);
     recall_close(opened->recall);
-}
-
-static int make_folder(void **state)
-{
-    char *folder = memory_copy_string("/tmp/lode-test-recall.XXXXXX");
-    *state = folder;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    AUTO_FREE char *folder = *state;
-    return file_remove_tree(folder, NULL) == OK ? 0 : -1;
 }
 
 static enum status nothing(struct sql *sql, void *context, struct error *error)
@@ -157,12 +145,12 @@ static void unknown_names_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_was_saved_is_found_after_a_restart, make_folder,
-                                        remove_folder),
-        cmocka_unit_test_setup_teardown(the_oldest_make_room_and_the_number_is_bounded, make_folder,
-                                        remove_folder),
-        cmocka_unit_test_setup_teardown(saving_one_again_does_not_push_out_others, make_folder,
-                                        remove_folder),
+        cmocka_unit_test_setup_teardown(what_was_saved_is_found_after_a_restart, folder_make,
+                                        folder_remove),
+        cmocka_unit_test_setup_teardown(the_oldest_make_room_and_the_number_is_bounded, folder_make,
+                                        folder_remove),
+        cmocka_unit_test_setup_teardown(saving_one_again_does_not_push_out_others, folder_make,
+                                        folder_remove),
         cmocka_unit_test(an_unknown_name_is_unknown_for_a_while),
         cmocka_unit_test(unknown_names_are_bounded),
     };

@@ -1,4 +1,5 @@
 // Images of containers: layer over layer, as podman and docker save them.
+#include "../folder.h"
 #include "tar.h"
 
 #include "crypto/digest.h"
@@ -9,8 +10,6 @@
 
 #define COUNT_OF(list) (sizeof(list) / sizeof(list)[0])
 #define CONFIG "{\"config\":{\"Env\":[\"PATH=/usr/bin:/bin\",\"LANG=C\"]}}"
-
-static char folder[] = "/tmp/lode-test-image-XXXXXX";
 
 // The bytes of a layer.
 static void layer_of(const struct tar_entry *entries, size_t count, struct buffer *out)
@@ -259,18 +258,6 @@ static void all_layers_share_one_quota(void **state)
     assert_int_equal(tree_unpack(&order, &error), QUOTA);
 }
 
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return file_remove_tree(folder, NULL) == OK ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,5 +271,5 @@ int main(void)
         cmocka_unit_test(a_missing_layer_is_named),
         cmocka_unit_test(all_layers_share_one_quota),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

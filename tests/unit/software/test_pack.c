@@ -1,4 +1,5 @@
 // A folder is packed so that its digest says what is in it, and nothing else.
+#include "../folder.h"
 #include "tar.h"
 
 #include "crypto/digest.h"
@@ -7,8 +8,6 @@
 #include "software/unpack.h"
 
 #include <sys/time.h>
-
-static char folder[] = "/tmp/lode-test-pack-XXXXXX";
 
 static void put(const char *tree, const char *name, const char *content, unsigned mode)
 {
@@ -148,18 +147,6 @@ static void a_tree_is_a_root_when_it_has_usr_or_a_shell(void **state)
     }
 }
 
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return file_remove_tree(folder, NULL) == OK ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,5 +157,5 @@ int main(void)
         cmocka_unit_test(a_fifo_is_named),
         cmocka_unit_test(a_tree_is_a_root_when_it_has_usr_or_a_shell),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include "../cmocka_all.h"
+#include "../folder.h"
 
 #include "base/memory.h"
 #include "os/file.h"
@@ -11,22 +12,17 @@ static const struct store_migration MIGRATIONS[] = {
 
 int fixture_folder_new(void **state)
 {
-    char *path = memory_copy_string("/tmp/lode-store-test.XXXXXX");
-    assert_non_null(mkdtemp(path));
-    *state = path;
-    return 0;
+    return folder_make(state);
 }
 
 int fixture_folder_free(void **state)
 {
-    enum status status = file_remove_tree(*state, NULL);
-    free(*state);
-    return status == OK ? 0 : -1;
+    return folder_remove(state);
 }
 
-struct store *fixture_store(const char *folder)
+struct store *fixture_store(const char *place)
 {
-    AUTO_FREE char *path = memory_format("%s/site.db", folder);
+    AUTO_FREE char *path = memory_format("%s/site.db", place);
     struct store_options options = {.url = path, .migrations = MIGRATIONS, .migration_count = 1};
     struct store *store = NULL;
     struct error error = {0};

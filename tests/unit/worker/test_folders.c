@@ -1,5 +1,6 @@
 // What a worker reads of folders that tasks and users write: outputs and inputs.
 #include "../cmocka_all.h"
+#include "../folder.h"
 
 #include "base/memory.h"
 #include "os/file.h"
@@ -8,8 +9,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-
-static char folder[] = "/tmp/lode-test-folders-XXXXXX";
 
 static void put(const char *name, const char *content)
 {
@@ -138,18 +137,6 @@ static void an_input_that_leads_out_of_its_root_is_refused(void **state)
     assert_int_equal(inputs_check(&job, &error), INVALID);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return file_remove_tree(folder, NULL) == OK ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,5 +144,5 @@ int main(void)
         cmocka_unit_test(inputs_must_be_as_they_were_registered),
         cmocka_unit_test(an_input_that_leads_out_of_its_root_is_refused),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

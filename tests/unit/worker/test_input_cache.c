@@ -1,4 +1,5 @@
 #include "../cmocka_all.h"
+#include "../folder.h"
 
 #include "base/memory.h"
 #include "os/file.h"
@@ -7,8 +8,6 @@
 #include <fcntl.h>
 
 enum { SIZE = 1000 };
-
-static char folder[] = "/tmp/lode-test-input-cache-XXXXXX";
 
 // The content of file `number`: SIZE bytes.
 static struct text content_of(int number)
@@ -187,18 +186,6 @@ static void what_was_touched_is_doubtful(void **state)
     input_cache_free(cache);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return file_remove_tree(folder, NULL) == OK ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,5 +195,5 @@ int main(void)
         cmocka_unit_test(parts_stay_until_the_room_is_needed),
         cmocka_unit_test(what_was_touched_is_doubtful),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

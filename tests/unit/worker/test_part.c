@@ -1,11 +1,10 @@
 // A file on its way into the input cache.
 #include "../cmocka_all.h"
+#include "../folder.h"
 
 #include "base/memory.h"
 #include "os/file.h"
 #include "worker/part.h"
-
-static char folder[] = "/tmp/lode-test-part-XXXXXX";
 
 static const struct text CONTENT = TEXT("the bytes of a file");
 
@@ -95,18 +94,6 @@ static void a_part_that_is_left_leaves_its_room(void **state)
     input_cache_free(cache);
 }
 
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return file_remove_tree(folder, NULL) == OK ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,5 +102,5 @@ int main(void)
         cmocka_unit_test(other_bytes_are_not_right_and_can_be_dropped),
         cmocka_unit_test(a_part_that_is_left_leaves_its_room),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -1,10 +1,9 @@
 #include "../cmocka_all.h"
+#include "../folder.h"
 
 #include "base/memory.h"
 #include "os/file.h"
 #include "worker/proofs.h"
-
-static char folder[] = "/tmp/lode-test-proofs-XXXXXX";
 
 static struct file_mark mark_of(int64_t inode)
 {
@@ -89,18 +88,6 @@ static void more_than_the_most_are_forgotten_together(void **state)
     assert_true(info.st_size < 200); // The file has not grown beyond that either.
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return file_remove_tree(folder, NULL) == OK ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,5 +96,5 @@ int main(void)
         cmocka_unit_test(lines_that_cannot_be_read_are_left_out),
         cmocka_unit_test(more_than_the_most_are_forgotten_together),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

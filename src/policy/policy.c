@@ -57,25 +57,35 @@ static const struct {
     const char *input; // Of those with such a cell.
     const char *no_input;
 } COLUMNS[COLUMN_COUNT] = {
-    [ROLE_NOBODY] = {"nobody", "everyone may do this", "this needs a token: lode login gets one",
-                     ""},
-    [ROLE_USER] = {"user", "users may do this", "this is for the site's administrators",
-                   "this belongs to another user"},
-    [ROLE_WORKER] = {"worker", "workers may do this",
-                     "a worker may lease tasks and move their files, nothing else", ""},
-    [ROLE_ADMIN] = {"admin", "administrators may do everything", "", ""},
-    [ROLE_TASK] = {"task", "a task may do this for its own job",
-                   "a task's token is for its own job's inputs and record, and to send files",
-                   "this belongs to another job than the task's own",
-                   "it is an input of the task's job", "this is no input of the task's job"},
-    [ROLE_PEER] = {"peer", "the site's guests may do this",
-                   "another site may run jobs and read data here, nothing else",
-                   "this belongs to another site or user"},
-    [COLUMN_RUNNER] =
-        {"runner", "runners may do this for the jobs that they have",
-         "a runner of this class may lease its tasks and move their files, nothing else", "",
-         "it is an input of a job that the runner has",
-         "this is no input of a job that the runner has"},
+    [ROLE_NOBODY] = {.name = "nobody",
+                     .allowed = "everyone may do this",
+                     .refused = "this needs a token: lode login gets one"},
+    [ROLE_USER] = {.name = "user",
+                   .allowed = "users may do this",
+                   .refused = "this is for the site's administrators",
+                   .not_own = "this belongs to another user"},
+    [ROLE_WORKER] = {.name = "worker",
+                     .allowed = "workers may do this",
+                     .refused = "a worker may lease tasks and move their files, nothing else"},
+    [ROLE_ADMIN] = {.name = "admin", .allowed = "administrators may do everything"},
+    [ROLE_TASK] = {.name = "task",
+                   .allowed = "a task may do this for its own job",
+                   .refused =
+                       "a task's token is for its own job's inputs and record, and to send files",
+                   .not_own = "this belongs to another job than the task's own",
+                   .input = "it is an input of the task's job",
+                   .no_input = "this is no input of the task's job"},
+    [ROLE_PEER] = {.name = "peer",
+                   .allowed = "the site's guests may do this",
+                   .refused = "another site may run jobs and read data here, nothing else",
+                   .not_own = "this belongs to another site or user"},
+    [COLUMN_RUNNER] = {.name = "runner",
+                       .allowed = "runners may do this for the jobs that they have",
+                       .refused =
+                           "a runner of this class may lease its tasks and move their files, "
+                           "nothing else",
+                       .input = "it is an input of a job that the runner has",
+                       .no_input = "this is no input of a job that the runner has"},
 };
 
 const char *role_name(enum role role)

@@ -176,14 +176,27 @@ static enum status start_list(struct sql *sql, const struct queue_job_filter *fi
         error_fix(error, "waiting, running, held, succeeded, failed or cancelled");
         return INVALID;
     }
-    bool is_held_told_apart = *state == JOB_RUNNING || *state == JOB_HELD; // Rows say running.
-    struct sql_value wanted = sql_int64(is_held_told_apart ? JOB_RUNNING : *state);
-    limit = is_held_told_apart ? sql_int64(INT64_MAX) : limit;
+    struct sql_value wanted = sql_int64(*state);
+    if (!has_ended(
+            *state)) { // Rows say how it was at the last result: what holds now is in memory.
+        return sql_query(sql, SQL_LIST_JOBS_STATES,
+                         SQL_VALUES(before, sql_int64(JOB_WAITING), sql_int64(JOB_RUNNING)), rows,
+                         error);
+    }
     return filter->owner.length > 0
                ? sql_query(sql, SQL_LIST_JOBS_STATE_OWNER, SQL_VALUES(before, limit, wanted, owner),
                            rows, error)
                : sql_query(sql, SQL_LIST_JOBS_STATE, SQL_VALUES(before, limit, wanted), rows,
                            error);
+}
+
+// Is it left out of the list? Only of jobs that have not ended the rows of others come, too.
+static bool is_filtered(const struct queue_job_filter *filter, enum job_state state,
+                        const struct job_row *row)
+{
+    bool is_foreign = filter->owner.length > 0 && !text_equal(filter->owner, row->owner);
+    return filter->state.length > 0 && !has_ended(state) &&
+           (row->progress.state != state || is_foreign);
 }
 
 static enum status write_list(struct sql *sql, void *context, struct error *error)
@@ -202,9 +215,7 @@ static enum status write_list(struct sql *sql, void *context, struct error *erro
         struct job_row row;
         job_row_read(rows, &row);
         struct job_figures figures = look_at_active(self->queue, &row);
-        bool is_other = state == JOB_HELD ? row.progress.state != JOB_HELD
-                                          : state == JOB_RUNNING && row.progress.state == JOB_HELD;
-        if (is_other) {
+        if (is_filtered(self->filter, state, &row)) {
             continue;
         }
         if (count == self->filter->limit) {

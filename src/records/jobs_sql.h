@@ -62,6 +62,10 @@ static const char SQL_LIST_JOBS_STATE[] =
 static const char SQL_LIST_JOBS_STATE_OWNER[] =
     "SELECT " JOB_COLUMNS " FROM progress p JOIN jobs j ON j.id = p.job"
     " WHERE p.state = $3 AND j.owner = $4 AND p.job < $1 ORDER BY p.job DESC LIMIT $2";
+// Of two states, each of any owner.
+static const char SQL_LIST_JOBS_STATES[] =
+    "SELECT " JOB_COLUMNS " FROM progress p JOIN jobs j ON j.id = p.job"
+    " WHERE p.state IN ($2, $3) AND p.job < $1 ORDER BY p.job DESC";
 static const char SQL_JOB_RECORD[] =
     "SELECT " JOB_COLUMNS ", j.spec, j.inputs FROM jobs j JOIN progress p ON p.job = j.id"
     " WHERE j.id = $1";

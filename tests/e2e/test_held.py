@@ -95,3 +95,20 @@ def test_bad_retries_are_refused_before_anything_is_sent(site, lode):
         refused = lode("run", "--retries", bad, "--", "true", status=2)
         assert "fail" in refused.stderr and "Traceback" not in refused.stderr, refused.stderr
     assert lode.json("jobs")["jobs"] == []
+
+
+def test_jobs_are_listed_by_the_state_that_they_have_now(make_site, lode):
+    """Nothing is written when a job begins to run."""
+    site = make_site(options=["--workers", "1"])
+    first, second = (lode.json("submit", "--cache", "off", "--", "sleep", "1000")["id"] for _ in range(2))
+
+    def listed(*options):
+        return [each["id"] for each in lode.json("jobs", *options)["jobs"]]
+
+    eventually(lambda: running(lode, first))
+    assert listed("--state", "running") == [first] and listed("--state", "waiting") == [second]
+    assert site.api("GET", "/v1/jobs?state=running&owner=nobody").json["jobs"] == []
+    lode("cancel", str(first))
+    eventually(lambda: running(lode, second))
+    assert listed("--state", "running") == [second] and listed("--state", "waiting") == [] and listed("--state", "cancelled") == [first]
+    lode("cancel", str(second))

@@ -254,9 +254,9 @@ static bool find_route(struct connection *connection)
 {
     struct http_exchange *exchange = connection->exchange;
     const char *allowed = NULL;
-    enum router_outcome outcome = router_find(
-        connection->loop->server->router, exchange->head.method, exchange->head.path,
-        &exchange->arena, &connection->route, exchange->request.parameters, &allowed);
+    enum router_outcome outcome =
+        router_find(connection->loop->server->router, exchange->head.method, exchange->head.path,
+                    &exchange->arena, &connection->route, exchange->request.parameters, &allowed);
     if (outcome == ROUTER_FOUND) {
         exchange->request.route = connection->route;
         return true;

@@ -248,6 +248,9 @@ static rocksdb_options_t *options_new(struct ordered *ordered)
     library->options_set_max_background_jobs(options, MERGES_MAX);
     library->options_set_compression(options, rocksdb_no_compression);
     library->options_set_allow_mmap_reads(options, 1);
+    // Pages of what is mapped for random reading are the first that the kernel takes when memory is short, used or not. It finds out by itself when
+    // reading around a page is of no use.
+    library->options_set_advise_random_on_open(options, 0);
     library->options_set_level_compaction_dynamic_level_bytes(options, 1);
     library->options_set_max_bytes_for_level_base(options, FIRST_LEVEL_BYTES);
     library->options_set_target_file_size_base(options, FILE_BYTES);

@@ -43,6 +43,7 @@
     X(open)                                                                                        \
     X(options_create)                                                                              \
     X(options_destroy)                                                                             \
+    X(options_set_advise_random_on_open)                                                           \
     X(options_set_allow_mmap_reads)                                                                \
     X(options_set_block_based_table_factory)                                                       \
     X(options_set_bytes_per_sync)                                                                  \

@@ -228,7 +228,7 @@ static void a_file_above_the_disk_limit_ends_the_task(void **state)
     stop(&seen);
     run_script(&seen, "for i in 1 2 3; do head -c 4000000 /dev/urandom > x$i; done", 1, 0);
     assert_int_equal(seen.results[0].outcome, OUTCOME_DISK);
-    assert_non_null(strstr(seen.details.bytes, "8388608"));
+    assert_non_null(strstr(seen.details.bytes, "8.0 MiB"));
     stop(&seen);
 }
 

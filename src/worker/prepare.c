@@ -92,14 +92,18 @@ static enum status start_fetching(struct worker_job *job, struct error *error)
         AUTO_FREE char *path = memory_format("%s/%s", files, spec->files[i].name);
         TRY(make_folder_of(path, error));
         job->fetching++;
-        transfers_download(transfers, spec->files[i].digest, path,
-                           spec->files[i].is_executable ? PROGRAM_MODE : FILE_MODE, on_fetched,
-                           job);
+        const struct download download = {
+            .digest = spec->files[i].digest,
+            .path = path,
+            .mode = spec->files[i].is_executable ? PROGRAM_MODE : FILE_MODE,
+        };
+        transfers_download(transfers, &download, on_fetched, job);
     }
     if (spec->items_digest) {
         AUTO_FREE char *path = memory_format("%s/items", job->folder);
         job->fetching++;
-        transfers_download(transfers, spec->items_digest, path, FILE_MODE, on_fetched, job);
+        const struct download download = {spec->items_digest, path, FILE_MODE, false};
+        transfers_download(transfers, &download, on_fetched, job);
     }
     return OK;
 }

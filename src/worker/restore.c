@@ -87,8 +87,9 @@ static enum status add_file(struct restore *restore, struct worker *worker, cons
     AUTO_FREE char *place = memory_format("%s/%zu", restore->folder, restore->count);
     restore->count++;
     restore->fetching++;
-    transfers_download(worker->transfers, arena_copy(&restore->arena, name), place, OWNER_MAY_WRITE,
-                       on_fetched, restore);
+    const struct download download = {arena_copy(&restore->arena, name), place, OWNER_MAY_WRITE,
+                                      false};
+    transfers_download(worker->transfers, &download, on_fetched, restore);
     return OK;
 }
 

@@ -255,8 +255,13 @@ static void on_fetched(void *context, const struct transfer_end *end)
 static void start_fetching(struct shelf_item *item)
 {
     item->step = STEP_FETCH;
-    transfers_download(item->shelf->options->transfers, item->digest, item->archive, ARCHIVE_MODE,
-                       on_fetched, item);
+    const struct download download = {
+        .digest = item->digest,
+        .path = item->archive,
+        .mode = ARCHIVE_MODE,
+        .ends_when_full = true,
+    };
+    transfers_download(item->shelf->options->transfers, &download, on_fetched, item);
 }
 
 struct shelf_item *shelf_take(struct shelf *shelf, const char *digest, bool is_image,

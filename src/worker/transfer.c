@@ -25,6 +25,7 @@ struct transfer {
     int64_t size;
     char *path; // Of a download.
     unsigned mode;
+    bool ends_when_full;
     int64_t retry_us; // Steady time before which it is not tried again.
     int64_t pause_us;
     struct error fault; // Of writing a download.
@@ -120,14 +121,15 @@ void transfers_upload_bytes(struct transfers *transfers, struct text bytes,
     transfer->size = (int64_t)bytes.length;
 }
 
-void transfers_download(struct transfers *transfers, const char *digest, const char *path,
-                        unsigned mode, transfer_done done, void *context)
+void transfers_download(struct transfers *transfers, const struct download *download,
+                        transfer_done done, void *context)
 {
     struct transfer *transfer = add(transfers, done, context);
     transfer->is_download = true;
-    transfer->path = memory_copy_string(path);
-    transfer->mode = mode;
-    if (digest_from_text(text_of(digest), &transfer->digest, &transfer->fault) == OK) {
+    transfer->path = memory_copy_string(download->path);
+    transfer->mode = download->mode;
+    transfer->ends_when_full = download->ends_when_full;
+    if (digest_from_text(text_of(download->digest), &transfer->digest, &transfer->fault) == OK) {
         transfer->fault.status = OK;
     }
 }
@@ -197,8 +199,9 @@ static void on_call_end(void *context, const struct http_answer *answer)
         error = &transfer->fault;
     }
     // A disk that is full, here or at the site, has room again some time, as a site that is away comes back.
-    bool is_full =
-        transfer->is_download ? transfer->fault.status == QUOTA : answer->code == CODE_NO_ROOM;
+    bool is_full = transfer->is_download
+                       ? transfer->fault.status == QUOTA && !transfer->ends_when_full
+                       : answer->code == CODE_NO_ROOM;
     if (status == UNAVAILABLE || status == TIMEOUT || status == BUSY || is_full) {
         try_later(transfer);
         return;
@@ -252,7 +255,8 @@ static void send(struct transfer *transfer)
         ask.method = "GET";
         ask.content_type = NULL;
         ask.on_data = on_data;
-        if (transfer->fault.status == OK && open_download(transfer) == QUOTA) {
+        if (transfer->fault.status == OK && open_download(transfer) == QUOTA &&
+            !transfer->ends_when_full) {
             try_later(transfer);
             return;
         }

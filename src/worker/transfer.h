@@ -27,9 +27,16 @@ void transfers_upload_file(struct transfers *transfers, int fd, transfer_done do
 // Uploads the bytes, whose digest is known.
 void transfers_upload_bytes(struct transfers *transfers, struct text bytes,
                             const struct digest *digest, transfer_done done, void *context);
-// Downloads a blob into a new file at `path`, with this mode.
-void transfers_download(struct transfers *transfers, const char *digest, const char *path,
-                        unsigned mode, transfer_done done, void *context);
+// A blob that is to become a new file.
+struct download {
+    const char *digest;
+    const char *path;
+    unsigned mode;
+    bool
+        ends_when_full; // With QUOTA: who asked makes room. Else it is tried again until the disk has room.
+};
+void transfers_download(struct transfers *transfers, const struct download *download,
+                        transfer_done done, void *context);
 
 // Moves things on: hashes for a while, starts what may start. Returns microseconds until it wants to be called again; -1: when
 // there is news only.

@@ -182,7 +182,7 @@ static void memory_follows_the_database_when_a_commit_is_lost(void **state)
     open_site(*state, &site);
     struct creation ada = make(&site, TEXT("ada"), ROLE_USER, 0);
     struct creation ben = {.tokens = site.tokens,
-                           .request = {TEXT("ben"), TEXT_NONE, ROLE_USER, 0}};
+                           .request = {.name = TEXT("ben"), .role = ROLE_USER}};
     struct revocation revocation = {site.tokens, ada.token.id};
     struct token token;
     assert_int_equal(store_write_wait(site.store, create_and_lose, &ben, NULL), INTERNAL);

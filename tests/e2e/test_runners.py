@@ -26,8 +26,8 @@ def start_runner(own_site, lode, tmp_path):
         credential = () if token == "" else ("--token-file", file)
         seen = {each["id"] for each in listed(own_site)}
         with open(tmp_path / f"{name}.log", "ab") as log:
-            runners.append(lode.start("worker", "--site-file", own_site.directory / "site.json", *credential, "--directory", tmp_path / name,
-                                      "--name", name, "--cpus", "2", "--memory", "1G", *options, stdout=log, stderr=log))
+            runners.append(lode.start("worker", "--site", own_site.url, "--pin", own_site.api("GET", "/v1/site").json["fingerprint"], *credential,
+                                      "--directory", tmp_path / name, "--name", name, "--cpus", "2", "--memory", "1G", *options, stdout=log, stderr=log))
         if wait:
             eventually(lambda: {each["id"] for each in listed(own_site)} - seen)
         return runners[-1]

@@ -531,6 +531,24 @@ static void the_site_offers_its_own_workers_alone(void **state)
     assert_int_equal(estimate.slots, 8);
 }
 
+// What comes from another site is for everyone here: so its spare computers are not asked.
+static void a_job_that_goes_elsewhere_is_not_spare_there(void **state)
+{
+    struct site *site = *state;
+    static const char PLACE[] =
+        "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+    site->to.place = TEXT(PLACE);
+    (void)submit_as(site, "alice", SPARE);
+    act_as(site, "workers", &NOBODYS);
+    int64_t worker = site_place_worker(site, PLACE);
+    struct reply reply = site_poll(site, worker, "{}");
+    const json_t *told = json_array_get(json_object_get(reply.document, "jobs"), 0);
+    const json_t *spec = json_object_get(told, "spec");
+    assert_true(json_is_object(spec));
+    assert_null(json_object_get(spec, "spare"));
+    reply_done(&reply);
+}
+
 // --- what it may fetch
 
 static void a_runner_may_fetch_what_its_leases_bring_and_only_so_long(void **state)
@@ -581,6 +599,7 @@ int main(void)
         TEST(who_has_another_class_by_now_registers_again),
         TEST(a_runner_brings_no_jobs_to_other_sites),
         TEST(why_names_the_workers_whose_class_is_for_others),
+        TEST(a_job_that_goes_elsewhere_is_not_spare_there),
         TEST(the_site_offers_its_own_workers_alone),
         TEST(a_runner_may_fetch_what_its_leases_bring_and_only_so_long),
     };

@@ -221,6 +221,7 @@ class Run:
         self.wrong += [crash for program in (site, *cluster.workers.values()) for crash in program.crashes]
         self.wrong += cluster.stop()
         wrong, attempts = verdict.look_at_database(site.directory / "lode.db", job, seed, tasks, failures)
+        self.wrong += verdict.look_at_blobs(site.directory / "blobs", seed, tasks)
         self.wrong += wrong + verdict.explain([row[2:] for row in attempts], self.hits, self.options.slots)
         self.says("attempts that came to nothing: " + (", ".join(f"{count} {cause}" for cause, count in failures.items() if count) or "none"))
         for message, count in collections.Counter(in_general(row[4]) for row in attempts).most_common(MESSAGES_MAX):

@@ -5,11 +5,14 @@ The answers of the API and the rows of the database are looked at apart: neither
 
 import collections
 import hashlib
+import itertools
 import json
 import sqlite3
 
 import work
 
+INLINE_MAX = 16384  # Longer stdout is a blob.
+FETCHED_EACH, FETCHED_AT = 100, 13  # Of the outputs the bytes are fetched over the network, too.
 SHOWN_MAX = 10  # Of the same kind of fault so many are said.
 OUTCOME_EXITED, OUTCOME_WORKER, OUTCOME_LOST = 0, 6, 8  # docs/protocols/worker.md; 8 is the site's own.
 # Which faults may cost attempts that ended so (outcome, words of the message): of the worker itself, or of the site, which loses workers while it is away
@@ -89,7 +92,7 @@ def look_at_stdout(site, job, seed, tasks):
 
 
 def look_at_outputs(site, job, seed, tasks):
-    """The files that the tasks left: the list, and the bytes of each."""
+    """The files that the tasks left: the list with their digests, and the bytes of some."""
     expected = work.outputs_of(seed, tasks)
     wrong = []
     times = collections.Counter()
@@ -98,8 +101,10 @@ def look_at_outputs(site, job, seed, tasks):
         times[key] += 1
         if key not in expected:
             wrong.append(f"there is an output {key}")
-        elif site.read(f"/v1/blobs/{output['digest']}") != expected[key]:
+        elif output["digest"] != f"sha256:{hashlib.sha256(expected[key]).hexdigest()}" or output["size_bytes"] != len(expected[key]):
             wrong.append(f"the output {key} has another content than it must have")
+        elif key[0] % FETCHED_EACH == FETCHED_AT and site.read(f"/v1/blobs/{output['digest']}") != expected[key]:
+            wrong.append(f"the output {key} is answered with other bytes than it has")
     wrong += [f"the output {key} is there {times[key]} times" for key in expected if times[key] != 1]
     return some(wrong)
 
@@ -120,6 +125,20 @@ def explain(failed, hits, slots):
         most = {"one": faults, "slots": faults * slots, "many": count if faults else 0}[each]
         if count > most:
             wrong.append(f"{count} attempts on {worker} ended with \"{words}\", where {faults} faults explain {most}")
+    return some(wrong)
+
+
+def look_at_blobs(folder, seed, tasks):
+    """The site's files of all outputs, and of all stdouts that are too long for the database."""
+    long = (content for content in (work.stdout_of(seed, index) for index in range(tasks)) if len(content) > INLINE_MAX)
+    wrong = []
+    for content in itertools.chain(work.outputs_of(seed, tasks).values(), long):
+        digest = hashlib.sha256(content).hexdigest()
+        path = folder / digest[:2] / digest[2:]
+        if not path.exists():
+            wrong.append(f"the blob {digest} is not there, which begins with {content[:100]!r}")
+        elif path.read_bytes() != content:
+            wrong.append(f"the blob {digest} has other bytes than it must have")
     return some(wrong)
 
 

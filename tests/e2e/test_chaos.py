@@ -121,6 +121,20 @@ def test_a_database_that_is_wrong_is_noticed(database, spoil, said):
     assert any(said in sentence for sentence in look(database(rows))), look(database(rows))
 
 
+@pytest.mark.parametrize("spoil, said", ((lambda path: path.unlink(), "is not there"), (lambda path: path.write_bytes(b"x"), "has other bytes")))
+def test_a_blob_that_is_missing_or_other_is_noticed(tmp_path, spoil, said):
+    paths = []
+    for content in (*work.outputs_of(SEED, TASKS).values(), *(work.stdout_of(SEED, index) for index in range(TASKS))):
+        digest = hashlib.sha256(content).hexdigest()
+        paths.append(tmp_path / digest[:2] / digest[2:])
+        paths[-1].parent.mkdir(exist_ok=True)
+        paths[-1].write_bytes(content)
+    assert verdict.look_at_blobs(tmp_path, SEED, TASKS) == []
+    spoil(paths[0])
+    (sentence,) = verdict.look_at_blobs(tmp_path, SEED, TASKS)
+    assert said in sentence
+
+
 def test_attempts_that_are_not_counted_are_noticed(database):
     path = database([row(index) for index in range(TASKS)], [(3, 1, 8, "worker 1 was lost while it ran this task")])
     assert any("but the job counts 0" in sentence for sentence in look(path))

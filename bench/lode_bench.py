@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Lode against the floor of the machine or a peer, measured in turn in the same run.
 
-    lode_bench.py [NAME ...] [--json]      names: tasks stream latency submit transfer hub resolve federation peers
+    lode_bench.py [NAME ...] [--json]      names: tasks stream latency submit transfer hub resolve federation peers distribute
 
 Each line is a median and a ratio to what was measured beside it; `--json` prints one object a line.
 """
@@ -15,6 +15,7 @@ import tempfile
 import time
 import uuid
 
+import distribute
 import peers
 import resolve
 import transfer
@@ -179,7 +180,7 @@ def measure_federation(rounds=ROUNDS, each=20):
 
 BENCHMARKS = {"tasks": measure_tasks, "stream": measure_stream, "latency": measure_latency, "submit": measure_submit,
               "transfer": transfer.measure_transfer, "hub": measure_hub, "resolve": resolve.measure_resolve,
-              "federation": measure_federation, "peers": peers.measure_peers}
+              "federation": measure_federation, "peers": peers.measure_peers, "distribute": distribute.measure_distribute}
 
 
 def show(result):

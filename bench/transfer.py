@@ -18,7 +18,7 @@ http {{
   access_log off; sendfile on; client_max_body_size 0; client_body_temp_path {folder}/body; proxy_temp_path {folder}/p;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   ssl_certificate {site}/certificate.pem; ssl_certificate_key {site}/key.pem; ssl_protocols TLSv1.3;
-  server {{ listen 127.0.0.1:{port} ssl; root {folder}/root; }}
+  server {{ listen {address}:{port} ssl; root {folder}/root; }}
 }}
 """
 
@@ -88,7 +88,7 @@ def measure_transfer(rounds=7):
         file = f"{here.where['url']}/v1/datasets/bench%3Alarge/content/large"
         here.await_that(lambda: here.get("/v1/datasets/bench%3Alarge")["state"] != "registering")
         port = free_port()
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, site=key_folder, port=port))
+        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, site=key_folder, address="127.0.0.1", port=port))
         nginx = subprocess.Popen(["/usr/sbin/nginx", "-c", folder / "nginx.conf", "-p", folder])
         try:
             peer = f"https://127.0.0.1:{port}/large"

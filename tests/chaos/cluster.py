@@ -35,7 +35,7 @@ class Disk:
         place.mkdir(parents=True)
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "lode-chaos", str(place)], check=False, capture_output=True, text=True)
         if done.returncode != 0:
-            raise OSError(done.stderr.strip())
+            raise OSError(done.stderr.strip().split("\n")[0])
         self.is_full = False
         self.freed_at = -math.inf
 

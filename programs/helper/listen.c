@@ -78,7 +78,6 @@ static _Noreturn void become_connection(struct daemon *daemon, int fd)
 
 static void take_connection(struct daemon *daemon, int fd)
 {
-    struct connection *connection = &daemon->connections[daemon->count];
     char address[PEER_ADDRESS_SIZE];
     peer_address(fd, address);
     reap(daemon); // Some may have ended since the last signal was read.
@@ -96,9 +95,9 @@ static void take_connection(struct daemon *daemon, int fd)
                  strerrordesc_np(errno));
         return;
     }
+    struct connection *connection = &daemon->connections[daemon->count++];
     connection->process = process;
     (void)snprintf(connection->address, sizeof connection->address, "%s", address);
-    daemon->count++;
 }
 
 static void accept_one(struct daemon *daemon, int listening)

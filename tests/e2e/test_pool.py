@@ -419,6 +419,22 @@ def test_who_is_slow_is_left_and_who_comes_too_often_is_not_let_in(house, daemon
     assert ask(daemon, key, status_request())["state"] == "absent"
 
 
+def test_many_who_have_come_and_gone_take_no_room(house, daemon):
+    key = Key(house.folder / "keys", "caller")
+    daemon.allow("ada", key.fingerprint)
+    host, port = daemon.address.split(":")
+    # Each ends at about the time at which the next one is let in.
+    for _ in range(400):
+        socket.create_connection((host, int(port)), timeout=60).close()
+    eventually(lambda: not children(daemon.process.pid), about="the end of the connections")
+    with contextlib.ExitStack() as stack:
+        for _ in range(PER_ADDRESS):
+            stack.enter_context(socket.create_connection((host, int(port)), timeout=60))
+        eventually(lambda: len(children(daemon.process.pid)) == PER_ADDRESS, about="a process for each connection")
+    eventually(lambda: not children(daemon.process.pid), about="the end of the connections")
+    assert ask(daemon, key, status_request())["state"] == "absent"
+
+
 def children(pid):
     return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 

@@ -12,21 +12,22 @@ static char mark[MAPPED_MARK_MAX];
 static volatile sig_atomic_t is_set;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-// The signal comes again as soon as it returns, and finds the default.
+// The default comes back only here: else a second thread that reads at the same moment would end the program before the mark is there. The signal
+// comes again as soon as this returns.
 static void leave_mark(int number)
 {
-    (void)number;
     if (is_set) {
         int fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         if (fd >= 0) {
             (void)close(fd);
         }
     }
+    (void)signal(number, SIG_DFL);
 }
 
 bool mapped_mark_set(const char *path)
 {
-    const struct sigaction action = {.sa_handler = leave_mark, .sa_flags = (int)SA_RESETHAND};
+    const struct sigaction action = {.sa_handler = leave_mark};
     bool is_free = false;
     (void)pthread_mutex_lock(&mutex);
     if (!is_set && strlen(path) < sizeof mark) {

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-enum { FILE_SIZE = 1 << 16 };
+enum { FILE_SIZE = 1 << 16, READERS = 2, ROUNDS = 200 };
 
 static int folder_new(void **state)
 {
@@ -71,6 +71,57 @@ static void a_page_that_cannot_be_read_leaves_the_mark(void **state)
     assert_int_equal(access(mark, F_OK), 0);
 }
 
+struct readers {
+    const volatile char *bytes;
+    _Atomic int ready; // They wait for each other awake: sleepers wake one after another.
+};
+
+static void *read_together(void *context)
+{
+    struct readers *readers = context;
+    readers->ready++;
+    while (readers->ready < READERS) {
+    }
+    (void)readers->bytes[FILE_SIZE / 2];
+    return NULL;
+}
+
+// In a child: sets the mark, and reads what is gone in several threads at the same moment.
+static _Noreturn void die_together(const char *folder, const char *mark)
+{
+    struct readers readers = {0};
+    pthread_t threads[READERS];
+    AUTO_FREE char *path = memory_format("%s/file", folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    (void)mapped_mark_set(mark);
+    if (ftruncate(fd, FILE_SIZE) == 0) {
+        readers.bytes = mmap(NULL, FILE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+    }
+    if (!readers.bytes || readers.bytes == MAP_FAILED || ftruncate(fd, 0) != 0) {
+        _exit(1);
+    }
+    for (int i = 0; i < READERS; i++) {
+        (void)thread_start(&threads[i], "reader", read_together, &readers, NULL);
+    }
+    (void)pthread_join(threads[0], NULL);
+    _exit(0);
+}
+
+static void threads_that_read_at_the_same_moment_leave_the_mark(void **state)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        AUTO_FREE char *mark = memory_format("%s/mark-%d", (char *)*state, round);
+        int ended = 0;
+        pid_t child = fork();
+        if (child == 0) {
+            die_together(*state, mark);
+        }
+        assert_int_equal(waitpid(child, &ended, 0), child);
+        assert_true(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGBUS);
+        assert_int_equal(access(mark, F_OK), 0);
+    }
+}
+
 static void a_mark_that_was_cleared_is_not_left(void **state)
 {
     AUTO_FREE char *mark = memory_format("%s/mark", (char *)*state);
@@ -99,6 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_FOLDER(a_page_that_cannot_be_read_leaves_the_mark),
+        IN_A_FOLDER(threads_that_read_at_the_same_moment_leave_the_mark),
         IN_A_FOLDER(a_mark_that_was_cleared_is_not_left),
         cmocka_unit_test(there_is_one_mark),
     };

@@ -42,6 +42,7 @@ struct transfer {
     int64_t version;        // Rises with each change that is no progress.
     int64_t next_try_us;    // Steady.
     int fruitless;          // Attempts without any progress, in a row.
+    bool is_ordering;       // Its order is not durable yet: nobody is told of it.
     bool is_running;        // A thread has it.
     bool is_ending;         // Its end is being written.
     bool is_in_question;    // Sites say different content of it: whoever ordered it is to name one.

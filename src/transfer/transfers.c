@@ -209,7 +209,7 @@ static struct transfer *take_next(struct transfers *transfers, int64_t *wait_for
     int64_t now_us = clock_steady_us();
     *wait_for_us = BACK_OFF_MAX_US;
     for (struct transfer *each = transfers->active; each; each = each->next) {
-        if (each->is_running) {
+        if (each->is_running || each->is_ordering) {
             continue;
         }
         if (each->next_try_us <= now_us || each->is_cancelled) {
@@ -367,19 +367,35 @@ void transfers_close(struct transfers *transfers)
     free(transfers);
 }
 
-// One that was ordered before and has not ended, as a document.
-static bool write_same(struct transfers *transfers, struct text id, struct buffer *out)
+// With the mutex held: one of the same dataset that was ordered before and goes on; NULL: there is none.
+static const struct transfer *find_same(const struct transfers *transfers, const char *id)
 {
-    bool is_known = false;
-    lock(transfers);
-    for (const struct transfer *each = transfers->active; each && !is_known; each = each->next) {
-        is_known = text_equal(text_of(each->id), id) && !each->is_cancelled;
-        if (is_known) {
-            transfer_write(each, clock_steady_us(), out);
-        }
+    const struct transfer *each = transfers->active;
+    while (each && (each->is_cancelled || strcmp(each->id, id) != 0)) {
+        each = each->next;
     }
-    unlock(transfers);
-    return is_known;
+    return each;
+}
+
+static enum status check_same(const struct transfer *same, const char *content, struct error *error)
+{
+    if (!content[0] || !same->wanted_content[0] || strcmp(same->wanted_content, content) == 0) {
+        return OK;
+    }
+    (void)error_set(error, CONFLICT, "transfer %lld brings other content of %.200s, %s",
+                    (long long)same->number, same->id, same->wanted_content);
+    error_fix(error, "wait for its end, or cancel it: lode transfers cancel %lld",
+              (long long)same->number);
+    return CONFLICT;
+}
+
+static void enlist(struct transfers *transfers, struct transfer *transfer)
+{
+    struct transfer **at = &transfers->active;
+    while (*at) {
+        at = &(*at)->next;
+    }
+    *at = transfer;
 }
 
 // The digits of the site in the name of a user of another one.
@@ -392,14 +408,14 @@ static struct text site_of(struct text owner)
     return text_slice(owner, at, owner.length);
 }
 
-static enum status check_guest(struct transfers *transfers, struct text owner, struct error *error)
+// With the mutex held.
+static enum status check_guest(const struct transfers *transfers, struct text owner,
+                               struct error *error)
 {
     size_t count = 0;
-    lock(transfers);
     for (const struct transfer *each = transfers->active; each; each = each->next) {
         count += text_equal(site_of(text_of(each->owner)), site_of(owner));
     }
-    unlock(transfers);
     if (count < TRANSFERS_GUEST_MAX) {
         return OK;
     }
@@ -424,48 +440,75 @@ static struct transfer *new_transfer(const struct transfer_request *request)
     return transfer;
 }
 
-enum status transfers_order(struct transfers *transfers, const struct transfer_request *request,
-                            struct buffer *out, struct error *error)
+// Takes a place in the list for the transfer, or else writes the one that is there already: then *is_known. What others are ordering just now is
+// waited for, as it may come to nothing, and nobody is told of what is not durable.
+static enum status take_place(struct transfers *transfers, struct transfer *transfer, bool is_guest,
+                              struct buffer *out, bool *is_known, struct error *error)
 {
-    if (write_same(transfers, request->id, out)) {
-        return OK;
+    const struct transfer *same = NULL;
+    enum status status = OK;
+    lock(transfers);
+    while ((same = find_same(transfers, transfer->id)) && same->is_ordering) {
+        (void)pthread_cond_wait(&transfers->changed, &transfers->mutex);
     }
-    if (request->is_guest) {
-        TRY(check_guest(transfers, request->owner, error));
+    *is_known = same != NULL;
+    if (same) {
+        status = check_same(same, transfer->wanted_content, error);
+    } else if (is_guest) {
+        status = check_guest(transfers, text_of(transfer->owner), error);
     }
-    bool is_here = false;
-    struct transfer *transfer = new_transfer(request);
-    enum status status = copying_check(transfers, transfer, &is_here, error);
-    if (status != OK) {
-        free_transfer(transfer);
-        return status;
+    if (status == OK && same) {
+        transfer_write(same, clock_steady_us(), out);
+    } else if (status == OK) {
+        transfer->is_ordering = true;
+        enlist(transfers, transfer);
     }
-    if (is_here) {
+    unlock(transfers);
+    return status;
+}
+
+// Finds out whether it can be had, and makes the order durable. *is_here: there is nothing to bring.
+static enum status settle(struct transfers *transfers, struct transfer *transfer, bool *is_here,
+                          struct error *error)
+{
+    TRY(copying_check(transfers, transfer, is_here, error));
+    lock(transfers);
+    if (*is_here) {
         transfer->state = TRANSFER_DONE;
         transfer->finished_us = transfer->ordered_us;
     }
-    lock(transfers);
     transfer->number = ++transfers->last_number;
     unlock(transfers);
-    status = store_write_wait(transfers->store, run_insert, transfer, error);
-    if (status == OK) {
-        lock(transfers);
-        transfer_write(transfer, clock_steady_us(), out);
-        unlock(transfers);
-    }
-    if (status != OK || transfer->finished_us != 0) {
+    return store_write_wait(transfers->store, run_insert, transfer, error);
+}
+
+enum status transfers_order(struct transfers *transfers, const struct transfer_request *request,
+                            struct buffer *out, struct error *error)
+{
+    bool is_known = false;
+    bool is_here = false;
+    struct transfer *transfer = new_transfer(request);
+    enum status status = take_place(transfers, transfer, request->is_guest, out, &is_known, error);
+    if (status != OK || is_known) {
         free_transfer(transfer);
         return status;
     }
+    status = settle(transfers, transfer, &is_here, error);
+    bool is_over = status != OK || is_here;
     lock(transfers);
-    struct transfer **at = &transfers->active;
-    while (*at) {
-        at = &(*at)->next;
+    transfer->is_ordering = false;
+    if (status == OK) {
+        transfer_write(transfer, clock_steady_us(), out);
     }
-    *at = transfer;
+    if (is_over) {
+        take_off(transfers, transfer);
+    }
     (void)pthread_cond_broadcast(&transfers->changed);
     unlock(transfers);
-    return OK;
+    if (is_over) {
+        free_transfer(transfer);
+    }
+    return status;
 }
 
 // A document of a row; what has not ended is in memory with its progress.

@@ -542,6 +542,58 @@ static void the_same_order_is_one_transfer(void **state)
     assert_int_equal(order(world, "s:sea"), number);
 }
 
+static void another_content_of_what_is_under_way_is_refused(void **state)
+{
+    struct world *world = *state;
+    struct error error = {0};
+    struct digest other = digest_of("other", strlen("other"));
+    world->mischief = SILENT;
+    assert_int_equal(order_content(world, "s:sea", &world->digest, NULL), OK);
+    assert_int_equal(order_content(world, "s:sea", &world->digest, NULL), OK);
+    assert_int_equal(order_content(world, "s:sea", NULL, NULL), OK);
+    assert_int_equal(order_content(world, "s:sea", &other, &error), CONFLICT);
+    assert_non_null(strstr(error.detail, "transfer 1 brings other content of s:sea, sha256:"));
+    assert_non_null(strstr(error.fix, "1"));
+}
+
+enum { ORDERERS = 4, ORDERS = 50 };
+
+struct orderer {
+    struct world *world;
+    pthread_barrier_t *begin;
+    int64_t numbers[ORDERS];
+};
+
+static void *order_all(void *context)
+{
+    struct orderer *orderer = context;
+    for (int i = 0; i < ORDERS; i++) {
+        AUTO_FREE char *id = memory_format("s:none-%d", i);
+        (void)pthread_barrier_wait(orderer->begin);
+        orderer->numbers[i] = order(orderer->world, id);
+    }
+    return NULL;
+}
+
+static void the_same_order_of_several_at_once_is_one_transfer(void **state)
+{
+    struct orderer orderers[ORDERERS];
+    pthread_t threads[ORDERERS];
+    pthread_barrier_t begin;
+    assert_int_equal(pthread_barrier_init(&begin, NULL, ORDERERS), 0);
+    for (int i = 0; i < ORDERERS; i++) {
+        orderers[i] = (struct orderer){.world = *state, .begin = &begin};
+        assert_int_equal(pthread_create(&threads[i], NULL, order_all, &orderers[i]), 0);
+    }
+    for (int i = 0; i < ORDERERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    for (int i = 1; i < ORDERERS; i++) {
+        assert_memory_equal(orderers[i].numbers, orderers[0].numbers, sizeof orderers[0].numbers);
+    }
+    (void)pthread_barrier_destroy(&begin);
+}
+
 static void a_cancelled_one_ends(void **state)
 {
     struct world *world = *state;
@@ -634,6 +686,8 @@ int main(void)
         IN_A_WORLD(a_source_that_is_gone_is_passed_over),
         IN_A_WORLD(data_that_nobody_has_is_tried_again_with_the_reason),
         IN_A_WORLD(the_same_order_is_one_transfer),
+        IN_A_WORLD(another_content_of_what_is_under_way_is_refused),
+        IN_A_WORLD(the_same_order_of_several_at_once_is_one_transfer),
         IN_A_WORLD(a_cancelled_one_ends),
         IN_A_WORLD(a_restart_takes_it_up),
         IN_A_WORLD(those_who_wait_hear_of_the_end),

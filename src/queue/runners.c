@@ -114,7 +114,7 @@ enum status worker_take_class(struct queue *queue, struct worker *worker,
         queue->has_job_runners = true;
     }
     if (runner->kind == RUNNER_JOB_TOKEN) {
-        free(worker->name);
+        worker->secret_name = TAKE(worker->name);
         worker->name = memory_copy_string(ANONYMOUS);
     }
     if (!runner_shares_inputs(runner->kind)) {

@@ -104,6 +104,7 @@ struct worker {
     char *sandbox_kind;
     char *groups;         // That it works for, in order: "physics,spare"; empty: for all.
     char *groups_said;    // What it said itself when it registered.
+    char *secret_name;    // What an anonymous one calls itself, to know it again; NULL: `name`.
     struct runner runner; // What its credential says.
     struct place *place;  // NULL: here.
     struct resources capacity;

@@ -19,6 +19,7 @@ struct worker *queue_find_worker(const struct queue *queue, int64_t id)
 void worker_free(struct worker *worker)
 {
     free(worker->name);
+    free(worker->secret_name);
     free(worker->owner);
     free(worker->version);
     free(worker->sandbox);
@@ -319,12 +320,18 @@ bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
     return is_something;
 }
 
+static const char *own_name(const struct worker *worker)
+{
+    return worker->secret_name ? worker->secret_name : worker->name;
+}
+
 int64_t worker_find_former(const struct queue *queue, const struct worker *worker)
 {
     size_t at = 0;
     for (const struct worker *other; (other = map_next(queue->workers, &at)) != NULL;) {
         if (!other->is_lost && worker->process != 0 && other->process == worker->process &&
-            strcmp(other->name, worker->name) == 0 && strcmp(other->owner, worker->owner) == 0) {
+            strcmp(own_name(other), own_name(worker)) == 0 &&
+            strcmp(other->owner, worker->owner) == 0) {
             return other->id;
         }
     }

@@ -357,6 +357,46 @@ static void what_began_on_a_spare_computer_is_for_spare_jobs(void **state)
     assert_job(site, submit_as(site, "bob", LONG), "succeeded", 1);
 }
 
+// --- who is who
+
+static int64_t come_as_process_one(struct site *site, const char *name, const struct runner *runner)
+{
+    json_t *document =
+        json_pack("{s:s, s:i, s:I, s:I, s:i}", "name", name, "cpus", 1, "memory_bytes",
+                  (json_int_t)1 << 36, "disk_bytes", (json_int_t)1 << 40, "process", 1);
+    act_as(site, "runner:1", runner);
+    struct reply reply = site_register(site, document);
+    assert_int_equal(reply.status, OK);
+    int64_t worker = number_of(reply.document, "worker");
+    reply_done(&reply);
+    reply = site_poll(site, worker, "{\"leases\": []}");
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    return worker;
+}
+
+static void expect_known(struct site *site, int64_t worker, enum status status)
+{
+    struct reply reply = site_poll(site, worker, "{}");
+    assert_int_equal(reply.status, status);
+    reply_done(&reply);
+}
+
+// In containers all may be process 1, and nobody is told the names of those that are anonymous.
+static void anonymous_ones_of_one_token_are_not_taken_for_each_other(void **state)
+{
+    struct site *site = *state;
+    const struct runner runner = {
+        .kind = RUNNER_JOB_TOKEN, .user = "alice", .job = submit_as(site, "alice", ONE)};
+    int64_t first = come_as_process_one(site, "here", &runner);
+    int64_t second = come_as_process_one(site, "there", &runner);
+    expect_known(site, first, OK);
+    int64_t again = come_as_process_one(site, "here", &runner);
+    expect_known(site, first, NOT_FOUND);
+    expect_known(site, second, OK);
+    expect_known(site, again, OK);
+}
+
 // --- groups
 
 static void groups_are_those_of_the_class(void **state)
@@ -591,6 +631,7 @@ int main(void)
         TEST(a_job_does_not_wait_for_what_it_may_not_reuse),
         TEST(a_job_does_not_wait_for_one_that_its_own_runner_may_not_run),
         TEST(what_began_on_a_spare_computer_is_for_spare_jobs),
+        TEST(anonymous_ones_of_one_token_are_not_taken_for_each_other),
         TEST(groups_are_those_of_the_class),
         TEST(a_move_from_before_it_had_its_class_is_forgotten),
         TEST(a_runner_of_a_job_leaves_with_it_and_does_not_come_back),

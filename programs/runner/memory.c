@@ -3,43 +3,66 @@
 #include "os/clock.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { KIB = 1024, LOOK_PART = 20 }; // Looking takes a LOOK_PART of the time at most.
+enum {
+    KIB = 1024,
+    FILE_MAX = 4096,
+    LOOK_PART = 20, // Looking takes a LOOK_PART of the time at most.
+};
 
-// Of one process: what it holds of its own, in memory; files that it only maps are left out. 0: it is gone.
-static int64_t own_bytes(int64_t pid)
+static const struct text PART_KEY = TEXT("Pss_Anon:");
+
+// The file of /proc about the process; empty: it is gone.
+static struct text read_about(int64_t pid, const char *name, char content[FILE_MAX])
 {
     char path[64];
-    int64_t resident = 0;
-    int64_t shared = 0;
-    (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/statm", pid);
-    FILE *pages = fopen(path, "re");
-    if (!pages) {
-        return 0;
+    (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/%s", pid, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? 0 : read(fd, content, FILE_MAX);
+    if (fd >= 0) {
+        (void)close(fd);
     }
-    int count = fscanf(pages, "%*s %" SCNd64 " %" SCNd64, &resident, &shared);
-    (void)fclose(pages);
-    return count == 2 ? (resident - shared) * sysconf(_SC_PAGESIZE) : 0;
+    return (struct text){content, got > 0 ? (size_t)got : 0};
+}
+
+// The next number of the text, after whatever spaces; 0: there is none.
+static int64_t next_number(struct text *rest)
+{
+    struct text word = TEXT_NONE;
+    int64_t number = 0;
+    while (word.length == 0 && text_next_part(rest, ' ', &word)) {
+    }
+    return text_to_int64(word, &number) ? number : 0;
+}
+
+// Of one process: what it holds of its own, in memory; files that it only maps are left out.
+static int64_t own_bytes(int64_t pid)
+{
+    char content[FILE_MAX];
+    struct text pages = read_about(pid, "statm", content);
+    (void)next_number(&pages); // Of addresses.
+    int64_t resident = next_number(&pages);
+    int64_t shared = next_number(&pages);
+    return (resident - shared) * sysconf(_SC_PAGESIZE);
 }
 
 // The same, but of what processes share since a fork only its part. Costs more: the kernel goes through all pages.
 static int64_t own_part_bytes(int64_t pid)
 {
-    char path[64];
-    char line[128];
-    int64_t kibibytes = -1;
-    (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/smaps_rollup", pid);
-    FILE *sums = fopen(path, "re");
-    while (sums && kibibytes < 0 && fgets(line, sizeof line, sums)) {
-        (void)sscanf(line, "Pss_Anon: %" SCNd64, &kibibytes);
+    char content[FILE_MAX];
+    struct text rest = read_about(pid, "smaps_rollup", content);
+    struct text line;
+    while (text_next_part(&rest, '\n', &line)) {
+        if (text_starts_with(line, PART_KEY)) {
+            struct text number = text_slice(line, PART_KEY.length, line.length);
+            return next_number(&number) * KIB;
+        }
     }
-    if (sums) {
-        (void)fclose(sums);
-    }
-    return kibibytes >= 0 ? kibibytes * KIB : own_bytes(pid);
+    return own_bytes(pid);
 }
 
 static int64_t sum_of(const struct runner *runner, pid_t child, int64_t (*bytes_of)(int64_t pid))

@@ -46,8 +46,9 @@ static void choose_hubs(struct peers *peers, struct overview *overview, int64_t 
         bool is_up = peer.liveness == LIVENESS_UP;
         size_t first = is_up ? 0 : up_count;
         size_t at = is_up ? up_count++ : overview->hub_count;
-        memmove(overview->hubs + at + 1, overview->hubs + at,
-                (overview->hub_count++ - at) * sizeof overview->hubs[0]);
+        for (size_t to = overview->hub_count++; to > at; to--) {
+            overview->hubs[to] = overview->hubs[to - 1];
+        }
         for (; at > first && overview->hubs[at - 1]->hub->added > site->hub->added; at--) {
             overview->hubs[at] = overview->hubs[at - 1];
         }

@@ -109,7 +109,7 @@ struct decision {
     struct api_call *call;
     struct known_worker worker;
     struct known_worker_word word;
-    bool has_class; // The word says one; else it keeps that which it has.
+    bool has_class; // The word says one; else it keeps that which it has, also while it is refused.
     bool is_forgotten;
 };
 
@@ -121,7 +121,7 @@ static enum status decide(struct sql *sql, void *context, struct error *error)
     const char *key = decision->worker.key.text;
     char object[OBJECT_SIZE];
     const struct known_worker_word *word = &decision->word;
-    bool is_runner = word->runner.kind != RUNNER_SITE;
+    bool is_runner = word->state == KNOWN_WORKER_ACCEPTED && word->runner.kind != RUNNER_SITE;
     (void)snprintf(object, sizeof object, "worker %s %s %s%s%s", decision->worker.name, key,
                    decision->is_forgotten ? "forgotten" : known_worker_state_name(word->state),
                    is_runner ? ", class " : "",
@@ -162,7 +162,7 @@ static enum status carry_out(struct decision *decision, struct error *error)
     struct known_worker_word *word = &decision->word;
     bool is_accepted = !decision->is_forgotten && word->state == KNOWN_WORKER_ACCEPTED;
     bool was_accepted = decision->worker.state == KNOWN_WORKER_ACCEPTED;
-    if (is_accepted && was_accepted && !decision->has_class) {
+    if (!decision->has_class) {
         word->runner = decision->worker.runner;
     }
     TRY(store_write_wait(api->store, decide, decision, error));

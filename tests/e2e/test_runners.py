@@ -223,6 +223,22 @@ def test_a_key_and_an_invitation_have_a_class(own_site, start_runner, lode, tmp_
     assert keys == {"desk": "site", "lent": "spare"}
 
 
+def test_a_key_that_was_refused_in_between_comes_back_with_its_class(own_site, start_runner):
+    def decide(**said):
+        decided = own_site.api("POST", "/v1/worker-keys/lent/state", said)
+        assert decided.code == 200, decided
+        return decided.json["class"]
+
+    start_runner("lent", "", wait=False)
+    eventually(lambda: [each["state"] for each in own_site.api("GET", "/v1/worker-keys").json["worker_keys"]] == ["pending"])
+    assert decide(state="accepted", **{"class": "spare"}) == "spare"
+    eventually(lambda: [each["class"] for each in listed(own_site)] == ["spare"])
+    decide(state="refused")
+    # A stranger's computer does not become one of the site by that.
+    assert decide(state="accepted") == "spare"
+    assert decide(state="accepted", **{"class": "site"}) == "site"
+
+
 def test_users_make_runners_for_their_own_jobs_alone(own_site):
     ada, eve = user(own_site, "ada"), user(own_site, "eve")
     job = submit(own_site, eve, "true")

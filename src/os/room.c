@@ -33,7 +33,9 @@ static bool is_exhausted(int number)
 
 static bool can_write(int folder_fd)
 {
-    int fd = openat(folder_fd, TRIED_NAME, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    // Somebody may have put a pipe there, which is to hold nobody up.
+    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    int fd = openat(folder_fd, TRIED_NAME, flags, 0600);
     if (fd < 0) {
         return !is_exhausted(errno);
     }

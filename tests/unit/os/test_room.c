@@ -29,6 +29,18 @@ static void a_disk_with_room_has_room_and_nothing_is_left_there(void **state)
     assert_int_equal(unlinkat(fd, ".lode-room", 0), -1);
 }
 
+// Tasks without a sandbox may put anything there, at which a look must not wait for ever.
+static void a_pipe_in_the_place_of_the_file_holds_nobody_up(void **state)
+{
+    (void)state;
+    AUTO_CLOSE int fd = open_folder();
+    assert_int_equal(mkfifoat(fd, ".lode-room", 0600), 0);
+    (void)alarm(30);
+    assert_true(room_is_left(fd, true));
+    (void)alarm(0);
+    (void)unlinkat(fd, ".lode-room", 0);
+}
+
 static void a_process_that_may_make_small_files_only_is_not_ended_by_the_look(void **state)
 {
     (void)state;
@@ -102,6 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_disk_with_room_has_room_and_nothing_is_left_there),
+        cmocka_unit_test(a_pipe_in_the_place_of_the_file_holds_nobody_up),
         cmocka_unit_test(a_process_that_may_make_small_files_only_is_not_ended_by_the_look),
         cmocka_unit_test(a_full_disk_has_no_room_until_it_is_freed),
         cmocka_unit_test(a_disk_without_room_for_one_more_file_is_full),

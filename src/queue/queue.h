@@ -21,6 +21,7 @@ struct runner;
 
 enum {
     QUEUE_OWNER_MAX = 64,
+    QUEUE_RUNNERS_MAX = 1000, // Workers of one credential of another class than site.
     QUEUE_LIVE_MAX = 1 << 20, // Bytes of live output kept of one running task.
 };
 
@@ -227,7 +228,7 @@ bool queue_is_stopping(const struct queue *queue);
 // --- workers
 
 // A worker registers: the document of POST /v1/workers, which is taken in every case. `runner`: the class that its credential says (policy/runner.h),
-// copied; NULL: of the site. DENIED when it asks for more than its class has, or its job has ended.
+// copied; NULL: of the site. DENIED when it asks for more than its class has, or its job has ended; QUOTA when its credential has QUEUE_RUNNERS_MAX workers already.
 void queue_register_worker(struct queue *queue, json_t *document, struct text owner,
                            const struct runner *runner, struct queue_witness witness,
                            struct queue_answer answer);

@@ -93,6 +93,24 @@ static enum status check_job(const struct queue *queue, const struct worker *wor
     return DENIED;
 }
 
+static enum status check_count(const struct queue *queue, const struct worker *worker,
+                               struct error *error)
+{
+    int count = 0;
+    size_t at = 0;
+    for (const struct worker *other; (other = map_next(queue->workers, &at)) != NULL;) {
+        count += !other->is_lost && strcmp(other->owner, worker->owner) == 0;
+    }
+    if (count < QUEUE_RUNNERS_MAX) {
+        return OK;
+    }
+    (void)error_set(error, QUOTA, "%s has %d workers here already, as many as it may",
+                    worker->owner, QUEUE_RUNNERS_MAX);
+    error_fix(error, "end some of them, or use another token: lode token create --class %s",
+              class_of(worker));
+    return QUOTA;
+}
+
 enum status worker_take_class(struct queue *queue, struct worker *worker,
                               const struct runner *runner, const struct worker_hello *hello,
                               struct error *error)
@@ -108,6 +126,7 @@ enum status worker_take_class(struct queue *queue, struct worker *worker,
         error_fix(error, "leave out \"place\"");
         return DENIED;
     }
+    TRY(check_count(queue, worker, error));
     TRY(take_groups(worker, error));
     if (runner_is_of_job(runner->kind)) {
         TRY(check_job(queue, worker, error));

@@ -5,7 +5,7 @@
 #include "queue/state.h"
 
 // A worker that registers gets the class of its credential. DENIED, saying why: it asks for groups that are not its class's, or brings jobs to another
-// site; its job has ended. An anonymous one gets a name that says nothing of it.
+// site; its job has ended. QUOTA: its credential has QUEUE_RUNNERS_MAX workers. An anonymous one gets a name that says nothing of it.
 enum status worker_take_class(struct queue *queue, struct worker *worker,
                               const struct runner *runner, const struct worker_hello *hello,
                               struct error *error);

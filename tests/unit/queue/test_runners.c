@@ -397,6 +397,20 @@ static void anonymous_ones_of_one_token_are_not_taken_for_each_other(void **stat
     expect_known(site, again, OK);
 }
 
+// Who has stolen such a token is not to fill the site's memory with workers.
+static void a_credential_has_so_many_workers_at_most(void **state)
+{
+    struct site *site = *state;
+    for (int i = 0; i < QUEUE_RUNNERS_MAX; i++) {
+        (void)come(site, "runner:1", &SPARES);
+    }
+    expect_refused(come_with(site, "runner:1", &SPARES, "[]"), QUOTA, "1000 workers here already");
+    (void)come(site, "runner:2", &SPARES);
+    (void)come(site, "workers", &NOBODYS);
+    queue_drop_workers(site->queue, TEXT("runner:1"));
+    (void)come(site, "runner:1", &SPARES);
+}
+
 // --- groups
 
 static void groups_are_those_of_the_class(void **state)
@@ -632,6 +646,7 @@ int main(void)
         TEST(a_job_does_not_wait_for_one_that_its_own_runner_may_not_run),
         TEST(what_began_on_a_spare_computer_is_for_spare_jobs),
         TEST(anonymous_ones_of_one_token_are_not_taken_for_each_other),
+        TEST(a_credential_has_so_many_workers_at_most),
         TEST(groups_are_those_of_the_class),
         TEST(a_move_from_before_it_had_its_class_is_forgotten),
         TEST(a_runner_of_a_job_leaves_with_it_and_does_not_come_back),

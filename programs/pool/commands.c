@@ -85,9 +85,10 @@ static enum status choose_reach(struct pool *pool, struct text of_site, struct e
         free(TAKE(chosen));
         chosen = text_copy(of_site);
         if (is_loopback(chosen)) {
-            (void)error_set(error, CONFLICT, "the site %s is for this machine alone", chosen);
-            error_fix(error, "have it listen on the network (lode site --address), or say by "
-                             "which address others reach it: --reach URL");
+            (void)error_set(error, CONFLICT, "%s is an address of the site for this machine alone",
+                            chosen);
+            error_fix(error, "say by which address others reach it: --reach URL; for that it must "
+                             "listen on the network (lode site --address)");
             return CONFLICT;
         }
     }

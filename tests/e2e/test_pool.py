@@ -153,7 +153,7 @@ def test_a_worker_that_cannot_serve_says_why(house, sshd):
 def test_a_site_of_this_machine_alone_is_not_given_to_others(house):
     site = house.site()
     done = house.user("pool", "start", "node7", status=1)
-    assert f"the site {site.url} is for this machine alone" in done.stderr and "--reach URL" in done.stderr
+    assert f"{site.url} is an address of the site for this machine alone" in done.stderr and "--reach URL" in done.stderr
 
 
 def test_a_key_of_ssh_that_may_do_nothing_else_is_enough(house, sshd):

@@ -402,7 +402,11 @@ static enum status add_token(void *table, json_t *token, struct error *error)
     table_add_time(table, field_time(token, "expires_at"), now_us);
     table_add_time(table, field_time(token, "revoked_at"), now_us);
     table_add(table, field_text(token, "label"));
-    add_class(table, token);
+    if (text_equal(field_text(token, "role"), TEXT("worker"))) {
+        add_class(table, token);
+    } else {
+        table_add(table, TEXT("-"));
+    }
     return OK;
 }
 

@@ -52,7 +52,8 @@ static enum status check_member(enum runner_class kind, const char *member, bool
     (void)error_set(error, INVALID, "a runner of class %s %s \"%s\"", runner_class_name(kind),
                     is_needed ? "needs" : "has no", member);
     if (is_needed) {
-        error_fix(error, "say \"%s\" too", member);
+        error_fix(error, "say \"%s\" too (--%s)", member,
+                  strcmp(member, "groups") == 0 ? "group" : member);
     } else {
         error_fix(error, "leave out \"%s\"", member);
     }

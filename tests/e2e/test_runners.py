@@ -239,7 +239,7 @@ def test_a_key_that_was_refused_in_between_comes_back_with_its_class(own_site, s
     assert decide(state="accepted", **{"class": "site"}) == "site"
 
 
-def test_users_make_runners_for_their_own_jobs_alone(own_site):
+def test_users_make_runners_for_their_own_jobs_alone(own_site, lode):
     ada, eve = user(own_site, "ada"), user(own_site, "eve")
     job = submit(own_site, eve, "true")
     for said, code in (({"class": "user", "user": "eve"}, 403), ({"class": "session", "user": "eve"}, 403), ({"class": "job", "job": job}, 403),
@@ -248,6 +248,13 @@ def test_users_make_runners_for_their_own_jobs_alone(own_site):
                        ({"principal": "ada", "role": "user"}, 403), ({"principal": "ada", "role": "admin"}, 403)):
         refused = own_site.api("POST", "/v1/tokens", said, token=ada)
         assert refused.code == code, (said, refused)
+    # The command line says what is to be said there.
+    assert "(--job)" in lode("token", "create", "--class", "job", status=1).stderr
+    assert "(--group)" in lode("token", "create", "--class", "group", status=1).stderr
+    # Classes are of workers: who may do what as a user has none.
+    assert lode("token", "create", "lab", "--class", "spare").stdout.startswith("lode_")
+    classes = {line.split()[1]: line.split()[-1] for line in lode("token", "list").stdout.splitlines()[1:]}
+    assert (classes["eve"], classes["lab"]) == ("-", "spare"), classes
     # Operators make them for others.
     assert runner_token(own_site, user="eve", **{"class": "user"})["user"] == "eve"
     assert runner_token(own_site, job=job, **{"class": "job"})["user"] == "eve"

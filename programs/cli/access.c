@@ -70,7 +70,7 @@ static void say_worker_keys(const json_t *keys, struct buffer *out)
     }
     if (field_int64(keys, "rivals") > 0) {
         buffer_printf(out,
-                      "  REFUSED:    another key came with the name of %lld; see lode workers\n",
+                      "  REFUSED:    names that came with another key: %lld; see lode workers\n",
                       (long long)field_int64(keys, "rivals"));
     }
 }

@@ -240,7 +240,7 @@ def test_another_key_never_takes_the_place_of_an_accepted_name(plain_site, lode,
     assert now["rival"]["fingerprint"] not in (first["fingerprint"], None)
     assert "event=worker_key_changed" in plain_site.log
     assert now["rival"]["fingerprint"] + " refused" in audit(plain_site)
-    assert "REFUSED" in lode("status").stdout and now["rival"]["fingerprint"] in lode("workers").stdout
+    assert "REFUSED:    names that came with another key: 1;" in lode("status").stdout and now["rival"]["fingerprint"] in lode("workers").stdout
     listed = plain_site.api("GET", "/v1/workers").json["workers"]
     assert [each["name"] for each in listed] == ["desk-2"] and listed[0]["state"] == "idle"
     runs(lode, "still mine")

@@ -284,9 +284,9 @@ static enum status start_server(struct site_parts *parts, struct error *error)
     int fds[SERVICE_FDS_MAX];
     size_t fd_count = service_take_sockets(fds);
     if (parts->settings->is_open) {
+        TRY(openness_check(parts->settings->address, fds, fd_count, error));
         log_line(LOG_LEVEL_WARNING, "event=open_site detail=\"any worker may join\" address=%s",
                  parts->settings->address);
-        TRY(openness_check(parts->settings->address, fds, fd_count, error));
     }
     parts->api = (struct api){
         .store = parts->store,

@@ -500,6 +500,7 @@ def test_any_worker_joins_an_open_site_at_once(make_site, lode, make_worker, tmp
 def test_an_open_site_refuses_addresses_that_are_not_private(lode, address):
     ended = lode("site", "--address", address, "--workers", "0", "--open", status=1)
     assert "no private address" in ended.stderr and "leave out --open" in ended.stderr
+    assert "event=open_site" not in ended.stderr  # Nobody may join.
     assert not (lode.data / "site.json").exists()
 
 

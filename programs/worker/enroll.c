@@ -4,7 +4,9 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "cli/output.h"
+#include "cli/site_choice.h"
 #include "identity/invitations.h"
+#include "os/clock.h"
 #include "worker/enroll.h"
 
 #include <stdio.h>
@@ -68,12 +70,30 @@ enum status worker_enroll(const struct worker_site *site, const struct worker_ke
     return ask_site(site, key, body, out, error);
 }
 
+// A site that was met before must have the key that it had then, whatever --pin says. That is looked at before the invitation is spent.
+static enum status check_known(const char *folder, const struct site_address *address,
+                               const struct worker_site *site, struct error *error)
+{
+    enum status status = known_sites_check(folder, address, &site->key, error);
+    return status == NOT_FOUND ? OK : status;
+}
+
+// By its key, --pin says who the site is: so it is met, and "lode worker --site URL" asks nothing.
+static enum status remember(const char *folder, const struct site_address *address,
+                            const struct worker_site *site, struct error *error)
+{
+    enum status status = known_sites_add(folder, address, &site->key, clock_real_us(), error);
+    return status == CONFLICT ? known_sites_check(folder, address, &site->key, error) : status;
+}
+
 static enum status enrol(const struct options *given, const char *directory, json_t **out,
                          struct error *error)
 {
     char host[HOST_MAX] = "worker";
     struct worker_site site = {0};
     struct worker_key key = {0};
+    struct site_address address;
+    AUTO_FREE char *folder = NULL;
     AUTO_BUFFER struct buffer token = {0};
     (void)gethostname(host, sizeof host - 1);
     const char *name = options_text(given, "name", host);
@@ -82,12 +102,15 @@ static enum status enrol(const struct options *given, const char *directory, jso
     if (!site.key.text[0]) {
         TRY(worker_meet_site(given, site.url, &site.key, error));
     }
+    TRY(site_choice_folder(&folder, error));
+    TRY(site_address_from_url(text_of(site.url), &address, error));
+    TRY(check_known(folder, &address, &site, error));
     TRY(worker_key_ensure(directory, name, &key, error));
     enum status status =
         worker_enroll(&site, &key, text_trim(buffer_text(&token)), name, out, error);
     worker_key_done(&key);
     explicit_bzero(token.bytes, token.length);
-    return status;
+    return status == OK ? remember(folder, &address, &site, error) : status;
 }
 
 int command_worker_enroll(const struct command *command, const struct options *given)

@@ -377,7 +377,8 @@ def test_an_invitation_enrolls_a_key_once(plain_site, lode, make_worker):
     key = keys(plain_site)["desk-7"]
     assert (key["state"], key["trust"]) == ("accepted", "invitation")
     assert f"worker desk-7 {key['fingerprint']} enrolled" in audit(plain_site)
-    worker.start("--site", plain_site.url, "--pin", plain_site.fingerprint)
+    # What it says is to be typed is enough: the site was met, and nothing is asked.
+    worker.start("--site", plain_site.url)
     eventually(lambda: is_listed(plain_site, "desk-7"))
     runs(lode, "enrolled")
     other = make_worker("other")
@@ -388,6 +389,22 @@ def test_an_invitation_enrolls_a_key_once(plain_site, lode, make_worker):
     token = lode.json("worker", "invite")["token"]
     assert "accepted" in make_worker("third").lode(*enroll, "--name", "third", environment={"LODE_TOKEN": token}).stdout
     assert {"desk-7", "third"} < set(keys(plain_site))
+
+
+def test_who_met_another_key_there_enrolls_nobody_and_keeps_the_invitation(plain_site, lode, make_worker):
+    worker = make_worker("desk-2")
+    known = worker.lode.home / ".config" / "lode" / "known_sites"
+    known.parent.mkdir(parents=True, mode=0o700)
+    known.touch(0o600)
+    known.write_text(f"{plain_site.address} sha256:{'0' * 64} 2026-11-21T18:00:00Z\n")
+    token = lode.json("worker", "invite")["token"]
+    enroll = ("worker", "enroll", "--site", plain_site.url, "--pin", plain_site.fingerprint, "--token", token)
+    said = worker.lode(*enroll, status=1).stderr
+    assert "has changed" in said and "lode login --forget" in said
+    assert keys(plain_site) == {}
+    known.unlink()
+    assert "accepted" in worker.lode(*enroll).stdout
+    assert plain_site.fingerprint in known.read_text()
 
 
 def test_an_invitation_that_is_no_good_enrolls_nobody(plain_site, lode, make_worker, tmp_path):

@@ -521,10 +521,16 @@ static void say_attempts(const struct answer *answer, int64_t index)
     const struct attempts *attempts = job->attempts ? map_find_int64(job->attempts, index) : NULL;
     for (int i = 0; i < CAUSE_COUNT && attempts; i++) {
         int64_t left = job->plan.retries.times[i] - attempts->times[i];
-        if (attempts->times[i] > 0) {
-            buffer_printf(answer->why, "%s %d time%s and may %lld more; ", SAID[i],
-                          attempts->times[i], plural(attempts->times[i]),
-                          (long long)(left > 0 ? left : 0));
+        if (attempts->times[i] == 0) {
+            continue;
+        }
+        buffer_printf(answer->why, "%s %d time%s", SAID[i], attempts->times[i],
+                      plural(attempts->times[i]));
+        if (left > 0) {
+            buffer_printf(answer->why, " and may %lld more; ", (long long)left);
+        } else {
+            buffer_append_string(answer->why, left == 0 ? ", which is as often as it may; "
+                                                        : ", which is more than it may; ");
         }
     }
 }

@@ -40,6 +40,7 @@ def test_a_task_that_three_workers_die_of_is_held_and_released(site, lode):
     # The evidence: three workers, how each ended, and the task's last words.
     said = lode.json("why", f"{job}/1")
     assert len(said["evidence"]) == 3 and f"lode retry {job}/1" in said["change"], said
+    assert "its worker was lost 3 times, which is more than it may; " in said["why"], said
     for loss in said["evidence"]:
         assert "killed by signal 9" in loss["text"] and "out of luck" in loss["text"], said
         assert "last that it had reported" in loss["text"] or "had reported no task" in loss["text"], said

@@ -123,6 +123,11 @@ static void it_says_where_a_task_is(void **state)
     expect(&site, 0, "running on worker 1", "nothing");
     assert_int_equal(site_finish(&site, &site.leases[0], 0, TASK_FAILED), TASK_RETRY);
     expect(&site, 0, "it has failed 1 time and may 2 more; ", "");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(site_lease(&site, 1), 1);
+        assert_int_equal(site_finish(&site, &site.leases[0], 0, TASK_FAILED), TASK_RETRY);
+    }
+    expect(&site, 0, "it has failed 3 times, which is as often as it may; ", "");
     scheduler_touch_worker(site.scheduler, 1, site.now_us);
     const struct lease none = {.job = 1, .worker = 9, .from = 500, .to = 510};
     assert_int_equal(site_finish_all(&site, &none, 10), 10);

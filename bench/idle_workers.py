@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """What connected idle workers cost a site: CPU time and memory. Each is one TLS connection whose poll waits as long as the site allows.
 
     bench/idle_workers.py [--workers 2000] [--seconds 60] [--programs build/programs]

@@ -21,6 +21,7 @@ struct follower {
     struct event_stream events;
     struct buffer last_id; // Of the last event that was handled whole.
     int64_t printed[2];    // Bytes of the first task's output that were printed.
+    int64_t attempt;       // That they are of; 0: it is not known.
     int64_t task_count;    // 0 until it is known.
     int64_t failures_shown;
     struct progress progress;
@@ -132,6 +133,22 @@ static enum status fetch_rest(struct follower *follower, int64_t task, int which
     return copy_output(follower->contact, true, path.bytes, which, printed, error);
 }
 
+// What was printed of an earlier attempt is none of this one's, which is printed from its beginning.
+static void begin_attempt(struct follower *follower, int64_t attempt)
+{
+    bool is_other = attempt != 0 && follower->attempt != 0 && attempt != follower->attempt;
+    if (is_other && (follower->printed[0] > 0 || follower->printed[1] > 0)) {
+        progress_hide(&follower->progress);
+        (void)fprintf(stderr,
+                      "lode: the task began again (attempt %lld): what it prints follows, from its "
+                      "beginning\n",
+                      (long long)attempt);
+        follower->printed[0] = 0;
+        follower->printed[1] = 0;
+    }
+    follower->attempt = attempt != 0 ? attempt : follower->attempt;
+}
+
 // Live output of the single task: what was printed before a reconnection is not printed again.
 static enum status handle_log(struct follower *follower, const json_t *data, struct error *error)
 {
@@ -140,6 +157,7 @@ static enum status handle_log(struct follower *follower, const json_t *data, str
     int64_t offset = field_int64(data, "offset");
     int64_t *printed = &follower->printed[which];
     TRY(base64_decode(field_text(data, "base64"), &bytes, error));
+    begin_attempt(follower, field_int64(data, "attempt"));
     if (offset > *printed) {
         // The site keeps a limited part of running output; the rest is fetched when the task has ended.
         return OK;
@@ -199,6 +217,9 @@ static void say_failure(struct follower *follower, const json_t *data)
 static enum status handle_task(struct follower *follower, const json_t *data, struct error *error)
 {
     progress_hide(&follower->progress);
+    if (field_int64(data, "index") == 0) {
+        begin_attempt(follower, field_int64(data, "attempts"));
+    }
     TRY(print_output(follower, data, 0, error));
     TRY(print_output(follower, data, 1, error));
     say_failure(follower, data);

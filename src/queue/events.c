@@ -15,8 +15,9 @@ enum {
 
 static void write_id(const struct event_position *at, struct buffer *out)
 {
-    buffer_printf(out, "id: %lld.%lld.%lld\n", (long long)at->seq, (long long)at->output,
-                  (long long)at->error_output);
+    buffer_append_string(out, "id: ");
+    event_position_write(at, out);
+    buffer_append_byte(out, '\n');
 }
 
 // What only the writer's thread knows: the job's document, and live output of a job with one task.
@@ -29,11 +30,15 @@ struct glance {
     bool has_ended;
     struct buffer live[2];
     int64_t live_offset[2];
+    int64_t attempt; // That it is of.
 };
 
+// What was seen of another attempt is none of this one's.
 static void copy_live(struct glance *glance, const struct live_task *live)
 {
-    const int64_t seen[2] = {glance->at->output, glance->at->error_output};
+    const struct event_position *at = glance->at;
+    bool is_other = at->attempt != 0 && at->attempt != glance->attempt;
+    const int64_t seen[2] = {is_other ? 0 : at->output, is_other ? 0 : at->error_output};
     for (int i = 0; i < 2; i++) {
         const struct live_stream *stream = &live->streams[i];
         int64_t from = seen[i] > stream->offset ? seen[i] : stream->offset;
@@ -58,6 +63,10 @@ static enum status run_glance(struct sql *sql, void *context, struct error *erro
     glance->has_ended = !job;
     struct live_task *live = row.count == 1 ? live_find(queue, glance->job, 0) : NULL;
     if (live) {
+        AUTO_ROWS struct sql_rows *past = NULL;
+        TRY(sql_first(sql, SQL_COUNT_ATTEMPTS, SQL_VALUES(sql_int64(glance->job), sql_int64(0)),
+                      &past, error));
+        glance->attempt = 1 + sql_column_int64(past, 0);
         copy_live(glance, live);
     }
     if (glance->version == glance->at->version) {
@@ -103,11 +112,18 @@ static void write_logs(struct glance *glance, struct event_position *at, struct 
         if (glance->live[i].length == 0) {
             continue;
         }
+        if (at->attempt != glance->attempt) {
+            at->output = at->attempt != 0 ? 0 : at->output;
+            at->error_output = at->attempt != 0 ? 0 : at->error_output;
+            at->attempt = glance->attempt;
+        }
         *seen[i] = glance->live_offset[i] + (int64_t)glance->live[i].length;
         buffer_append_string(out, "event: log\n");
         write_id(at, out);
-        buffer_printf(out, "data: {\"index\":0,\"stream\":\"%s\",\"offset\":%lld,\"base64\":\"",
-                      NAMES[i], (long long)glance->live_offset[i]);
+        buffer_printf(
+            out,
+            "data: {\"index\":0,\"attempt\":%lld,\"stream\":\"%s\",\"offset\":%lld,\"base64\":\"",
+            (long long)glance->attempt, NAMES[i], (long long)glance->live_offset[i]);
         base64_append(out, glance->live[i].bytes, glance->live[i].length);
         buffer_append_string(out, "\"}\n\n");
     }

@@ -4,10 +4,17 @@
 #include "records/jobs_sql.h"
 #include "records/rows.h"
 
+void event_position_write(const struct event_position *at, struct buffer *out)
+{
+    buffer_printf(out, "%lld.%lld.%lld.%lld", (long long)at->seq, (long long)at->output,
+                  (long long)at->error_output, (long long)at->attempt);
+}
+
 static void begin_event(const char *name, const struct event_position *at, struct buffer *out)
 {
-    buffer_printf(out, "event: %s\nid: %lld.%lld.%lld\ndata: ", name, (long long)at->seq,
-                  (long long)at->output, (long long)at->error_output);
+    buffer_printf(out, "event: %s\nid: ", name);
+    event_position_write(at, out);
+    buffer_append_string(out, "\ndata: ");
 }
 
 static void write_stream(const struct poll_stream *stream, struct buffer *out)

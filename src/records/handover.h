@@ -10,6 +10,7 @@ struct event_position {
     int64_t seq;
     int64_t output;
     int64_t error_output;
+    int64_t attempt;    // That the live output is of; 0: none was seen.
     int64_t version;    // Of the last `job` event.
     bool wants_results; // As `setup`, `result` and `piece` instead of `task`.
     bool has_setups;    // They were told.
@@ -21,6 +22,8 @@ struct handover_limits {
     int64_t count_max;
     size_t size_max;
 };
+// The id that an event has behind which a follower is here: "seq.output.error_output.attempt".
+void event_position_write(const struct event_position *at, struct buffer *out);
 enum status handover_write(struct sql *sql, int64_t job, const struct handover_limits *limits,
                            struct event_position *at, struct buffer *out, bool *is_more,
                            struct error *error);

@@ -121,6 +121,8 @@ static const char SQL_INSERT_TASK[] =
     " outputs, message, cached_job, cached_idx, class) VALUES ($1, $2, $3, $4, $5, $6,"
     " 1 + (SELECT COUNT(*) FROM attempts WHERE job = $1 AND idx = $2), $7, $8, $9, $10, $11, $12,"
     " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+static const char SQL_COUNT_ATTEMPTS[] =
+    "SELECT COUNT(*) FROM attempts WHERE job = $1 AND idx = $2";
 static const char SQL_INSERT_ATTEMPT[] =
     "INSERT INTO attempts (job, idx, attempt, worker, outcome, code, message, ended_us)"
     " SELECT $1, $2, COALESCE(MAX(attempt), 0) + 1, $3, $4, $5, $6, $7 FROM attempts"

@@ -119,7 +119,8 @@ void record_write_event(struct blobs *blobs, const struct task_row *row, struct 
     buffer_printf(out, "{\"index\":%lld,\"state\":\"%s\"", (long long)row->index,
                   job_state_name(row->state));
     append_exit(row, out);
-    buffer_printf(out, ",\"cached\":%s", row->cached_job > 0 ? "true" : "false");
+    buffer_printf(out, ",\"cached\":%s,\"attempts\":%lld", row->cached_job > 0 ? "true" : "false",
+                  (long long)row->attempts);
     append_event_stream(blobs, "stdout", &row->output, out);
     append_event_stream(blobs, "stderr", &row->error_output, out);
     append_field(out, "message", row->message);

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import time
 
@@ -150,3 +151,13 @@ def test_a_job_that_outlived_the_site_leaves_nothing_at_its_worker(pool, tmp_pat
     (tmp_path / "go").touch()
     assert pool.ended(job)["state"] == "succeeded" and starts(tmp_path) == 1
     eventually(lambda: not list(jobs.iterdir()), 30, "the end of the job's folder")
+
+
+def test_what_attempts_print_is_not_mixed(site, lode):
+    """Each attempt prints something else: the follower's output has what each printed from its beginning, never a part of one behind another's."""
+    done = lode("run", "--cache", "off", "--retries", "1", "--", "sh", "-c", "cat /proc/sys/kernel/random/uuid; sleep 2; exit 3", status=3)
+    lines = done.stdout.split()
+    final = lode("logs", str(max(job["id"] for job in lode.json("jobs")["jobs"]))).stdout.split()
+    assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", line) for line in lines), lines
+    assert lines[-1:] == final and len(set(lines)) == len(lines), (lines, final)
+    assert len(lines) == 1 or "began again (attempt 2)" in done.stderr, done

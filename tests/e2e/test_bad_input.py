@@ -72,7 +72,7 @@ def test_a_job_that_makes_no_sense_is_refused(quiet, what):
 
 def test_the_fields_of_a_job_are_named_to_the_last(quiet):
     fix = quiet.api("POST", "/v1/jobs", {"command": ["true"], "nonsense": 1}).json["fix"]
-    assert fix.startswith("known fields: name, mode, ") and fix.endswith(", software"), fix
+    assert fix.startswith("known fields: name, mode, ") and fix.endswith(", spare"), fix
 
 
 def test_a_job_that_has_ended_cannot_be_cancelled(site):

@@ -53,7 +53,7 @@ def test_places_are_for_workers(make_site):
     again = link.ask("GET", f"/v1/places?wait=1&version={answer.json['version']}")
     assert again.json == answer.json
     user = site.api("POST", "/v1/tokens", {"principal": "alice", "role": "user", "label": "x"}).json["token"]
-    assert_problem(site.api("GET", "/v1/places", token=user), 403, "worker")
+    assert_problem(site.api("GET", "/v1/places", token=user), 403, "administrators")
     assert_problem(link.ask("GET", "/v1/places?version=-1"), 400, "version")
 
 

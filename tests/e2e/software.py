@@ -67,13 +67,21 @@ def pypy_root(root):
     return root
 
 
+def debian_mirror():
+    """Where the machine takes Debian's packages from, by either form of its sources."""
+    apt = pathlib.Path("/etc/apt")
+    files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
+    words = [word for path in files if path.is_file() for line in path.read_text().splitlines()
+             if line.startswith(("deb ", "URIs:")) for word in line.split()]
+    return next(word for word in words if "://" in word and word.rstrip("/").endswith("/debian"))
+
+
 def next_debian_root(root, scratch):
     """A root of a file system with the C library and the Python of the Debian after the machine's, from its packages. CalledProcessError: not to be had."""
     (scratch / "lists" / "partial").mkdir(parents=True)
     (scratch / "archives" / "partial").mkdir(parents=True)
     (scratch / "status").touch()
-    lines = pathlib.Path("/etc/apt/sources.list.d/debian.sources").read_text().splitlines()
-    mirror = next(line.split()[1] for line in lines if line.startswith("URIs:"))
+    mirror = debian_mirror()
     key = "/usr/share/keyrings/debian-archive-keyring.gpg"
     (scratch / "sources.list").write_text(f"deb [signed-by={key}] {mirror} {NEXT_DEBIAN} main\n")
     settings = {

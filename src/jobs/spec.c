@@ -198,7 +198,7 @@ static enum status read_numbers(struct job_spec *spec, const json_t *document, s
     double cpus = 1;
     double walltime_seconds = SPEC_WALLTIME_SECONDS_DEFAULT;
     spec->need =
-        (struct resources){.memory_bytes = INT64_C(1) << 30, .disk_bytes = INT64_C(10) << 30};
+        (struct resources){.memory_bytes = INT64_C(1) << 30, .disk_bytes = INT64_C(1) << 30};
     TRY(json_field_double(document, "cpus", JSON_OPTIONAL, 0.001, SPEC_CPUS_MAX, &cpus, error));
     TRY(json_field_int64(document, "memory_bytes", JSON_OPTIONAL, SPEC_MEMORY_MIN,
                          SPEC_RESOURCE_BYTES_MAX, &spec->need.memory_bytes, error));

@@ -152,7 +152,7 @@ struct job_spec {
 //
 // Every refusal names the field, the value and the way out: unknown fields, an empty command, output patterns that are absolute or
 // have "..", names of data that are no single path part, names of files that are no path below the working folder, NUL bytes, wrong UTF-8, two index sets, equal data names, variables LODE_..., outputs
-// or checkpoints of a streamed job, "spare" with data that is registered at the site ("data", "over"), limits above. "api" needs "network" and mode command. Defaults: count 1, cpus 1, memory 1 GiB, disk 10 GiB, walltime 1 day,
+// or checkpoints of a streamed job, "spare" with data that is registered at the site ("data", "over"), limits above. "api" needs "network" and mode command. Defaults: count 1, cpus 1, memory 1 GiB, disk 1 GiB, walltime 1 day,
 // retries as retries_default says, no network, no api, cache use; a data name is the last part (after "/" or ":") of its id made safe ([A-Za-z0-9._-]).
 // *out is the caller's (spec_free).
 enum status spec_parse(const json_t *document, struct job_spec **out, struct error *error);

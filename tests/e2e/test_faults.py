@@ -176,6 +176,22 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def test_a_machine_with_little_disk_runs_a_job_that_asks_for_nothing(make_site, tmp_path):
+    """As many tasks side by side as it has cores."""
+    place = tmp_path / "little"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3g", "none", str(place)], check=False, capture_output=True)
+    if done.returncode != 0:
+        pytest.skip("cannot mount a file system here: " + done.stderr.decode())
+    try:
+        site = make_site(directory=place / "site", options=["--workers", "2"])
+        job = submit(site, command=["sh", "-c", "sleep 60"], count=2)
+        eventually(lambda: site.api("GET", f"/v1/jobs/{job}").json["tasks"]["running"] == 2, 30)
+        site.api("POST", f"/v1/jobs/{job}/cancel")
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
 def test_a_full_disk_is_said_and_what_was_acknowledged_stays(make_site, small_disk):
     site = make_site(directory=small_disk / "site", options=["--workers", "0"])
     first = submit(site, command=["true"], name="before")

@@ -52,7 +52,7 @@ static void a_command_alone_gets_the_defaults(void **state)
     assert_null(spec->command[1]);
     assert_int_equal(spec->need.cpu_millis, 1000);
     assert_int_equal(spec->need.memory_bytes, 1 << 30);
-    assert_int_equal(spec->need.disk_bytes, INT64_C(10) << 30);
+    assert_int_equal(spec->need.disk_bytes, INT64_C(1) << 30);
     assert_int_equal(spec->walltime_us, INT64_C(86400000000));
     assert_int_equal(spec->retries.times[CAUSE_FAIL], 0);
     assert_false(spec->has_network);

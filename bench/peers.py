@@ -98,7 +98,8 @@ def first(hub):
     """In life the players run on other machines, and take nothing from the hub's processors."""
     for task in pathlib.Path(f"/proc/{hub.process.pid}/task").iterdir():
         with contextlib.suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, int(task.name), -10)
+            niceness = os.getpriority(os.PRIO_PROCESS, int(task.name))
+            os.setpriority(os.PRIO_PROCESS, int(task.name), niceness - 10)
 
 
 def result(name, seconds, figures, calm, **more):

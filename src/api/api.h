@@ -76,8 +76,9 @@ struct api_call {
 };
 
 enum api_place {
-    API_ON_LOOP, // The handler never blocks.
-    API_ON_POOL, // It reads the database or the disk: run on a thread of the pool.
+    API_ON_LOOP,       // The handler never blocks.
+    API_ON_POOL,       // It reads the database or the disk: run on a thread of the pool.
+    API_IN_BACKGROUND, // The same, and nobody waits for it but another site: stands back behind all else.
 };
 
 // What the action is done to, for the guard to find its owner.

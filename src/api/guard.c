@@ -163,7 +163,7 @@ static bool admit_guest(struct api_call *call)
     struct error error = {0};
     enum status status = OK;
     int64_t now_us = clock_steady_us();
-    bool may_block = call->route->place == API_ON_POOL && !call->route->sink;
+    bool may_block = call->route->place != API_ON_LOOP && !call->route->sink;
     (void)snprintf(site.text, sizeof site.text, "%s", call->request->peer_key);
     if (may_block) {
         status = guests_check(call->api->guests, &site, now_us, &error);
@@ -386,10 +386,16 @@ bool guard_admit(struct http_request *request, void *context)
 void guard_handle(struct http_request *request, void *context)
 {
     struct api_call *call = new_call(request, context);
-    if (call->route->place == API_ON_POOL) {
+    switch (call->route->place) {
+    case API_ON_POOL:
         http_server_offload(call->api->server, run, call);
-    } else {
+        break;
+    case API_IN_BACKGROUND:
+        http_server_background(call->api->server, run, call);
+        break;
+    case API_ON_LOOP:
         run(call);
+        break;
     }
 }
 

@@ -18,6 +18,7 @@ struct offload {
     struct work *first;
     struct work *last;
     bool is_ending;
+    int steps_back;
     unsigned thread_count;
     pthread_t threads[];
 };
@@ -39,21 +40,28 @@ static struct work *take(struct offload *offload)
 
 static void *work_on(void *context)
 {
+    struct offload *offload = context;
     struct work *work;
-    while ((work = take(context))) {
+    if (offload->steps_back > 0) {
+        thread_stand_back(offload->steps_back);
+    }
+    while ((work = take(offload))) {
         work->run(work->context);
         free(work);
     }
     return NULL;
 }
 
-enum status offload_new(unsigned threads, struct offload **out, struct error *error)
+enum status offload_new(const struct offload_options *options, struct offload **out,
+                        struct error *error)
 {
-    struct offload *offload = memory_new(1, sizeof *offload + threads * sizeof offload->threads[0]);
+    size_t threads_size = options->threads * sizeof(pthread_t);
+    struct offload *offload = memory_new(1, sizeof *offload + threads_size);
+    offload->steps_back = options->steps_back;
     pthread_mutex_init(&offload->mutex, NULL);
     pthread_cond_init(&offload->has_news, NULL);
-    while (offload->thread_count < threads) {
-        enum status status = thread_start(&offload->threads[offload->thread_count], "http-offload",
+    while (offload->thread_count < options->threads) {
+        enum status status = thread_start(&offload->threads[offload->thread_count], options->name,
                                           work_on, offload, error);
         if (status != OK) {
             offload_free(offload);

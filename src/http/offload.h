@@ -6,7 +6,14 @@
 
 struct offload;
 
-enum status offload_new(unsigned threads, struct offload **out, struct error *error);
+struct offload_options {
+    const char *name; // Of its threads, up to 15 bytes; static.
+    unsigned threads;
+    int steps_back; // Of niceness, see thread_stand_back.
+};
+
+enum status offload_new(const struct offload_options *options, struct offload **out,
+                        struct error *error);
 
 // Runs `run(context)` on one of the threads; in order of arrival, but several at once.
 void offload_run(struct offload *offload, void (*run)(void *context), void *context);

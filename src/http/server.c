@@ -22,6 +22,9 @@ enum {
     ACCEPTS_MAX = 16, // New connections at once, before others have their turn.
     // They wait for the disk more than they work: as many as may be slow (submissions, syncs) before quick ones have to wait.
     OFFLOAD_THREADS = 8,
+    // These work more than they wait. With as many steps back, a loop gets ten times the share of one of them.
+    BACKGROUND_THREADS_MAX = 8,
+    BACKGROUND_STEPS_BACK = 10,
     LOOPS_MAX = 256,
     CONNECTIONS_MAX = 20000,
     HEADER_TIMEOUT_US = 10000000,
@@ -173,11 +176,26 @@ static enum status make_listeners(struct http_server *server,
     return OK;
 }
 
-static enum status make_loops(struct http_server *server, unsigned wanted, struct error *error)
+// How many threads there are for the processors of the machine.
+static unsigned one_each(unsigned max)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t count = wanted > 0 ? wanted : cores > 0 ? (size_t)cores : 1;
-    count = count < LOOPS_MAX ? count : LOOPS_MAX;
+    return cores < 1 ? 1 : (unsigned long)cores < max ? (unsigned)cores : max;
+}
+
+static enum status make_pools(struct http_server *server, struct error *error)
+{
+    const struct offload_options pool = {.name = "http-offload", .threads = OFFLOAD_THREADS};
+    const struct offload_options background = {.name = "http-background",
+                                               .threads = one_each(BACKGROUND_THREADS_MAX),
+                                               .steps_back = BACKGROUND_STEPS_BACK};
+    TRY(offload_new(&pool, &server->offload, error));
+    return offload_new(&background, &server->background, error);
+}
+
+static enum status make_loops(struct http_server *server, unsigned wanted, struct error *error)
+{
+    size_t count = wanted > 0 && wanted < LOOPS_MAX ? wanted : one_each(LOOPS_MAX);
     server->loops = memory_new(count, sizeof(struct loop *));
     for (size_t i = 0; i < count; i++) {
         TRY(loop_new(server, &server->loops[i], error));
@@ -208,6 +226,7 @@ void http_server_free(struct http_server *server)
     }
     free_listeners(server);
     offload_free(server->offload);
+    offload_free(server->background);
     for (size_t i = 0; i < server->loop_count; i++) {
         loop_deliver(server->loops[i]);
         while (server->loops[i]->exchanges) {
@@ -248,7 +267,7 @@ static enum status prepare(struct http_server *server, const struct http_server_
         TRY(tls_context_new(options->key_path, options->certificate_path, options->authority_path,
                             &server->tls, error));
     }
-    TRY(offload_new(OFFLOAD_THREADS, &server->offload, error));
+    TRY(make_pools(server, error));
     TRY(make_loops(server, options->loops, error));
     TRY(make_listeners(server, options, error));
     // The first loop, which accepts, comes last: by then the others are there to be given connections.
@@ -347,9 +366,15 @@ void http_server_stop(struct http_server *server, int64_t grace_us)
     }
     free_listeners(server);
     offload_stop(server->offload);
+    offload_stop(server->background);
 }
 
 void http_server_offload(struct http_server *server, void (*run)(void *context), void *context)
 {
     offload_run(server->offload, run, context);
+}
+
+void http_server_background(struct http_server *server, void (*run)(void *context), void *context)
+{
+    offload_run(server->background, run, context);
 }

@@ -154,4 +154,8 @@ void http_server_free(struct http_server *server);
 // server is stopping, when nobody waits for its answer any more, it may do nothing.
 void http_server_offload(struct http_server *server, void (*run)(void *context), void *context);
 
+// The same on threads of another pool, as many as there are processors, which stand back behind all others of the program: for what comes
+// in masses and is not awaited by a person, such as other sites' logs. So thousands of them at once delay neither loops nor the other pool.
+void http_server_background(struct http_server *server, void (*run)(void *context), void *context);
+
 #endif

@@ -28,6 +28,7 @@ struct http_server {
     unsigned connections_max;
     int port;
     struct offload *offload;
+    struct offload *background;
     struct listener *listeners; // Their events belong to the first loop's thread.
     size_t listener_count;
     struct loop **loops;

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum status thread_start(pthread_t *out, const char *name, void *(*run)(void *context),
                          void *context, struct error *error)
@@ -20,6 +22,12 @@ enum status thread_start(pthread_t *out, const char *name, void *(*run)(void *co
     }
     (void)pthread_setname_np(*out, name);
     return OK;
+}
+
+void thread_stand_back(int steps)
+{
+    // On Linux niceness is of each thread, and an id of 0 is the calling one.
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + steps);
 }
 
 void condition_init(pthread_cond_t *out)

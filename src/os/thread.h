@@ -12,6 +12,10 @@
 enum status thread_start(pthread_t *out, const char *name, void *(*run)(void *context),
                          void *context, struct error *error);
 
+// Has the calling thread stand back by so many steps of niceness (to 19 at most): whoever else wants the processor comes first, but it is
+// not starved. Cannot be taken back.
+void thread_stand_back(int steps);
+
 // Makes a condition for condition_wait_until; pthread_cond_destroy ends it.
 void condition_init(pthread_cond_t *out);
 // Waits, with the mutex held, for a signal, or for `until_us` on the steady clock (INT64_MAX: for ever). False: that time has come. True says

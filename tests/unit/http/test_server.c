@@ -4,7 +4,9 @@
 #include "base/memory.h"
 
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -460,11 +462,13 @@ static void stopping_drops_what_is_not_answered_in_time(void **state)
 struct slow_work {
     sem_t has_begun;
     sem_t may_end;
+    atomic_int niceness; // Of a thread that ran it.
 };
 
 static void be_slow(void *context)
 {
     struct slow_work *work = context;
+    atomic_store(&work->niceness, getpriority(PRIO_PROCESS, 0));
     (void)sem_post(&work->has_begun);
     (void)sem_wait(&work->may_end);
 }
@@ -495,6 +499,35 @@ static void slow_work_leaves_threads_for_quick_work(void **state)
         (void)sem_post(&work.may_end);
     }
     assert_int_equal(code, 200);
+}
+
+// What has come in masses, more than there are threads for it.
+static void background_work_stands_back_and_delays_no_other(void **state)
+{
+    enum { MASS = 64 };
+    struct fixture *fixture = *state;
+    static struct slow_work work; // Its threads outlive this function.
+    AUTO_BUFFER struct buffer answer = {0};
+    struct timespec until;
+    int code = 0;
+    assert_int_equal(sem_init(&work.has_begun, 0, 0), 0);
+    assert_int_equal(sem_init(&work.may_end, 0, 0), 0);
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
+    until.tv_sec += 10;
+    for (int i = 0; i < MASS; i++) {
+        http_server_background(fixture->server, be_slow, &work);
+    }
+    bool has_begun = sem_timedwait(&work.has_begun, &until) == 0;
+    if (has_begun) {
+        code = ask_bytes(fixture, TEXT("GET /offload HTTP/1.1\r\nHost: x\r\n" CLOSE), &answer);
+    }
+    for (int i = 0; i < MASS; i++) {
+        (void)sem_post(&work.may_end);
+    }
+    assert_true(has_begun);
+    assert_int_equal(code, 200);
+    int niceness = getpriority(PRIO_PROCESS, 0);
+    assert_int_equal(atomic_load(&work.niceness), niceness + 10 < 19 ? niceness + 10 : 19);
 }
 
 static void an_address_in_use_is_told_with_the_way_out(void **state)
@@ -539,6 +572,7 @@ int main(void)
         WITH_SERVER(stopping_lets_an_answer_under_way_finish),
         WITH_SERVER(stopping_drops_what_is_not_answered_in_time),
         WITH_SERVER(slow_work_leaves_threads_for_quick_work),
+        WITH_SERVER(background_work_stands_back_and_delays_no_other),
         WITH_SERVER(an_address_in_use_is_told_with_the_way_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,7 +70,7 @@
          NULL},                                                                                      \
         {"cpus", 'c', OPTION_NUMBER, "N", "cores of each task (default: 1)", NULL},                  \
         {"memory", 'm', OPTION_BYTES, "SIZE", "memory of each task (default: 1G)", NULL},            \
-        {"disk", 0, OPTION_BYTES, "SIZE", "disk space of each task (default: 1G)", NULL},           \
+        {"disk", 0, OPTION_BYTES, "SIZE", "disk space of each task (default: 1G)", NULL},            \
         {"gpus", 0, OPTION_COUNT, "N", "graphics processors of one task (default: none)", NULL},     \
         {"require",                                                                                  \
          0,                                                                                          \

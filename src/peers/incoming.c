@@ -22,6 +22,31 @@ static enum status check_caller(struct peers *peers, const char *caller, struct 
     return DENIED;
 }
 
+// The member of this name that has another key; NULL: there is none. Locked.
+static struct site *find_namesake(const struct peers *peers, const struct site_statement *read)
+{
+    for (size_t i = sites_find_name(peers, read->name); i < peers->count; i++) {
+        struct site *site = peers->by_name[i];
+        if (strcmp(site->name, read->name) != 0) {
+            return NULL;
+        }
+        if (site->standing == STANDING_MEMBER &&
+            strcmp(site->fingerprint.text, read->site.text) != 0) {
+            return site;
+        }
+    }
+    return NULL;
+}
+
+// Almost nobody has one, so that is seen without keeping answers waiting.
+static bool has_namesake(struct peers *peers, const struct site_statement *read)
+{
+    (void)pthread_rwlock_rdlock(&peers->lock);
+    bool has_one = find_namesake(peers, read) != NULL;
+    (void)pthread_rwlock_unlock(&peers->lock);
+    return has_one;
+}
+
 // Another key under the name of a member is refused, and both sides are told.
 static enum status check_name(struct peers *peers, const struct site_statement *read,
                               struct error *error)
@@ -32,16 +57,12 @@ static enum status check_name(struct peers *peers, const struct site_statement *
         error_fix(error, "start the other site with another --name");
         return status;
     }
+    if (!has_namesake(peers, read)) {
+        return OK;
+    }
     (void)pthread_rwlock_wrlock(&peers->lock);
-    for (size_t i = sites_find_name(peers, read->name); i < peers->count && status == OK; i++) {
-        struct site *site = peers->by_name[i];
-        if (strcmp(site->name, read->name) != 0) {
-            break;
-        }
-        if (site->standing != STANDING_MEMBER ||
-            strcmp(site->fingerprint.text, read->site.text) == 0) {
-            continue;
-        }
+    struct site *site = find_namesake(peers, read);
+    if (site) {
         char problem[PEERS_PROBLEM_MAX + 1];
         (void)snprintf(problem, sizeof problem,
                        "another key (%s) calls itself \"%.64s\": if the site was set up anew, "
@@ -242,6 +263,14 @@ void site_took_log(struct peers *peers, const struct fingerprint *fingerprint, e
 {
     // A gap is no fault of the log, and what keeps this site from storing it says nothing about the other one.
     if (status != OK && status != CORRUPT) {
+        return;
+    }
+    // Most logs are good and were before: no news, for which no answer need wait.
+    (void)pthread_rwlock_rdlock(&peers->lock);
+    const struct site *before = sites_find(peers, fingerprint);
+    bool is_news = status != OK || (before && before->log_problem);
+    (void)pthread_rwlock_unlock(&peers->lock);
+    if (!is_news) {
         return;
     }
     (void)pthread_rwlock_wrlock(&peers->lock);

@@ -276,7 +276,10 @@ const struct command COMMAND_WORKERS = {
     .usage = "",
     .purpose = "lists the workers of a site, and who waits to be one",
     .description =
-        "The second list has the workers that have shown a key: those that wait to be accepted "
+        "The first list has the workers that are here, and those that were during the last ten "
+        "minutes: \"gone\" have left in order (drained, ended by a signal or at the end of their "
+        "time), \"lost\" have not. The second list has the workers that have shown a key: those "
+        "that wait to be accepted "
         "(pending), accepted ones with how that came, and refused ones. CLASS says what a worker "
         "may do: \"lode "
         "help token create\" has the classes.",

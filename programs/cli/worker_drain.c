@@ -37,6 +37,10 @@ static void say(const void *context, const json_t *worker, struct buffer *out)
     struct text at = field_text(worker, "leaves_at");
     buffer_printf(out, "worker %lld (", (long long)field_int64(worker, "id"));
     display_text(out, field_text(worker, "name"));
+    if (text_equal(field_text(worker, "state"), TEXT("gone"))) {
+        buffer_append_string(out, ") is gone\n");
+        return;
+    }
     buffer_append_string(out, at.length > 0 ? ") leaves at " : ") stays");
     display_text(out, at);
     buffer_append_byte(out, '\n');
@@ -85,7 +89,8 @@ const struct command COMMAND_WORKER_DRAIN = {
         "From now on the worker begins nothing that is not expected to end before it leaves. What "
         "still runs then is warned, its checkpoint is stored where the job has one, and it goes on "
         "on another worker; that counts neither as failed nor as lost. WORKER is its number or its "
-        "name.\n\nThe worker that a site starts on its own machine is started anew after a moment; "
+        "name; one that has left already is said to be gone.\n\nThe worker that a site starts on "
+        "its own machine is started anew after a moment; "
         "`lode site --workers 0` has none.",
     .group = GROUP_SITE,
     .options = OPTION_TABLE(DRAIN_OPTIONS),

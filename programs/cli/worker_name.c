@@ -6,16 +6,23 @@ struct search {
     struct text wanted;
     int64_t number; // 0: none has been found.
     int64_t second;
+    int64_t gone; // The last one of that name that has left.
 };
 
 static enum status look_at(void *context, json_t *worker, struct error *error)
 {
     (void)error;
     struct search *search = context;
-    bool is_lost = text_equal(field_text(worker, "state"), TEXT("lost"));
-    if (!is_lost && text_equal(field_text(worker, "name"), search->wanted)) {
+    struct text state = field_text(worker, "state");
+    int64_t number = field_int64(worker, "id");
+    if (!text_equal(field_text(worker, "name"), search->wanted)) {
+        return OK;
+    }
+    if (text_equal(state, TEXT("gone"))) {
+        search->gone = number;
+    } else if (!text_equal(state, TEXT("lost"))) {
         search->second = search->number;
-        search->number = field_int64(worker, "id");
+        search->number = number;
     }
     return OK;
 }
@@ -28,6 +35,9 @@ enum status worker_named(struct contact *contact, const char *word, int64_t *num
         return OK;
     }
     TRY(contact_list(contact, "/v1/workers", "workers", 0, look_at, &search, error));
+    if (search.number == 0 && search.gone != 0) {
+        search.number = search.gone;
+    }
     if (search.number == 0) {
         (void)error_set(error, NOT_FOUND, "there is no worker \"%.100s\"", word);
         error_fix(error, "lode workers lists those that there are");

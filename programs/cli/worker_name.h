@@ -4,7 +4,8 @@
 
 #include "cli/contact.h"
 
-// NOT_FOUND: there is none of the name that is not lost. CONFLICT: there are several.
+// Of several of the name the one that is here; where none is, the last one that is gone. NOT_FOUND: there is none but lost ones.
+// CONFLICT: several are here.
 enum status worker_named(struct contact *contact, const char *word, int64_t *number,
                          struct error *error);
 

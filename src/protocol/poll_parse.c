@@ -424,8 +424,9 @@ static enum status parse_notes(struct poll_body *body, struct error *error)
 static enum status parse_all(struct poll_body *body, struct error *error)
 {
     static const char *const FIELDS[] = {
-        "wait_seconds", "leases", "results",           "returned",    "setups", "logs", "leaving",
-        "problem",      "words",  "leaves_in_seconds", "checkpoints", "notes",  "full", NULL};
+        "wait_seconds", "leases",  "results", "returned", "setups",
+        "logs",         "leaving", "problem", "words",    "leaves_in_seconds",
+        "checkpoints",  "notes",   "full",    "gone",     NULL};
     double wait_seconds = 0;
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
@@ -433,6 +434,7 @@ static enum status parse_all(struct poll_body *body, struct error *error)
     TRY(json_field_duration(body->document, "leaves_in_seconds", LEAVING_SECONDS_MAX,
                             &body->leaves_in_us, error));
     TRY(json_field_bool(body->document, "leaving", JSON_OPTIONAL, &body->is_leaving, error));
+    TRY(json_field_bool(body->document, "gone", JSON_OPTIONAL, &body->is_last, error));
     TRY(json_field_bool(body->document, "full", JSON_OPTIONAL, &body->is_full, error));
     body->wait_us = (int64_t)(wait_seconds * 1e6);
     TRY(parse_problem(body, error));

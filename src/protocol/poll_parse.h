@@ -138,6 +138,7 @@ struct poll_body {
     int64_t wait_us;
     int64_t leaves_in_us; // < 0: it does not say when.
     bool is_leaving;
+    bool is_last;        // Its last word: it holds nothing, and is gone.
     bool is_full;        // Its disk.
     struct text problem; // Of the worker's place; empty: none.
     struct text problem_change;

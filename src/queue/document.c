@@ -254,7 +254,7 @@ static json_t *describe_sandbox(const struct queue *queue)
     size_t at = 0;
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         json_t *sandbox = NULL;
-        if (!worker->is_lost && !worker->place &&
+        if (!worker->is_over && !worker->place &&
             json_parse(text_of(worker->sandbox), &sandbox, NULL) == OK) {
             return sandbox;
         }
@@ -268,7 +268,7 @@ static json_t *software_of_workers(const struct queue *queue)
     int64_t last = -1;
     size_t at = 0;
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        if (!worker->is_lost && !worker->place && worker->capacity.software > last) {
+        if (!worker->is_over && !worker->place && worker->capacity.software > last) {
             last = worker->capacity.software;
         }
     }
@@ -308,7 +308,7 @@ static enum status describe(struct sql *sql, void *context, struct error *error)
     int64_t workers = 0;
     at = 0;
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        workers += !worker->is_lost && !worker->place;
+        workers += !worker->is_over && !worker->place;
     }
     json_t *jobs = json_object();
     for (int i = 0; i < JOB_STATE_COUNT; i++) {

@@ -57,13 +57,42 @@ void worker_write_leaving(const struct worker *worker, struct buffer *out)
 {
     char text[CALENDAR_TEXT_SIZE];
     int64_t end_us = worker_end_us(worker);
-    if (end_us == INT64_MAX) {
+    if (end_us == INT64_MAX || worker->is_over) {
         buffer_append_string(out, ",\"leaves_at\":null");
         return;
     }
     // Whole milliseconds, so that it stays the same from one look to the next, or nearly so.
     int64_t at_us = (clock_real_us() + end_us - clock_steady_us()) / 1000 * 1000;
     buffer_printf(out, ",\"leaves_at\":\"%s\"", calendar_format(at_us, text));
+}
+
+void worker_leave(struct queue *queue, struct worker *worker)
+{
+    queue->is_touched = true;
+    queue->has_work = true;
+    poll_release(queue, worker);
+    worker->is_over = true;
+    worker->has_left = true;
+    worker_forget_leases(queue, worker);
+    scheduler_remove_worker(queue->scheduler, worker->id, false, clock_steady_us(), NULL);
+}
+
+enum status worker_get(const struct queue *queue, int64_t id, struct worker **out,
+                       struct error *error)
+{
+    struct worker *worker = map_find_int64(queue->workers, id);
+    if (worker && !worker->is_over) {
+        *out = worker;
+        return OK;
+    }
+    if (worker) {
+        (void)error_set(error, NOT_FOUND, "worker %lld (%.80s) is %s", (long long)id, worker->name,
+                        worker->has_left ? "gone" : "lost");
+    } else {
+        (void)error_set(error, NOT_FOUND, "there is no worker %lld", (long long)id);
+    }
+    error_fix(error, "lode workers lists those that there are");
+    return NOT_FOUND;
 }
 
 struct drain_op {
@@ -95,12 +124,8 @@ static enum status call_off(struct worker *worker, struct error *error)
 static enum status find_drained(struct queue *queue, int64_t id, struct worker **out,
                                 struct error *error)
 {
-    struct worker *worker = queue_find_worker(queue, id);
-    if (!worker) {
-        (void)error_set(error, NOT_FOUND, "there is no worker %lld", (long long)id);
-        error_fix(error, "lode workers lists those that there are");
-        return NOT_FOUND;
-    }
+    struct worker *worker = NULL;
+    TRY(worker_get(queue, id, &worker, error));
     if (worker->place) {
         (void)error_set(error, CONFLICT,
                         "worker %lld is this site's link to another one, which is not drained",
@@ -115,7 +140,10 @@ static enum status find_drained(struct queue *queue, int64_t id, struct worker *
 static enum status run_drain(struct queue_op *op, struct sql *sql, struct error *error)
 {
     const struct drain_op *self = (const struct drain_op *)op;
-    struct worker *worker = NULL;
+    struct worker *worker = map_find_int64(op->queue->workers, self->worker);
+    if (worker && worker->has_left && self->in_us >= 0) {
+        return OK; // It is as it was to be.
+    }
     TRY(find_drained(op->queue, self->worker, &worker, error));
     op->queue->is_touched = true;
     if (self->in_us < 0) {
@@ -131,7 +159,7 @@ static enum status run_drain(struct queue_op *op, struct sql *sql, struct error 
 static void done_drain(struct queue_op *op, enum status status, const struct error *error)
 {
     struct drain_op *self = (struct drain_op *)op;
-    struct worker *worker = queue_find_worker(op->queue, self->worker);
+    struct worker *worker = map_find_int64(op->queue->workers, self->worker);
     if (status == OK && worker) {
         AUTO_BUFFER struct buffer body = {0};
         poll_release(op->queue, worker); // It hears of it at once.

@@ -87,7 +87,7 @@ static enum status run_estimate(struct sql *sql, void *context, struct error *er
     *out = (struct queue_estimate){0};
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         // What others bring for certain jobs is not the site's to offer.
-        if (!worker->is_lost && !worker->is_draining && !worker->place &&
+        if (!worker->is_over && !worker->is_draining && !worker->place &&
             worker->runner.kind == RUNNER_SITE) {
             add_worker(queue, worker, estimating->need, out, &capacity_millis);
         }

@@ -24,7 +24,7 @@ void figures_count(struct queue *queue)
     size_t at = 0;
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         // What others bring for certain jobs is none of what the site has to give.
-        if (!worker->is_lost && worker->runner.kind == RUNNER_SITE) {
+        if (!worker->is_over && worker->runner.kind == RUNNER_SITE) {
             capacity += worker->capacity.cpu_millis;
             busy += busy_millis(queue, worker);
             load[QUEUE_LOAD_WORKERS]++;

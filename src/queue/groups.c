@@ -142,12 +142,8 @@ struct move_op {
 static enum status run_move(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct move_op *self = (struct move_op *)op;
-    struct worker *worker = queue_find_worker(op->queue, self->worker);
-    if (!worker) {
-        (void)error_set(error, NOT_FOUND, "there is no worker %lld", (long long)self->worker);
-        error_fix(error, "`lode workers` shows those that there are");
-        return NOT_FOUND;
-    }
+    struct worker *worker = NULL;
+    TRY(worker_get(op->queue, self->worker, &worker, error));
     if (worker->place) {
         return error_set(error, CONFLICT,
                          "worker %lld takes jobs to another site, which decides who runs them",
@@ -208,7 +204,7 @@ bool groups_say_unserved(const struct queue *queue, const struct active_job *job
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         struct text rest = text_of(worker->groups);
         struct text name;
-        if (worker->is_lost || worker->place) {
+        if (worker->is_over || worker->place) {
             continue;
         }
         bool serves = rest.length == 0;

@@ -97,7 +97,7 @@ enum status worker_lose(struct queue *queue, struct sql *sql, struct worker *wor
     queue->is_touched = true;
     queue->has_work = true;
     poll_release(queue, worker);
-    worker->is_lost = true;
+    worker->is_over = true;
     worker_forget_leases(queue, worker);
     place_set_problem(worker->place, TEXT_NONE, TEXT_NONE);
     place_forget_words(queue, worker->place);

@@ -85,7 +85,7 @@ void notes_explain(const struct queue *queue, int64_t job, struct buffer *why,
     int64_t count = 0;
     size_t at = 0;
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        for (const struct worker_note *note = worker->notes; note && !worker->is_lost;
+        for (const struct worker_note *note = worker->notes; note && !worker->is_over;
              note = note->next) {
             if (note->job == job && count++ < NOTES_SAID_MAX) {
                 say(why, note->text);

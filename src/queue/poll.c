@@ -253,6 +253,10 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
     for (size_t i = 0; i < poll->body->log_count; i++) {
         live_append(queue, worker, &poll->body->logs[i]);
     }
+    if (poll->body->is_last) {
+        worker_leave(queue, worker);
+        place_forget_words(queue, worker->place);
+    }
     return OK;
 }
 
@@ -276,9 +280,12 @@ static void done_poll(struct queue_op *op, enum status status, const struct erro
 {
     struct queue *queue = op->queue;
     struct queue_poll *poll = ((struct poll_op *)op)->poll;
-    struct worker *worker = queue_find_worker(queue, poll->worker);
+    // One that has said its last word is answered all the same.
+    struct worker *worker = poll->body->is_last ? map_find_int64(queue->workers, poll->worker)
+                                                : queue_find_worker(queue, poll->worker);
     free(op);
-    if (status != OK || !worker) {
+    // One that has said its last word, with this poll or just behind it, is answered all the same.
+    if (status != OK || !worker || (worker->is_over && !worker->has_left)) {
         struct error lost = {0};
         if (status == OK) {
             status = find_poller(queue, poll, &worker, &lost);
@@ -288,12 +295,13 @@ static void done_poll(struct queue_op *op, enum status status, const struct erro
         queue_answer_error(poll->answer, status, error);
         return;
     }
-    bool is_waiting = wants_to_wait(poll);
+    bool is_waiting = wants_to_wait(poll) && !worker->is_over;
     if (is_waiting) {
         poll_release(queue, worker);
     }
     AUTO_BUFFER struct buffer body = {0};
-    if (worker_answer(queue, worker, !poll->is_gone, &body) || !is_waiting || queue->is_stopping) {
+    bool gets_leases = !poll->is_gone && !worker->is_over;
+    if (worker_answer(queue, worker, gets_leases, &body) || !is_waiting || queue->is_stopping) {
         answer_poll(poll, buffer_text(&body));
         return;
     }
@@ -430,7 +438,8 @@ void worker_write(const struct queue *queue, const struct worker *worker, struct
 {
     char heard[CALENDAR_TEXT_SIZE];
     bool is_draining = worker->is_draining || worker->ordered_end_us != INT64_MAX;
-    const char *state = worker->is_lost       ? "lost"
+    const char *state = worker->has_left      ? "gone"
+                        : worker->is_over     ? "lost"
                         : is_draining         ? "draining"
                         : worker->lease_count ? "busy"
                                               : "idle";

@@ -99,7 +99,7 @@ static enum status check_count(const struct queue *queue, const struct worker *w
     int count = 0;
     size_t at = 0;
     for (const struct worker *other; (other = map_next(queue->workers, &at)) != NULL;) {
-        count += !other->is_lost && strcmp(other->owner, worker->owner) == 0;
+        count += !other->is_over && strcmp(other->owner, worker->owner) == 0;
     }
     if (count < QUEUE_RUNNERS_MAX) {
         return OK;
@@ -204,7 +204,7 @@ void runners_end_job(struct queue *queue, int64_t job)
         return;
     }
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        if (!worker->is_lost && runner_is_of_job(worker->runner.kind) &&
+        if (!worker->is_over && runner_is_of_job(worker->runner.kind) &&
             worker->runner.job == job) {
             worker->ordered_end_us = clock_steady_us();
             worker->has_order = true;
@@ -219,7 +219,7 @@ enum status runners_expire(struct queue *queue, struct sql *sql, struct error *e
     size_t at = 0;
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         int64_t until_us = worker->runner.until_us;
-        if (!worker->is_lost && until_us != 0 && until_us <= now_us) {
+        if (!worker->is_over && until_us != 0 && until_us <= now_us) {
             TRY(worker_lose(queue, sql, worker, NULL, error));
         }
     }
@@ -264,7 +264,7 @@ bool runners_say_unserved(const struct queue *queue, const struct active_job *jo
     bool is_spare_there = false;
     size_t at = 0;
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        if (worker->is_lost || worker->place) {
+        if (worker->is_over || worker->place) {
             continue;
         }
         if (worker_may_have_job(worker, job)) {
@@ -321,7 +321,7 @@ static enum status run_blob(struct sql *sql, void *context, struct error *error)
     TRY(queue_settle(self->queue, sql, error));
     self->is_there = false;
     for (const struct worker *worker; (worker = map_next(self->queue->workers, &at)) != NULL;) {
-        if (!worker->is_lost && text_equal(text_of(worker->owner), self->owner) &&
+        if (!worker->is_over && text_equal(text_of(worker->owner), self->owner) &&
             has_blob(self->queue, worker, self->digest)) {
             self->is_there = true;
             return OK;

@@ -119,7 +119,8 @@ struct worker {
     int64_t own_end_us; // When it is gone by its own word, steady time; INT64_MAX: it has not said.
     int64_t ordered_end_us; // When it is to be gone; INT64_MAX: nobody has ordered that.
     bool has_order;         // It has not been told of the last change of the order.
-    bool is_lost;           // Kept for a while, to be seen.
+    bool is_over;           // Lost or gone: kept for a while, to be seen.
+    bool has_left;          // It is over, and gone: it left in order.
     int64_t former;      // Its registration before this one, which holds its leases still; 0: none.
     int64_t lease_first; // Leases with greater numbers were given to this very registration.
     struct given_lease *leases;
@@ -346,6 +347,7 @@ void twins_note_class(struct queue *queue, struct active_job *job, enum runner_c
 void twins_note_worker(struct queue *queue, const struct worker *worker);
 
 // --- workers.c
+// The worker that is here; NULL also for one that is over.
 struct worker *queue_find_worker(const struct queue *queue, int64_t id);
 void workers_free(struct queue *queue);
 // Tells all workers that know the job to stop and to drop it.
@@ -418,6 +420,11 @@ void worker_tell_end(struct queue *queue, const struct worker *worker);
 // Members of a document: the order in a poll's answer, and when it is gone for who lists workers.
 void worker_write_order(struct worker *worker, struct buffer *out);
 void worker_write_leaving(const struct worker *worker, struct buffer *out);
+// It is gone, in order: what it holds still goes to others, and nothing of that is to blame.
+void worker_leave(struct queue *queue, struct worker *worker);
+// The worker that is here. NOT_FOUND says what is known of another one: that it is gone, that it is lost, or that there is none.
+enum status worker_get(const struct queue *queue, int64_t id, struct worker **out,
+                       struct error *error);
 
 // --- losses.c: tasks whose workers were lost, and those that are held for it
 // The worker is gone, for the reason given. What it ran was lost once more; `reason` NULL: it has not died, and none of that is to blame.

@@ -218,7 +218,7 @@ static bool has_runner_of_its_own(const struct queue *queue, const struct active
         return false;
     }
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        if (!worker->is_lost && worker_may_have_job(worker, job) &&
+        if (!worker->is_over && worker_may_have_job(worker, job) &&
             !worker_may_have_job(worker, other)) {
             return true;
         }

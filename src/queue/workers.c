@@ -5,7 +5,7 @@
 #include "os/clock.h"
 
 enum {
-    LOST_KEPT_US = 600000000, // A lost worker is listed for ten minutes.
+    OVER_KEPT_US = 600000000, // One that is lost or gone is listed for ten minutes.
     HELD_UP_US = 4 * QUEUE_TICK_US,
     LENIENT_US = 3000000, // What waits to be read has been read by then.
 };
@@ -13,7 +13,7 @@ enum {
 struct worker *queue_find_worker(const struct queue *queue, int64_t id)
 {
     struct worker *worker = map_find_int64(queue->workers, id);
-    return worker && !worker->is_lost ? worker : NULL;
+    return worker && !worker->is_over ? worker : NULL;
 }
 
 void worker_free(struct worker *worker)
@@ -50,7 +50,7 @@ void workers_reload(struct queue *queue)
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         worker_forget_leases(queue, worker);
         worker->lease_first = queue->lease_last;
-        if (!worker->is_lost) {
+        if (!worker->is_over) {
             scheduler_add_worker(queue->scheduler, worker->id, place_number(worker->place),
                                  &worker->capacity, clock_steady_us());
             scheduler_drain_worker(queue->scheduler, worker->id,
@@ -155,7 +155,7 @@ void workers_take_back(struct queue *queue, struct active_job *job)
     int64_t id = job->row.id;
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         take_leases_back(queue, worker, id);
-        if (!worker->is_lost && ranges_contains(&job->told, worker->id)) {
+        if (!worker->is_over && ranges_contains(&job->told, worker->id)) {
             worker->drops_since_us =
                 worker->drops.count ? worker->drops_since_us : clock_steady_us();
             (void)ranges_add(&worker->drops, id, id + 1);
@@ -329,7 +329,7 @@ int64_t worker_find_former(const struct queue *queue, const struct worker *worke
 {
     size_t at = 0;
     for (const struct worker *other; (other = map_next(queue->workers, &at)) != NULL;) {
-        if (!other->is_lost && worker->process != 0 && other->process == worker->process &&
+        if (!other->is_over && worker->process != 0 && other->process == worker->process &&
             strcmp(own_name(other), own_name(worker)) == 0 &&
             strcmp(other->owner, worker->owner) == 0) {
             return other->id;
@@ -343,13 +343,7 @@ void worker_succeed_former(struct queue *queue, struct worker *worker)
     struct worker *former = queue_find_worker(queue, worker->former);
     worker->former = 0;
     if (former) {
-        queue->is_touched = true;
-        queue->has_work = true;
-        poll_release(queue, former);
-        former->is_lost = true;
-        worker_forget_leases(queue, former);
-        // None of its tasks is to blame: it has not died.
-        scheduler_remove_worker(queue->scheduler, former->id, false, clock_steady_us(), NULL);
+        worker_leave(queue, former); // None of its tasks is to blame: it has not died.
     }
 }
 
@@ -357,7 +351,7 @@ void worker_succeed_former(struct queue *queue, struct worker *worker)
 // does not wait any more.
 static bool has_gone(const struct queue *queue, const struct worker *worker, int64_t now_us)
 {
-    return !worker->is_lost && !worker->is_draining && worker->gone_us != 0 &&
+    return !worker->is_over && !worker->is_draining && worker->gone_us != 0 &&
            now_us - worker->gone_us >= queue->gone_timeout_us;
 }
 
@@ -403,10 +397,10 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
         TRY(worker_lose(queue, sql, worker, "nothing was heard of it for the time of a lease",
                         error));
     }
-    int64_t forget_us = clock_real_us() - LOST_KEPT_US;
+    int64_t forget_us = clock_real_us() - OVER_KEPT_US;
     size_t at = 0;
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        if (worker->is_lost && worker->heard_us < forget_us) {
+        if (worker->is_over && worker->heard_us < forget_us) {
             (void)map_set_int64(queue->workers, worker->id, NULL);
             worker_free(worker);
             break; // The map has changed; the next tick goes on.
@@ -441,7 +435,7 @@ static enum status run_ended(struct queue_op *op, struct sql *sql, struct error 
     const struct ended_op *self = (const struct ended_op *)op;
     size_t at = 0;
     for (struct worker *worker; (worker = map_next(op->queue->workers, &at)) != NULL;) {
-        if (!worker->is_lost && is_meant(worker, self)) {
+        if (!worker->is_over && is_meant(worker, self)) {
             // Without a reason: whose trust has ended has not died.
             TRY(worker_lose(op->queue, sql, worker, self->reason, error));
         }

@@ -90,21 +90,24 @@ static void go_on(struct worker *worker, int64_t now_us)
         return;
     }
     leases_return_all(worker);
-    bool is_reported = !poll_has_unreported(worker) || worker->away_since_us != 0;
-    if (is_reported || now_us >= worker->kill_us + REPORT_TIME_US) {
-        worker->is_ended = true;
+    if (worker->away_since_us != 0 || now_us >= worker->kill_us + REPORT_TIME_US) {
+        worker->is_ended = true; // The site does not hear it, and notices by itself.
+    } else if (!poll_has_unreported(worker)) {
+        worker->is_ended = worker->is_parting;
+        worker->is_parting = true;
+        report_mark(worker, true);
     }
 }
 
 void leaving_work(struct worker *worker, int64_t now_us)
 {
-    if (!worker->is_stopping && now_us >= end_us(worker) - leaving_notice_us(worker)) {
+    bool is_time = now_us >= end_us(worker) - leaving_notice_us(worker) ||
+                   (worker->is_draining && worker->lease_count == 0);
+    if (!worker->is_stopping && is_time) {
         begin(worker, now_us);
     }
     if (worker->is_stopping) {
         go_on(worker, now_us);
-    } else if (worker->is_draining && worker->lease_count == 0) {
-        worker->is_ended = true;
     }
 }
 

@@ -33,6 +33,10 @@ static void unsend(struct worker *worker)
 
 static void handle_failure(struct worker *worker, const struct http_answer *answer)
 {
+    if (answer->code == 404 && worker->is_parting) {
+        worker->is_ended = true; // To that site it is gone.
+        return;
+    }
     if (answer->code == 404 && worker->id != 0) {
         log_line(LOG_LEVEL_INFO, "event=registering-again worker=%" PRId64, worker->id);
         register_forget(worker);
@@ -67,7 +71,8 @@ static void take_lease(struct worker *worker, const struct leased *leased, struc
 
 static void take_leases(struct worker *worker, const struct poll_answer *answer)
 {
-    for (size_t i = 0; i < answer->lease_count; i++) {
+    // What crosses its last word, the site gives to others when that has come.
+    for (size_t i = 0; i < answer->lease_count && !worker->is_parting; i++) {
         const struct leased *leased = &answer->leases[i];
         struct worker_job *job = worker_job_find(worker, leased->job);
         if (!job) {
@@ -299,6 +304,7 @@ static void start_reporting(struct worker *worker)
     AUTO_BUFFER struct buffer body = {0};
     buffer_append_string(&body, worker->is_stopping ? "{\"wait_seconds\":0,\"leaving\":true"
                                                     : "{\"wait_seconds\":0");
+    buffer_append_string(&body, worker->is_parting ? ",\"gone\":true" : "");
     buffer_append_string(&body, worker->is_out_of_room ? ",\"full\":true" : "");
     leaving_write_left(&body, "leaves_in_seconds", worker->own_end_us);
     write_leases(worker, &body);

@@ -310,6 +310,7 @@ struct worker {
     int64_t ordered_end_us; // As the site has ordered it.
     bool is_stopping;       // It leaves: tasks were warned, and nothing is started.
     bool is_killing;        // Those that did not heed that were killed.
+    bool is_parting;        // It has reported all: its last word is on its way.
     int64_t kill_us;        // Steady time when they are.
     struct error fault;     // Why it ends.
     bool is_ended;

@@ -94,7 +94,7 @@ def test_a_worker_works_for_its_groups_in_order_and_is_moved_without_a_restart(o
     # It holds when the site was away, as the worker is the same.
     own_site.kill()
     own_site.start()
-    eventually(lambda: [each["groups"] for each in own_site.api("GET", "/v1/workers").json["workers"] if each["state"] != "lost"] == [["biology"]])
+    eventually(lambda: [each["groups"] for each in own_site.api("GET", "/v1/workers").json["workers"] if each["state"] not in ("gone", "lost")] == [["biology"]])
     lode("worker", "move", "desk", "--all")
     eventually(lambda: tasks(lode, spare)["waiting"] < left)
     lode("cancel", str(spare))

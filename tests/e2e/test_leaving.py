@@ -26,7 +26,7 @@ def pool(make_site, lode, tmp_path):
             return self.processes[name]
 
         def workers(self):
-            return {worker["name"]: worker for worker in self.site.api("GET", "/v1/workers").json["workers"] if worker["state"] != "lost"}
+            return {worker["name"]: worker for worker in self.site.api("GET", "/v1/workers").json["workers"] if worker["state"] not in ("gone", "lost")}
 
         def state(self, name):
             return self.workers().get(name, {}).get("state")
@@ -131,6 +131,52 @@ def test_a_worker_with_a_lifetime_begins_nothing_that_cannot_end(pool, lode):
     assert "leaves in about" in why and "a task needs about 60 min" in why, why
     assert worker.wait(60) == 0
     assert 10 < time.monotonic() - began < 30
+
+
+def over(pool, name):
+    return [worker["state"] for worker in pool.site.api("GET", "/v1/workers").json["workers"] if worker["name"] == name]
+
+
+@pytest.mark.parametrize("is_busy", (False, True), ids=("idle", "busy"))
+@pytest.mark.parametrize("leave", (leave_by_order, leave_by_term, leave_by_warning))
+def test_who_has_left_in_order_is_listed_as_gone(pool, lode, tmp_path, leave, is_busy):
+    first = pool.start("first", "--notice", "1s", "--warning-signal", "USR2@4")
+    if is_busy:
+        job = pool.submit("sh", "-c", f"echo start >> {tmp_path}/starts; exec sleep 600")
+        eventually(lambda: starts(tmp_path) == 1)
+    leave(pool, lode)
+    assert first.wait(60) == 0, pool.log("first")
+    assert over(pool, "first") == ["gone"], pool.log("first")  # At once: the site was told.
+    if is_busy:
+        lode("cancel", str(job))
+    assert "gone" in lode("workers").stdout
+    assert "(first) is gone" in lode("worker", "drain", "first").stdout
+    assert lode.json("worker", "drain", "1")["state"] == "gone"
+    assert "(first) is gone" in lode("worker", "drain", "first", "--cancel", status=1).stderr
+    # It is not in the way of one of the same name.
+    second = pool.start("first")
+    assert over(pool, "first") == ["gone", "idle"]
+    assert "leaves at" in lode("worker", "drain", "first").stdout
+    assert second.wait(60) == 0
+    assert over(pool, "first") == ["gone", "gone"]
+
+
+def test_a_lifetime_that_ended_leaves_a_worker_that_is_gone(pool):
+    worker = pool.start("first", "--lifetime", "5s", "--notice", "1s")
+    assert worker.wait(60) == 0
+    assert over(pool, "first") == ["gone"], pool.log("first")
+
+
+def test_who_is_killed_while_it_leaves_is_lost(pool, lode, tmp_path):
+    first = pool.start("first", "--notice", "60s")
+    pool.submit("sh", "-c", f"trap '' TERM; echo start >> {tmp_path}/starts; while :; do sleep 0.1; done")
+    eventually(lambda: starts(tmp_path) == 1)
+    first.send_signal(signal.SIGTERM)
+    eventually(lambda: pool.state("first") == "draining")
+    first.kill()
+    eventually(lambda: over(pool, "first") == ["lost"], 60)
+    assert "there is no worker" in lode("worker", "drain", "first", status=1).stderr
+    assert "is lost" in lode("worker", "drain", "1", status=1).stderr
 
 
 def test_a_drain_at_a_time_is_shown_survives_the_site_and_can_be_called_off(pool, lode):

@@ -19,7 +19,7 @@ def fill(there, folder):
     """Jobs that take all slots of the site until the gate is open."""
 
     def workers():
-        return [worker for worker in there.api("GET", "/v1/workers").json["workers"] if worker["state"] != "lost"]
+        return [worker for worker in there.api("GET", "/v1/workers").json["workers"] if worker["state"] not in ("gone", "lost")]
 
     for worker in eventually(workers, 60, "the workers there"):
         script = f"while [ ! -e {folder}/gate ]; do sleep 0.05; done; echo {worker['id']}"

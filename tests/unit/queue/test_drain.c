@@ -98,6 +98,42 @@ static void a_waiting_worker_hears_of_an_order_at_once(void **state)
     reply_done(&reply);
 }
 
+// What the list says of the worker.
+static void expect_state(struct site *site, int64_t worker, const char *state)
+{
+    struct reply reply = site_list_workers(site, worker - 1, 1);
+    const json_t *first = json_array_get(json_object_get(reply.document, "workers"), 0);
+    assert_string_equal(json_string_value(json_object_get(first, "state")), state);
+    reply_done(&reply);
+}
+
+static void a_worker_that_says_its_last_word_is_gone_and_blames_nobody(void **state)
+{
+    struct site *site = *state;
+    double order = 0;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"true\"], \"retries\": 0}");
+    assert_int_equal(leases_of(site, worker, "{}", &order), 1);
+    struct polling *polling = site_poll_begin(site, worker, "{\"wait_seconds\": 20}");
+    // The lease has crossed that word.
+    const char *last = "{\"leaving\": true, \"gone\": true, \"leases\": []}";
+    assert_int_equal(leases_of(site, worker, last, &order), 0);
+    struct reply released = site_poll_end(polling);
+    assert_int_equal(released.status, OK);
+    reply_done(&released);
+    expect_state(site, worker, "gone");
+    struct reply again = site_poll(site, worker, last);
+    assert_int_equal(again.status, NOT_FOUND);
+    expect_drain(site, worker, 0, OK, "\"state\":\"gone\"");
+    expect_drain(site, worker, -1, NOT_FOUND, "(desk) is gone");
+    // Its task goes to another one, and nothing counts against it.
+    int64_t other = site_worker(site, "other", 1);
+    assert_int_equal(leases_of(site, other, "{}", &order), 1);
+    struct reply shown = site_show(site, job, 0);
+    assert_int_equal(number_of(json_object_get(shown.document, "failures"), "lost"), 0);
+    reply_done(&shown);
+}
+
 static void an_end_of_its_own_counts_and_says_why_jobs_wait(void **state)
 {
     struct site *site = *state;
@@ -121,6 +157,8 @@ int main(void)
             site_teardown),
         cmocka_unit_test_setup_teardown(a_waiting_worker_hears_of_an_order_at_once, site_setup,
                                         site_teardown),
+        cmocka_unit_test_setup_teardown(a_worker_that_says_its_last_word_is_gone_and_blames_nobody,
+                                        site_setup, site_teardown),
         cmocka_unit_test_setup_teardown(an_end_of_its_own_counts_and_says_why_jobs_wait, site_setup,
                                         site_teardown),
     };

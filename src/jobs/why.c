@@ -232,14 +232,16 @@ static void say_leaving(const struct answer *answer, const struct survey *survey
         buffer_printf(answer->why, ", as the last of %lld that are large enough",
                       (long long)survey->leaving);
     }
-    buffer_append_string(answer->why, "; a task needs ");
+    bool has_checkpoints = answer->job->plan.checkpoint_us > 0;
+    buffer_printf(answer->why, "; a task%s needs ", has_checkpoints ? " with checkpoints" : "");
     append_amount(answer->why, need_us);
     buffer_append_string(answer->why, ", ");
     append_amount(answer->why, need_us - left_us);
     buffer_append_string(answer->why, " more");
-    buffer_append_string(answer->change,
-                         "add a worker that stays, or say with a shorter walltime, or with "
-                         "checkpoints, that it may be begun there");
+    buffer_printf(answer->change,
+                  "add a worker that stays, or say with a shorter walltime, or with checkpoints%s, "
+                  "that it may be begun there",
+                  has_checkpoints ? " at shorter intervals" : "");
 }
 
 static bool is_label_there(const struct answer *answer, const char *label)

@@ -145,6 +145,27 @@ static void it_says_who_leaves_too_soon_and_by_how_much(void **state)
     assert_string_equal(why.bytes, "worker 7 leaves in about 10 min; a task needs about 60 min, "
                                    "about 50 min more");
     assert_non_null(strstr(change.bytes, "add a worker that stays"));
+    assert_non_null(strstr(change.bytes, "or with checkpoints, that it may be begun there"));
+    site_stop(&site);
+}
+
+static void a_job_with_checkpoints_is_not_told_to_have_some(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan plan = plan_of(1, 1, 1);
+    AUTO_BUFFER struct buffer why = {0};
+    AUTO_BUFFER struct buffer change = {0};
+    plan.walltime_us = 3600 * (int64_t)SECOND;
+    plan.checkpoint_us = 20 * SECOND;
+    site_add(&site, plan);
+    site_add_worker(&site, 7, 1);
+    scheduler_set_worker_end(site.scheduler, 7, site.now_us + 40 * (int64_t)SECOND);
+    assert_int_equal(site_lease(&site, 7), 0);
+    scheduler_why(site.scheduler, 1, -1, NULL, &why, &change);
+    assert_string_equal(why.bytes, "worker 7 leaves in about 40 s; a task with checkpoints needs "
+                                   "about 60 s, about 20 s more");
+    assert_non_null(strstr(change.bytes, "or with checkpoints at shorter intervals, that it"));
     site_stop(&site);
 }
 
@@ -193,6 +214,7 @@ int main(void)
         cmocka_unit_test(tasks_with_checkpoints_are_leased_one_by_one),
         cmocka_unit_test(what_a_leaving_worker_gives_back_is_not_its_fault),
         cmocka_unit_test(it_says_who_leaves_too_soon_and_by_how_much),
+        cmocka_unit_test(a_job_with_checkpoints_is_not_told_to_have_some),
         cmocka_unit_test(a_worker_that_says_its_end_again_is_still_emptied_for_a_job),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@ enum status ask_terminal(const char *question, bool is_secret, struct buffer *an
                          struct error *error);
 
 // A first meeting with a `what` ("site"): is this key its own? DENIED unless the answer is yes, or when there is no terminal; then
-// `option` ("--fingerprint") is the way out.
+// `option` ("--pin") is the way out.
 enum status ask_leap_of_faith(const char *what, const char *url, const char *fingerprint,
                               const char *option, struct error *error);
 

@@ -21,17 +21,16 @@ static enum status hub_url(const char *typed, char **out, struct error *error)
 static enum status meet_hub(const struct options *options, const char *url,
                             char fingerprint[FINGERPRINT_SIZE], struct error *error)
 {
-    const char *wanted = options_text(options, "fingerprint", NULL);
+    const char *wanted = options_text(options, "pin", NULL);
     TRY(http_client_fingerprint(url, fingerprint, error));
     if (wanted && strcmp(wanted, fingerprint) != 0 &&
         strcmp(wanted, fingerprint + strlen("sha256:")) != 0) {
-        (void)error_set(error, DENIED, "%s has the key %s, not the one of --fingerprint", url,
-                        fingerprint);
+        (void)error_set(error, DENIED, "%s has the key %s, not the one of --pin", url, fingerprint);
         error_fix(error, "ask its operator for the fingerprint (\"lode status\" there shows it)");
         return DENIED;
     }
     if (!wanted && !options_has(options, "yes")) {
-        return ask_leap_of_faith("hub", url, fingerprint, "--fingerprint", error);
+        return ask_leap_of_faith("hub", url, fingerprint, "--pin", error);
     }
     return OK;
 }
@@ -83,15 +82,15 @@ static int run_hub_add(const struct command *command, const struct options *opti
 static const struct command_option HUB_ADD_OPTIONS[] = {
     {"mode", 0, OPTION_TEXT, "MODE",
      "this site pushes its log, the hub polls it, or both (default: push)", "push|poll|both"},
-    {"fingerprint", 0, OPTION_TEXT, "SHA256",
-     "the key that the hub must have; no question is asked", NULL},
+    {"pin", 0, OPTION_TEXT, "FINGERPRINT",
+     "the hub's key must have this fingerprint; no question is asked", NULL},
     {"yes", 0, OPTION_FLAG, NULL, "take the key that it shows, without a question", NULL},
 };
 
 static const struct command_example HUB_ADD_EXAMPLES[] = {
     {"lode hub add https://hub.example.org:7733",
      "shows the hub's fingerprint, asks, and announces this site there"},
-    {"lode hub add https://hub.example.org:7733 --mode poll --fingerprint sha256:9f86...",
+    {"lode hub add https://hub.example.org:7733 --mode poll --pin sha256:9f86...",
      "asks nothing, and has the hub fetch the log"},
 };
 

@@ -74,18 +74,18 @@ static enum status find_token(struct login *login, struct error *error)
 // A first meeting: is this key the site's?
 static enum status confirm_key(struct login *login, struct error *error)
 {
-    const char *wanted = options_text(login->options, "fingerprint", NULL);
+    const char *wanted = options_text(login->options, "pin", NULL);
     const char *shown = login->site.pin.text;
     if (wanted) {
         if (strcmp(wanted, shown) == 0 || strcmp(wanted, shown + strlen("sha256:")) == 0) {
             return OK;
         }
-        (void)error_set(error, DENIED, "%s has the key %s, not the one of --fingerprint",
-                        login->site.url, shown);
+        (void)error_set(error, DENIED, "%s has the key %s, not the one of --pin", login->site.url,
+                        shown);
         error_fix(error, "ask its operator for the fingerprint (\"lode status\" there shows it)");
         return DENIED;
     }
-    return ask_leap_of_faith("site", login->site.url, shown, "--fingerprint", error);
+    return ask_leap_of_faith("site", login->site.url, shown, "--pin", error);
 }
 
 // The key of another's site: as it was at the first meeting, or confirmed now.
@@ -239,8 +239,8 @@ static int run_login(const struct command *command, const struct options *option
 }
 
 static const struct command_option LOGIN_OPTIONS[] = {
-    {"fingerprint", 0, OPTION_TEXT, "SHA256",
-     "the key that the site must have; no question is asked", NULL},
+    {"pin", 0, OPTION_TEXT, "FINGERPRINT",
+     "the site's key must have this fingerprint; no question is asked", NULL},
     {"token-file", 0, OPTION_TEXT, "FILE", "read the token from this file (-: standard input)",
      NULL},
     {"token", 0, OPTION_TEXT, "-", "read the token from standard input", "-"},
@@ -253,7 +253,7 @@ static const struct command_example LOGIN_EXAMPLES[] = {
     {"lode login", "logs in to your own site on this machine"},
     {"lode login https://desk.example.org:7733",
      "shows the site's fingerprint and asks for a token"},
-    {"lode login desk:7733 --fingerprint sha256:9f86... --token-file token", "asks nothing"},
+    {"lode login desk:7733 --pin sha256:9f86... --token-file token", "asks nothing"},
     {"lode login --forget https://desk:7733", "forgets a site, whose key has changed for a reason"},
 };
 

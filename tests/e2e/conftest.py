@@ -361,7 +361,7 @@ class Member(Site):
         return {hub["name"]: hub for hub in self.json("hub", "list")["hubs"]}
 
     def add_hub(self, hub, *options, **settings):
-        return self("hub", "add", hub.url, "--fingerprint", hub.fingerprint, *options, **settings)
+        return self("hub", "add", hub.url, "--pin", hub.fingerprint, *options, **settings)
 
     def peer_call(self, method, path, body=None, by=None, seconds=COMMAND_SECONDS_MAX):
         """A call between sites: this one is asked, `by` shows its certificate (None: nobody does). `body` is bytes, or sent as JSON."""

@@ -51,6 +51,12 @@ ENDED = job("succeeded", tasks={"succeeded": 1})
 # Help needs no site.
 
 
+@pytest.mark.parametrize("command", ("login", "hub add", "worker", "worker enroll", "pool connect"))
+def test_the_key_that_there_must_be_has_one_name_in_all_commands(lode, command):
+    said = lode(*command.split(), "--help").stdout
+    assert "--pin FINGERPRINT" in said and "--fingerprint" not in said
+
+
 def test_the_overview_lists_all_commands(lode):
     said = lode("--help").stdout
     for name in ("run", "submit", "data add", "login", "why", "token create", "completion"):
@@ -139,12 +145,12 @@ def test_a_site_that_is_down_is_named(lode, scripted):
 
 def test_login_refuses_an_unknown_key_without_a_terminal_and_says_how_to_accept_it(lode, foreign):
     said = lode("login", foreign.url, status=1, start_new_session=True).stderr
-    assert f"--fingerprint {foreign.fingerprint}" in said
+    assert f"--pin {foreign.fingerprint}" in said
     assert not (lode.home / ".config" / "lode" / "known_sites").exists()
 
 
 def test_login_with_fingerprint_and_token_asks_nothing_and_makes_the_site_the_default(lode, foreign):
-    done = lode("login", foreign.url, "--fingerprint", foreign.fingerprint, "--token", "-", input=TOKEN + "\n")
+    done = lode("login", foreign.url, "--pin", foreign.fingerprint, "--token", "-", input=TOKEN + "\n")
     assert "alice" in done.stdout
     assert (lode.home / ".config" / "lode" / "tokens").stat().st_mode & 0o077 == 0
     assert lode.json("jobs") == {"jobs": [], "next": None}
@@ -152,12 +158,12 @@ def test_login_with_fingerprint_and_token_asks_nothing_and_makes_the_site_the_de
 
 
 def test_a_wrong_fingerprint_is_refused(lode, foreign):
-    said = lode("login", foreign.url, "--fingerprint", "sha256:" + "0" * 64, "--token", "-", input=TOKEN, status=1).stderr
+    said = lode("login", foreign.url, "--pin", "sha256:" + "0" * 64, "--token", "-", input=TOKEN, status=1).stderr
     assert foreign.fingerprint in said
 
 
 def test_a_changed_key_is_refused_with_the_way_out(lode, foreign, tmp_path):
-    lode("login", foreign.url, "--fingerprint", foreign.fingerprint, "--token", "-", input=TOKEN)
+    lode("login", foreign.url, "--pin", foreign.fingerprint, "--token", "-", input=TOKEN)
     foreign.stop()
     other = ScriptedSite(tmp_path / "other")
     other.port = foreign.port
@@ -177,7 +183,7 @@ def test_a_changed_key_is_refused_with_the_way_out(lode, foreign, tmp_path):
 def test_a_token_that_the_site_refuses_is_not_kept(lode, foreign):
     foreign.routes.clear()
     foreign.on("GET", "/v1/whoami", lambda request: request.problem(401, "this token is not known"))
-    said = lode("login", foreign.url, "--fingerprint", foreign.fingerprint, "--token", "-", input=TOKEN, status=1).stderr
+    said = lode("login", foreign.url, "--pin", foreign.fingerprint, "--token", "-", input=TOKEN, status=1).stderr
     assert "lode token create" in said
     assert "lode login" in lode("jobs", "--site", foreign.url, status=1).stderr
 
@@ -207,7 +213,7 @@ def test_login_asks_on_the_terminal(lode, foreign):
 def test_ctrl_c_at_the_question_for_the_token_gives_the_terminal_back(lode, foreign):
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(PROGRAMS / "lode", ["lode", "login", foreign.url, "--fingerprint", foreign.fingerprint], lode.environment)
+        os.execve(PROGRAMS / "lode", ["lode", "login", foreign.url, "--pin", foreign.fingerprint], lode.environment)
     said = b""
 
     def has(words):

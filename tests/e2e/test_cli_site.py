@@ -86,7 +86,7 @@ def test_a_reader_that_leaves_ends_the_command_and_not_the_job(site, lode):
 def test_tokens_are_made_listed_used_and_revoked(site, lode, make_lode):
     token = lode("token", "create", "alice", "--label", "a laptop").stdout
     alice = make_lode("alice")
-    said = alice("login", site.url, "--fingerprint", site.fingerprint, "--token", "-", input=token).stdout
+    said = alice("login", site.url, "--pin", site.fingerprint, "--token", "-", input=token).stdout
     assert "as alice (user)" in said
     assert alice("run", "--", "echo", "hello").stdout == "hello\n"
     listed = [each for each in lode.json("token", "list")["tokens"] if each["principal"] == "alice"]

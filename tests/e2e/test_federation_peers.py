@@ -265,7 +265,7 @@ def test_another_key_of_a_hub_is_refused(federation):
     hub.start()
     problem = eventually(lambda: [each for each in [ocean.hubs()["hub"]["problem"]] if each and "key" in each], about="the refusal of the key")[0]
     assert "not the one that was accepted" in problem and "lode hub remove" in problem
-    refused = ocean("hub", "add", hub.url, "--fingerprint", "sha256:" + "0" * 64, status=1).stderr
+    refused = ocean("hub", "add", hub.url, "--pin", "sha256:" + "0" * 64, status=1).stderr
     assert "has the key" in refused
     # The way out.
     ocean("hub", "remove", ocean.hubs()["hub"]["fingerprint"])

@@ -72,7 +72,7 @@ def test_the_leap_of_faith_is_made_once_and_a_changed_key_is_refused(make_site, 
     refused = stranger("login", site.url, status=None)
     assert refused.returncode != 0 and site.fingerprint in refused.stderr + refused.stdout, refused
     token = lode.json("token", "create", "alice", "--role", "user")["token"]
-    stranger("login", site.url, "--fingerprint", site.fingerprint, "--token", "-", input=token + "\n")
+    stranger("login", site.url, "--pin", site.fingerprint, "--token", "-", input=token + "\n")
     assert stranger.json("status")["fingerprint"] == site.fingerprint
     assert stranger("data", "add", "a:b", tmp_path, status=None).returncode != 0
 

@@ -529,6 +529,11 @@ static void say_why(const void *context, const json_t *answer, struct buffer *ou
     (void)context;
     display_text(out, field_text(answer, "why"));
     buffer_append_byte(out, '\n');
+    if (field_text(answer, "stderr_line").length > 0) {
+        buffer_append_string(out, "its last line on standard error: ");
+        display_text(out, field_text(answer, "stderr_line"));
+        buffer_append_byte(out, '\n');
+    }
     if (field_text(answer, "change").length > 0) {
         display_text(out, field_text(answer, "change"));
         buffer_append_byte(out, '\n');
@@ -556,7 +561,7 @@ static int run_why(const struct command *command, const struct options *options)
 
 static const struct command_example WHY_EXAMPLES[] = {
     {"lode why 17", "says what job 17 waits for, or why it failed, and what would change that"},
-    {"lode why 17/3", "the same of its task 3"},
+    {"lode why 17/3", "the same of its task 3, with the last line that it printed as it failed"},
 };
 
 const struct command COMMAND_WHY = {

@@ -188,7 +188,8 @@ static void why_job(struct api_call *call)
     struct error error = {0};
     int64_t job = 0;
     if (!answer_failure(call, api_parameter_int64(call, 0, "job", &job, &error), &error)) {
-        queue_why(call->api->queue, job, -1, answer_ok(call));
+        queue_why(call->api->queue, job, -1, api_may_with_object(call, ACTION_JOB_CONTENT),
+                  answer_ok(call));
     }
 }
 
@@ -198,7 +199,8 @@ static void why_task(struct api_call *call)
     int64_t job = 0;
     int64_t index = 0;
     if (!answer_failure(call, read_task(call, &job, &index, &error), &error)) {
-        queue_why(call->api->queue, job, index, answer_ok(call));
+        queue_why(call->api->queue, job, index, api_may_with_object(call, ACTION_JOB_CONTENT),
+                  answer_ok(call));
     }
 }
 

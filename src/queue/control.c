@@ -7,6 +7,7 @@
 #include "prepare/prepare.h"
 #include "queue/runners.h"
 #include "records/jobs_sql.h"
+#include "records/last_line.h"
 
 #include <stdio.h>
 
@@ -16,6 +17,7 @@ struct control_op {
     struct queue_op op;
     int64_t job;
     int64_t index;
+    bool may_read;
     char *by;
     struct buffer document;
     struct queue_witness witness;
@@ -420,6 +422,32 @@ static enum status explain_task(struct queue *queue, struct sql *sql, const stru
     return OK;
 }
 
+// The last line on standard error of the task that failed; of a failed job, of the first that did.
+static enum status write_last_line(const struct queue *queue, struct sql *sql,
+                                   const struct job_row *row, int64_t index, struct buffer *out,
+                                   struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    bool is_job = index < 0;
+    struct task_row task = {.state = JOB_WAITING};
+    index = is_job && row->progress.state == JOB_FAILED ? row->progress.first_failed : index;
+    if (index >= 0) {
+        enum status status = sql_first(
+            sql, SQL_ONE_TASK, SQL_VALUES(sql_int64(row->id), sql_int64(index)), &rows, error);
+        if (status == OK) {
+            task_row_read(rows, &task);
+        } else if (status != NOT_FOUND) {
+            return status;
+        }
+    }
+    if (task.state == JOB_FAILED) {
+        last_line_write(queue->blobs, &task.error_output, out);
+    } else {
+        buffer_append_string(out, "null");
+    }
+    return OK;
+}
+
 static enum status run_why(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct control_op *self = (struct control_op *)op;
@@ -437,6 +465,12 @@ static enum status run_why(struct queue_op *op, struct sql *sql, struct error *e
     buffer_append_json_string(&self->document, buffer_text(&why));
     buffer_append_string(&self->document, ",\"change\":");
     buffer_append_json_string(&self->document, buffer_text(&change));
+    buffer_append_string(&self->document, ",\"stderr_line\":");
+    if (self->may_read) {
+        TRY(write_last_line(op->queue, sql, &row, self->index, &self->document, error));
+    } else {
+        buffer_append_string(&self->document, "null");
+    }
     buffer_append_string(&self->document, ",\"evidence\":[");
     if (self->index >= 0) {
         TRY(losses_write(sql, self->job, self->index, &self->document, error));
@@ -445,10 +479,12 @@ static enum status run_why(struct queue_op *op, struct sql *sql, struct error *e
     return OK;
 }
 
-void queue_why(struct queue *queue, int64_t job, int64_t index, struct queue_answer answer)
+void queue_why(struct queue *queue, int64_t job, int64_t index, bool may_read,
+               struct queue_answer answer)
 {
     struct control_op *self = new_control(job, answer);
     self->op.run = run_why;
     self->index = index;
+    self->may_read = may_read;
     queue_enqueue(queue, &self->op);
 }

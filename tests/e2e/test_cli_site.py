@@ -110,6 +110,24 @@ def test_a_failed_run_that_fetches_says_why_it_failed(site, lode):
     assert "1 failed" in said and "lode why" in said and "2 files in got" in said, said
 
 
+def test_why_shows_the_last_line_of_what_failed(site, lode, make_lode):
+    script = r"echo out; printf 'first\n\033[31mValueError:\033[0m no \a{index}\n\n' >&2; exit {index}"
+    lode("run", "--count", "3", "--", "sh", "-c", script, status=1)
+    job = newest(lode)
+    for what, line in ((job, "ValueError: no  1"), (f"{job}/2", "ValueError: no  2")):
+        assert f"its last line on standard error: {line}\n" in lode("why", what).stdout
+        assert lode.json("why", what)["stderr_line"] == line
+    assert lode.json("why", f"{job}/0")["stderr_line"] is None  # It has not failed.
+    # Of a long one it is at the end of a blob.
+    lode("run", "--", "sh", "-c", "seq 1 100000 >&2; exit 1", status=1)
+    assert "standard error: 100000\n" in lode("why", newest(lode)).stdout
+    # Others may ask why, and do not read what it printed.
+    token = lode("token", "create", "alice").stdout
+    alice = make_lode("alice")
+    alice("login", site.url, "--pin", site.fingerprint, "--token", "-", input=token)
+    assert alice.json("why", job)["stderr_line"] is None and "it failed" in alice("why", job).stdout
+
+
 def test_a_job_without_outputs_says_so(site, lode):
     lode("run", "--", "true")
     assert "has kept no files" in lode("outputs", newest(lode), "got").stderr

@@ -203,7 +203,7 @@ struct reply site_retry_task(struct site *site, int64_t job, int64_t index)
 char *site_why(struct site *site, int64_t job)
 {
     struct waiting waiting;
-    queue_why(site->queue, job, -1, expect(&waiting));
+    queue_why(site->queue, job, -1, true, expect(&waiting));
     struct reply reply = await(&waiting);
     assert_int_equal(reply.status, OK);
     char *why = text_copy(json_text(json_object_get(reply.document, "why")));

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -31,6 +32,20 @@ def test_the_same_seed_gives_the_same_plan_byte_for_byte():
     assert first.returncode == 0 and first.stdout == second.stdout
     assert first.stdout == "".join(f"{fault}\n" for fault in plan.make_plan(7, 180, 5))
     assert chaos("--plan", "--seed", "8").stdout != first.stdout
+
+
+@pytest.mark.parametrize("option", ("--help", "-h", "--plan"))
+def test_what_only_says_something_needs_no_build(tmp_path, option):
+    """In a copy of the tool without sources: whatever is built there fails."""
+    for name in ("dev", "scripts/chaos", "tests/chaos"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        if name == "dev":
+            shutil.copy(ROOT / name, tmp_path / name)  # It works where it lies.
+        else:
+            (tmp_path / name).symlink_to(ROOT / name)
+    said = subprocess.run([tmp_path / "dev", "chaos", "--seed", "7", option], capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0 and said.stderr == "", said
+    assert ("usage: ./dev chaos" in said.stdout) if option != "--plan" else said.stdout == chaos("--plan", "--seed", "7").stdout
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -40,7 +40,7 @@ static int fail(const struct error *error, int exit_status)
     return exit_status;
 }
 
-static void say_where(const struct site_parts *parts)
+static void say_where(struct site_parts *parts)
 {
     const struct site_settings *settings = parts->settings;
     AUTO_BUFFER struct buffer text = {0};
@@ -49,6 +49,7 @@ static void say_where(const struct site_parts *parts)
     } else {
         buffer_printf(&text, "lode site %s listens on %s\n  key        %s\n  directory  %s\n",
                       settings->name, parts->url, parts->fingerprint.text, settings->directory);
+        reach_say(&parts->reach, parts->fingerprint.text, &text);
     }
     if (settings->is_open) {
         (void)fputs("lode site: OPEN: any worker that reaches this address joins at once, reads "

@@ -92,6 +92,7 @@ static void show_status(const struct contact *contact, const json_t *status, str
                       (long long)field_int64(tasks, "waiting"));
     }
     buffer_printf(out, "%-14s%lld\n", "Workers:", (long long)field_int64(status, "workers"));
+    say_list(out, "Reached at:", json_object_get(status, "reached_at"));
     say_announcement(out, json_object_get(status, "announcement"));
     say_worker_keys(json_object_get(status, "worker_keys"), out);
     buffer_append_string(out, "Sandbox:      ");

@@ -341,6 +341,28 @@ enum status contact_json(struct contact *contact, const char *method, const char
     return json_parse(buffer_text(&answer), out, error);
 }
 
+bool address_is_own(const char *address)
+{
+    static const char *const OWN[] = {"127.", "localhost", "[::1]", "::1"};
+    const char *scheme = strstr(address, "://");
+    struct text host = text_of(scheme ? scheme + 3 : address);
+    for (size_t i = 0; i < sizeof OWN / sizeof OWN[0]; i++) {
+        if (text_starts_with(host, text_of(OWN[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+char *contact_reach(const struct contact *contact, const json_t *status)
+{
+    struct site_address address;
+    const char *used = contact->site.url;
+    struct text said = json_text(json_array_get(json_object_get(status, "reached_at"), 0));
+    bool is_said = said.length > 0 && site_address_from_url(said, &address, NULL) == OK;
+    return address_is_own(used) && is_said ? text_copy(said) : memory_copy_string(used);
+}
+
 char *contact_path(const char *things, const char *name, const char *rest)
 {
     AUTO_BUFFER struct buffer path = {0};

@@ -93,13 +93,16 @@ static int run_invite(const struct command *command, const struct options *optio
     }
     // The token alone on standard output, so that it can go to a file or another command.
     struct text token = field_text(answer, "token");
+    AUTO_JSON json_t *status = NULL;
     (void)printf("%.*s\n", TEXT_ARGS(token));
     (void)fflush(stdout);
+    (void)contact_json(&contact, "GET", "/v1/status", NULL, &status, &error);
+    AUTO_FREE char *reach = contact_reach(&contact, status);
     (void)fprintf(
         stderr,
         "lode: good once, until %.*s. On the worker's machine, with the address by which "
         "it reaches this site:\n      lode worker enroll --site %s --pin %s --token %.*s\n",
-        TEXT_ARGS(field_text(answer, "expires_at")), contact.site.url, contact.site.pin.text,
+        TEXT_ARGS(field_text(answer, "expires_at")), reach, contact.site.pin.text,
         TEXT_ARGS(token));
     return EXIT_SUCCESS;
 }

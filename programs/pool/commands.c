@@ -50,25 +50,11 @@ static enum status read_worker(const struct options *given, struct helper_worker
     return read_labels(given, out, error);
 }
 
-// Does it begin with the name of an address that is each machine's own?
-static bool is_loopback(const char *address)
-{
-    static const char *const OWN[] = {"127.", "localhost", "[::1]", "::1"};
-    const char *scheme = strstr(address, "://");
-    struct text host = text_of(scheme ? scheme + 3 : address);
-    for (size_t i = 0; i < sizeof OWN / sizeof OWN[0]; i++) {
-        if (text_starts_with(host, text_of(OWN[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool all_are_here(const struct pool *pool)
 {
     for (size_t i = 0; i < pool->host_count; i++) {
         const char *at = strchr(pool->hosts[i].name, '@');
-        if (!is_loopback(at ? at + 1 : pool->hosts[i].name)) {
+        if (!address_is_own(at ? at + 1 : pool->hosts[i].name)) {
             return false;
         }
     }
@@ -76,21 +62,19 @@ static bool all_are_here(const struct pool *pool)
 }
 
 // The site's address as the machines reach it: --reach, else the one that is used here, else the one that the site has for others.
-static enum status choose_reach(struct pool *pool, struct text of_site, struct error *error)
+static enum status choose_reach(struct pool *pool, const json_t *status, struct error *error)
 {
     struct site_address address;
     const char *said = options_text(pool->given, "reach", NULL);
-    AUTO_FREE char *chosen = memory_copy_string(said ? said : pool->contact.site.url);
-    if (!said && is_loopback(chosen) && !all_are_here(pool)) {
-        free(TAKE(chosen));
-        chosen = text_copy(of_site);
-        if (is_loopback(chosen)) {
-            (void)error_set(error, CONFLICT, "%s is an address of the site for this machine alone",
-                            chosen);
-            error_fix(error, "say by which address others reach it: --reach URL; for that it must "
-                             "listen on the network (lode site --address)");
-            return CONFLICT;
-        }
+    AUTO_FREE char *chosen = said                 ? memory_copy_string(said)
+                             : all_are_here(pool) ? memory_copy_string(pool->contact.site.url)
+                                                  : contact_reach(&pool->contact, status);
+    if (!said && address_is_own(chosen) && !all_are_here(pool)) {
+        (void)error_set(error, CONFLICT, "%s is an address of the site for this machine alone",
+                        chosen);
+        error_fix(error, "say by which address others reach it: --reach URL; for that it must "
+                         "listen on the network (lode site --address)");
+        return CONFLICT;
     }
     TRY(site_address_from_url(text_of(chosen), &address, error));
     (void)snprintf(pool->reach, sizeof pool->reach, "https://%s", address.text);
@@ -114,7 +98,7 @@ static enum status prepare_start(struct pool *pool, struct error *error)
         return INVALID;
     }
     pool->makes_invitations = !is_silent && (has_class || !field_bool(keys, "open"));
-    return choose_reach(pool, field_text(status, "url"), error);
+    return choose_reach(pool, status, error);
 }
 
 static bool has_listeners(const struct pool *pool)

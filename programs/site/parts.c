@@ -310,6 +310,8 @@ static enum status start_server(struct site_parts *parts, struct error *error)
     parts->api.guests = parts->guests;
     parts->api.describe_announcement = announce_describe;
     parts->api.announcement = &parts->announcement;
+    parts->api.describe_reach = reach_describe;
+    parts->api.reach = &parts->reach;
     const struct http_route *routes = NULL;
     size_t route_count = 0;
     api_routes_new(&parts->api, &routes, &route_count);
@@ -452,12 +454,14 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
                         struct error *error)
 {
     parts->settings = settings;
+    parts->reach.url = settings->url;
     (void)pthread_mutex_init(&parts->link_mutex, NULL);
     parts->site_file = memory_format("%s/site.json", settings->directory);
     TRY(file_make_folder(settings->directory, error));
     TRY(open_state(parts, error));
     TRY(start_server(parts, error));
     atomic_store(&parts->resolve_adapter.url, public_url(parts));
+    atomic_store(&parts->reach.server, parts->server);
     TRY(write_site_file(parts, error));
     announce_start(&parts->announcement, settings, parts->fingerprint.text, parts->server);
     TRY(federation_start(&parts->federation, public_url(parts), error));

@@ -8,6 +8,7 @@
 #include "executor/executor.h"
 #include "site/announce.h"
 #include "site/federation.h"
+#include "site/reach.h"
 #include "site/resolve_adapter.h"
 #include "site/settings.h"
 #include "site/transfer_adapter.h"
@@ -37,6 +38,7 @@ struct site_parts {
     struct api api;
     struct http_server *server;
     struct site_announcement announcement;
+    struct site_reach reach;
     struct executor *executor;
     pthread_mutex_t link_mutex; // Guards the two that follow.
     struct executor *link;      // NULL until jobs may be to run elsewhere.

@@ -54,6 +54,9 @@ struct api {
     // What /v1/status says of the announcement on the local network, a new reference; `announcement` is its context.
     json_t *(*describe_announcement)(void *announcement);
     void *announcement;
+    // The URLs under which other machines reach the site, an array, a new reference; `reach` is its context.
+    json_t *(*describe_reach)(void *reach);
+    void *reach;
     struct known_workers *known_workers;
     _Atomic int64_t input_files_sent; // To workers.
     _Atomic int64_t input_bytes_sent;

@@ -69,6 +69,9 @@ static void get_status(struct api_call *call)
         (void)json_object_set_new(status, "announcement",
                                   api->describe_announcement(api->announcement));
     }
+    if (api->describe_reach) {
+        (void)json_object_set_new(status, "reached_at", api->describe_reach(api->reach));
+    }
     struct error error = {0};
     enum status read = queue_describe(api->queue, status, &error);
     if (read != OK) {

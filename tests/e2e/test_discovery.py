@@ -278,6 +278,37 @@ def test_who_is_told_the_site_says_nothing_on_the_network(office):
     assert announcement(desk) == {"state": "off"}
 
 
+@pytest.mark.parametrize("host", ("0.0.0.0", "[::]"))
+def test_a_site_on_every_address_says_where_others_reach_it(office, host):
+    machine, other = office.machine("one"), office.machine("two")
+    directory = serve_at(machine, office, "desk", "--address", f"{host}:0")
+    machine.user("login", "--directory", directory)
+    port = json.loads((directory / "site.json").read_text())["url"].rpartition(":")[2]
+    url = f"https://{machine.node.address}:{port}"
+    status = machine.user.json("status")
+    assert url in status["reached_at"] and not any("127.0.0.1" in each or "[::1]" in each for each in status["reached_at"])
+    log = eventually(lambda: (said := (machine.user.home / "desk.log").read_text()) and "a worker joins" in said and said)
+    assert f"  others     {status['reached_at'][0]}\n" in log and url in log
+    # What it says is to be typed there works there.
+    line = f"lode worker --site {status['reached_at'][0]} --pin {status['fingerprint']}"
+    assert f"\n  {line}\n" in log
+    with open(other.log_path, "ab") as said:
+        office.processes.append(other.user.start(*line.split()[1:], stdout=said, stderr=said))
+    eventually(lambda: machine.user.json("workers")["worker_keys"], about="the worker's key")
+    invited = machine.user("worker", "invite").stderr
+    assert f"lode worker enroll --site {status['reached_at'][0]} --pin" in invited
+
+
+def test_a_site_says_its_own_url_and_one_on_loopback_nothing(office):
+    machine = office.machine("one")
+    directory = serve_at(machine, office, "told", "--address", "0.0.0.0:0", "--url", "https://desk.example.org:7733")
+    machine.user("login", "--directory", directory)
+    assert machine.user.json("status")["reached_at"] == ["https://desk.example.org:7733"]
+    directory = serve_at(machine, office, "own", "--address", "127.0.0.1:0")
+    machine.user("login", "--directory", directory)
+    assert machine.user.json("status")["reached_at"] == [] and "Reached at" not in machine.user("status").stdout
+
+
 def test_a_site_on_loopback_is_announced_there_when_told(office):
     machine = office.machine("one")
     silent = serve_at(machine, office, "silent", "--address", "127.0.0.1:0")

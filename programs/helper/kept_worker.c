@@ -90,8 +90,30 @@ static int open_process(const char *directory, int64_t *pid)
     return file_take_fd(&process);
 }
 
+// What it was called by the start that it follows from, kept beside its key; a file that is no name is none.
+static char *read_name(const char *directory)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    AUTO_FREE char *path = memory_format("%s/name", directory);
+    if (file_read(path, HELPER_NAME_MAX + 1, &text, NULL) != OK) {
+        return NULL;
+    }
+    struct text name = text_trim(buffer_text(&text));
+    bool is_name = name.length > 0 && text_is_utf8(name) && !text_has_control(name);
+    return is_name ? text_copy(name) : NULL;
+}
+
+static enum status keep_name(const struct kept_worker *worker, struct error *error)
+{
+    AUTO_FREE char *path = memory_format("%s/name", worker->directory);
+    AUTO_FREE char *line = memory_format("%s\n", worker->name);
+    return file_write_atomic(path, text_of(line), 0600, error);
+}
+
 static void look(struct kept_worker *out)
 {
+    free(out->name);
+    out->name = read_name(out->directory);
     AUTO_BUFFER struct buffer pem = {0};
     AUTO_FREE char *path = memory_format("%s/worker.pem", out->directory);
     AUTO_CLOSE int process = open_process(out->directory, &out->pid);
@@ -126,6 +148,7 @@ static enum status enroll(const struct helper_request *request, struct kept_work
     AUTO_JSON json_t *accepted = NULL;
     struct text name = TEXT_NONE;
     (void)gethostname(machine, sizeof machine - 1);
+    free(out->name);
     out->name = request->worker.name.length > 0 ? text_copy(request->worker.name)
                                                 : memory_copy_string(machine);
     if (request->site.length >= sizeof site.url) {
@@ -255,6 +278,7 @@ static enum status start(const struct helper_request *request, const struct acco
     int ended = 0;
     TRY(file_make_folder(out->directory, error));
     TRY(enroll(request, out, error));
+    TRY(keep_name(out, error));
     TRY(launch(request, account, path, out, &said, error));
     enum status status = follow(said, out, error);
     if (status != OK) {

@@ -97,7 +97,10 @@ def test_a_worker_is_started_by_ssh_enrolled_and_stays(house, sshd):
     again = hosts(user("pool", "start", *sshd.options, "ada@127.0.0.1", "--json"))["ada@127.0.0.1"]
     assert (again["state"], again["pid"], again["fingerprint"]) == ("running", pid, started["fingerprint"])
     table = user("pool", "status", *sshd.options, "ada@127.0.0.1").stdout
-    assert "running" in table and str(pid) in table
+    assert "running" in table and str(pid) in table and started["name"] in table
+    assert hosts(user("pool", "status", *sshd.options, "ada@127.0.0.1", "--json"))["ada@127.0.0.1"]["name"] == started["name"]
+    again = hosts(user("pool", "start", *sshd.options, "ada@127.0.0.1", "--name", "another", "--json"))["ada@127.0.0.1"]
+    assert (again["state"], again["name"]) == ("running", started["name"])
     assert hosts(user("pool", "stop", *sshd.options, "ada@127.0.0.1", "--json"))["ada@127.0.0.1"]["state"] == "stopped"
     assert not is_alive(pid)
     absent = user("pool", "status", *sshd.options, "ada@127.0.0.1", status=1)

@@ -300,7 +300,9 @@ const struct command COMMAND_WORKER_MOVE = {
     .description =
         "It takes effect with the next lease, and the worker is not restarted: what it runs "
         "goes on. It holds when the worker registers again under its name, until it is "
-        "moved again or started with other --groups.",
+        "moved again or started with other --groups. A group is one that \"lode group list\" has, "
+        "or "
+        "somebody's own.",
     .group = GROUP_SITE,
     .options = OPTION_TABLE(MOVE_OPTIONS),
     .examples = EXAMPLES(MOVE_EXAMPLES),

@@ -222,6 +222,7 @@ static enum status open_state(struct site_parts *parts, struct error *error)
         .lease_timeout_us = parts->settings->lease_us,
         .job_ended = end_tokens,
         .job_ended_context = parts,
+        .check_group = groups_check,
         .task_key = seal_key_derive(parts->federation.key, TEXT("lode: the key of task tokens")),
     };
     TRY(queue_open(&queue, &parts->queue, error));

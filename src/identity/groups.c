@@ -2,9 +2,14 @@
 
 #include "identity/groups_sql.h"
 
+#include "base/buffer.h"
+
 #include <stdio.h>
 
-enum { COUNT_ALL = 1 << 30 };
+enum {
+    COUNT_ALL = 1 << 30,
+    GROUPS_SAID_MAX = 5, // In a refusal.
+};
 
 enum status group_check_name(struct text name, const char *what, struct error *error)
 {
@@ -118,6 +123,34 @@ enum status groups_remove_member(struct sql *sql, struct text name, struct text 
     return changed > 0 ? OK
                        : error_set(error, NOT_FOUND, "\"%.*s\" is not a member of group \"%s\"",
                                    TEXT_ARGS(text_slice(member, 0, GROUP_NAME_MAX)), group.name);
+}
+
+static void say_name(void *context, const struct group *group)
+{
+    struct buffer *names = context;
+    buffer_printf(names, "%s%s", names->length > 0 ? ", " : "", group->name);
+}
+
+enum status groups_check(struct sql *sql, struct text name, struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    AUTO_BUFFER struct buffer names = {0};
+    const struct group_filter first = {.count_max = GROUPS_SAID_MAX};
+    enum status status =
+        sql_first(sql, SQL_GROUP_IS_KNOWN, SQL_VALUES(sql_text(name)), &rows, error);
+    if (status != NOT_FOUND) {
+        return status;
+    }
+    TRY(groups_list(sql, &first, say_name, &names, error));
+    (void)error_set(error, NOT_FOUND, "there is no group \"%.*s\", and nobody of that name",
+                    TEXT_ARGS(text_slice(name, 0, GROUP_NAME_MAX)));
+    if (names.length > 0) {
+        error_fix(error, "there are: %s (lode group list has all); lode group create makes one",
+                  names.bytes);
+    } else {
+        error_fix(error, "there are no groups yet; lode group create makes one");
+    }
+    return NOT_FOUND;
 }
 
 enum status groups_is_member(struct sql *sql, struct text name, struct text member, bool *out,

@@ -38,6 +38,10 @@ enum status groups_remove_member(struct sql *sql, struct text name, struct text 
                                  struct error *error);
 enum status groups_find(struct sql *sql, struct text name, struct group *out, struct error *error);
 
+// Can somebody work for it? There is a group of that name, or somebody of that name who has, or had, a token, or is a member somewhere: his own. NOT_FOUND
+// says which groups there are.
+enum status groups_check(struct sql *sql, struct text name, struct error *error);
+
 // Whether he may work for it: his own, or he is a member. NOT_FOUND as above, but for his own.
 enum status groups_is_member(struct sql *sql, struct text name, struct text member, bool *out,
                              struct error *error);

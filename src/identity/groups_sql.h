@@ -20,6 +20,12 @@ static const char SQL_MEMBER_FIND[] =
 static const char SQL_MEMBERS_OF[] =
     "SELECT member FROM identity_members WHERE group_name = $1 ORDER BY member";
 
+static const char SQL_GROUP_IS_KNOWN[] =
+    "SELECT name FROM identity_groups WHERE name = $1"
+    " UNION ALL SELECT member FROM identity_members WHERE member = $1"
+    " UNION ALL SELECT name FROM identity_tokens WHERE name = $1 AND role IN ('user', 'admin')"
+    " LIMIT 1";
+
 #define GROUP_COLUMNS                                                                              \
     "g.name, g.weight_millis, g.created_us,"                                                       \
     " (SELECT COUNT(*) FROM identity_members m WHERE m.group_name = g.name)"

@@ -3,8 +3,28 @@
 #include "base/memory.h"
 #include "jobs/spec.h"
 
+#include <stdio.h>
+
 enum { LEASE_NUMBERS = 4, ATTEMPT_PARTS = 3 };
 #define HEARTBEAT_MIN_SECONDS 0.1
+
+static enum status read_groups(const json_t *document, struct registration *out,
+                               struct error *error)
+{
+    json_t *groups = NULL;
+    size_t used = 0;
+    TRY(json_field_array(document, "unknown_groups", JSON_OPTIONAL, WORKER_GROUPS_MAX, &groups,
+                         error));
+    for (size_t i = 0; i < json_array_size(groups) && used < sizeof out->unknown_groups; i++) {
+        struct text name = json_text(json_array_get(groups, i));
+        if (name.length == 0 || !text_is_utf8(name) || text_has_control(name)) {
+            return error_set(error, INVALID, "field \"unknown_groups\" has what is no name");
+        }
+        used += (size_t)snprintf(out->unknown_groups + used, sizeof out->unknown_groups - used,
+                                 "%s%.*s", i > 0 ? ", " : "", TEXT_ARGS(name));
+    }
+    return OK;
+}
 
 enum status registration_read(struct text body, struct registration *out, struct error *error)
 {
@@ -23,6 +43,7 @@ enum status registration_read(struct text body, struct registration *out, struct
                         error));
     memcpy(read.serve_key, key.bytes, key.length);
     TRY(json_field_bool(document, "sees_files", JSON_OPTIONAL, &read.sees_files, error));
+    TRY(read_groups(document, &read, error));
     *out = read;
     return OK;
 }

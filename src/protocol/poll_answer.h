@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "jobs/scheduler.h"
 
 enum {
     POLL_ANSWER_JOBS_MAX = 10000, // And as many leases.
@@ -12,6 +13,7 @@ enum {
     POLL_ANSWER_WAIT_SECONDS_MAX = 60,
     POLL_ANSWER_WAIT_SECONDS = 20, // What holds when the site does not say.
     POLL_ANSWER_DRAIN_SECONDS_MAX = 3660 * 24 * 3600,
+    POLL_ANSWER_GROUPS_MAX = 1200, // Bytes of the names of WORKER_GROUPS_MAX groups.
 };
 
 // The answer to a registration.
@@ -21,6 +23,8 @@ struct registration {
     int64_t heartbeat_us; // How often who holds leases is to be heard.
     char serve_key[80];   // For passes to what it serves, in hexadecimal; empty: none.
     bool sees_files;      // The worker has the site's view of files.
+    char unknown_groups
+        [POLL_ANSWER_GROUPS_MAX]; // Of those that it works for: what the site knows nothing of; "a, b", perhaps cut.
 };
 // INVALID, naming the field.
 enum status registration_read(struct text body, struct registration *out, struct error *error);

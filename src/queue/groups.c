@@ -131,6 +131,51 @@ void worker_write_groups(const struct worker *worker, struct buffer *out)
     buffer_append_byte(out, ']');
 }
 
+static bool is_of_active_job(const struct queue *queue, struct text name)
+{
+    size_t at = 0;
+    for (const struct active_job *job; (job = map_next(queue->jobs, &at)) != NULL;) {
+        if (text_equal(job->row.group, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum status group_check(const struct queue *queue, struct sql *sql, struct text name,
+                        struct error *error)
+{
+    enum status status = queue->check_group ? queue->check_group(sql, name, error) : OK;
+    return status == NOT_FOUND && is_of_active_job(queue, name) ? OK : status;
+}
+
+enum status groups_find_unknown(const struct queue *queue, struct sql *sql,
+                                const struct text *names, size_t count, struct buffer *out,
+                                struct error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        enum status status = group_check(queue, sql, names[i], error);
+        if (status == NOT_FOUND) {
+            buffer_append_string(out, out->length > 0 ? "," : "");
+            buffer_append_json_string(out, names[i]);
+        } else if (status != OK) {
+            return status;
+        }
+    }
+    return OK;
+}
+
+static enum status check_named(const struct queue *queue, struct sql *sql, const char *groups,
+                               struct error *error)
+{
+    struct text rest = text_of(groups);
+    struct text name;
+    while (rest.length > 0 && text_next_part(&rest, ',', &name)) {
+        TRY(group_check(queue, sql, name, error));
+    }
+    return OK;
+}
+
 struct move_op {
     struct queue_op op;
     int64_t worker;
@@ -150,6 +195,7 @@ static enum status run_move(struct queue_op *op, struct sql *sql, struct error *
                          (long long)self->worker);
     }
     TRY(worker_check_groups(worker, self->groups, error));
+    TRY(check_named(op->queue, sql, self->groups, error));
     op->queue->is_touched = true;
     TRY(sql_run(sql, SQL_SET_MOVE,
                 SQL_VALUES(sql_text(text_of(worker->owner)), sql_text(text_of(worker->name)),

@@ -23,7 +23,8 @@ struct register_op {
     json_t *document;
     char *owner;
     struct runner runner;
-    struct worker *worker; // The queue's, once it is in.
+    struct worker *worker;        // The queue's, once it is in.
+    struct buffer unknown_groups; // JSON texts with commas between.
     struct queue_witness witness;
     struct queue_answer answer;
 };
@@ -85,6 +86,9 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
     struct queue *queue = op->queue;
     struct worker_hello hello = {0};
     TRY(worker_hello_parse(self->document, &hello, error));
+    buffer_clear(&self->unknown_groups);
+    TRY(groups_find_unknown(queue, sql, hello.groups, hello.group_count, &self->unknown_groups,
+                            error));
     struct worker *worker = make_worker(queue, &hello, self->owner);
     enum status status = worker_find_groups(sql, worker, hello.groups, hello.group_count, error);
     if (status == OK) {
@@ -129,12 +133,17 @@ static void done_register(struct queue_op *op, enum status status, const struct 
                       (long long)self->worker->id, lease_seconds, lease_seconds * HEARTBEAT_PART,
                       WAIT_SECONDS, self->worker->sees_files ? "true" : "false");
         worker_write_serving(self->worker, &body);
+        if (self->unknown_groups.length > 0) {
+            buffer_printf(&body, ",\"unknown_groups\":[%.*s]",
+                          TEXT_ARGS(buffer_text(&self->unknown_groups)));
+        }
         buffer_append_string(&body, "}\n");
         self->answer.done(self->answer.context, OK, NULL, buffer_text(&body));
     } else {
         queue_answer_error(self->answer, status, error);
     }
     json_decref(self->document);
+    buffer_done(&self->unknown_groups);
     free(self->owner);
     free(self);
 }
@@ -280,9 +289,7 @@ static void done_poll(struct queue_op *op, enum status status, const struct erro
 {
     struct queue *queue = op->queue;
     struct queue_poll *poll = ((struct poll_op *)op)->poll;
-    // One that has said its last word is answered all the same.
-    struct worker *worker = poll->body->is_last ? map_find_int64(queue->workers, poll->worker)
-                                                : queue_find_worker(queue, poll->worker);
+    struct worker *worker = map_find_int64(queue->workers, poll->worker);
     free(op);
     // One that has said its last word, with this poll or just behind it, is answered all the same.
     if (status != OK || !worker || (worker->is_over && !worker->has_left)) {

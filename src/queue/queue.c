@@ -136,6 +136,7 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->place_context = options->places_context;
     queue->job_ended = options->job_ended;
     queue->job_ended_context = options->job_ended_context;
+    queue->check_group = options->check_group;
     queue->scheduler_options.lease_timeout_us = options->lease_timeout_us;
     queue->gone_timeout_us =
         options->gone_timeout_us > 0 ? options->gone_timeout_us : GONE_TIMEOUT_DEFAULT_US;

@@ -44,6 +44,8 @@ struct queue_options {
     // Within the write that ends a job: what else ends with it. May be NULL.
     enum status (*job_ended)(void *context, struct sql *sql, int64_t job, struct error *error);
     void *job_ended_context;
+    // Can somebody work for the group of this name? NOT_FOUND, with the way out. NULL: any that is named. Called within a change; also by registrations.
+    enum status (*check_group)(struct sql *sql, struct text name, struct error *error);
     struct digest task_key; // Seals the tokens of tasks (queue/task_access.h).
 };
 

@@ -191,6 +191,7 @@ struct queue {
     struct map *places; // By fingerprint.
     enum status (*job_ended)(void *context, struct sql *sql, int64_t job, struct error *error);
     void *job_ended_context;
+    enum status (*check_group)(struct sql *sql, struct text name, struct error *error);
     const struct queue_place_ops *place_ops;
     void *place_context;
     struct places_wait *places_waits;
@@ -452,6 +453,13 @@ void weights_free(struct queue *queue);
 enum status worker_find_groups(struct sql *sql, struct worker *worker, const struct text *said,
                                size_t count, struct error *error);
 void worker_tell_groups(struct queue *queue, const struct worker *worker);
+// Is the group one that somebody can work for, or that an active job is for? NOT_FOUND says which there are.
+enum status group_check(const struct queue *queue, struct sql *sql, struct text name,
+                        struct error *error);
+// Appends those of the names for which nobody can work: "physisc","spaer".
+enum status groups_find_unknown(const struct queue *queue, struct sql *sql,
+                                const struct text *names, size_t count, struct buffer *out,
+                                struct error *error);
 // ["physics","spare"]
 void worker_write_groups(const struct worker *worker, struct buffer *out);
 // Says so when workers are there and none of them works for the job's group.

@@ -80,6 +80,14 @@ static void on_registered(void *context, const struct http_answer *answer)
         report_mark(worker, true);
     }
     log_line(LOG_LEVEL_INFO, "event=registered worker=%" PRId64, worker->id);
+    if (registration.unknown_groups[0] != '\0') {
+        log_line(
+            LOG_LEVEL_WARNING,
+            "event=unknown-groups groups=\"%s\" detail=\"the site has no group, and nobody, of "
+            "that name: it has no tasks for this worker as long as that is so\" "
+            "fix=\"at the site: lode group list, lode group create, lode worker move\"",
+            registration.unknown_groups);
+    }
     if (worker->options->on_welcome) {
         worker->options->on_welcome(WORKER_REGISTERED);
     }

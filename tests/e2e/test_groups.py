@@ -100,6 +100,27 @@ def test_a_worker_works_for_its_groups_in_order_and_is_moved_without_a_restart(o
     lode("cancel", str(spare))
 
 
+def test_unknown_groups_are_refused_or_said(own_site, lode, start_worker, tmp_path):
+    start_worker("desk", 1, "--groups", "phisics")
+    log = tmp_path / "desk.log"
+    assert 'event=unknown-groups groups="phisics"' in eventually(lambda: "unknown-groups" in log.read_text() and log.read_text())
+    refused = lode("worker", "move", "desk", "nogroup", status=1).stderr
+    assert 'there is no group "nogroup"' in refused and "lode group create" in refused
+    lode("group", "create", "physics")
+    lode("group", "create", "biology")
+    refused = lode("worker", "move", "desk", "physics,nogroup", status=1).stderr
+    assert "there are: biology, physics" in refused
+    assert [each["groups"] for each in own_site.api("GET", "/v1/workers").json["workers"]] == [["phisics"]]
+    # Everybody has a group of his own.
+    assert "nobody of that name" in lode("worker", "move", "desk", "ada", status=1).stderr
+    lode("token", "create", "ada")
+    assert "works for ada" in lode("worker", "move", "desk", "ada").stdout
+    assert "works for physics" in lode("worker", "move", "desk", "physics").stdout
+    start_worker("other", 1, "--groups", "biology")
+    eventually(lambda: "event=registered" in (tmp_path / "other.log").read_text())
+    assert "unknown-groups" not in (tmp_path / "other.log").read_text()
+
+
 def test_bad_groups_are_refused_and_nothing_changes(own_site, lode, start_worker):
     start_worker("desk", 1)
     assert "which groups" in lode("worker", "move", "desk", status=2).stderr

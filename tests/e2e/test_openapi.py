@@ -140,8 +140,13 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     worker = call("post", "/v1/workers", 201, {
         "name": "test", "cpus": 1, "memory_bytes": 1 << 20, "disk_bytes": 1 << 20, "version": "0",
         "sandbox": {"kind": "none", "enforced": [], "not_enforced": ["memory"]}}).json["worker"]
-    moved = call("put", "/v1/workers/{worker}/groups", 200, {"groups": ["physics", "spare"]}, worker=worker).json
-    assert moved["groups"] == ["physics", "spare"]
+    call("post", "/v1/groups", 201, {"name": "spare"})
+    moved = call("put", "/v1/workers/{worker}/groups", 200, {"groups": ["spare"]}, worker=worker).json
+    assert moved["groups"] == ["spare"]
+    named = call("post", "/v1/workers", 201, {"name": "lost", "cpus": 1, "memory_bytes": 1 << 20, "disk_bytes": 1 << 20, "version": "0",
+                                              "sandbox": {"kind": "none", "enforced": [], "not_enforced": []}, "groups": ["spare", "spaer"]}).json
+    assert named["unknown_groups"] == ["spaer"]
+    assert call("post", "/v1/workers/{worker}/poll", 200, {"leaving": True, "gone": True}, worker=named["worker"]).json["leases"] == []
     call("put", "/v1/workers/{worker}/groups", 200, {"groups": []}, worker=worker)
     call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "leases": []}, worker=worker)
     assert call("post", "/v1/workers/{worker}/drain", 200, {"in_seconds": 600}, worker=worker).json["leaves_at"]

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "identity/groups.h"
 #include "identity/migrations.h"
+#include "identity/tokens.h"
 #include "os/file.h"
 #include "store/store.h"
 
@@ -65,6 +66,21 @@ static enum status is_member(struct sql *sql, struct text group, struct text mem
     return OK;
 }
 
+struct token_change {
+    struct tokens *tokens;
+    struct text name;
+    enum role role;
+};
+
+static enum status run_token(struct sql *sql, void *context, struct error *error)
+{
+    const struct token_change *change = context;
+    struct token_request request = {.name = change->name, .role = change->role};
+    struct token token;
+    struct token_secret secret;
+    return tokens_create(change->tokens, sql, &request, 1000, &token, &secret, error);
+}
+
 static struct store *open_groups(const char *folder)
 {
     AUTO_FREE char *path = memory_format("%s/site.db", folder);
@@ -114,6 +130,46 @@ static void everybody_has_a_group_of_his_own(void **state)
     assert_int_equal(does(store, (struct change){add, ADA, EVE, 0}), OK);
     assert_int_equal(does(store, (struct change){is_member, ADA, EVE, 1}), OK);
     store_close(store);
+}
+
+static enum status check(struct sql *sql, struct text group, struct text member, int64_t number,
+                         struct error *error)
+{
+    (void)member;
+    (void)number;
+    return groups_check(sql, group, error);
+}
+
+static void a_group_is_known_when_somebody_can_work_for_it(void **state)
+{
+    const char *folder = *state;
+    struct store *store = open_groups(folder);
+    struct error error = {0};
+    struct change change = {check, PHYSICS, TEXT_NONE, 0};
+    assert_int_equal(store_write_wait(store, run_change, &change, &error), NOT_FOUND);
+    assert_non_null(strstr(error.detail, "no group \"physics\", and nobody of that name"));
+    assert_non_null(strstr(error.fix, "there are no groups yet"));
+    const char *const NAMES[] = {"a", "b", "c", "d", "e", "f"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        assert_int_equal(does(store, (struct change){create, text_of(NAMES[i]), TEXT_NONE, 1000}),
+                         OK);
+    }
+    assert_int_equal(store_write_wait(store, run_change, &change, &error), NOT_FOUND);
+    assert_non_null(strstr(error.fix, "there are: a, b, c, d, e (lode group list has all)"));
+    assert_int_equal(does(store, (struct change){check, TEXT("f"), TEXT_NONE, 0}), OK);
+    assert_int_equal(does(store, (struct change){add, TEXT("f"), EVE, 0}), OK);
+    assert_int_equal(does(store, (struct change){check, EVE, TEXT_NONE, 0}), OK);
+    // Who has a token has a group; who is the token of a machine has none.
+    struct tokens *tokens = NULL;
+    assert_int_equal(tokens_open(store, &tokens, NULL), OK);
+    struct token_change made = {tokens, ADA, ROLE_USER};
+    assert_int_equal(store_write_wait(store, run_token, &made, NULL), OK);
+    made = (struct token_change){tokens, PHYSICS, ROLE_WORKER};
+    assert_int_equal(store_write_wait(store, run_token, &made, NULL), OK);
+    assert_int_equal(does(store, (struct change){check, ADA, TEXT_NONE, 0}), OK);
+    assert_int_equal(does(store, change), NOT_FOUND);
+    store_close(store);
+    tokens_close(tokens);
 }
 
 static void bad_names_and_weights_are_refused(void **state)
@@ -198,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(members_belong_to_a_group_and_nobody_else),
         TEST(everybody_has_a_group_of_his_own),
+        TEST(a_group_is_known_when_somebody_can_work_for_it),
         TEST(bad_names_and_weights_are_refused),
         TEST(groups_are_listed_by_name_and_member_and_survive),
     };

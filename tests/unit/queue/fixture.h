@@ -26,8 +26,9 @@ struct site {
     bool keeps_no_request;                // Submits as an older version did.
     const struct queue_place_ops *places; // Taken by the next start, as the rest.
     enum status (*job_ended)(void *context, struct sql *sql, int64_t job, struct error *error);
-    void *job_ended_context;  // Both taken by the next start.
-    int64_t lease_timeout_us; // Taken by the next start.
+    void *job_ended_context; // Both taken by the next start.
+    enum status (*check_group)(struct sql *sql, struct text name, struct error *error);
+    int64_t lease_timeout_us; // Both taken by the next start.
     int64_t gone_timeout_us;
 };
 

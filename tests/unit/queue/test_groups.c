@@ -184,6 +184,49 @@ static void shares_follow_the_weights_also_after_memory_was_built_anew(void **st
     assert_in_range(first_of(site, 16), 11, 13);
 }
 
+// As the site's own check does it, of one group.
+static enum status knows_physics(struct sql *sql, struct text name, struct error *error)
+{
+    (void)sql;
+    return text_equal(name, TEXT("physics")) ? OK
+                                             : error_set(error, NOT_FOUND, "there is no group");
+}
+
+static void nobody_is_moved_to_a_group_that_is_not_there(void **state)
+{
+    struct site *site = *state;
+    site->check_group = knows_physics;
+    site_restart(site);
+    int64_t worker = worker_of(site, "desk", 1, "[\"physics\"]");
+    assert_int_equal(move_to(site, worker, "physics", "nogroup"), NOT_FOUND);
+    struct reply reply = site_list_workers(site, 0, 10);
+    AUTO_BUFFER struct buffer all = {0};
+    json_write(reply.document, false, &all);
+    assert_non_null(strstr(all.bytes, "\"groups\":[\"physics\"]"));
+    reply_done(&reply);
+    assert_int_equal(move_to(site, worker, "physics", NULL), OK);
+    assert_int_equal(move_to(site, worker, NULL, NULL), OK);
+    // That a job is for it is enough: its user may be of another site.
+    (void)job_of(site, "biology", 1);
+    assert_int_equal(move_to(site, worker, "biology", NULL), OK);
+}
+
+static void who_registers_for_an_unknown_group_is_told_so(void **state)
+{
+    struct site *site = *state;
+    site->check_group = knows_physics;
+    site_restart(site);
+    json_t *hello = json_pack("{s:s, s:i, s:I, s:I, s:[s, s, s]}", "name", "desk", "cpus", 1,
+                              "memory_bytes", (json_int_t)1 << 36, "disk_bytes",
+                              (json_int_t)1 << 40, "groups", "spaer", "physics", "phisics");
+    struct reply reply = site_register(site, hello);
+    assert_int_equal(reply.status, OK);
+    AUTO_BUFFER struct buffer unknown = {0};
+    json_write(json_object_get(reply.document, "unknown_groups"), false, &unknown);
+    assert_string_equal(unknown.bytes, "[\"spaer\",\"phisics\"]");
+    reply_done(&reply);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
 
 int main(void)
@@ -195,6 +238,8 @@ int main(void)
         TEST(a_waiting_worker_gets_tasks_when_it_is_moved),
         TEST(where_a_worker_was_moved_outlives_the_site),
         TEST(only_workers_that_are_there_can_be_moved),
+        TEST(nobody_is_moved_to_a_group_that_is_not_there),
+        TEST(who_registers_for_an_unknown_group_is_told_so),
         TEST(why_names_the_workers_of_other_groups),
         TEST(shares_follow_the_weights_also_after_memory_was_built_anew),
     };

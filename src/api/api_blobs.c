@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "base/memory.h"
+#include "queue/queue.h"
 #include "queue/task_access.h"
 #include "store/blobs.h"
 
@@ -106,6 +107,11 @@ static void upload_commit(void *context)
     struct upload *upload = context;
     enum status status =
         blob_writer_commit(TAKE(upload->writer), &upload->digest, NULL, NULL, &upload->error);
+    const struct api_call *call = upload->call;
+    if (status == OK && call->principal.runner != RUNNER_SITE) {
+        status = queue_runner_uploaded(call->api->queue, call->principal.name, &upload->digest,
+                                       &upload->error);
+    }
     if (status != OK) {
         upload->error.status = status;
         api_reply_error(upload->call, &upload->error);

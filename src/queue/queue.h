@@ -274,6 +274,9 @@ void queue_find_source(struct queue *queue, const struct queue_source_request *r
 // but OK or that. Any thread.
 void queue_check_told(struct queue *queue, int64_t worker, struct text owner, int64_t job,
                       struct queue_answer answer);
+// A worker of this principal, a runner, has uploaded the blob, which is durable: it may name it in what it reports. Waits for the writer's thread.
+enum status queue_runner_uploaded(struct queue *queue, struct text owner,
+                                  const struct digest *digest, struct error *error);
 // Is this one of the files, items, software or checkpoints of a job that a worker of this principal has leased? Waits for the writer's thread.
 enum status queue_runner_has_blob(struct queue *queue, struct text owner,
                                   const struct digest *digest, bool *out, struct error *error);

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "records/jobs_sql.h"
 #include "records/made_for.h"
 
 enum { WORKERS_SAID_MAX = 300 }; // Bytes of who is there, in an answer.
@@ -221,6 +222,8 @@ enum status runners_expire(struct queue *queue, struct sql *sql, struct error *e
         int64_t until_us = worker->runner.until_us;
         if (!worker->is_over && until_us != 0 && until_us <= now_us) {
             TRY(worker_lose(queue, sql, worker, NULL, error));
+            TRY(sql_run(sql, SQL_FORGET_UPLOADS, SQL_VALUES(sql_text(text_of(worker->owner))), NULL,
+                        error));
         }
     }
     return OK;
@@ -312,6 +315,52 @@ static bool has_blob(const struct queue *queue, const struct worker *worker, str
         }
     }
     return false;
+}
+
+enum status worker_check_uploads(const struct queue *queue, struct sql *sql,
+                                 const struct worker *worker, const struct poll_body *body,
+                                 struct error *error)
+{
+    for (size_t i = 0; i < body->blob_count && worker->runner.kind != RUNNER_SITE; i++) {
+        const struct digest *digest = &body->blobs[i];
+        char text[DIGEST_TEXT_SIZE];
+        AUTO_ROWS struct sql_rows *rows = NULL;
+        enum status status = sql_first(
+            sql, SQL_FIND_UPLOAD,
+            SQL_VALUES(sql_text(text_of(worker->owner)), sql_blob(digest->bytes, DIGEST_SIZE)),
+            &rows, error);
+        (void)digest_to_text(digest, text);
+        if (status == NOT_FOUND && !has_blob(queue, worker, text_of(text))) {
+            (void)error_set(error, CONFLICT,
+                            "a report names the blob %s, which this runner has not uploaded", text);
+            error_fix(error, "upload it with PUT /v1/blobs/{digest} before the poll");
+            return CONFLICT;
+        }
+        if (status != OK && status != NOT_FOUND) {
+            return status;
+        }
+    }
+    return OK;
+}
+
+struct upload_op {
+    struct text owner;
+    const struct digest *digest;
+};
+
+static enum status run_uploaded(struct sql *sql, void *context, struct error *error)
+{
+    const struct upload_op *self = context;
+    return sql_run(sql, SQL_NOTE_UPLOAD,
+                   SQL_VALUES(sql_text(self->owner), sql_blob(self->digest->bytes, DIGEST_SIZE)),
+                   NULL, error);
+}
+
+enum status queue_runner_uploaded(struct queue *queue, struct text owner,
+                                  const struct digest *digest, struct error *error)
+{
+    struct upload_op self = {owner, digest};
+    return store_write_wait(queue->store, run_uploaded, &self, error);
 }
 
 static enum status run_blob(struct sql *sql, void *context, struct error *error)

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "records/jobs_sql.h"
 
 enum {
     OVER_KEPT_US = 600000000, // One that is lost or gone is listed for ten minutes.
@@ -434,6 +435,10 @@ static enum status run_ended(struct queue_op *op, struct sql *sql, struct error 
 {
     const struct ended_op *self = (const struct ended_op *)op;
     size_t at = 0;
+    if (self->owner) {
+        TRY(sql_run(sql, SQL_FORGET_UPLOADS, SQL_VALUES(sql_text(text_of(self->owner))), NULL,
+                    error));
+    }
     for (struct worker *worker; (worker = map_next(op->queue->workers, &at)) != NULL;) {
         if (!worker->is_over && is_meant(worker, self)) {
             // Without a reason: whose trust has ended has not died.

@@ -81,7 +81,9 @@ static struct digest store_blob(struct site *site, struct text bytes)
 
 static void store_state(struct site *site)
 {
-    (void)store_blob(site, TEXT("1"));
+    const struct digest digest = store_blob(site, TEXT("1"));
+    assert_int_equal(queue_runner_uploaded(site->queue, text_of(site->principal), &digest, NULL),
+                     OK);
 }
 
 static const char *text_in(const json_t *document, const char *name)
@@ -632,6 +634,59 @@ static void a_runner_may_fetch_what_its_leases_bring_and_only_so_long(void **sta
     assert_false(has);
 }
 
+static char *checkpoint_of(int64_t job, const struct digest *digest)
+{
+    char text[DIGEST_TEXT_SIZE];
+    return memory_format("{\"checkpoints\":[{\"job\":%lld,\"index\":0,\"attempt\":1,\"files\":"
+                         "[[\"state\",\"%s\",1,420]]}]}",
+                         (long long)job, digest_to_text(digest, text));
+}
+
+static void expect_report(struct site *site, int64_t worker, int64_t job,
+                          const struct digest *digest, enum status status)
+{
+    AUTO_FREE char *body = checkpoint_of(job, digest);
+    struct reply reply = site_poll(site, worker, body);
+    assert_int_equal(reply.status, status);
+    if (status == CONFLICT) {
+        assert_non_null(strstr(reply.error.detail, "which this runner has not uploaded"));
+    }
+    reply_done(&reply);
+}
+
+static void what_is_here_a_runner_does_not_learn_by_naming_it(void **state)
+{
+    struct site *site = *state;
+    static const char LONG[] = "{\"command\": [\"p\"], \"checkpoint\": {\"files\": [\"state\"]}}";
+    const struct digest here = store_blob(site, TEXT("somebody else's"));
+    const struct digest nowhere = digest_of("nowhere", 7);
+    int64_t others = submit_as(site, "bob", LONG);
+    int64_t own = submit_as(site, "alice", LONG);
+    int64_t worker = come(site, "runner:1", &ALICES);
+    lease(site, worker, 1);
+    // Of a job that it may not have, it is told that, whatever it names; of its own, the same of both.
+    expect_report(site, worker, others, &here, DENIED);
+    expect_report(site, worker, others, &nowhere, DENIED);
+    expect_report(site, worker, own, &here, CONFLICT);
+    expect_report(site, worker, own, &nowhere, CONFLICT);
+    // What another one has uploaded counts for that one.
+    assert_int_equal(queue_runner_uploaded(site->queue, TEXT("runner:2"), &here, NULL), OK);
+    expect_report(site, worker, own, &here, CONFLICT);
+    assert_int_equal(queue_runner_uploaded(site->queue, TEXT("runner:1"), &here, NULL), OK);
+    assert_int_equal(queue_runner_uploaded(site->queue, TEXT("runner:1"), &here, NULL), OK);
+    expect_report(site, worker, own, &here, OK);
+    // It outlives the site, and ends with the credential.
+    site_restart(site);
+    worker = come(site, "runner:1", &ALICES);
+    expect_report(site, worker, own, &here, OK);
+    queue_drop_workers(site->queue, TEXT("runner:1"));
+    worker = come(site, "runner:1", &ALICES);
+    expect_report(site, worker, own, &here, CONFLICT);
+    // A worker of the site is told what is missing, and no more is asked of it.
+    int64_t sites = come(site, "workers", &NOBODYS);
+    expect_report(site, sites, own, &here, OK);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, site_setup, site_teardown)
 
 int main(void)
@@ -658,6 +713,7 @@ int main(void)
         TEST(a_job_that_goes_elsewhere_is_not_spare_there),
         TEST(the_site_offers_its_own_workers_alone),
         TEST(a_runner_may_fetch_what_its_leases_bring_and_only_so_long),
+        TEST(what_is_here_a_runner_does_not_learn_by_naming_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,8 @@ static enum status create(struct sql *sql, void *context, struct error *error)
                          &change->token, &change->secret, error);
 }
 
-// May the caller make it, and what is its name? That of a runner for somebody's jobs is his, so that he finds and revokes it.
+// May the caller make it, and what is its name? That of a runner for somebody's jobs is his, so that he finds and revokes it; another one is of who makes it
+// where he names nobody: never of a word that may be somebody's name, too.
 static enum status complete(const struct api_call *call, struct token_request *request,
                             struct error *error)
 {
@@ -65,7 +66,7 @@ static enum status complete(const struct api_call *call, struct token_request *r
     if (runner_is_for_users(runner->kind)) {
         request->name = text_of(runner->user);
     } else if (request->name.length == 0) {
-        request->name = text_of(runner_class_name(runner->kind));
+        request->name = call->principal.name;
     }
     return OK;
 }

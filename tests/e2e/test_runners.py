@@ -239,6 +239,17 @@ def test_a_key_that_was_refused_in_between_comes_back_with_its_class(own_site, s
     assert decide(state="accepted", **{"class": "site"}) == "site"
 
 
+@pytest.mark.parametrize("said", ({"class": "spare"}, {"class": "group", "groups": ["physics"]}), ids=("spare", "group"))
+def test_a_runner_of_nobody_is_not_somebodys_by_its_name(own_site, said):
+    """Its token is of who made it, and not of a user who is called as its class is."""
+    own_site.api("POST", "/v1/groups", {"name": "physics"})
+    namesake = user(own_site, said["class"])
+    made = runner_token(own_site, **said)
+    assert made["principal"] == own_site.api("GET", "/v1/whoami").json["principal"]
+    assert [each["role"] for each in own_site.api("GET", "/v1/tokens", token=namesake).json["tokens"]] == ["user"]
+    assert own_site.api("DELETE", f"/v1/tokens/{made['token_id']}", token=namesake).code == 403
+
+
 def test_users_make_runners_for_their_own_jobs_alone(own_site, lode):
     ada, eve = user(own_site, "ada"), user(own_site, "eve")
     job = submit(own_site, eve, "true")

@@ -324,6 +324,21 @@ static enum status parse_checkpoints(struct poll_body *body, struct error *error
     return OK;
 }
 
+static enum status parse_jobs(struct poll_body *body, struct error *error)
+{
+    json_t *jobs = NULL;
+    TRY(json_field_array(body->document, "jobs", JSON_OPTIONAL, POLL_JOBS_MAX, &jobs, error));
+    body->job_count = json_array_size(jobs);
+    body->jobs = arena_new(&body->arena, body->job_count * sizeof *body->jobs + 1);
+    for (size_t i = 0; i < body->job_count; i++) {
+        TRY(element_int64(jobs, i, "a job", 1, &body->jobs[i], error));
+        if (body->jobs[i] == 0) {
+            return error_set(error, INVALID, "a job (element %zu) is missing", i);
+        }
+    }
+    return OK;
+}
+
 static enum status parse_rest(struct poll_body *body, struct error *error)
 {
     json_t *setups = NULL;
@@ -423,10 +438,10 @@ static enum status parse_notes(struct poll_body *body, struct error *error)
 
 static enum status parse_all(struct poll_body *body, struct error *error)
 {
-    static const char *const FIELDS[] = {
-        "wait_seconds", "leases",  "results", "returned", "setups",
-        "logs",         "leaving", "problem", "words",    "leaves_in_seconds",
-        "checkpoints",  "notes",   "full",    "gone",     NULL};
+    static const char *const FIELDS[] = {"wait_seconds", "leases",  "jobs",  "results",
+                                         "returned",     "setups",  "logs",  "leaving",
+                                         "gone",         "problem", "words", "leaves_in_seconds",
+                                         "checkpoints",  "notes",   "full",  NULL};
     double wait_seconds = 0;
     TRY(json_check_fields(body->document, FIELDS, error));
     TRY(json_field_double(body->document, "wait_seconds", JSON_OPTIONAL, 0, POLL_WAIT_SECONDS_MAX,
@@ -441,6 +456,7 @@ static enum status parse_all(struct poll_body *body, struct error *error)
     TRY(parse_words(body, error));
     TRY(parse_notes(body, error));
     TRY(parse_leases(body, error));
+    TRY(parse_jobs(body, error));
     TRY(parse_results(body, error));
     TRY(parse_checkpoints(body, error));
     return parse_rest(body, error);

@@ -17,6 +17,7 @@ enum {
     POLL_CHECKPOINTS_MAX = 1000,
     POLL_CHECKPOINT_FILES_MAX = 100, // Of one task.
     POLL_NOTES_MAX = 1000,
+    POLL_JOBS_MAX = 10000, // That a worker holds: as many as an answer tells it of.
     POLL_WAIT_SECONDS_MAX = 60,
     POLL_INLINE_MAX = 16 << 10, // Bytes of output that a result carries itself.
     POLL_OUTPUTS_MAX = 10000,
@@ -145,6 +146,8 @@ struct poll_body {
     bool has_leases; // It says which leases it holds, if only that it holds none.
     struct poll_lease *leases;
     size_t lease_count;
+    int64_t *jobs; // That it holds something of: a description, files.
+    size_t job_count;
     struct poll_result *results;
     size_t result_count;
     struct poll_lease *returned;

@@ -120,6 +120,12 @@ static void drop_lease(struct queue *queue, struct worker *worker, struct given_
     remove_lease(queue, worker, lease);
 }
 
+static void add_drop(struct worker *worker, int64_t job)
+{
+    worker->drops_since_us = worker->drops.count ? worker->drops_since_us : clock_steady_us();
+    (void)ranges_add(&worker->drops, job, job + 1);
+}
+
 void workers_drop_job(struct queue *queue, const struct active_job *job)
 {
     for (size_t r = 0; r < job->told.count; r++) {
@@ -128,9 +134,7 @@ void workers_drop_job(struct queue *queue, const struct active_job *job)
             if (!worker) {
                 continue;
             }
-            worker->drops_since_us =
-                worker->drops.count ? worker->drops_since_us : clock_steady_us();
-            (void)ranges_add(&worker->drops, job->row.id, job->row.id + 1);
+            add_drop(worker, job->row.id);
             notes_drop_job(worker, job->row.id);
             for (size_t i = worker->lease_count; i-- > 0;) {
                 drop_lease(queue, worker, &worker->leases[i], job);
@@ -157,9 +161,7 @@ void workers_take_back(struct queue *queue, struct active_job *job)
     for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
         take_leases_back(queue, worker, id);
         if (!worker->is_over && ranges_contains(&job->told, worker->id)) {
-            worker->drops_since_us =
-                worker->drops.count ? worker->drops_since_us : clock_steady_us();
-            (void)ranges_add(&worker->drops, id, id + 1);
+            add_drop(worker, id);
         }
     }
     (void)ranges_remove(&job->told, 0, INT64_MAX);
@@ -197,9 +199,22 @@ static void reattach(struct queue *queue, struct worker *worker, const struct po
                                     .seen_us = now_us});
 }
 
+// What it holds of jobs that it has nothing to do with any more: an answer that told it so was lost.
+static void drop_again(const struct queue *queue, struct worker *worker,
+                       const struct poll_body *body)
+{
+    for (size_t i = 0; i < body->job_count; i++) {
+        const struct active_job *job = queue_find_job(queue, body->jobs[i]);
+        if (!job || job->has_ended || !ranges_contains(&job->told, worker->id)) {
+            add_drop(worker, body->jobs[i]);
+        }
+    }
+}
+
 void worker_reconcile(struct queue *queue, struct worker *worker, const struct poll_body *body)
 {
     int64_t now_us = clock_steady_us();
+    drop_again(queue, worker, body);
     for (size_t i = 0; i < body->lease_count; i++) {
         struct given_lease *lease = worker_find_lease(worker, body->leases[i].lease);
         if (lease) {

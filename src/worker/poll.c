@@ -224,6 +224,20 @@ static void write_leases(const struct worker *worker, struct buffer *out)
     buffer_append_byte(out, ']');
 }
 
+// What is to stay here: the site says which of it is to go, also when an earlier answer that said so was lost.
+static void write_jobs(const struct worker *worker, struct buffer *out)
+{
+    size_t at = 0;
+    int count = 0;
+    for (const struct worker_job *job; (job = map_next(worker->jobs, &at)) != NULL;) {
+        if (!job->is_dropped && count < POLL_ANSWER_JOBS_MAX) {
+            buffer_printf(out, "%s%" PRId64, count == 0 ? ",\"jobs\":[" : ",", job->spec->id);
+            count++;
+        }
+    }
+    buffer_append_string(out, count > 0 ? "]" : "");
+}
+
 static void write_results(struct worker *worker, struct buffer *out)
 {
     size_t entries = 0;
@@ -294,6 +308,7 @@ static void start_waiting(struct worker *worker)
     buffer_printf(&body, "{\"wait_seconds\":%" PRId64 "%s", worker->wait_seconds,
                   worker->is_out_of_room ? ",\"full\":true" : "");
     write_leases(worker, &body);
+    write_jobs(worker, &body);
     buffer_append_byte(&body, '}');
     worker->waiting =
         start_poll(worker, &body, worker->wait_seconds * 1000000 + SITE_TIMEOUT_US, on_waited);

@@ -156,6 +156,31 @@ def test_a_lost_answer_that_told_of_a_job_is_made_good_by_registering_again(scri
     is_over.set()
 
 
+def test_a_worker_says_what_it_holds_until_it_hears_that_it_may_go(scripted, start_worker, tmp_path):
+    hello(scripted)
+    waited = []
+    is_over = threading.Event()
+
+    def poll(request):
+        body = json.loads(request.body)
+        if body["wait_seconds"] == 0:
+            return 200, answer()
+        waited.append(body.get("jobs"))
+        if len(waited) == 1:
+            return 200, answer(leases=[[1, 17, 0, 1]], jobs=[described(17, ["true"])])
+        if len(waited) == 4:
+            return 200, answer(drop_jobs=[17])
+        is_over.wait(0.2 if len(waited) < 5 else 20)
+        return 200, answer()
+
+    scripted.on("POST", r"/v1/workers/(\d+)/poll", poll)
+    start_worker(scripted.url, scripted.fingerprint)
+    eventually(lambda: len(waited) >= 5)
+    assert waited[:5] == [None, [17], [17], [17], None], waited
+    eventually(lambda: not any((tmp_path / "worker" / "jobs").iterdir()))
+    is_over.set()
+
+
 def test_a_worker_whose_token_is_revoked_ends_soon(make_site, lode, start_worker, tmp_path):
     site = make_site(options=["--workers", "0"])
     made = lode.json("token", "create", "desk", "--role", "worker")

@@ -12,6 +12,7 @@ static void a_full_poll_is_read(void **state)
     struct poll_body *body = NULL;
     struct text text = TEXT(
         "{\"wait_seconds\": 2.5, \"leases\": [[5, 17, 3, 10]], \"returned\": [[6, 1, 2]],"
+        "\"jobs\": [17, 9], \"gone\": true,"
         "\"setups\": [{\"job\": 17, \"executable\": \"/bin/true\", \"executable_digest\": \"" DIGEST
         "\"}],"
         "\"logs\": [[17, 0, \"stderr\", 12, \"b2s=\"]],"
@@ -22,6 +23,9 @@ static void a_full_poll_is_read(void **state)
         "\", \"answers_size\": 8}}]}");
     assert_int_equal(poll_parse(text, &body, NULL), OK);
     assert_int_equal(body->wait_us, 2500000);
+    assert_true(body->is_last);
+    assert_int_equal(body->job_count, 2);
+    assert_int_equal(body->jobs[1], 9);
     assert_int_equal(body->leases[0].to, 10);
     assert_int_equal(body->returned[0].lease, 6);
     assert_true(body->logs[0].is_error_output);
@@ -96,6 +100,10 @@ static void what_is_wrong_is_refused_by_name(void **state)
          "to"},
         {"{\"logs\": [[1, 2, \"stdin\", 0, \"\"]]}", "stdout"},
         {"{\"setups\": [{\"executable\": \"x\"}]}", "job"},
+        {"{\"jobs\": 17}", "jobs"},
+        {"{\"jobs\": [17, 0]}", "element 1"},
+        {"{\"jobs\": [null]}", "element 0"},
+        {"{\"gone\": 1}", "gone"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         struct poll_body *body = NULL;

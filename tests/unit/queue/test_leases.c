@@ -202,6 +202,35 @@ static void a_worker_that_registers_again_keeps_its_leases(void **state)
     assert_job(site, job, "succeeded", 1);
 }
 
+static void expect_drop(struct site *site, int64_t worker, const char *body, int64_t job)
+{
+    struct reply reply = site_poll(site, worker, body);
+    const json_t *drops = json_object_get(reply.document, "drop_jobs");
+    assert_int_equal(json_array_size(drops), job != 0 ? 1 : 0);
+    if (job != 0) {
+        assert_int_equal(json_integer_value(json_array_get(drops, 0)), job);
+    }
+    reply_done(&reply);
+}
+
+static void what_a_worker_still_holds_of_an_ended_job_is_dropped_again(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    int64_t job = site_job(site, "{\"command\": [\"true\"]}");
+    AUTO_FREE char *holds = memory_format("{\"jobs\":[%lld],\"wait_seconds\":20}", (long long)job);
+    assert_int_equal(site_run_all(site, worker), 1);
+    expect_drop(site, worker, "{\"wait_seconds\":20}", job); // That answer is lost,
+    expect_drop(site, worker, holds, job);                   // and this one, too.
+    expect_drop(site, worker, holds, job);
+    // Once it holds nothing, it is told nothing; nor is what it has to do dropped.
+    int64_t next = site_job(site, "{\"command\": [\"false\"], \"count\": 2}");
+    AUTO_FREE char *works = memory_format("{\"jobs\":[%lld]}", (long long)next);
+    expect_drop(site, worker, "{\"jobs\":[]}", 0);
+    (void)site_job(site, "{\"command\": [\"sleep\"]}");
+    expect_drop(site, worker, works, 0);
+}
+
 // What it does not speak of never arrived: it goes to others, also what another process of that name has.
 static void what_a_worker_that_registers_again_does_not_have_waits_again(void **state)
 {
@@ -319,6 +348,7 @@ int main(void)
         TEST(a_job_began_when_its_first_task_did),
         TEST(a_cancellation_that_was_not_heard_is_said_again),
         TEST(a_worker_that_registers_again_keeps_its_leases),
+        TEST(what_a_worker_still_holds_of_an_ended_job_is_dropped_again),
         TEST(what_a_worker_that_registers_again_does_not_have_waits_again),
         TEST(waiting_polls_are_answered_when_they_are_released),
         TEST(what_waits_at_a_worker_does_not_count_as_running),

@@ -135,6 +135,15 @@ def status_of(pid):
     return lines["Uid"].split(), lines["Gid"].split(), lines["Groups"].split()
 
 
+def files_of(pid):
+    """What a process has open; it may open and close others meanwhile."""
+    held = set()
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            held.add(os.readlink(fd))
+    return held
+
+
 def environment_of(pid):
     text = pathlib.Path(f"/proc/{pid}/environ").read_bytes().decode()
     return dict(item.split("=", 1) for item in text.split("\0") if item)

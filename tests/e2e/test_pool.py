@@ -10,7 +10,7 @@ import ssl
 import subprocess
 
 import pytest
-from accounts import ACCOUNTS, environment_of, free_port, house, listens, status_of  # noqa: F401  (a fixture)
+from accounts import ACCOUNTS, environment_of, files_of, free_port, house, listens, status_of  # noqa: F401  (a fixture)
 from conftest import Lode, eventually
 from networks import make_network
 from test_worker_trust import Key
@@ -306,8 +306,7 @@ def test_a_daemon_of_root_starts_a_worker_as_the_account_of_the_key(house, daemo
     assert environment.keys() == {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG"}
     assert (environment["HOME"], environment["USER"], environment["PATH"]) == (str(house.home("ada")), "ada", "/usr/local/bin:/usr/bin:/bin")
     assert os.readlink(f"/proc/{pid}/cwd") == str(house.home("ada"))
-    held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
-    assert not any(str(daemon.directory) in path for path in held)
+    assert not any(str(daemon.directory) in path for path in files_of(pid))
     files = [path for path in house.home("ada").rglob("*")]
     assert files and all(path.lstat().st_uid == ACCOUNTS["ada"] for path in files)
     runs(user, "by the daemon")

@@ -16,12 +16,13 @@ enum status item_file_parse(struct text line, struct item_file *out, struct erro
     struct text rest = line;
     struct text digest;
     struct text size;
+    struct text stamp; // "<modified_us>", or "<modified_us>.<inode>".
     struct text modified;
     struct item_file file;
     if (!text_next_part(&rest, ' ', &digest) || digest.length != DIGEST_DIGITS ||
         !text_next_part(&rest, ' ', &size) || !text_to_int64(size, &file.size) ||
-        !text_next_part(&rest, ' ', &modified) || !text_to_int64(modified, &file.modified_us) ||
-        rest.length == 0) {
+        !text_next_part(&rest, ' ', &stamp) || !text_next_part(&stamp, '.', &modified) ||
+        !text_to_int64(modified, &file.modified_us) || rest.length == 0) {
         return error_set(error, INVALID, "the list of input files has the line \"%.100s\"",
                          line.length ? line.bytes : "");
     }

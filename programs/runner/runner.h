@@ -124,7 +124,7 @@ enum status command_program(struct command *command, const char **out, struct er
 
 // input.c: files named by items.
 
-// A line "<digest> <size> <modified_us> <relative path>" of an items list of files.
+// A line "<digest> <size> <modified_us>[.<inode>] <relative path>" of an items list of files.
 struct item_file {
     int64_t size;
     int64_t modified_us;

@@ -29,7 +29,8 @@ static enum status write_file_line(void *visitor, const struct queue_file *file,
                          "the name of file \"%.*s\" has a line break, so it cannot be an item",
                          TEXT_ARGS(text_slice(file->path, 0, 200)));
     }
-    item_file_write(&file->digest, file->size_bytes, file->modified_us, file->path, &self->lines);
+    item_file_write(&file->digest, file->size_bytes, file->modified_us, file->inode, file->path,
+                    &self->lines);
     self->count++;
     return flush_lines(self, WRITE_SIZE, error);
 }

@@ -126,11 +126,12 @@ enum status items_read(struct blobs *blobs, const struct digest *items, int64_t 
 }
 
 void item_file_write(const struct digest *digest, int64_t size_bytes, int64_t modified_us,
-                     struct text path, struct buffer *out)
+                     int64_t inode, struct text path, struct buffer *out)
 {
     char hex[2 * DIGEST_SIZE + 1];
     hex_encode(digest->bytes, DIGEST_SIZE, hex);
-    buffer_printf(out, "%s %" PRId64 " %" PRId64 " ", hex, size_bytes, modified_us);
+    buffer_printf(out, "%s %" PRId64 " %" PRId64 ".%" PRId64 " ", hex, size_bytes, modified_us,
+                  inode);
     buffer_append_text(out, path);
     buffer_append_byte(out, '\n');
 }
@@ -138,10 +139,12 @@ void item_file_write(const struct digest *digest, int64_t size_bytes, int64_t mo
 bool item_file_parse(struct text line, struct item_file *out)
 {
     struct text size;
+    struct text stamp;
     struct text modified;
     struct text rest = line;
     if (!text_next_part(&rest, ' ', &out->digest) || !text_next_part(&rest, ' ', &size) ||
-        !text_next_part(&rest, ' ', &modified) || rest.length == 0) {
+        !text_next_part(&rest, ' ', &stamp) || !text_next_part(&stamp, '.', &modified) ||
+        rest.length == 0) {
         return false;
     }
     out->path = rest;

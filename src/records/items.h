@@ -15,10 +15,10 @@ enum status items_count(struct blobs *blobs, const struct digest *items, int64_t
 enum status items_read(struct blobs *blobs, const struct digest *items, int64_t index,
                        struct buffer *out, struct error *error);
 
-// Appends the line of a file: "<sha256 hex> <size> <modified_us> <path>". The path has no line break.
+// Appends the line of a file: "<sha256 hex> <size> <modified_us>.<inode> <path>". The path has no line break.
 void item_file_write(const struct digest *digest, int64_t size_bytes, int64_t modified_us,
-                     struct text path, struct buffer *out);
-// The parts of a line of kind `files`; false when it is none.
+                     int64_t inode, struct text path, struct buffer *out);
+// The parts of a line of kind `files`; false when it is none. In lines of earlier versions there is no inode.
 struct item_file {
     struct text digest; // Hexadecimal.
     int64_t size_bytes;

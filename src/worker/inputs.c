@@ -198,6 +198,7 @@ static enum status link_to(const char *target, const char *path, struct error *e
 enum status inputs_link(const struct job *job, const char *folder, struct error *error)
 {
     AUTO_FREE char *top = memory_format("%s/data", folder);
+    (void)file_remove_tree(top, NULL); // Links that led elsewhere before.
     TRY(file_make_folder(top, error));
     for (size_t i = 0; i < job->data_count; i++) {
         const struct job_data *data = &job->data[i];

@@ -175,3 +175,33 @@ enum status item_list_read(struct item_list *items, struct items_cursor *cursor,
     *next = index;
     return OK;
 }
+
+static bool parse_stamp(struct text stamp, struct item_line *out)
+{
+    struct text modified;
+    out->inode = 0;
+    return text_next_part(&stamp, '.', &modified) && text_to_int64(modified, &out->modified_us) &&
+           (!stamp.bytes || text_to_int64(stamp, &out->inode));
+}
+
+bool item_line_parse(struct text line, struct item_line *out)
+{
+    struct text rest = line;
+    struct text digest;
+    struct text size;
+    struct text stamp;
+    if (!text_next_part(&rest, ' ', &digest) ||
+        digest_from_text(digest, &out->digest, NULL) != OK || !text_next_part(&rest, ' ', &size) ||
+        !text_to_int64(size, &out->size) || out->size < 0 || !text_next_part(&rest, ' ', &stamp) ||
+        !parse_stamp(stamp, out) || rest.length == 0) {
+        return false;
+    }
+    out->path = rest;
+    struct text parts = rest;
+    for (struct text part; text_next_part(&parts, '/', &part);) {
+        if (part.length == 0 || text_equal(part, TEXT(".")) || text_equal(part, TEXT(".."))) {
+            return false;
+        }
+    }
+    return rest.bytes[rest.length - 1] != '/' && !text_contains_byte(rest, '\0');
+}

@@ -3,6 +3,7 @@
 #define LODE_WORKER_ITEMS_H
 
 #include "base/buffer.h"
+#include "crypto/digest.h"
 
 enum { ITEMS_INDEX_STEP = 1024 };
 
@@ -25,5 +26,17 @@ struct items_cursor {
 enum status item_list_read(struct item_list *items, struct items_cursor *cursor, int64_t from,
                            int64_t to, size_t bytes_max, struct buffer *out, int64_t *next,
                            struct error *error);
+
+// A file of an index set over files. The path, borrowed from the line, leads below the data.
+struct item_line {
+    struct digest digest;
+    int64_t size;
+    int64_t modified_us;
+    int64_t inode; // 0: not known
+    struct text path;
+};
+
+// "<64 digits> <size> <modified_us>.<inode> <path>", without its line feed; false for anything else. A line without inode is one of an earlier version.
+bool item_line_parse(struct text line, struct item_line *out);
 
 #endif

@@ -36,6 +36,12 @@ bool file_mark_equal(const struct file_mark *a, const struct file_mark *b)
            a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns;
 }
 
+int64_t file_mark_modified_us(const struct file_mark *mark)
+{
+    int64_t rest_ns = mark->modified_ns % 1000;
+    return mark->modified_ns / 1000 - (rest_ns < 0 ? 1 : 0);
+}
+
 static void make_key(const struct file_mark *mark, char key[64])
 {
     (void)snprintf(key, 64, "%lld:%lld", (long long)mark->device, (long long)mark->inode);

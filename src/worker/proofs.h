@@ -20,6 +20,8 @@ struct file_mark {
 
 struct file_mark file_mark_of(const struct stat *info);
 bool file_mark_equal(const struct file_mark *a, const struct file_mark *b);
+// Its time of modification as it is registered: whole microseconds, rounded down.
+int64_t file_mark_modified_us(const struct file_mark *mark);
 
 struct proofs;
 

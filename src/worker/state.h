@@ -11,7 +11,7 @@
 //     software.c what a job brings instead of the machine's programs
 //     checkpoint.c, restore.c  files of tasks, stored while they run and put back where they go on
 //     supply.c   data that is not here: proof of what is, and what is fetched before a job's tasks can run
-//     supply_items.c  the same for index sets over files: one file a task
+//     supply_items.c, supply_seen.c  the same for index sets over files: one file a task
 //     room.c     a full disk: nothing is started
 //     notes.c    what the site is to know of a job here: what it waits for, why it cannot run
 #ifndef LODE_WORKER_STATE_H
@@ -23,6 +23,7 @@
 #include "worker/fetch.h"
 #include "worker/items.h"
 #include "worker/outputs.h"
+#include "worker/proving.h"
 #include "worker/ready.h"
 #include "worker/serve.h"
 #include "worker/shelf.h"
@@ -78,9 +79,7 @@ struct supply {
     enum supply_step step;
     size_t data_at; // Where proving or ordering is.
     size_t file_at;
-    int fd; // Of the file that is read; only while `hash` is there.
-    struct digest_stream *hash;
-    int64_t hashed;
+    struct proving proving;
     int64_t bytes_total; // To be here before tasks can run.
     int64_t bytes_done;
     int64_t files_total;
@@ -127,14 +126,19 @@ struct worker_job {
     struct supply supply;
     struct note note;
     bool is_out_of_room; // Its note says that the disk is full.
-    const struct job_data
-        *item_data; // The index set's, when its files are fetched one by one; else NULL.
+    const struct job_data *
+        item_data; // The index set's, when each file is proven or fetched ahead of its task; else NULL.
+    bool is_distrusted; // What lies here under its paths is not the index set's data.
 };
 
-// A file of an index set on its way to its task.
+// A file of an index set, ahead of its task.
 struct item_supply {
     int64_t index;       // Of the task.
     struct fetch *fetch; // NULL: it is here, or has failed.
+    bool is_seen;        // It lies here, and is not fetched.
+    bool is_doubtful;    // It does, and its content must tell whether it is the file.
+    struct proving proving;
+    struct file_mark mark; // Of what lies here.
     struct task_lease *lease;
     struct digest digest;
     int64_t size;
@@ -340,13 +344,21 @@ void supply_renew(struct worker_job *job);
 int64_t supplies_work(struct worker *worker, int64_t now_us);
 
 // supply_items.c
-// Is the index set's data seen here by path? As far as its first files tell.
-bool supply_sees_items(struct worker_job *job, const struct job_data *data);
 void supply_feed_items(
-    struct task_lease *lease); // Fetches ahead, and sends the runner what is here.
+    struct task_lease *lease); // Proves or fetches ahead, and sends the runner what is here.
 void supply_drop_items(struct task_lease *lease, int64_t to); // Of tasks before `to`.
 // What happened to the file of the task, if it could not be had; else NULL.
 const struct item_supply *supply_failed_item(const struct task_lease *lease, int64_t index);
+
+// supply_seen.c
+// Do files of the registered sizes lie here under the index set's paths? As far as its first ones tell: each is proven before its task.
+bool seen_items(const struct worker_job *job, const struct job_data *data);
+// Adds the file of the lease's next task; false when what lies here is another: then the job is turned.
+bool seen_order(struct task_lease *lease, const struct item_line *line);
+// Reads on in the file that is needed first. False: none is to be read.
+bool seen_prove(struct worker *worker);
+// Of a job whose data is not what lies here, once none of its tasks runs: its data is fetched from now on.
+void seen_turn(struct worker_job *job);
 
 // room.c
 // Was there no room for anything at the last look, a quarter of a second ago at most?

@@ -10,21 +10,11 @@
 #include "os/log.h"
 #include "worker/inputs.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { PROOF_BLOCK = 256 << 10, PROOF_BLOCKS_A_TURN = 16 };
 #define NOTE_PAUSE_US INT64_C(1000000)
 #define MEGABYTE 1e6
-
-static void stop_proving(struct supply *supply)
-{
-    if (supply->hash) {
-        digest_stream_free(TAKE(supply->hash));
-        file_close_local(&supply->fd);
-    }
-}
 
 // Is it here, as far as can be said without reading it? Notes the proof of what was read before.
 static enum sight sight_of_file(const struct worker *worker, const struct job_data *data,
@@ -55,7 +45,7 @@ static enum sight sight_of_data(struct worker_job *job, struct job_data *data)
         return status == DENIED ? SIGHT_NONE
                                 : SIGHT_SAME; // What has changed is found before the tasks run.
     }
-    if (status != OK || (data->is_index_set && !supply_sees_items(job, data))) {
+    if (status != OK || (data->is_index_set && !seen_items(job, data))) {
         return SIGHT_NONE;
     }
     enum sight all = SIGHT_SAME;
@@ -130,7 +120,6 @@ static bool plan_data(struct worker_job *job, struct job_data *data)
         supply->bytes_total += data->files[i].size;
         supply->files_total++;
     }
-    job->item_data = data->is_index_set ? data : job->item_data;
     return true;
 }
 
@@ -143,8 +132,12 @@ static void plan(struct worker_job *job)
     supply->files_total = 0;
     job->item_data = NULL;
     for (size_t i = 0; i < job->spec->data_count; i++) {
-        if (job->spec->data[i].is_fetched && !plan_data(job, &job->spec->data[i])) {
+        struct job_data *data = &job->spec->data[i];
+        if (data->is_fetched && !plan_data(job, data)) {
             return;
+        }
+        if (data->is_index_set && (data->is_fetched || !job->worker->sees_site_files)) {
+            job->item_data = data;
         }
     }
     if (supply->bytes_total > size_max) {
@@ -185,7 +178,7 @@ void supply_end(struct worker_job *job)
 {
     struct supply *supply = &job->supply;
     AUTO_FREE char *folder = memory_format("%s/" INPUTS_FETCHED, job->folder);
-    stop_proving(supply);
+    proving_stop(&supply->proving);
     for (size_t i = 0; i < SUPPLY_ORDERS_MAX; i++) {
         if (supply->orders[i].fetch) {
             fetch_cancel(TAKE(supply->orders[i].fetch));
@@ -230,27 +223,10 @@ static struct job_data_file *next_doubtful(struct worker_job *job)
     return NULL;
 }
 
-// Reads on. False: it has been read, or cannot be.
-static bool read_some(struct supply *supply, bool *is_read)
-{
-    AUTO_FREE char *block = memory_new(PROOF_BLOCK, 1);
-    for (int i = 0; i < PROOF_BLOCKS_A_TURN; i++) {
-        ssize_t got = pread(supply->fd, block, PROOF_BLOCK, supply->hashed);
-        if (got <= 0 && !(got < 0 && errno == EINTR)) {
-            *is_read = got == 0;
-            return false;
-        }
-        digest_stream_update(supply->hash, block, got > 0 ? (size_t)got : 0);
-        supply->hashed += got > 0 ? got : 0;
-    }
-    return true;
-}
-
 static void prove(struct worker_job *job)
 {
     struct supply *supply = &job->supply;
-    bool is_read = false;
-    if (!supply->hash) {
+    if (!proving_is_on(&supply->proving)) {
         struct job_data_file *file = next_doubtful(job);
         if (!file) {
             plan(job);
@@ -258,27 +234,24 @@ static void prove(struct worker_job *job)
         }
         struct job_data *data = &job->spec->data[supply->data_at];
         struct error error;
-        if (inputs_open(data, file, &supply->fd, &error) != OK) {
+        AUTO_CLOSE int fd = -1;
+        if (inputs_open(data, file, &fd, &error) != OK) {
             data->is_fetched = true;
             return;
         }
-        supply->hash = digest_stream_new();
-        supply->hashed = 0;
+        proving_begin(&supply->proving, &fd, &file->proof);
     }
-    if (read_some(supply, &is_read)) {
-        return;
-    }
-    struct job_data *data = &job->spec->data[supply->data_at];
-    const struct job_data_file *file = &data->files[supply->file_at];
-    struct stat info;
-    struct digest digest = digest_stream_finish(TAKE(supply->hash));
-    bool is_same = fstat(supply->fd, &info) == 0;
-    struct file_mark mark = is_same ? file_mark_of(&info) : (struct file_mark){0};
-    file_close_local(&supply->fd);
-    if (is_read && is_same && file_mark_equal(&mark, &file->proof)) {
+    struct digest digest;
+    struct file_mark mark = supply->proving.mark;
+    switch (proving_read(&supply->proving, &digest)) {
+    case PROVING_DONE:
         proofs_add(job->worker->proofs, &mark, &digest);
-    } else {
-        data->is_fetched = true; // It changes just now.
+        break;
+    case PROVING_LOST:
+        job->spec->data[supply->data_at].is_fetched = true;
+        break;
+    case PROVING_ON:
+        break;
     }
 }
 
@@ -449,6 +422,7 @@ int64_t supplies_work(struct worker *worker, int64_t now_us)
         if (job->supply.step == SUPPLY_ROOM) {
             take_room(job);
         }
+        seen_turn(job);
         if (job->supply.step == SUPPLY_FETCHING) {
             fetch_files(job, now_us);
             is_fetching = job->supply.step == SUPPLY_FETCHING;
@@ -457,6 +431,7 @@ int64_t supplies_work(struct worker *worker, int64_t now_us)
     }
     int64_t fetch_us = fetches_work(worker->fetches, now_us);
     feed_leases(worker);
+    is_proving = seen_prove(worker) || is_proving;
     int64_t note_us = is_fetching ? NOTE_PAUSE_US : -1;
     return is_proving || is_ready                                 ? 0
            : fetch_us < 0 || (note_us >= 0 && note_us < fetch_us) ? note_us

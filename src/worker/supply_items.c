@@ -1,4 +1,4 @@
-// Index sets over files that this worker does not see by path: the file of each task is fetched ahead of it, and given up behind it.
+// Index sets over files: the file of each task is fetched ahead of it, or proven where it lies (supply_seen.c), and given up behind it.
 #include "worker/state.h"
 
 #include "base/memory.h"
@@ -7,92 +7,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
-
-enum {
-    LOOKED_AT_MAX = 100
-}; // Files of an index set that are looked at to tell whether it is seen.
-
-struct item_line {
-    struct digest digest;
-    int64_t size;
-    int64_t modified_us;
-    struct text path;
-};
-
-// "<64 digits> <size> <modified_us> <path>", without its line feed.
-static bool parse_line(struct text line, struct item_line *out)
-{
-    struct text rest = line;
-    struct text digest;
-    struct text size;
-    struct text modified;
-    if (!text_next_part(&rest, ' ', &digest) ||
-        digest_from_text(digest, &out->digest, NULL) != OK || !text_next_part(&rest, ' ', &size) ||
-        !text_to_int64(size, &out->size) || out->size < 0 ||
-        !text_next_part(&rest, ' ', &modified) || !text_to_int64(modified, &out->modified_us) ||
-        rest.length == 0) {
-        return false;
-    }
-    out->path = rest;
-    struct text parts = rest;
-    for (struct text part; text_next_part(&parts, '/', &part);) {
-        if (part.length == 0 || text_equal(part, TEXT(".")) || text_equal(part, TEXT(".."))) {
-            return false;
-        }
-    }
-    return rest.bytes[rest.length - 1] != '/' && !text_contains_byte(rest, '\0');
-}
-
-// Where the file lies on this machine, if the data is seen; NULL: below none of its folders.
-static char *place_of(const struct job_data *data, struct text path)
-{
-    for (size_t i = 0; i < data->root_count; i++) {
-        const struct job_root *root = &data->roots[i];
-        struct text mount = text_of(root->mount);
-        if (mount.length == 0) {
-            return root->is_folder ? memory_format("%s/%.*s", root->path, TEXT_ARGS(path))
-                                   : memory_copy_string(root->path);
-        }
-        if (text_equal(path, mount)) {
-            return memory_copy_string(root->path);
-        }
-        if (text_starts_with(path, mount) && path.bytes[mount.length] == '/') {
-            return memory_format("%s%.*s", root->path,
-                                 TEXT_ARGS(text_slice(path, mount.length, path.length)));
-        }
-    }
-    return NULL;
-}
-
-static bool is_seen(const struct job_data *data, struct text line)
-{
-    struct item_line item;
-    struct stat info;
-    AUTO_FREE char *path = parse_line(line, &item) ? place_of(data, item.path) : NULL;
-    return path && stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == item.size &&
-           (int64_t)info.st_mtim.tv_sec * 1000000 + info.st_mtim.tv_nsec / 1000 == item.modified_us;
-}
-
-bool supply_sees_items(struct worker_job *job, const struct job_data *data)
-{
-    AUTO_BUFFER struct buffer lines = {0};
-    struct items_cursor cursor = {0};
-    int64_t next = 0;
-    struct error error;
-    int64_t first = job->spec->first_index;
-    if (!job->items || item_list_read(job->items, &cursor, first, first + LOOKED_AT_MAX, ITEM_CHUNK,
-                                      &lines, &next, &error) != OK) {
-        return true; // There is nothing to look at; what is wrong is found where the items are fed.
-    }
-    struct text rest = buffer_text(&lines);
-    for (struct text line; text_next_part(&rest, '\n', &line);) {
-        if (line.length > 0 && !is_seen(data, line)) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static char *link_path(const struct item_supply *item)
 {
@@ -131,12 +45,15 @@ static void on_item(void *context, enum status status, const struct error *error
 static void free_item(struct item_supply *item)
 {
     struct worker *worker = item->lease->job->worker;
+    proving_stop(&item->proving);
     if (item->fetch) {
         fetch_cancel(item->fetch);
     }
-    AUTO_FREE char *path = link_path(item);
-    (void)unlink(path);
-    worker->pinned_bytes -= item->size;
+    if (!item->is_seen) {
+        AUTO_FREE char *path = link_path(item);
+        (void)unlink(path);
+        worker->pinned_bytes -= item->size;
+    }
     free(item->path);
     free(item);
 }
@@ -199,7 +116,7 @@ static bool has_room(const struct task_lease *lease, int64_t size)
            size <= input_cache_size_max(worker->input_cache) - worker->pinned_bytes;
 }
 
-// Orders the file of the next task. False when there is none, or no room, or the items cannot be read.
+// Orders the file of the next task. False when there is none, or no room, or the items cannot be read, or it is not what lies here.
 static bool order_next(struct task_lease *lease)
 {
     AUTO_BUFFER struct buffer lines = {0};
@@ -217,16 +134,21 @@ static bool order_next(struct task_lease *lease)
         return false;
     }
     struct text text = text_slice(buffer_text(&lines), 0, lines.length - 1);
-    if (!parse_line(text, &line)) {
+    if (!item_line_parse(text, &line)) {
         (void)error_set(&error, CORRUPT, "the list of input files has the line \"%.*s\"",
                         TEXT_ARGS(text_slice(text, 0, 100)));
         fail_feeding(lease, &error);
         return false;
     }
-    if (!has_room(lease, line.size)) {
+    if (!lease->job->item_data->is_fetched) {
+        if (!seen_order(lease, &line)) {
+            return false;
+        }
+    } else if (has_room(lease, line.size)) {
+        order_item(lease, &line);
+    } else {
         return false;
     }
-    order_item(lease, &line);
     lease->cursor = cursor;
     lease->items_next++;
     return true;
@@ -246,14 +168,15 @@ static void send_item(struct task_lease *lease, struct item_supply *item)
 void supply_feed_items(struct task_lease *lease)
 {
     supply_drop_items(lease, lease->done);
-    if (!lease->seat || lease->is_dead || lease->is_unfed || !lease->job->items) {
+    if (!lease->seat || lease->is_dead || lease->is_unfed || !lease->job->items ||
+        !lease->job->is_prepared) {
         return;
     }
     while (order_next(lease)) {
     }
-    for (size_t i = 0; i < lease->item_count && lease->seat; i++) {
+    for (size_t i = 0; i < lease->item_count && lease->seat && lease->job->is_prepared; i++) {
         struct item_supply *item = lease->items[i];
-        if (item->fetch) {
+        if (item->fetch || item->is_doubtful) {
             break; // The runner gets them in order.
         }
         if (!item->is_sent) {

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 
@@ -168,6 +169,43 @@ def test_of_an_index_set_only_the_files_of_the_tasks_are_fetched(site, lode, dat
     # Nothing of a task's file is left for later tasks to hold.
     eventually(lambda: not list((worker.directory / "jobs").glob("*/fetched/*/*.txt")))
     assert all(path.stat().st_nlink == 1 for path in worker.cached())
+
+
+OVER = ("run", "--cache", "off", "--over", "t:data", "--", "sh", "-c", "cat {file}; sleep 0.05")
+
+
+def test_the_files_of_an_index_set_are_proven_where_they_lie(site, lode, data, blind, tmp_path):
+    files = {f"{number:03}": f"text {number:03}\n" for number in range(12)}
+    add(lode, data, **files)
+    shutil.copytree(data, tmp_path / "copy")
+    worker = blind(prepare=f'cp {tmp_path}/copy/* "$HERE"')  # With other times.
+    for _ in range(2):
+        assert sorted(lode(*OVER).stdout.splitlines(True)) == sorted(files.values())
+        assert sent(site)["files_sent"] == 0 and worker.cached() == []
+        assert len((worker.directory / "proofs").read_text().splitlines()) == 12
+
+
+def test_nobody_computes_with_another_file_of_the_same_size_and_time(site, lode, data, blind, tmp_path):
+    files = {f"{number:03}": f"text {number:03}\n" for number in range(12)}
+    add(lode, data, **files)
+    shutil.copytree(data, tmp_path / "copy")
+    before = (data / "007").stat()
+    (tmp_path / "copy" / "007").write_text("lies 007\n")
+    os.utime(tmp_path / "copy" / "007", ns=(before.st_atime_ns, before.st_mtime_ns))
+    worker = blind(prepare=f'cp -p {tmp_path}/copy/* "$HERE"')
+    assert sorted(lode(*OVER).stdout.splitlines(True)) == sorted(files.values())
+    assert "event=data-differs" in worker.log and 0 < sent(site)["files_sent"] <= 12
+
+
+@pytest.mark.parametrize("sandbox", ("bubblewrap", "none"))
+def test_a_file_far_behind_in_an_index_set_is_looked_at_too(site, lode, data, blind, tmp_path, sandbox):
+    """A copy from before the last files were written: these are fetched, and no task fails."""
+    files = {f"{number:03}": f"text {number:03}\n" for number in range(130)}
+    add(lode, data, **files)
+    shutil.copytree(data, tmp_path / "copy")
+    blind("old", "--sandbox", sandbox, prepare=f'cp -p {tmp_path}/copy/* "$HERE" && rm "$HERE"/12?')
+    ran = lode("run", "--cache", "off", "--over", "t:data", "--", "cat", "{file}")
+    assert sorted(ran.stdout.splitlines(True)) == sorted(files.values())
 
 
 def test_the_tasks_of_a_part_fetch_their_part(site, lode, data, blind):

@@ -108,6 +108,42 @@ static void a_line_above_the_maximum_is_refused(void **state)
     assert_int_equal(item_list_open(path, &items, NULL), CORRUPT);
 }
 
+#define DIGITS "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+static void a_line_of_a_file_is_read_with_and_without_its_inode(void **state)
+{
+    (void)state;
+    struct item_line line = {0};
+    struct digest digest = digest_of("", 0);
+    assert_true(item_line_parse(TEXT(DIGITS " 12 -5.7 a/b c.nc"), &line));
+    assert_true(digest_equal(&line.digest, &digest));
+    assert_int_equal(line.size, 12);
+    assert_int_equal(line.modified_us, -5);
+    assert_int_equal(line.inode, 7);
+    assert_true(text_equal(line.path, TEXT("a/b c.nc")));
+    assert_true(item_line_parse(TEXT(DIGITS " 0 5 1.5"), &line));
+    assert_int_equal(line.modified_us, 5);
+    assert_int_equal(line.inode, 0);
+    assert_true(text_equal(line.path, TEXT("1.5")));
+    static const char *const WRONG[] = {
+        "",
+        DIGITS,
+        DIGITS " 1 5",
+        DIGITS " 1 5.7 ",
+        DIGITS " -1 5.7 a",
+        DIGITS " 1 5. a",
+        DIGITS " 1 .7 a",
+        DIGITS " 1 5.7.7 a",
+        DIGITS " 1 5.7 /a",
+        DIGITS " 1 5.7 a/../b",
+        DIGITS " 1 5.7 a/",
+        "e3b0 1 5.7 a",
+    };
+    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++) {
+        assert_false(item_line_parse(text_of(WRONG[i]), &line));
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -129,6 +165,7 @@ int main(void)
         cmocka_unit_test(a_last_line_without_a_line_feed_is_an_item),
         cmocka_unit_test(an_item_that_is_not_there_is_not_found),
         cmocka_unit_test(a_line_above_the_maximum_is_refused),
+        cmocka_unit_test(a_line_of_a_file_is_read_with_and_without_its_inode),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

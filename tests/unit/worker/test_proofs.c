@@ -28,6 +28,17 @@ static void what_was_proven_is_known_in_the_next_life(void **state)
     proofs_free(proofs);
 }
 
+static void a_time_is_told_in_whole_microseconds(void **state)
+{
+    (void)state;
+    static const int64_t CASES[][2] = {{0, 0},   {1999, 1},   {2000, 2},
+                                       {-1, -1}, {-1000, -1}, {-1001, -2}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        const struct file_mark mark = {.modified_ns = CASES[i][0]};
+        assert_int_equal(file_mark_modified_us(&mark), CASES[i][1]);
+    }
+}
+
 static void a_file_that_was_touched_is_not_proven(void **state)
 {
     (void)state;
@@ -92,6 +103,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_proven_is_known_in_the_next_life),
+        cmocka_unit_test(a_time_is_told_in_whole_microseconds),
         cmocka_unit_test(a_file_that_was_touched_is_not_proven),
         cmocka_unit_test(lines_that_cannot_be_read_are_left_out),
         cmocka_unit_test(more_than_the_most_are_forgotten_together),

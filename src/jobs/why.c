@@ -20,7 +20,7 @@ struct survey {
     int64_t permitted;    // Not limited to other jobs.
     int64_t serving;      // Its group.
     int64_t draining;     // Of these.
-    int64_t labelled;     // Has all labels that it requires.
+    int64_t labelled;     // Has all labels that it requires, and is not draining.
     int64_t refused;      // Cannot run it, as they have said.
     int64_t large_enough; // None of these, not draining, and its whole capacity would do.
     int64_t with_room;    // And it has the room now.
@@ -119,7 +119,7 @@ static void survey_worker(const struct answer *answer, const struct worker_state
     if (!worker_has_labels(worker, answer->job)) {
         return;
     }
-    survey->labelled++;
+    survey->labelled += !worker->is_draining;
     survey->largest.gpus = greater(survey->largest.gpus, capacity->gpus);
     survey->largest.cpu_millis = greater(survey->largest.cpu_millis, capacity->cpu_millis);
     survey->largest.memory_bytes = greater(survey->largest.memory_bytes, capacity->memory_bytes);
@@ -244,11 +244,13 @@ static void say_leaving(const struct answer *answer, const struct survey *survey
                   has_checkpoints ? " at shorter intervals" : "");
 }
 
-static bool is_label_there(const struct answer *answer, const char *label)
+// Has a worker the label, though it may be draining?
+static bool is_label_there(const struct answer *answer, const char *label, bool may_drain)
 {
     size_t at = 0;
     for (const struct worker_state *worker; (worker = map_next(answer->scheduler->workers, &at));) {
-        if (worker->place == answer->job->group->place && worker_has_label(worker, label)) {
+        if (worker->place == answer->job->group->place && worker_has_label(worker, label) &&
+            (may_drain || !worker->is_draining)) {
             return true;
         }
     }
@@ -260,14 +262,16 @@ static void say_no_label(const struct answer *answer)
 {
     const struct job_state *job = answer->job;
     for (size_t i = 0; i < job->label_count; i++) {
-        if (!is_label_there(answer, job->labels[i])) {
-            buffer_printf(answer->why, "it needs %s; no worker has it", job->labels[i]);
+        if (!is_label_there(answer, job->labels[i], false)) {
+            bool is_draining = is_label_there(answer, job->labels[i], true);
+            buffer_printf(answer->why, "it needs %s; no worker %shas it", job->labels[i],
+                          is_draining ? "that takes tasks " : "");
             buffer_printf(answer->change, "add a worker that has it: lode worker --label %s%s",
                           job->labels[i], strchr(job->labels[i], '=') ? "" : "=VALUE");
             return;
         }
     }
-    buffer_append_string(answer->why, "no worker has all that it needs together:");
+    buffer_append_string(answer->why, "no worker that takes tasks has all that it needs together:");
     for (size_t i = 0; i < job->label_count; i++) {
         buffer_printf(answer->why, "%s %s", i > 0 ? "," : "", job->labels[i]);
     }

@@ -80,9 +80,14 @@ static void it_says_which_label_is_nowhere(void **state)
     expect(&site, 1, "it needs gpu=a100; no worker has it", "lode worker --label gpu=a100");
     site_add_worker(&site, 2, 1);
     set_labels(&site, 2, "gpu=a100", NULL);
-    expect(&site, 1, "no worker has all that it needs together: zone=hall2, gpu=a100", "all of it");
+    expect(&site, 1,
+           "no worker that takes tasks has all that it needs together: zone=hall2, gpu=a100",
+           "all of it");
     set_labels(&site, 2, "gpu=a100", "zone=hall2"); // Labels may change.
     expect(&site, 1, "1 worker has room", "");
+    scheduler_drain_worker(site.scheduler, 2, true);
+    expect(&site, 1, "it needs gpu=a100; no worker that takes tasks has it", "lode worker --label");
+    scheduler_drain_worker(site.scheduler, 2, false);
     assert_int_equal(site_lease(&site, 1), 0);
     assert_int_equal(site_lease(&site, 2), 1);
     site_stop(&site);

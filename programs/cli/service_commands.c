@@ -91,8 +91,10 @@ static const struct command_option WORKER_OPTIONS[] = {
      NULL},
     {"gpus", 0, OPTION_COUNT, "N", "graphics processors to use, numbers 0 to N-1 (default: none)",
      NULL},
-    {"serve", 0, OPTION_TEXT, "ADDRESS:PORT",
-     "give fetched inputs to other workers of the site here (port 0: any; default: nobody)", NULL},
+    {"serve", 0, OPTION_TEXT, "ADDRESS:PORT|auto[:PORT]",
+     "give fetched inputs to other workers of the site here (port 0: any; auto: at the address of "
+     "this machine that leads to the site; default: nobody)",
+     NULL},
     {"cache-size", 0, OPTION_BYTES, "SIZE",
      "room for inputs that it fetches, kept for later (default: half of the free disk)", NULL},
     {"name", 0, OPTION_TEXT, "NAME", "its name at the site (default: this machine's)", NULL},

@@ -57,6 +57,7 @@ char **start_arguments(const char *program, const char *directory,
     add_number(&list, "lifetime", worker->lifetime_seconds, "s");
     add_number(&list, "notice", worker->notice_seconds, "s");
     add_text(&list, "sandbox", worker->sandbox);
+    add_text(&list, "serve", worker->serve);
     for (size_t i = 0; i < worker->label_count; i++) {
         add_text(&list, "label", worker->labels[i]);
     }

@@ -41,6 +41,7 @@ static enum status read_worker(const struct options *given, struct helper_worker
     out->name = text_of(options_text(given, "name", NULL));
     out->groups = text_of(options_text(given, "groups", NULL));
     out->sandbox = text_of(options_text(given, "sandbox", NULL));
+    out->serve = text_of(options_text(given, "serve", NULL));
     out->cpus = options_number(given, "cpus", -1);
     out->memory_bytes = options_int64(given, "memory", -1);
     out->gpus = options_int64(given, "gpus", -1);
@@ -247,6 +248,9 @@ static const struct command_option START_OPTIONS[] = {
     {"lifetime", 0, OPTION_DURATION, "TIME", "be gone after this time", NULL},
     {"notice", 0, OPTION_DURATION, "TIME", "how long running tasks are warned before", NULL},
     {"cache-size", 0, OPTION_BYTES, "SIZE", "room for inputs that they fetch", NULL},
+    {"serve", 0, OPTION_TEXT, "auto[:PORT]",
+     "have them give each other what they have fetched, each at its address towards the site",
+     NULL},
     {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
      "bubblewrap|none"},
 };

@@ -116,11 +116,12 @@ static enum status read_worker(const json_t *object, struct helper_worker *out, 
 {
     static const char *const FIELDS[] = {
         "name",        "cpus",    "memory_bytes",     "gpus",           "labels", "groups",
-        "cache_bytes", "sandbox", "lifetime_seconds", "notice_seconds", NULL};
+        "cache_bytes", "sandbox", "lifetime_seconds", "notice_seconds", "serve",  NULL};
     TRY(json_check_fields(object, FIELDS, error));
     TRY(read_plain(object, "name", HELPER_NAME_MAX, &out->name, error));
     TRY(read_plain(object, "groups", HELPER_TEXT_MAX, &out->groups, error));
     TRY(read_plain(object, "sandbox", STATUS_TEXT_MAX, &out->sandbox, error));
+    TRY(read_plain(object, "serve", HELPER_NAME_MAX, &out->serve, error));
     TRY(read_labels(object, out, error));
     TRY(json_field_double(object, "cpus", JSON_OPTIONAL, 1e-3, 1e6, &out->cpus, error));
     TRY(json_field_int64(object, "memory_bytes", JSON_OPTIONAL, 1, BYTES_MAX, &out->memory_bytes,
@@ -239,6 +240,7 @@ static json_t *worker_document(const struct helper_worker *worker)
     set_number(object, "lifetime_seconds", worker->lifetime_seconds);
     set_number(object, "notice_seconds", worker->notice_seconds);
     set_text(object, "sandbox", worker->sandbox);
+    set_text(object, "serve", worker->serve);
     if (worker->label_count > 0) {
         json_t *labels = json_array();
         for (size_t i = 0; i < worker->label_count; i++) {

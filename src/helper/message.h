@@ -24,6 +24,7 @@ struct helper_worker {
     struct text name;
     struct text groups;
     struct text sandbox; // "bubblewrap", "none".
+    struct text serve;   // "auto", "auto:7744".
     struct text labels[HELPER_LABELS_MAX];
     size_t label_count;
     double cpus;

@@ -2,10 +2,16 @@
 
 #include "base/memory.h"
 
+#include "os/file.h"
+
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <unistd.h>
+
+#define ANY_PORT "9" // A way is looked up to it; nothing is sent.
 
 static bool is_private_ipv4(const unsigned char bytes[4])
 {
@@ -89,4 +95,59 @@ enum status address_check_private(struct text host_and_port, struct error *error
     enum status status = check_all(found, error);
     freeaddrinfo(found);
     return status;
+}
+
+// The host of "https://host:port/path", without brackets.
+static struct text host_of(struct text url)
+{
+    struct text rest = url;
+    for (size_t i = 0; i + 3 <= url.length; i++) {
+        if (memcmp(url.bytes + i, "://", 3) == 0) {
+            rest = text_slice(url, i + 3, url.length);
+            break;
+        }
+    }
+    rest = text_slice(rest, 0, text_find_byte(rest, 0, '/'));
+    if (text_starts_with(rest, TEXT("["))) {
+        return text_slice(rest, 1, text_find_byte(rest, 1, ']'));
+    }
+    return text_slice(rest, 0, text_find_byte(rest, 0, ':'));
+}
+
+// The address of this machine's end of a socket that is connected to `to`; no packet is needed for that.
+static bool own_end(const struct addrinfo *to, char out[ADDRESS_TEXT_SIZE])
+{
+    struct sockaddr_storage own;
+    socklen_t length = sizeof own;
+    char text[INET6_ADDRSTRLEN];
+    AUTO_CLOSE int fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, to->ai_addr, to->ai_addrlen) < 0 ||
+        getsockname(fd, (struct sockaddr *)&own, &length) < 0 ||
+        getnameinfo((struct sockaddr *)&own, length, text, sizeof text, NULL, 0, NI_NUMERICHOST) !=
+            0) {
+        return false;
+    }
+    (void)snprintf(out, ADDRESS_TEXT_SIZE, to->ai_family == AF_INET6 ? "[%s]" : "%s", text);
+    return true;
+}
+
+enum status address_toward(const char *url, char out[ADDRESS_TEXT_SIZE], struct error *error)
+{
+    struct text host = host_of(text_of(url));
+    AUTO_FREE char *name = text_copy(host);
+    struct addrinfo *found = NULL;
+    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
+    int problem = host.length > 0 ? getaddrinfo(name, ANY_PORT, &hints, &found) : EAI_NONAME;
+    if (problem != 0) {
+        return error_set(error, INVALID, "\"%.200s\" names no machine: %s", url,
+                         gai_strerror(problem));
+    }
+    bool is_there = false;
+    for (const struct addrinfo *each = found; each && !is_there; each = each->ai_next) {
+        is_there = own_end(each, out);
+    }
+    freeaddrinfo(found);
+    return is_there
+               ? OK
+               : error_set(error, UNAVAILABLE, "no address of this machine leads to %.200s", url);
 }

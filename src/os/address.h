@@ -1,4 +1,4 @@
-// Addresses of the network: which of them are nobody's but those nearby.
+// Addresses of the network: which of them are nobody's but those nearby, and which one of this machine's leads where.
 #ifndef LODE_OS_ADDRESS_H
 #define LODE_OS_ADDRESS_H
 
@@ -17,5 +17,11 @@ bool address_text_is_private(struct text text);
 
 // Are all addresses that "HOST:PORT" stands for private? OK; DENIED, naming one that is not; INVALID for what cannot be resolved.
 enum status address_check_private(struct text host_and_port, struct error *error);
+
+enum { ADDRESS_TEXT_SIZE = 64 };
+
+// The address of this machine that leads to the host of a URL ("https://desk:7733/"), as "10.0.0.5" or "[fd00::5]". Nothing is sent there.
+// INVALID for what cannot be resolved, UNAVAILABLE when no way leads there.
+enum status address_toward(const char *url, char out[ADDRESS_TEXT_SIZE], struct error *error);
 
 #endif

@@ -107,7 +107,7 @@ static enum status check_address(struct text address, struct text *host, struct 
     }
     (void)error_set(error, INVALID, "--serve \"%.*s\" is no address that other workers reach",
                     TEXT_ARGS(text_slice(address, 0, 80)));
-    error_fix(error, "give one address of this machine: --serve 192.168.1.9:7744");
+    error_fix(error, "give one address of this machine, --serve 192.168.1.9:7744, or --serve auto");
     return INVALID;
 }
 

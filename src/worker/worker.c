@@ -1,6 +1,7 @@
 #include "worker/state.h"
 
 #include "base/memory.h"
+#include "os/address.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/log.h"
@@ -99,11 +100,33 @@ static int64_t default_cache_size(const struct worker *worker, const char *folde
     return (worker->disk_bytes + used) / 2;
 }
 
+// "auto:PORT" stands for the address of this machine that leads to the site; *out is the caller's.
+static enum status find_serve_address(const struct worker_options *options, char **out,
+                                      struct error *error)
+{
+    const char *said = options->serve_address;
+    char own[ADDRESS_TEXT_SIZE];
+    size_t length = strlen(WORKER_SERVE_AUTO);
+    if (strncmp(said, WORKER_SERVE_AUTO, length) != 0 ||
+        (said[length] != '\0' && said[length] != ':')) {
+        *out = memory_copy_string(said);
+        return OK;
+    }
+    if (!options->site) {
+        return error_set(error, INVALID, "--serve auto needs a site at an address");
+    }
+    TRY(address_toward(options->site, own, error));
+    *out = memory_format("%s%s", own, said[length] != '\0' ? said + length : ":0");
+    return OK;
+}
+
 static enum status start_sharing(struct worker *worker, const char *folder, struct error *error)
 {
     AUTO_FREE char *keys = memory_format("%s/serve", worker->options->directory);
+    AUTO_FREE char *address = NULL;
+    TRY(find_serve_address(worker->options, &address, error));
     TRY(file_make_folder(keys, error));
-    TRY(sharing_start(worker->options->serve_address, keys, folder, &worker->sharing, error));
+    TRY(sharing_start(address, keys, folder, &worker->sharing, error));
     log_line(LOG_LEVEL_INFO, "event=serving url=%s", sharing_url(worker->sharing));
     return OK;
 }

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define WORKER_SERVE_AUTO                                                                          \
+    "auto" // Or "auto:PORT": at the address of this machine that leads to the site.
+
 // What the site says to a worker that comes.
 enum worker_welcome {
     WORKER_REGISTERED,
@@ -27,8 +30,8 @@ struct worker_options {
     const char *groups;  // That it works for, in order: "physics,spare"; NULL: for all.
     const char *runner;  // Path of lode-runner.
     const char *program; // Path of lode, which unpacks software.
-    const char
-        *serve_address; // Where other workers of the site get its fetched files; NULL: nowhere.
+    const char *
+        serve_address; // Where other workers of the site get its fetched files, or WORKER_SERVE_AUTO; NULL: nowhere.
     const char *const *labels; // "NAME=VALUE" or "NAME".
     size_t label_count;
     int64_t gpus;

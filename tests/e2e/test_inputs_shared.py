@@ -16,7 +16,7 @@ WORKERS = 8
 class Worker:
     """A worker on a machine of its own, whose files are not the site's: `hidden` is empty there."""
 
-    def __init__(self, site, network, folder, name, hidden, options):
+    def __init__(self, site, network, folder, name, hidden, options, serves=None):
         self.node = network.node(name)
         self.name = name
         self.directory = folder / name
@@ -24,7 +24,7 @@ class Worker:
         token = folder / f"{name}.token"
         token.write_text(site.api("POST", "/v1/tokens", {"principal": name, "role": "worker"}).json["token"] + "\n")
         words = ["worker", "--site", site.url, "--pin", site.fingerprint, "--token-file", token, "--name", name, "--cpus", "1",
-                 "--directory", self.directory, "--serve", f"{self.node.address}:0", *options]
+                 "--directory", self.directory, "--serve", serves or f"{self.node.address}:0", *options]
         before = site.user.prefix
         site.user.prefix = [*self.node.prefix, "unshare", "-m", "sh", "-c", 'mount -t tmpfs none "$1" && shift && exec "$@"', "hide", str(hidden)]
         try:
@@ -54,7 +54,7 @@ def apart(folder):
 
 def start_workers(apart, site, hidden, count, options=lambda number: ()):
     for number in range(count):
-        apart.workers.append(Worker(site, apart.network, apart.folder, f"w{number}", hidden, options(number)))
+        apart.workers.append(Worker(site, apart.network, apart.folder, f"w{number}", hidden, options(number), "auto" if number % 2 else None))
     eventually(lambda: len(site.api("GET", "/v1/workers").json["workers"]) == count)
     return apart.workers
 

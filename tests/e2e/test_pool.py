@@ -78,13 +78,15 @@ def sshd(house):
 def test_a_worker_is_started_by_ssh_enrolled_and_stays(house, sshd):
     site = house.site()
     user = house.user
-    done = user("pool", "start", *sshd.options, "--cpus", "1", "--name", "{host}-by-ssh", "--label", "zone=hall2", "ada@127.0.0.1", "--json")
+    done = user("pool", "start", *sshd.options, "--cpus", "1", "--name", "{host}-by-ssh", "--label", "zone=hall2", "--serve", "auto", "ada@127.0.0.1",
+                "--json")
     started = hosts(done)["ada@127.0.0.1"]
     assert (started["state"], started["account"], started["name"]) == ("started", "ada", "127.0.0.1-by-ssh"), started
     pid = started["pid"]
     keys = site.api("GET", "/v1/worker-keys").json["worker_keys"]
     assert [(key["name"], key["state"], key["trust"], key["fingerprint"]) for key in keys] == [
         ("127.0.0.1-by-ssh", "accepted", "invitation", started["fingerprint"])]
+    eventually(lambda: "event=serving url=https://127.0.0.1:" in (pathlib.Path(started["directory"]) / "worker.log").read_text())
     # It is ada's, in a session of its own, and nothing of the connection is left in it.
     assert status_of(pid)[0] == [str(ACCOUNTS["ada"])] * 4
     assert os.getsid(pid) == pid

@@ -33,12 +33,14 @@ static void a_request_comes_back_as_it_was_written(void **state)
     request.worker.groups = TEXT("physics,spare");
     request.worker.lifetime_seconds = 7200;
     request.worker.sandbox = TEXT("none");
+    request.worker.serve = TEXT("auto:7744");
     helper_request_write(&request, &line);
     assert_int_equal(line.bytes[line.length - 1], '\n');
     assert_int_equal(helper_request_read(buffer_text(&line), &document, &read, NULL), OK);
     assert_int_equal(read.verb, HELPER_START);
     assert_true(text_equal(read.invitation, request.invitation));
     assert_true(text_equal(read.worker.labels[0], TEXT("gpu=a100")));
+    assert_true(text_equal(read.worker.serve, TEXT("auto:7744")));
     assert_int_equal(read.worker.gpus, 0);
     assert_true(read.worker.notice_seconds < 0); // Was not said.
     helper_request_write(&read, &again);

@@ -92,12 +92,28 @@ static void a_listening_address_must_be_private_as_a_whole(void **state)
     assert_int_equal(address_check_private(TEXT(""), NULL), INVALID);
 }
 
+static void the_own_address_towards_a_host_is_found(void **state)
+{
+    (void)state;
+    char own[ADDRESS_TEXT_SIZE] = "";
+    struct error error = {0};
+    assert_int_equal(address_toward("https://127.0.0.1:7733/", own, NULL), OK);
+    assert_string_equal(own, "127.0.0.1");
+    assert_int_equal(address_toward("https://127.0.0.9", own, NULL), OK);
+    assert_string_equal(own, "127.0.0.1");
+    assert_int_equal(address_toward("https://localhost:7733/v1/x", own, NULL), OK);
+    assert_int_equal(address_toward("https:///v1", own, &error), INVALID);
+    assert_non_null(strstr(error.detail, "names no machine"));
+    assert_int_equal(address_toward("", own, NULL), INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(private_addresses_are_those_of_the_standards),
         cmocka_unit_test(a_socket_s_address_is_judged_as_its_text),
         cmocka_unit_test(a_listening_address_must_be_private_as_a_whole),
+        cmocka_unit_test(the_own_address_towards_a_host_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

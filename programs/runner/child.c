@@ -1,5 +1,7 @@
 #include "runner/runner.h"
 
+#include "os/descriptors.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -27,6 +29,7 @@ static void become_task(const char *program, char *const *arguments, char *const
         *failure = errno;
         return;
     }
+    descriptors_keep(STDERR_FILENO + 1);
     (void)execve(program, arguments, environment);
     *failure = errno;
 }

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "os/descriptors.h"
 #include "os/file.h"
 
 #include <assert.h>
@@ -66,6 +67,7 @@ static int become(const struct process_options *options, pid_t parent)
     if (place_descriptors(options->descriptors, options->descriptor_count) < 0) {
         return errno;
     }
+    descriptors_keep((int)options->descriptor_count);
     (void)execve(options->program, options->arguments, options->environment);
     return errno;
 }

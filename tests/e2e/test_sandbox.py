@@ -49,6 +49,35 @@ def test_a_task_has_no_network_unless_it_asks(site):
     assert inside is None or inside in out.split(), out
 
 
+DESCRIPTORS = """
+import os
+for fd in map(int, os.listdir("/proc/self/fd")):
+    try:
+        print(fd, os.readlink(f"/proc/self/fd/{fd}"))
+    except OSError:
+        pass  # That of the listing itself.
+"""
+
+
+@pytest.mark.parametrize("sandbox", ("bubblewrap", "none"))
+def test_a_task_has_no_descriptor_but_its_own_three(make_site, lode, tmp_path, sandbox):
+    """With one of its worker's connections to the site it could connect anew, to anywhere: a socket stays in the network that it was made in."""
+    site = make_site(options=("--workers", "0"))
+    (tmp_path / "fds.py").write_text(DESCRIPTORS)
+    left = os.open("/dev/null", os.O_RDONLY)
+    files = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "pass_fds": (left,)}  # What whoever started the worker left open.
+    worker = lode.start("worker", "--site-file", site.directory / "site.json", "--token-file", site.directory / "worker.token",
+                        "--directory", tmp_path / "worker", "--sandbox", sandbox, **files)
+    os.close(left)
+    try:
+        for _ in range(3):  # Not only in sandboxes that were ready before the first connection.
+            out = lode("run", "--cache", "off", "--file", tmp_path / "fds.py", "--", "python3", "fds.py").stdout
+            assert sorted(line.split()[0] for line in out.splitlines()) == ["0", "1", "2"], out
+    finally:
+        worker.terminate()
+        worker.wait(60)
+
+
 def test_data_is_read_only_and_files_of_the_job_lie_in_the_working_folder(site, lode, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()

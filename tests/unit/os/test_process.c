@@ -41,6 +41,9 @@ static void a_child_has_the_descriptors_that_it_was_given_and_no_others(void **s
 {
     (void)state;
     AUTO_CLOSE int out = memfd_create("listing", MFD_CLOEXEC);
+    AUTO_CLOSE int left = dup(out); // As libraries leave theirs: without O_CLOEXEC.
+    AUTO_CLOSE int far = fcntl(out, F_DUPFD, 200);
+    assert_true(left >= 0 && far >= 200);
     pid_t pid = 0;
     int status = -1;
     char listing[512] = "";
@@ -50,6 +53,8 @@ static void a_child_has_the_descriptors_that_it_was_given_and_no_others(void **s
     assert_true(pread(out, listing, sizeof listing - 1, 0) > 0);
     assert_non_null(strstr(listing, "15\n16\n")); // 16 is the folder itself.
     assert_null(strstr(listing, "17\n"));
+    assert_null(strstr(listing, "200\n"));
+    assert_int_equal(fcntl(far, F_GETFD), 0); // Of this program it stays.
 }
 
 static void a_start_that_nobody_waits_for_says_on_standard_error_why_it_failed(void **state)

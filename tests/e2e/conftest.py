@@ -106,6 +106,7 @@ class Lode:
             "USER": "tester",
             "LANG": "C.UTF-8",
             "TZ": "UTC",
+            "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent",  # No test speaks to the daemons of this machine.
             MARK: str(folder),
         }
         for name in os.environ:

@@ -40,6 +40,7 @@ static void say_announcement(struct buffer *out, const json_t *announcement)
     struct text state = field_text(announcement, "state");
     struct text problem = field_text(announcement, "problem");
     struct text change = field_text(announcement, "change");
+    struct text by = field_text(announcement, "by");
     if (state.length == 0) {
         return;
     }
@@ -48,6 +49,7 @@ static void say_announcement(struct buffer *out, const json_t *announcement)
         display_text(out, text_equal(state, TEXT("announced")) ? TEXT("yes")
                           : text_equal(state, TEXT("off"))     ? TEXT("no")
                                                                : state);
+        buffer_append_string(out, text_equal(by, TEXT("avahi-daemon")) ? ", by avahi-daemon" : "");
     } else {
         buffer_append_string(out, "no, ");
         display_text(out, problem);

@@ -34,7 +34,8 @@ static json_t *site_document(const struct discovered_site *each)
 static bool print_document(const struct discovery *discovery)
 {
     AUTO_JSON json_t *document =
-        json_pack("{s:[], s:I}", "sites", "ignored", (json_int_t)discovery->ignored);
+        json_pack("{s:[], s:I, s:s}", "sites", "ignored", (json_int_t)discovery->ignored, "by",
+                  responder_word(discovery->by));
     json_t *sites = json_object_get(document, "sites");
     for (size_t i = 0; i < discovery->count; i++) {
         (void)json_array_append_new(sites, site_document(&discovery->sites[i]));
@@ -112,7 +113,8 @@ const struct command COMMAND_DISCOVER = {
         "Each is asked for its key. known: it has the key that it announces, and was met before. "
         "new: it has that key, and is met for the first time: compare the fingerprint with what "
         "its operator says. changed: another site was met at this address. false: it does not have "
-        "the key that it announces. unreachable: nobody answers there.",
+        "the key that it announces. unreachable: nobody answers there. Where an avahi-daemon runs, "
+        "it is asked who is there; without one Lode listens itself.",
     .statuses = "1: No site was heard, or this machine cannot listen.",
     .group = GROUP_SITE,
     .options = OPTION_TABLE(DISCOVER_OPTIONS),

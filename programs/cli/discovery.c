@@ -63,6 +63,7 @@ enum status discovery_make(const char *folder, int64_t wait_us, int64_t patience
     TRY(browse_sites(wait_us, patience_us, browsed, error));
     out->count = 0;
     out->ignored = browsed->ignored;
+    out->by = browsed->by;
     for (size_t i = 0; i < browsed->count; i++) {
         struct discovered_site *site = &out->sites[out->count++];
         *site = (struct discovered_site){.site = browsed->sites[i]};
@@ -88,8 +89,9 @@ bool discovered_is_usable(const struct discovered_site *site)
 
 enum status discovery_nobody(const struct discovery *discovery, struct error *error)
 {
-    (void)error_set(error, NOT_FOUND, "no site announces itself on this network%s",
-                    discovery->ignored > 0 ? " in a way that can be read" : "");
+    (void)error_set(error, NOT_FOUND, "no site announces itself on this network%s%s",
+                    discovery->ignored > 0 ? " in a way that can be read" : "",
+                    discovery->by == RESPONDER_DAEMON ? " (the avahi-daemon was asked)" : "");
     error_fix(error, "a site does that when it listens there (lode site --address "
                      "0.0.0.0:7733); one whose address you know needs none: --site URL");
     return NOT_FOUND;

@@ -25,6 +25,7 @@ struct discovery {
     struct discovered_site sites[BROWSED_SITES_MAX]; // In the order of `struct browsed`.
     size_t count;
     size_t ignored;
+    enum responder by;
 };
 
 // Listens (browse_sites) and asks each site for its key. `folder` is the client's. UNAVAILABLE when this machine cannot listen; to

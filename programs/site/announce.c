@@ -7,14 +7,16 @@ static const char *const STATES[] = {[ANNOUNCER_STARTING] = "starting",
                                      [ANNOUNCER_ANNOUNCED] = "announced",
                                      [ANNOUNCER_FAILING] = "failing"};
 
-static void report(void *context, enum announcer_state state, const struct error *problem)
+static void report(void *context, enum announcer_state state, enum responder by,
+                   const struct error *problem)
 {
     (void)context;
     if (problem) {
-        log_line(LOG_LEVEL_WARNING, "event=not_announced problem=\"%s\" change=\"%s\"",
-                 problem->detail, problem->fix);
+        log_line(LOG_LEVEL_WARNING, "event=not_announced by=%s problem=\"%s\" change=\"%s\"",
+                 responder_word(by), problem->detail, problem->fix);
     } else if (state == ANNOUNCER_ANNOUNCED) {
-        log_line(LOG_LEVEL_INFO, "event=announced service=" DISCOVER_SERVICE);
+        log_line(LOG_LEVEL_INFO, "event=announced service=" DISCOVER_SERVICE " by=%s",
+                 responder_word(by));
     }
 }
 
@@ -43,7 +45,7 @@ void announce_start(struct site_announcement *announcement, const struct site_se
                                            TEXT(LODE_VERSION), &options.announcement, &error);
     status = status == OK ? announcer_start(&options, &announcer, &error) : status;
     if (status != OK) {
-        report(NULL, ANNOUNCER_FAILING, &error);
+        report(NULL, ANNOUNCER_FAILING, RESPONDER_CORE, &error);
         return;
     }
     atomic_store(&announcement->announcer, announcer);
@@ -53,12 +55,13 @@ json_t *announce_describe(void *announcement)
 {
     struct site_announcement *of_site = announcement;
     struct announcer *announcer = atomic_load(&of_site->announcer);
+    enum responder by = RESPONDER_CORE;
     struct error problem = {0};
     if (!announcer) {
         return json_pack("{s:s}", "state", "off");
     }
-    enum announcer_state state = announcer_look(announcer, &problem);
-    json_t *document = json_pack("{s:s}", "state", STATES[state]);
+    enum announcer_state state = announcer_look(announcer, &by, &problem);
+    json_t *document = json_pack("{s:s, s:s}", "state", STATES[state], "by", responder_word(by));
     if (state == ANNOUNCER_FAILING) {
         (void)json_object_set_new(document, "problem", json_from_text(text_of(problem.detail)));
         (void)json_object_set_new(document, "change", json_from_text(text_of(problem.fix)));

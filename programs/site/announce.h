@@ -19,7 +19,7 @@ struct site_announcement {
 void announce_start(struct site_announcement *announcement, const struct site_settings *settings,
                     const char *fingerprint, const struct http_server *server);
 
-// For struct api: {"state": "off" | "starting" | "announced" | "failing", "problem", "change"}, a new reference. `announcement` is a
+// For struct api: {"state": "off" | "starting" | "announced" | "failing", "by", "problem", "change"}, a new reference. `announcement` is a
 // struct site_announcement.
 json_t *announce_describe(void *announcement);
 

@@ -26,9 +26,12 @@ static void drop_message(AvahiLogLevel level, const char *message)
 static void load(void)
 {
     // Its own libraries, libavahi-common among them, are looked through too (dlsym(3)).
-#define AVAHI_FUNCTION(name) {"avahi_" #name, &library.name},
-    const struct library_function functions[] = {AVAHI_LIBRARY_FUNCTIONS(AVAHI_FUNCTION)};
-#undef AVAHI_FUNCTION
+#define COMMON_FUNCTION(name) {"avahi_" #name, &library.common.name},
+#define CORE_FUNCTION(name) {"avahi_" #name, &library.name},
+    const struct library_function functions[] = {AVAHI_COMMON_FUNCTIONS(COMMON_FUNCTION)
+                                                     AVAHI_LIBRARY_FUNCTIONS(CORE_FUNCTION)};
+#undef COMMON_FUNCTION
+#undef CORE_FUNCTION
     if (library_load(SONAME, functions, sizeof functions / sizeof functions[0])) {
         library.set_log_function(drop_message);
         is_loaded = true;
@@ -64,12 +67,12 @@ enum status avahi_server_open(const struct avahi_library *avahi, AvahiSimplePoll
     config.n_cache_entries_max = CACHE_ENTRIES_MAX;
     config.ratelimit_interval = RATE_INTERVAL_US;
     config.ratelimit_burst = RATE_PACKETS_MAX;
-    AvahiServer *server =
-        avahi->server_new(avahi->simple_poll_get(poll), &config, callback, context, &failure);
+    AvahiServer *server = avahi->server_new(avahi->common.simple_poll_get(poll), &config, callback,
+                                            context, &failure);
     avahi->server_config_free(&config);
     if (!server) {
         (void)error_set(error, UNAVAILABLE, "cannot take part in multicast DNS: %s",
-                        avahi->strerror(failure));
+                        avahi->common.strerror(failure));
         error_fix(error, "does another program keep UDP port 5353 for itself? (avahi-daemon "
                          "does with disallow-other-stacks=yes)");
         return UNAVAILABLE;

@@ -4,9 +4,8 @@
 #define LODE_DISCOVER_AVAHI_LIBRARY_H
 
 #include "base/status.h"
+#include "discover/avahi_common.h"
 
-#include <avahi-common/error.h>
-#include <avahi-common/simple-watch.h>
 #include <avahi-core/core.h>
 #include <avahi-core/log.h>
 #include <avahi-core/lookup.h>
@@ -14,7 +13,6 @@
 
 // The functions in use, under their names without "avahi_".
 #define AVAHI_LIBRARY_FUNCTIONS(X)                                                                 \
-    X(address_snprint)                                                                             \
     X(s_entry_group_commit)                                                                        \
     X(s_entry_group_free)                                                                          \
     X(s_entry_group_new)                                                                           \
@@ -29,21 +27,11 @@
     X(server_free)                                                                                 \
     X(server_get_state)                                                                            \
     X(server_new)                                                                                  \
-    X(set_log_function)                                                                            \
-    X(simple_poll_free)                                                                            \
-    X(simple_poll_get)                                                                             \
-    X(simple_poll_iterate)                                                                         \
-    X(simple_poll_new)                                                                             \
-    X(simple_poll_wakeup)                                                                          \
-    X(strerror)                                                                                    \
-    X(string_list_free)                                                                            \
-    X(string_list_parse)                                                                           \
-    X(string_list_serialize)
+    X(set_log_function)
 
 struct avahi_library {
-#define AVAHI_LIBRARY_MEMBER(name) __typeof__(&avahi_##name) name;
-    AVAHI_LIBRARY_FUNCTIONS(AVAHI_LIBRARY_MEMBER)
-#undef AVAHI_LIBRARY_MEMBER
+    struct avahi_common common;
+    AVAHI_LIBRARY_FUNCTIONS(AVAHI_MEMBER)
 };
 
 // The library, loaded once for the program; from any thread. UNAVAILABLE when it is not installed.

@@ -291,5 +291,5 @@ def test_a_storm_of_broken_packets_does_no_harm(office):
     shout(stranger.node, packets)
     heard = json.loads(listening.communicate(timeout=60)[0])
     assert desk.url in {site["url"] for site in heard["sites"]}
-    assert desk.process.poll() is None and announcement(desk) == {"state": "announced"}
+    assert desk.process.poll() is None and announcement(desk) == {"state": "announced", "by": "lode"}
     assert desk.url in machine.discover()

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { PORT = 7733, DEADLINE_US = 60000000, PAUSE_US = 10000, ROUNDS = 20 };
@@ -24,9 +25,11 @@ static struct announcer_options options_of(const char *name)
     return options;
 }
 
-static void note_state(void *context, enum announcer_state state, const struct error *problem)
+static void note_state(void *context, enum announcer_state state, enum responder by,
+                       const struct error *problem)
 {
     atomic_int *states = context;
+    assert_int_equal(by, RESPONDER_CORE);
     assert_int_equal(state == ANNOUNCER_FAILING, problem != NULL);
     (void)atomic_fetch_or(states, 1 << state);
 }
@@ -37,12 +40,13 @@ static void it_ends_whatever_it_is_at(void **state)
     for (int i = 0; i < ROUNDS; i++) {
         struct announcer_options options = options_of("short");
         struct announcer *announcer = NULL;
+        enum responder by = RESPONDER_CORE;
         struct error problem = {0};
         atomic_int states = 0;
         options.report = note_state;
         options.context = &states;
         assert_int_equal(announcer_start(&options, &announcer, NULL), OK);
-        (void)announcer_look(announcer, &problem);
+        (void)announcer_look(announcer, &by, &problem);
         announcer_stop(announcer);
         announcer_free(announcer);
     }
@@ -70,14 +74,15 @@ static void what_is_announced_is_heard(void **state)
     (void)state;
     struct announcer_options options = options_of("heard");
     struct announcer *announcer = NULL;
+    enum responder by = RESPONDER_CORE;
     struct error problem = {0};
     static struct browsed browsed;
     int64_t deadline_us = clock_steady_us() + DEADLINE_US;
     assert_int_equal(announcer_start(&options, &announcer, NULL), OK);
-    enum announcer_state now = announcer_look(announcer, &problem);
+    enum announcer_state now = announcer_look(announcer, &by, &problem);
     while (now == ANNOUNCER_STARTING && clock_steady_us() < deadline_us) {
         (void)usleep(PAUSE_US);
-        now = announcer_look(announcer, &problem);
+        now = announcer_look(announcer, &by, &problem);
     }
     if (now == ANNOUNCER_FAILING) {
         announcer_stop(announcer);
@@ -98,6 +103,8 @@ static void what_is_announced_is_heard(void **state)
 
 int main(void)
 {
+    // No daemon of this machine is to announce any of it.
+    assert_int_equal(setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent", 1), 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_ends_whatever_it_is_at),
         cmocka_unit_test(what_is_announced_is_heard),

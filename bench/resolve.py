@@ -147,8 +147,18 @@ def filled_hub(folder):
         yield hub, empty_mib, None if STORE else round(IDS * REPLICAS / seconds)
 
 
+def latency(name, ports, rate, rounds):
+    """The line of a fixed rate: at ours, and at nginx."""
+    fixed = [[load(port, seed, rate) for port in ports] for seed in range(101, rounds + 101)]
+    p99 = [pair[0]["p99_us"] / 1000 for pair in fixed]
+    peer_p99 = [pair[1]["p99_us"] / 1000 for pair in fixed]
+    return line(name, "median_ms", statistics.median(p99), "floor_ms", statistics.median(peer_p99),
+                [a / b for a, b in zip(p99, peer_p99)], floor="nginx at the same rate in the same rounds", target_ms=5,
+                per_second=round(rate), p50_ms=statistics.median(pair[0]["p50_us"] / 1000 for pair in fixed))
+
+
 def measure_resolve(rounds=5):
-    """Answers a second at full speed, and the 99th percentile at a fixed rate of half of what both sustain."""
+    """Answers a second at full speed, and the 99th percentile at fixed rates: half and a third of what both sustain."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lode-bench-resolve-"))
     peer = folder / "nginx"
     peer.mkdir()
@@ -164,10 +174,7 @@ def measure_resolve(rounds=5):
             pairs = [(load(hub.port, seed), load(port, seed)) for seed in range(1, rounds + 1)]
             ours = [pair[0]["per_second"] for pair in pairs]
             theirs = [pair[1]["per_second"] for pair in pairs]
-            rate = min(statistics.median(ours), statistics.median(theirs)) / 2
-            fixed = [(load(hub.port, seed, rate), load(port, seed, rate)) for seed in range(101, rounds + 101)]
-            p99 = [pair[0]["p99_us"] / 1000 for pair in fixed]
-            peer_p99 = [pair[1]["p99_us"] / 1000 for pair in fixed]
+            rate = min(statistics.median(ours), statistics.median(theirs))
             size_mib = sum(path.stat().st_size for path in hub.directory.rglob("*") if path.is_file()) / 1048576
             yield line("resolve", "per_second", statistics.median(ours), "floor_per_second", statistics.median(theirs),
                        [a / b for a, b in zip(ours, theirs)], floor="nginx, a static file of the same size, same TLS and client",
@@ -175,9 +182,8 @@ def measure_resolve(rounds=5):
                        pushed_per_second=pushed_per_second, empty_mib=round(empty_mib, 1),
                        loaded_mib=round(loaded_mib, 1), after_mib=round(hub.resident_mib(what="RssAnon"), 1),
                        mapped_mib=round(hub.resident_mib(what="RssFile"), 1), stored_mib=round(size_mib, 1))
-            yield line("resolve_p99", "median_ms", statistics.median(p99), "floor_ms", statistics.median(peer_p99),
-                       [a / b for a, b in zip(p99, peer_p99)], floor="nginx at the same rate in the same rounds", target_ms=5,
-                       per_second=round(rate), p50_ms=statistics.median(pair[0]["p50_us"] / 1000 for pair in fixed))
+            yield latency("resolve_p99", (hub.port, port), rate / 2, rounds)
+            yield latency("resolve_p99_third", (hub.port, port), rate / 3, rounds)
     finally:
         if nginx:
             nginx.terminate()

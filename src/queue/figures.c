@@ -23,8 +23,8 @@ void figures_count(struct queue *queue)
     int64_t busy = 0;
     size_t at = 0;
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        // What others bring for certain jobs is none of what the site has to give.
-        if (!worker->is_over && worker->runner.kind == RUNNER_SITE) {
+        // What others bring for certain jobs is none of what the site has to give, nor is what other sites have.
+        if (!worker->is_over && !worker->place && worker->runner.kind == RUNNER_SITE) {
             capacity += worker->capacity.cpu_millis;
             busy += busy_millis(queue, worker);
             load[QUEUE_LOAD_WORKERS]++;
@@ -33,6 +33,9 @@ void figures_count(struct queue *queue)
     at = 0;
     for (const struct active_job *job; (job = map_next(queue->jobs, &at)) != NULL;) {
         struct job_figures figures = {0};
+        if (job->place) {
+            continue;
+        }
         (void)scheduler_figures(queue->scheduler, job->row.id, &figures);
         load[QUEUE_LOAD_WAITING] += figures.waiting;
     }

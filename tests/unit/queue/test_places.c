@@ -3,7 +3,9 @@
 #include "fixture.h"
 
 #include "base/memory.h"
+#include "os/clock.h"
 
+#include <sched.h>
 #include <stdio.h>
 
 #define OCEAN "sha256:0ceaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -467,6 +469,26 @@ static void data_that_is_not_there_after_all_is_said_at_the_release(void **state
     assert_why(site, job, "on its way");
 }
 
+static void a_link_and_its_jobs_are_no_part_of_the_sites_own_load(void **state)
+{
+    struct site *site = *state;
+    int64_t deadline_us = clock_steady_us() + WAIT_US;
+    struct queue_load_figures load = {0};
+    (void)site_place_worker(site, OCEAN);
+    (void)job_at(site, OCEAN, TWO_TASKS);
+    (void)site_worker(site, "desk", 4);
+    (void)site_job(site, "{\"command\": [\"p\"], \"count\": 5}");
+    while (load.workers == 0 || load.tasks_waiting == 0) { // They are counted four times a second.
+        assert_true(clock_steady_us() < deadline_us);
+        (void)sched_yield();
+        load = queue_load_figures(site->queue);
+    }
+    assert_int_equal(load.workers, 1);
+    assert_int_equal(load.cpus, 4);
+    assert_int_equal(load.cpus_busy, 0);
+    assert_int_equal(load.tasks_waiting, 5);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, places_setup, site_teardown)
@@ -485,6 +507,7 @@ int main(void)
         TEST(what_cannot_come_fails_the_job),
         TEST(what_is_not_held_is_not_released),
         TEST(data_that_is_not_there_after_all_is_said_at_the_release),
+        TEST(a_link_and_its_jobs_are_no_part_of_the_sites_own_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

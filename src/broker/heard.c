@@ -109,6 +109,7 @@ enum status heard_read_offer(struct text document, struct arena *arena, struct h
 static enum status read_transfer(const json_t *document, struct heard_transfer *out,
                                  struct error *error)
 {
+    TRY(json_field_int64(document, "id", JSON_OPTIONAL, 0, INT64_MAX, &out->number, error));
     TRY(json_field_text(document, "state", JSON_REQUIRED, HEARD_TRANSFER_TEXT_MAX, &out->state,
                         error));
     TRY(json_field_text(document, "source", JSON_OPTIONAL, HEARD_TRANSFER_TEXT_MAX, &out->source,

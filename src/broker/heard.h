@@ -37,6 +37,7 @@ enum status heard_read_offer(struct text document, struct arena *arena, struct h
 
 // How far a transfer is, at this or another site. Texts that are not there are empty; borrowed from the document.
 struct heard_transfer {
+    int64_t number; // At that site; 0: not said.
     bool is_done;
     bool has_failed; // Or was cancelled.
     struct text state;

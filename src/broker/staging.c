@@ -1,6 +1,7 @@
 // Jobs that are held until data is where they run: one thread orders the transfers, here or at the other site, and follows them.
 //
-// Ordering the same dataset again gives the same transfer, so nothing but the need itself has to be remembered.
+// Ordering a dataset again gives the transfer that is under way, so after a restart nothing but the need itself has to be remembered. One that has failed is no more
+// under way: so what was ordered is asked after by its number.
 #include "broker/heard.h"
 #include "broker/state.h"
 
@@ -26,7 +27,8 @@ struct need {
     char *dataset;
     char *site; // A fingerprint; "": here.
     char *owner;
-    char *content; // The digest of what the job is for; "": whatever the dataset has.
+    char *content;    // The digest of what the job is for; "": whatever the dataset has.
+    int64_t transfer; // Its number where the data is to be; 0: not ordered yet.
     bool is_done;
     bool has_failed;
     char reason[REASON_MAX];
@@ -58,7 +60,25 @@ static void free_needs(struct need *need)
 
 // --- how far it is
 
-// {"state", "bytes_done", "bytes_total", "problem", "source"} of a transfer, judged.
+static void write_reason(struct need *need, const struct heard_transfer *heard, const char *where)
+{
+    struct text source = text_slice(heard->source, 0, SHOWN_SITE_MAX);
+    struct text problem = text_slice(heard->problem, 0, SHOWN_PROBLEM_MAX);
+    const char *from = source.length > 0 ? " from " : "";
+    if (heard->has_failed) {
+        (void)snprintf(need->reason, sizeof need->reason,
+                       "%.200s could not be brought to %s%s%.*s: %.*s", need->dataset, where, from,
+                       TEXT_ARGS(source), TEXT_ARGS(problem.length > 0 ? problem : heard->state));
+        return;
+    }
+    (void)snprintf(need->reason, sizeof need->reason,
+                   "%.200s is being brought to %s%s%.*s: %.*s, %lld of %lld bytes%s%.*s",
+                   need->dataset, where, from, TEXT_ARGS(source), TEXT_ARGS(heard->state),
+                   (long long)heard->bytes_done, (long long)heard->bytes_total,
+                   problem.length > 0 ? "; " : "", TEXT_ARGS(problem));
+}
+
+// {"id", "state", "bytes_done", "bytes_total", "problem", "source"} of a transfer, judged.
 static enum status judge(struct need *need, struct text document, const char *where,
                          struct error *error)
 {
@@ -66,15 +86,10 @@ static enum status judge(struct need *need, struct text document, const char *wh
     struct heard_transfer heard;
     TRY(json_parse(document, &transfer, error));
     TRY(heard_read_transfer(transfer, &heard, error));
+    need->transfer = heard.number;
     need->is_done = heard.is_done;
     need->has_failed = heard.has_failed;
-    (void)snprintf(need->reason, sizeof need->reason,
-                   "%.200s is being brought to %s%s%.*s: %.*s, %lld of %lld bytes%s%.*s",
-                   need->dataset, where, heard.source.length > 0 ? " from " : "",
-                   TEXT_ARGS(text_slice(heard.source, 0, SHOWN_SITE_MAX)), TEXT_ARGS(heard.state),
-                   (long long)heard.bytes_done, (long long)heard.bytes_total,
-                   heard.problem.length > 0 ? "; " : "",
-                   TEXT_ARGS(text_slice(heard.problem, 0, SHOWN_PROBLEM_MAX)));
+    write_reason(need, &heard, where);
     return OK;
 }
 
@@ -90,44 +105,57 @@ static bool is_refusal(enum status status)
     return status == DENIED || status == NOT_FOUND || status == INVALID || status == CONFLICT;
 }
 
-static void look_here(struct staging *staging, struct need *need)
+static enum status ask_here(struct staging *staging, const struct need *need,
+                            struct buffer *document, struct error *error)
 {
-    AUTO_BUFFER struct buffer document = {0};
-    struct error error = {0};
+    struct transfers *transfers = staging->broker->transfers;
     struct digest content;
     bool has_content = digest_from_text(text_of(need->content), &content, NULL) == OK;
     const struct transfer_request request = {.id = text_of(need->dataset),
                                              .owner = text_of(need->owner),
                                              .content = has_content ? &content : NULL};
-    enum status status = transfers_order(staging->broker->transfers, &request, &document, &error);
-    if (status == OK) {
-        status = judge(need, buffer_text(&document), "this site", &error);
-    }
-    if (status != OK) {
-        note_problem(need, &error);
-        need->has_failed = is_refusal(status);
-    }
+    return need->transfer > 0 ? transfers_show(transfers, need->transfer, document, error)
+                              : transfers_order(transfers, &request, document, error);
 }
 
-static void look_there(struct staging *staging, struct need *need)
+static enum status ask_there(struct staging *staging, const struct need *need,
+                             const struct fingerprint *site, struct buffer *document,
+                             struct error *error)
 {
-    struct fingerprint site = {{0}};
-    struct peer peer = {0};
+    struct broker *broker = staging->broker;
+    if (need->transfer > 0) {
+        AUTO_FREE char *path = memory_format("/v1/transfers/%lld", (long long)need->transfer);
+        return broker_call(broker, site, need->owner, "GET", path, TEXT_NONE, document, error);
+    }
     AUTO_BUFFER struct buffer body = {0};
-    AUTO_BUFFER struct buffer answer = {0};
-    struct error error = {0};
-    (void)snprintf(site.text, sizeof site.text, "%s", need->site);
-    (void)peers_find(staging->broker->peers, &site, &peer);
     buffer_append_string(&body, "{\"id\":");
     buffer_append_json_string(&body, text_of(need->dataset));
     if (need->content[0]) {
         buffer_printf(&body, ",\"digest\":\"%s\"", need->content);
     }
     buffer_append_byte(&body, '}');
-    enum status status = broker_call(staging->broker, &site, need->owner, "POST", "/v1/transfers",
-                                     buffer_text(&body), &answer, &error);
+    return broker_call(broker, site, need->owner, "POST", "/v1/transfers", buffer_text(&body),
+                       document, error);
+}
+
+// Orders what the job needs, or looks how far it is.
+static void look(struct staging *staging, struct need *need)
+{
+    struct fingerprint site = {{0}};
+    struct peer peer = {0};
+    AUTO_BUFFER struct buffer document = {0};
+    struct error error = {0};
+    bool is_here = need->site[0] == '\0';
+    (void)snprintf(site.text, sizeof site.text, "%s", need->site);
+    (void)peers_find(staging->broker->peers, &site, &peer);
+    enum status status = is_here ? ask_here(staging, need, &document, &error)
+                                 : ask_there(staging, need, &site, &document, &error);
     if (status == OK) {
-        status = judge(need, buffer_text(&answer), peer.name, &error);
+        status = judge(need, buffer_text(&document), is_here ? "this site" : peer.name, &error);
+    }
+    if (status == NOT_FOUND && need->transfer > 0) {
+        need->transfer = 0; // That site was restored from an old backup: it is ordered anew.
+        return;
     }
     if (status != OK) {
         note_problem(need, &error);
@@ -234,7 +262,7 @@ static void look_at_job(struct staging *staging, int64_t job)
             continue;
         }
         if (!need->is_done) {
-            (need->site[0] ? look_there : look_here)(staging, need);
+            look(staging, need);
         }
         is_ready = is_ready && need->is_done;
         failure = need->has_failed && !failure ? need->reason : failure;

@@ -149,6 +149,7 @@ static void take_offer(struct survey *survey, size_t site, struct caller_questio
     }
     if (status != OK) {
         survey->sites[site].refusal = arena_copy(&survey->arena, text_of(error.detail));
+        survey->sites[site].gives_nothing = status == DENIED;
     }
 }
 

@@ -190,13 +190,13 @@ static void consider_split(struct planning *planning)
     finish_option(planning, added);
 }
 
-// The site from which the data comes soonest; -1: none has it.
+// The site from which the data comes soonest; -1: none has it, or none gives it.
 static int quickest_source(struct planning *planning, const struct plan_data *data, int to)
 {
     int best = -1;
     double best_seconds = 0;
     for (size_t s = 0; s < planning->request->site_count; s++) {
-        if (data->is_at[s]) {
+        if (data->is_at[s] && !planning->request->sites[s].gives_nothing) {
             double seconds = seconds_between(planning, (double)data->size_bytes, (int)s, to);
             if (best < 0 || seconds < best_seconds) {
                 best = (int)s;

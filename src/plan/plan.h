@@ -16,6 +16,7 @@ struct plan_site {
     bool is_home;
     bool has_offer;
     const char *refusal;  // Without an offer: why, in words.
+    bool gives_nothing;   // Who asks is no guest there: no data comes from there either.
     double start_seconds; // From its offer.
     double core_hours;    // The price of the whole job.
     double run_seconds;   // Estimated for the whole job there.

@@ -119,10 +119,26 @@ def test_a_site_that_takes_no_guests_says_so(federation, three):
     desert = federation.site("desert", "--guests", "none", workers=1)
     desert.add_hub(three["hub"])
     desert.add_data("t:sand")
-    home = three["home"]
-    eventually(lambda: home("resolve", "t:sand", "--anew", status=None).returncode == 0, about="t:sand can be found")
-    result = home("run", "--stage", "never", "--data", "t:sand", "--", "true", status=None)
-    assert result.returncode != 0 and "takes no jobs from other sites" in result.stderr
+    land = three["land"]
+    eventually(lambda: land("resolve", "t:sand", "--anew", status=None).returncode == 0, about="t:sand can be found")
+    for stage in ("never", "auto"):  # Nor does it give its data away, to be moved to where the job could run.
+        result = land("run", "--stage", stage, "--data", "t:sand", "--", "true", status=None, seconds=30)
+        assert result.returncode != 0 and "desert: this site takes no jobs from other sites" in result.stderr
+    assert json.loads(land("transfers", "--json").stdout)["transfers"] == []
+
+
+def test_a_job_whose_data_cannot_be_brought_fails_with_the_reason(three):
+    """The one site that has the data is away; whether a copy is given up by itself or by hand makes no difference to the job."""
+    land = three["land"]
+    three["ocean"].kill()
+    job = json.loads(land("submit", "--data", "t:sea", "--json", "--", "true").stdout)["id"]
+    show = lambda: json.loads(land("job", "show", str(job), "--json").stdout)
+    transfers = lambda: json.loads(land("transfers", "--json").stdout)["transfers"]
+    eventually(transfers, about="the order")
+    land("transfers", "cancel", str(transfers()[0]["id"]))
+    eventually(lambda: show()["state"] == "failed", about="the end of the job")
+    assert "t:sea could not be brought to this site" in land("why", str(job)).stdout
+    assert len(transfers()) == 1
 
 
 def test_over_the_files_of_data_elsewhere(three):

@@ -85,10 +85,13 @@ static void a_transfer_is_done_or_failed_or_under_way(void **state)
     assert_true(transfer.is_done && !transfer.has_failed);
     assert_int_equal(read_transfer("{\"state\":\"cancelled\"}", &transfer, NULL), OK);
     assert_true(!transfer.is_done && transfer.has_failed);
-    assert_int_equal(read_transfer("{\"state\":\"copying\",\"bytes_done\":5,\"bytes_total\":9}",
-                                   &transfer, NULL),
-                     OK);
+    assert_int_equal(transfer.number, 0);
+    assert_int_equal(
+        read_transfer("{\"id\":7,\"state\":\"copying\",\"bytes_done\":5,\"bytes_total\":9}",
+                      &transfer, NULL),
+        OK);
     assert_true(!transfer.is_done && !transfer.has_failed);
+    assert_int_equal(transfer.number, 7);
     assert_int_equal(transfer.bytes_done, 5);
     assert_int_equal(transfer.bytes_total, 9);
 }
@@ -96,7 +99,10 @@ static void a_transfer_is_done_or_failed_or_under_way(void **state)
 static void a_wrong_transfer_is_corrupt(void **state)
 {
     (void)state;
-    static const char *const WRONG[] = {"{}", "[]", "{\"state\":7}",
+    static const char *const WRONG[] = {"{}",
+                                        "[]",
+                                        "{\"state\":7}",
+                                        "{\"state\":\"done\",\"id\":\"x\"}",
                                         "{\"state\":\"done\",\"bytes_done\":-1}",
                                         "{\"state\":\"done\",\"problem\":{}}"};
     for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++) {

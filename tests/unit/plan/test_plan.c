@@ -191,6 +191,24 @@ static void the_wanted_site_is_the_only_one_considered(void **state)
     assert_string_equal(world->plan.reason, "it is the only way");
 }
 
+static void nothing_is_moved_from_a_site_that_refuses_who_asks(void **state)
+{
+    struct world *world = *state;
+    world->sites[LAND].has_offer = false;
+    world->sites[LAND].gives_nothing = true;
+    world->sites[LAND].refusal = "this site takes no jobs from other sites";
+    assert_int_equal(plan_world(world), CONFLICT);
+    assert_non_null(strstr(world->error.detail, "land: this site takes no jobs from other sites"));
+    // Another replica will do.
+    world->data[1].is_at[HOME] = true;
+    assert_int_equal(plan_world(world), OK);
+    for (size_t i = 0; i < world->plan.option_count; i++) {
+        for (size_t m = 0; m < world->plan.options[i].move_count; m++) {
+            assert_int_not_equal(world->plan.options[i].moves[m].from, LAND);
+        }
+    }
+}
+
 static void data_that_nobody_has_is_named(void **state)
 {
     struct world *world = *state;
@@ -232,6 +250,7 @@ int main(void)
         IN_A_WORLD(large_results_of_the_parts_speak_for_moving),
         IN_A_WORLD(data_at_one_site_is_not_split),
         IN_A_WORLD(the_wanted_site_is_the_only_one_considered),
+        IN_A_WORLD(nothing_is_moved_from_a_site_that_refuses_who_asks),
         IN_A_WORLD(data_that_nobody_has_is_named),
         IN_A_WORLD(refusals_of_sites_are_passed_on),
         IN_A_WORLD(without_moving_and_merging_scattered_data_cannot_be_used),

@@ -228,7 +228,7 @@ static struct ledger_position compare_log(struct peers *peers, const struct site
     have = mirror_position(peers->mirror, &site->fingerprint);
     bool is_shorter = said->epoch == have.epoch && said->serial < have.serial;
     if (!is_shorter && log_check_end(peers, site, said, &have, &error) != OK) {
-        site_took_log(peers, &site->fingerprint, CORRUPT, &error);
+        site_took_log(peers, &site->fingerprint, &site->fingerprint, CORRUPT, &error);
     }
     return have;
 }
@@ -258,8 +258,18 @@ enum status peers_heard_heartbeat(struct peers *peers, const char *caller, const
     return OK;
 }
 
-void site_took_log(struct peers *peers, const struct fingerprint *fingerprint, enum status status,
-                   const struct error *error)
+// What is wrong, and who showed it, when that was not the site itself.
+static void say_by_way_of(const struct site *way, const struct error *error, struct error *out)
+{
+    *out = *error;
+    if (way) {
+        (void)error_set(out, error->status, "by way of %.40s (%.23s): %.400s", way->name,
+                        way->fingerprint.text, error->detail);
+    }
+}
+
+void site_took_log(struct peers *peers, const struct fingerprint *fingerprint,
+                   const struct fingerprint *from, enum status status, const struct error *error)
 {
     // A gap is no fault of the log, and what keeps this site from storing it says nothing about the other one.
     if (status != OK && status != CORRUPT) {
@@ -273,14 +283,19 @@ void site_took_log(struct peers *peers, const struct fingerprint *fingerprint, e
     if (!is_news) {
         return;
     }
+    struct error said = {0};
+    bool is_own_word = strcmp(fingerprint->text, from->text) == 0;
     (void)pthread_rwlock_wrlock(&peers->lock);
     struct site *site = sites_find(peers, fingerprint);
+    if (status == CORRUPT) {
+        say_by_way_of(is_own_word ? NULL : sites_find(peers, from), error, &said);
+    }
     if (site) {
-        site_set_problem(&site->log_problem, status == OK ? "" : error->detail);
+        site_set_problem(&site->log_problem, said.detail);
     }
     (void)pthread_rwlock_unlock(&peers->lock);
     if (status == CORRUPT) {
-        peers_say(peers, "log_refused", error);
+        peers_say(peers, "log_refused", &said);
     }
 }
 
@@ -298,9 +313,10 @@ enum status peers_heard_batches(struct peers *peers, const char *caller,
     TRY(check_caller(peers, caller, error));
     TRY(find_key(peers, caller, &caller_key, error));
     TRY(find_key(peers, fingerprint->text, &key, error));
+    struct fingerprint from = public_key_fingerprint(&caller_key);
     *position = mirror_position(peers->mirror, fingerprint);
     enum status status = mirror_take(peers->mirror, &key, batches, position, &refusal);
-    site_took_log(peers, fingerprint, status, &refusal);
+    site_took_log(peers, fingerprint, &from, status, &refusal);
     if (status != OK && error) {
         *error = refusal;
     }

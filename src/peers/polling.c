@@ -8,16 +8,18 @@
 
 enum { PATH_SIZE = 256, FETCH_FAILURES_MAX = 8 };
 
-// Takes what came of the site's log; *out is the position afterwards. OK also when there was nothing.
-static enum status take_batches(struct peers *peers, const struct site *site, struct text batches,
-                                struct ledger_position *out, struct error *error)
+// Takes what the turn's site has shown of a site's log; *out is the position afterwards. OK also when there was nothing.
+static enum status take_batches(const struct turn *turn, const struct site *site,
+                                struct text batches, struct ledger_position *out,
+                                struct error *error)
 {
+    struct peers *peers = turn->peers;
     *out = mirror_position(peers->mirror, &site->fingerprint);
     if (batches.length == 0) {
         return OK;
     }
     enum status status = mirror_take(peers->mirror, &site->key, batches, out, error);
-    site_took_log(peers, &site->fingerprint, status, error);
+    site_took_log(peers, &site->fingerprint, &turn->site->fingerprint, status, error);
     return status;
 }
 
@@ -52,10 +54,10 @@ static enum status take_turn(struct turn *turn, bool *has_more, struct error *er
         return error_set(error, CORRUPT, "its answer to a poll is empty");
     }
     TRY(take_heartbeat(turn, line, &heartbeat, error));
-    TRY(take_batches(turn->peers, turn->site, rest, &position, error));
+    TRY(take_batches(turn, turn->site, rest, &position, error));
     enum status status =
         log_check_end(turn->peers, turn->site, &heartbeat.position, &position, error);
-    site_took_log(turn->peers, &turn->site->fingerprint, status, error);
+    site_took_log(turn->peers, &turn->site->fingerprint, &turn->site->fingerprint, status, error);
     *has_more = status == OK && rest.length > 0 &&
                 (heartbeat.position.epoch != position.epoch ||
                  heartbeat.position.serial != position.serial);
@@ -97,7 +99,7 @@ static void take_fetch(struct turn *turn)
     struct ledger_position position = turn->position;
     enum status status = turn->error.status;
     if (status == OK) {
-        status = take_batches(peers, about, buffer_text(&turn->body), &position, &error);
+        status = take_batches(turn, about, buffer_text(&turn->body), &position, &error);
     }
     // A lie is its site's problem, a gap is one of the hub's copy; either way another hub may do better.
     if (status == CORRUPT || turn->task->failures >= FETCH_FAILURES_MAX) {

@@ -185,8 +185,9 @@ void site_told(struct peers *peers, struct site *site, struct site *hub,
 // A hub tells of itself, just now. With the lock held.
 void site_told_itself(struct peers *peers, struct site *site, const struct said_news *news);
 // Its log was taken, or refused: that is its problem until it fits again. Without the lock. In incoming.c.
-void site_took_log(struct peers *peers, const struct fingerprint *fingerprint, enum status status,
-                   const struct error *error);
+// `from`: who showed it, which may be a hub whose copy it is, and who lied then.
+void site_took_log(struct peers *peers, const struct fingerprint *fingerprint,
+                   const struct fingerprint *from, enum status status, const struct error *error);
 // Does the end of its log as it says it is fit our copy? CORRUPT when an older log or another one is shown. Without the lock.
 enum status log_check_end(struct peers *peers, const struct site *site,
                           const struct ledger_position *said, const struct ledger_position *have,

@@ -2,6 +2,7 @@
 #include "cli/output.h"
 #include "cli/submission.h"
 
+#include "base/calendar.h"
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -9,9 +10,9 @@
 #include <unistd.h>
 
 static const struct table_column CANDIDATE_COLUMNS[] = {
-    {"SITE", false, true}, {"OFFER", false, false},  {"START", true, false},
-    {"RUN", true, false},  {"STAGING", true, false}, {"CORE-HOURS", true, false},
-    {"HAS", false, true},
+    {"SITE", false, true},  {"OFFER", false, false},  {"START", true, false},
+    {"RUN", true, false},   {"STAGING", true, false}, {"CORE-HOURS", true, false},
+    {"UNTIL", true, false}, {"HAS", false, true},
 };
 
 static void add_data(struct table *table, const json_t *candidate)
@@ -41,6 +42,32 @@ static void add_seconds(struct table *table, const json_t *candidate, const char
     table_add(table, buffer_text(&words));
 }
 
+// What would have to be brought there first: "5.2 MiB in 0.5 s".
+static void add_staging(struct table *table, const json_t *candidate)
+{
+    AUTO_BUFFER struct buffer words = {0};
+    int64_t bytes = field_int64(candidate, "stage_bytes");
+    display_bytes(&words, bytes);
+    if (bytes > 0) {
+        buffer_append_string(&words, " in ");
+        display_duration(&words, field_seconds_us(candidate, "stage_seconds"));
+    }
+    table_add(table, buffer_text(&words));
+}
+
+// The time of day until which the offer stands, by the clock of the site that made it: "10:05:00Z".
+static void add_expiry(struct table *table, const json_t *candidate)
+{
+    char time[CALENDAR_TEXT_SIZE];
+    int64_t time_us = 0;
+    if (!calendar_parse(field_text(candidate, "expires_at"), &time_us)) {
+        table_add(table, TEXT("-"));
+        return;
+    }
+    (void)calendar_format(time_us - time_us % 1000000, time);
+    table_add(table, text_of(time + sizeof "2026-11-21T" - 1));
+}
+
 static void add_candidate(struct table *table, const json_t *candidate)
 {
     add_site(table, candidate);
@@ -50,11 +77,12 @@ static void add_candidate(struct table *table, const json_t *candidate)
         table_add(table, TEXT("yes"));
         add_seconds(table, candidate, "start_seconds");
         add_seconds(table, candidate, "run_seconds");
-        table_add_bytes(table, field_int64(candidate, "stage_bytes"));
+        add_staging(table, candidate);
         table_add(table, buffer_text(&hours));
+        add_expiry(table, candidate);
     } else {
         table_add(table, TEXT("no"));
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < 5; i++) {
             table_add(table, TEXT("-"));
         }
     }
@@ -192,8 +220,8 @@ static const struct command_option PLAN_OPTIONS[] = {SUBMISSION_OPTIONS};
 static const struct command_example PLAN_EXAMPLES[] = {
     {"lode plan --data doi:10.5065/coads -- ncdump -h /data/coads/coads_climatology.cdf",
      "shows the sites that have the data, what each offers, and which one is best"},
-    {"lode plan --data ferret:coads --data ferret:levitus --output '*.txt' --merge 'cat "
-     "inputs/0/mean.txt inputs/1/mean.txt' -- sh -c 'ncks -H /data/*/*.cdf > mean.txt'",
+    {"lode plan --data ferret:coads --data ferret:levitus --output mean.txt --merge \"sh -c 'sort "
+     "inputs/*/mean.txt'\" -- sh -c 'ncks -H /data/*/*.cdf > mean.txt'",
      "compares running beside both datasets with moving the smaller one"},
     {"lode plan --at ocean --stage never --json -- make", "what the site ocean offers, as JSON"},
 };
@@ -208,6 +236,9 @@ const struct command COMMAND_PLAN = {
         "data for offers, and compares: running at one of them, running beside each dataset and "
         "merging (--merge), moving data to where the rest is (unless --stage never). Alternatives "
         "are shown best first; \"lode run\" with the same options takes the first.\n\n"
+        "What each site offers is an estimate: START, until a task can start; RUN, how long the "
+        "job takes there; STAGING, what would have to be brought there first; the price in "
+        "CORE-HOURS (and in the bytes of STAGING); UNTIL when it stands, by that site's clock.\n\n"
         "Local files that the job names are sent to the site, as \"lode run\" does.",
     .statuses = "1: There is no way to run it; the reasons are said.",
     .group = GROUP_RUNNING,

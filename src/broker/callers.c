@@ -67,6 +67,7 @@ static void give_client(struct callers *callers, struct http_client *client)
 struct asking {
     struct caller_question *question;
     struct http_call *call;
+    int64_t started_us;
     bool is_ended;
 };
 
@@ -77,6 +78,7 @@ static void on_done(void *context, const struct http_answer *answer)
     asking->is_ended = true;
     question->status = answer->status;
     question->error = answer->error;
+    question->duration_us = answer->code != 0 ? clock_steady_us() - asking->started_us : 0;
     if (answer->status == OK) {
         buffer_append_text(&question->answer, answer->body);
     }
@@ -115,6 +117,7 @@ static void start(struct http_client *client, struct asking *asking, int64_t wai
                       "site %s says no address where it can be reached", question->site->name);
         return;
     }
+    asking->started_us = clock_steady_us();
     asking->call = http_client_start(client, &ask, on_done);
 }
 

@@ -1,5 +1,7 @@
 #include "broker/heard.h"
 
+#include "base/calendar.h"
+
 // --- questions
 
 // An element of `data`: an identifier, or {"id", "digest"}: of this content alone.
@@ -73,11 +75,22 @@ static enum status blame_answer(enum status status, struct error *error)
                : error_set(error, CORRUPT, "its answer cannot be read: %.300s", cause.detail);
 }
 
-static enum status read_offer(const json_t *offer, struct text *name, struct heard_offer *out,
-                              struct error *error)
+static enum status read_expiry(const json_t *offer, struct text *out, struct error *error)
+{
+    int64_t time_us = 0;
+    TRY(json_field_text(offer, "expires_at", JSON_OPTIONAL, CALENDAR_TEXT_SIZE, out, error));
+    if (out->length > 0 && !calendar_parse(*out, &time_us)) {
+        return error_set(error, INVALID, "\"expires_at\" is no time: %.*s", TEXT_ARGS(*out));
+    }
+    return OK;
+}
+
+static enum status read_offer(const json_t *offer, struct text *name, struct text *expires_at,
+                              struct heard_offer *out, struct error *error)
 {
     json_t *price = NULL;
     TRY(json_field_text(offer, "offer", JSON_REQUIRED, HEARD_OFFER_NAME_MAX, name, error));
+    TRY(read_expiry(offer, expires_at, error));
     TRY(json_field_double(offer, "start_seconds", JSON_REQUIRED, 0, HEARD_OFFER_SECONDS_MAX,
                           &out->start_seconds, error));
     TRY(json_field_double(offer, "run_seconds", JSON_REQUIRED, 0, HEARD_OFFER_SECONDS_MAX,
@@ -96,12 +109,14 @@ enum status heard_read_offer(struct text document, struct arena *arena, struct h
 {
     AUTO_JSON json_t *offer = NULL;
     struct text name = TEXT_NONE;
+    struct text expires_at = TEXT_NONE;
     struct heard_offer read = {0};
     TRY(blame_answer(json_parse(document, &offer, error), error));
-    TRY(blame_answer(read_offer(offer, &name, &read, error), error));
+    TRY(blame_answer(read_offer(offer, &name, &expires_at, &read, error), error));
     double rate = read.stage_seconds > 0 ? read.stage_bytes / read.stage_seconds : 0;
     read.stage_rate = rate >= HEARD_RATE_MIN && rate <= HEARD_RATE_MAX ? rate : 0;
     read.name = arena_copy(arena, name);
+    read.expires_at = expires_at.length > 0 ? arena_copy(arena, expires_at) : NULL;
     *out = read;
     return OK;
 }

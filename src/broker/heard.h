@@ -21,9 +21,10 @@ enum {
 enum status heard_read_wish(const json_t *request, struct arena *arena, struct wish *out,
                             struct error *error);
 
-// What another site offers; the name is in the arena.
+// What another site offers; the texts are in the arena.
 struct heard_offer {
     const char *name;
+    const char *expires_at; // By the clock of that site; NULL: it does not say.
     double start_seconds;
     double run_seconds;
     double core_hours;

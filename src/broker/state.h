@@ -55,6 +55,7 @@ struct caller_question {
     enum status status;
     struct error error;
     struct buffer answer; // The asker's: buffer_done.
+    int64_t duration_us;  // From the call to the answer; 0: there was none.
 };
 // Asks all at once, and waits for all of them, or for `wait_us`: who has not answered by then has status TIMEOUT.
 enum status callers_ask(struct callers *callers, struct caller_question *questions, size_t count,
@@ -75,7 +76,8 @@ struct survey {
     struct arena arena;
     struct plan_site sites[PLAN_SITES_MAX]; // The first one is home.
     struct peer peers[PLAN_SITES_MAX];      // Beside them; that of home is empty.
-    const char *offers[PLAN_SITES_MAX];     // Their offers' names.
+    const char *offers[PLAN_SITES_MAX];     // Their offers' names,
+    const char *expiries[PLAN_SITES_MAX];   // and until when they stand; NULL: not said.
     size_t site_count;
     struct survey_data known[PLAN_DATA_MAX];
     struct plan_data data[PLAN_DATA_MAX]; // Beside `known`.

@@ -119,6 +119,7 @@ static enum status note_offer(struct survey *survey, size_t site, struct text do
     TRY(heard_read_offer(document, &survey->arena, &offer, error));
     take_rate(survey, site, offer.stage_rate);
     survey->offers[site] = offer.name;
+    survey->expiries[site] = offer.expires_at;
     out->start_seconds = offer.start_seconds;
     out->run_seconds = offer.run_seconds;
     out->core_hours = offer.core_hours;
@@ -171,6 +172,7 @@ static enum status ask_for_offers(struct broker *broker, const struct job_spec *
         count > 0 ? callers_ask(broker->callers, questions, count, BROKER_WAIT_US, error) : OK;
     for (size_t i = 0; i < count; i++) {
         if (status == OK) {
+            peers_measured_call(broker->peers, &questions[i].site->site, questions[i].duration_us);
             take_offer(survey, i + 1, &questions[i]);
         }
         buffer_done(&questions[i].answer);

@@ -21,6 +21,9 @@ static void write_candidates(const struct survey *survey, struct buffer *out)
                           "\"stage_seconds\":%.3f,\"price\":{\"core_hours\":%.6f,\"bytes\":%.0f}",
                           site->start_seconds, site->run_seconds, site->stage_bytes,
                           site->stage_seconds, site->core_hours, site->stage_bytes);
+            if (survey->expiries[i]) {
+                write_text("expires_at", survey->expiries[i], out);
+            }
         } else {
             write_text("refusal", site->refusal ? site->refusal : "it made no offer", out);
         }

@@ -119,3 +119,17 @@ void peers_measured(struct peers *peers, const struct fingerprint *fingerprint, 
     }
     (void)pthread_rwlock_unlock(&peers->lock);
 }
+
+void peers_measured_call(struct peers *peers, const struct fingerprint *fingerprint,
+                         int64_t duration_us)
+{
+    if (duration_us <= 0) {
+        return;
+    }
+    (void)pthread_rwlock_wrlock(&peers->lock);
+    struct site *site = sites_find(peers, fingerprint);
+    if (site) {
+        site_measured(site, duration_us);
+    }
+    (void)pthread_rwlock_unlock(&peers->lock);
+}

@@ -108,6 +108,9 @@ void peers_mirror_advanced(struct peers *peers, const struct fingerprint *finger
 // A transfer of so many bytes from a site took so long. Any thread.
 void peers_measured(struct peers *peers, const struct fingerprint *fingerprint, int64_t bytes,
                     int64_t duration_us);
+// A small call to a site was answered after so long: how far it is. Any thread; nothing is noted of 0.
+void peers_measured_call(struct peers *peers, const struct fingerprint *fingerprint,
+                         int64_t duration_us);
 
 // --- looking (any thread, memory only)
 bool peers_find(struct peers *peers, const struct fingerprint *fingerprint, struct peer *out);

@@ -43,8 +43,8 @@ PLAN = {
     "chosen": "split",
     "reason": "it is done 20 s earlier than moving t:b",
     "candidates": [
-        candidate("desk", is_home=True, stage_bytes=3 << 20),
-        candidate("ocean", ["t:a"]),
+        candidate("desk", is_home=True, stage_bytes=3 << 20, stage_seconds=1.5),
+        candidate("ocean", ["t:a"], expires_at="2026-11-21T10:05:00.25Z"),
         candidate("ice", ["t:b"], start_seconds=7300.0),
         refused("hill", "no worker has 64 GiB of memory"),
     ],
@@ -80,12 +80,12 @@ def test_a_plan_shows_candidates_alternatives_and_the_choice(lode, scripted):
     assert list(posted[0]) == ["job"] and sent["data"] == [{"id": "t:a"}, {"id": "t:b"}]
     assert (sent["at"], sent["stage"], sent["merge"]) == ("desk", "never", ["sort", "-m", "a b", "inputs/0/x", "inputs/1/x"])
     lines = [" ".join(line.split()) for line in said.splitlines()]
-    assert lines[0] == "SITE OFFER START RUN STAGING CORE-HOURS HAS"
+    assert lines[0] == "SITE OFFER START RUN STAGING CORE-HOURS UNTIL HAS"
     assert lines[1:5] == [
-        "desk (here) yes 0 s 1 min 1 s 3.0 MiB 0.25 -",
-        "ocean yes 0 s 1 min 1 s 0 B 0.25 t:a",
-        "ice yes 2 h 1 min 1 min 1 s 0 B 0.25 t:b",
-        "hill no - - - - -",
+        "desk (here) yes 0 s 1 min 1 s 3.0 MiB in 1.5 s 0.25 - -",
+        "ocean yes 0 s 1 min 1 s 0 B 0.25 10:05:00Z t:a",
+        "ice yes 2 h 1 min 1 min 1 s 0 B 0.25 - t:b",
+        "hill no - - - - - -",
     ]
     assert "hill makes no offer: no worker has 64 GiB of memory" in lines
     assert " 1. split: run over t:a at ocean, then run over t:b at ice, then merge at desk\n" in said

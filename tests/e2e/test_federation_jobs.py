@@ -1,5 +1,6 @@
 """Jobs and data between real sites: planned, run where the data lies, split and merged, moved, copied."""
 
+import datetime
 import json
 
 import pytest
@@ -46,10 +47,14 @@ def test_the_exit_status_and_errors_come_home(three):
 
 def test_a_plan_shows_numbers_and_runs_nothing(three):
     home = three["home"]
+    distance = lambda: json.loads(home("resolve", "t:sea", "--anew", "--json").stdout)["locations"][0]["rtt_ms"]
+    assert distance() is None, "home has not called ocean yet"
     plan = json.loads(home("plan", "--json", "--data", "t:sea", "--", "true").stdout)
+    assert distance() > 0, "an offer tells how far a site is"
     assert plan["chosen"] == "at" and plan["alternatives"][0]["site"] == "ocean"
     offers = {site["name"]: site for site in plan["candidates"]}
     assert offers["ocean"]["has_offer"] and offers["ocean"]["price"]["core_hours"] > 0
+    assert offers["ocean"]["stage_bytes"] == 0 and datetime.datetime.fromisoformat(offers["ocean"]["expires_at"].replace("Z", "+00:00"))
     assert not offers["home"]["has_offer"] and "no workers" in offers["home"]["refusal"]
     shown = home("plan", "--data", "t:sea", "--", "true").stdout
     assert "ocean" in shown

@@ -8,12 +8,15 @@ static void an_offer_is_read(void **state)
     (void)state;
     AUTO_ARENA struct arena arena = {0};
     struct heard_offer offer;
-    assert_int_equal(heard_read_offer(TEXT("{\"offer\":\"00ff\",\"start_seconds\":1,\"run_seconds\""
-                                           ":2.5,\"stage_bytes\":10,\"stage_seconds\":0.5,"
-                                           "\"price\":{\"core_hours\":0.25},\"more\":1}"),
-                                      &arena, &offer, NULL),
-                     OK);
+    assert_int_equal(
+        heard_read_offer(TEXT("{\"offer\":\"00ff\",\"expires_at\":"
+                              "\"2026-11-21T10:05:00Z\",\"start_seconds\":1,\"run_seconds\""
+                              ":2.5,\"stage_bytes\":10,\"stage_seconds\":0.5,"
+                              "\"price\":{\"core_hours\":0.25},\"more\":1}"),
+                         &arena, &offer, NULL),
+        OK);
     assert_string_equal(offer.name, "00ff");
+    assert_string_equal(offer.expires_at, "2026-11-21T10:05:00Z");
     assert_float_equal(offer.start_seconds, 1, 0);
     assert_float_equal(offer.run_seconds, 2.5, 0);
     assert_float_equal(offer.core_hours, 0.25, 0);
@@ -33,6 +36,8 @@ static void a_wrong_offer_is_corrupt_and_leaves_nothing(void **state)
         "{\"offer\":\"a\",\"start_seconds\":-1,\"run_seconds\":1,\"price\":{\"core_hours\":1}}",
         "{\"offer\":\"a\",\"start_seconds\":1e13,\"run_seconds\":1,\"price\":{\"core_hours\":1}}",
         "{\"offer\":\"a\",\"start_seconds\":1,\"price\":{\"core_hours\":1}}",
+        "{\"offer\":\"a\",\"expires_at\":\"soon\",\"start_seconds\":1,\"run_seconds\":1,"
+        "\"price\":{\"core_hours\":1}}",
         "{\"offer\":\"a\",\"start_seconds\":1,\"run_seconds\":1,\"price\":3}",
         "{\"offer\":\"a\",\"start_seconds\":1,\"run_seconds\":1,\"price\":{}}",
         "{\"offer\":\"a\",\"start_seconds\":1,\"run_seconds\":\"1\",\"price\":{\"core_hours\":1}}",

@@ -129,7 +129,7 @@ static enum status watch_transfer(struct watch *watch, json_t **transfer, struct
 
 // --- data replicate
 
-// "doi:10.5065/coads is at ocean: 3 files, 1.2 GiB in 12 s"
+// "doi:10.5065/coads is at ocean: 3 files, 1.2 GiB in 12 s"; without a source nothing was to be brought.
 static void say_done(const json_t *transfer, const char *to, struct buffer *out)
 {
     int64_t files = field_int64(transfer, "files_total");
@@ -137,6 +137,10 @@ static void say_done(const json_t *transfer, const char *to, struct buffer *out)
     display_text(out, field_text(transfer, "dataset"));
     buffer_append_string(out, " is at ");
     display_text(out, text_of(to));
+    if (field_text(transfer, "source").length == 0) {
+        buffer_append_string(out, " already\n");
+        return;
+    }
     buffer_printf(out, ": %lld %s, ", (long long)files, files == 1 ? "file" : "files");
     display_bytes(out, field_int64(transfer, "bytes_total"));
     if (took_us > 0) {

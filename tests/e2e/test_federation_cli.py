@@ -293,6 +293,9 @@ def test_a_dataset_is_brought_here(lode, scripted):
     scripted.routes.clear()
     serve_transfer(scripted, [transfer("waiting"), transfer("done")])
     assert lode.json("data", "replicate", "t:a")["state"] == "done"
+    scripted.routes.clear()
+    serve_transfer(scripted, [transfer("done", source=None, files_total=0, bytes_total=0)])
+    assert lode("data", "replicate", "t:a").stdout == "t:a is at this site already\n"
 
 
 def test_a_bar_shows_bytes_rate_and_time_left_on_a_terminal(lode, scripted):

@@ -211,8 +211,8 @@ static const struct command_example RUN_EXAMPLES[] = {
     {"lode run --at ocean --data doi:10.5065/coads -- ncdump -h "
      "/data/coads/coads_climatology.cdf",
      "runs it at the site ocean and brings its output here"},
-    {"lode run --data ferret:coads --data ferret:levitus --output '*.txt' --merge 'sort -m "
-     "inputs/0/mean.txt inputs/1/mean.txt' -- sh -c 'ncks -H /data/*/*.cdf > mean.txt'",
+    {"lode run --data ferret:coads --data ferret:levitus --output mean.txt --merge \"sh -c 'sort "
+     "inputs/*/mean.txt'\" -- sh -c 'ncks -H /data/*/*.cdf > mean.txt'",
      "runs beside each of two datasets that lie at different sites, then over both results"},
 };
 

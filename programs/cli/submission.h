@@ -154,9 +154,8 @@
          OPTION_TEXT,                                                                                \
          "COMMAND",                                                                                  \
          "allow to run beside each dataset where it lies, and run this over the outputs of the "     \
-         "parts, which are in inputs/0, inputs/1 ...; one argument, read into words as by a "        \
-         "shell, "                                                                                   \
-         "without its * | > $",                                                                      \
+         "parts, which are in inputs/0, inputs/1 ... (inputs/0 alone when one site has all); one "   \
+         "argument, read into words as by a shell, without its * | > $",                             \
          NULL},                                                                                      \
         {"stage",                                                                                    \
          0,                                                                                          \

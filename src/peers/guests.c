@@ -88,8 +88,9 @@ static struct standing look_up(struct peers *peers, const struct fingerprint *fi
                            ? now_us - site->vouched_us < PEERS_VOUCHED_US
                            : site->asked_us > 0 && now_us - site->asked_us < UNHEEDED_US;
     }
-    (void)snprintf(out.label, sizeof out.label, "%s%s(%.23s)", site ? site->name : "",
-                   site && site->name[0] ? " " : "", fingerprint->text);
+    bool is_named = site && site->name[0];
+    (void)snprintf(out.label, sizeof out.label, is_named ? "%s (%.23s)" : "%s%.23s",
+                   is_named ? site->name : "", fingerprint->text);
     (void)pthread_rwlock_unlock(&peers->lock);
     return out;
 }

@@ -273,6 +273,7 @@ static enum status check_guest(struct fixture *fixture, const struct signing_key
     enum status status =
         peers_check_guest(fixture->peers, signing_key_fingerprint(key), policy, &error);
     assert_true(status == OK || (status == DENIED && error.detail[0] && error.fix[0]));
+    assert_null(strstr(error.detail, "from (")); // A site without a name is called by its key.
     return status;
 }
 

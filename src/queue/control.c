@@ -232,11 +232,30 @@ static enum status run_retry(struct queue_op *op, struct sql *sql, struct error 
     return job_write_document(queue, sql, self->job, true, &self->document, error);
 }
 
+// Whether a job that has ended may be retried at all, before its data is looked at.
+static enum status check_ended(struct queue *queue, int64_t job, struct error *error)
+{
+    struct sql *sql = NULL;
+    struct sql_rows *rows = NULL;
+    struct job_row row;
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status = read_job(sql, job, &rows, &row, error);
+    bool is_undone =
+        status == OK && (row.progress.state == JOB_FAILED || row.progress.state == JOB_CANCELLED);
+    if (is_undone) {
+        status = check_never_held(sql, job, error);
+    }
+    sql_end(rows);
+    store_read_end(queue->store, sql);
+    return status;
+}
+
 void queue_retry_job(struct queue *queue, int64_t job, struct queue_witness witness,
                      struct queue_answer answer)
 {
     struct error error = {0};
-    enum status status = prepare_retry(&queue->site, job, &error);
+    enum status status = check_ended(queue, job, &error);
+    status = status == OK ? prepare_retry(&queue->site, job, &error) : status;
     if (status != OK) {
         queue_answer_error(answer, status, &error);
         return;
@@ -270,6 +289,23 @@ static void explain_end(int64_t job, enum job_state state, struct text message, 
         return;
     }
     buffer_append_text(why, message);
+}
+
+static enum status explain_ended(struct sql *sql, const struct job_row *row, struct buffer *why,
+                                 struct buffer *change, struct error *error)
+{
+    struct error held = {0};
+    explain_end(row->id, row->progress.state, text_of(row->progress.message), why, change);
+    enum status status = check_never_held(sql, row->id, &held);
+    if (status == CONFLICT) { // There is nothing to retry.
+        buffer_clear(change);
+        buffer_append_string(change, held.fix);
+        return OK;
+    }
+    if (status != OK && error) {
+        *error = held;
+    }
+    return status;
 }
 
 static enum status explain_needs(struct sql *sql, int64_t job, struct buffer *why,
@@ -367,8 +403,7 @@ static enum status explain_job(struct queue *queue, struct sql *sql, const struc
 {
     const struct active_job *job = queue_find_job(queue, row->id);
     if (!job) {
-        explain_end(row->id, row->progress.state, text_of(row->progress.message), why, change);
-        return OK;
+        return explain_ended(sql, row, why, change, error);
     }
     if (job->unmet_needs > 0) {
         return explain_needs(sql, row->id, why, change, error);

@@ -142,7 +142,9 @@ def test_a_job_whose_data_cannot_be_brought_fails_with_the_reason(three):
     eventually(transfers, about="the order")
     land("transfers", "cancel", str(transfers()[0]["id"]))
     eventually(lambda: show()["state"] == "failed", about="the end of the job")
-    assert "t:sea could not be brought to this site" in land("why", str(job)).stdout
+    said = land("why", str(job)).stdout
+    assert "t:sea could not be brought to this site" in said and "submit it again" in said and "lode retry" not in said
+    assert "submit it again" in land("retry", str(job), status=1).stderr
     assert len(transfers()) == 1
 
 

@@ -7,9 +7,17 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { CODE_NO_ROOM = 507, ACTIVE_MAX = 4, HASH_BLOCK = 256 << 10, HASH_BLOCKS_A_TURN = 16 };
+enum {
+    CODE_NO_LEASE = 409,
+    CODE_NO_ROOM = 507,
+    ACTIVE_MAX = 4,
+    HASH_BLOCK = 256 << 10,
+    HASH_BLOCKS_A_TURN = 16
+};
 #define RETRY_MIN_US INT64_C(100000)
 #define RETRY_MAX_US INT64_C(2000000)
+// A site that was started again knows of no lease before a poll has told it: by then it has.
+#define NO_LEASE_US INT64_C(60000000)
 
 enum step { STEP_HASH, STEP_WAIT, STEP_SEND };
 
@@ -28,6 +36,8 @@ struct transfer {
     bool ends_when_full;
     int64_t retry_us; // Steady time before which it is not tried again.
     int64_t pause_us;
+    int64_t
+        refused_us; // Since when the site says that there is no lease to send for; 0: it does not.
     struct error fault; // Of writing a download.
     struct http_call *call;
     transfer_done done;
@@ -187,6 +197,15 @@ static void try_later(struct transfer *transfer)
         transfer->pause_us * 2 < RETRY_MAX_US ? transfer->pause_us * 2 : RETRY_MAX_US;
 }
 
+// Does an upload wait for the site to know of its lease?
+static bool awaits_lease(struct transfer *transfer, int code)
+{
+    int64_t now_us = clock_steady_us();
+    bool is_refused = !transfer->is_download && code == CODE_NO_LEASE;
+    transfer->refused_us = !is_refused ? 0 : transfer->refused_us ? transfer->refused_us : now_us;
+    return is_refused && now_us - transfer->refused_us < NO_LEASE_US;
+}
+
 static void on_call_end(void *context, const struct http_answer *answer)
 {
     struct transfer *transfer = context;
@@ -202,7 +221,8 @@ static void on_call_end(void *context, const struct http_answer *answer)
     bool is_full = transfer->is_download
                        ? transfer->fault.status == QUOTA && !transfer->ends_when_full
                        : answer->code == CODE_NO_ROOM;
-    if (status == UNAVAILABLE || status == TIMEOUT || status == BUSY || is_full) {
+    if (status == UNAVAILABLE || status == TIMEOUT || status == BUSY || is_full ||
+        awaits_lease(transfer, answer->code)) {
         try_later(transfer);
         return;
     }

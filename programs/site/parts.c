@@ -309,6 +309,8 @@ static enum status start_server(struct site_parts *parts, struct error *error)
     };
     parts->guests = guests_new(check_guest, parts);
     parts->api.guests = parts->guests;
+    parts->senders = senders_new(&parts->settings->upload_limits);
+    parts->api.senders = parts->senders;
     parts->api.describe_announcement = announce_describe;
     parts->api.announcement = &parts->announcement;
     parts->api.describe_reach = reach_describe;
@@ -515,6 +517,7 @@ void parts_stop(struct site_parts *parts)
     announce_done(&parts->announcement);
     api_routes_free(&parts->api);
     guests_free(parts->guests);
+    senders_free(parts->senders);
     (void)pthread_mutex_destroy(&parts->link_mutex);
     free(parts->site_file);
 }

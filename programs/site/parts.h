@@ -35,6 +35,7 @@ struct site_parts {
     struct broker *broker;
     struct queue *queue;
     struct guests *guests;
+    struct senders *senders;
     struct api api;
     struct http_server *server;
     struct site_announcement announcement;

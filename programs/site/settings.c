@@ -80,6 +80,9 @@ static enum status read_federation(const struct options *options, struct site_se
     out->log_size_max = options_int64(options, "log-max", MIRROR_LOG_SIZE_MAX);
     out->join = options_text(options, "join", "ask");
     out->guests = options_text(options, "guests", "members");
+    out->upload_limits.guest_bytes =
+        options_int64(options, "guest-upload-max", SENDERS_GUEST_BYTES);
+    out->upload_limits.user_bytes = options_int64(options, "user-upload-max", 0);
     out->hub_mode = options_text(options, "hub-mode", "both");
     out->heartbeat_us = options_int64(options, "heartbeat", HEARTBEAT_US);
     out->url = options_text(options, "url", NULL);

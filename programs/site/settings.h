@@ -2,6 +2,7 @@
 #ifndef LODE_PROGRAMS_SITE_SETTINGS_H
 #define LODE_PROGRAMS_SITE_SETTINGS_H
 
+#include "api/senders.h"
 #include "base/status.h"
 #include "cli/options.h"
 #include "site/known_peers.h"
@@ -18,8 +19,9 @@ struct site_settings {
     int64_t workers; // Cores for tasks; 0: none.
     const char
         *url; // Where other sites reach it; NULL: at the address, when that is not a wildcard.
-    const char *join;     // Of a hub: "open" or "ask".
-    const char *guests;   // Whose jobs it takes: "none", "accepted", "members".
+    const char *join;                    // Of a hub: "open" or "ask".
+    const char *guests;                  // Whose jobs it takes: "none", "accepted", "members".
+    struct senders_limits upload_limits; // Of people, a day.
     const char *hub_mode; // How a hub keeps in step with sites: "push", "poll", "both".
     int64_t lease_us;     // A worker with tasks that is silent for so long is lost.
     int64_t heartbeat_us;

@@ -20,6 +20,7 @@ struct broker;
 struct peers;
 struct resolver;
 struct guests;
+struct senders;
 struct known_workers;
 struct task_access;
 
@@ -51,6 +52,7 @@ struct api {
     struct text openapi; // The document of GET /v1/openapi.json; empty when it is not installed.
     struct api_table *table; // The routes (routes.c).
     struct guests *guests;   // Which other sites may have jobs run here.
+    struct senders *senders; // What people have sent lately.
     // What /v1/status says of the announcement on the local network, a new reference; `announcement` is its context.
     json_t *(*describe_announcement)(void *announcement);
     void *announcement;
@@ -151,6 +153,8 @@ bool api_may_with_object(const struct api_call *call, enum action action);
 // Answers. The body is copied.
 void api_reply_json(struct api_call *call, int code, struct text body);
 void api_reply_error(struct api_call *call, const struct error *error);
+// The same with another code than the status has.
+void api_reply_error_as(struct api_call *call, int code, const struct error *error);
 // The same as a problem of its own kind ("worker_pending") that is about this key.
 void api_reply_key_problem(struct api_call *call, const char *kind, const char *key,
                            const struct error *error);

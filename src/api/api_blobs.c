@@ -1,9 +1,8 @@
 // PUT, GET and HEAD /v1/blobs/{digest}: immutable bytes by their SHA-256.
-#include "api/api.h"
+#include "api/upload_count.h"
 
 #include "base/memory.h"
 #include "queue/queue.h"
-#include "queue/task_access.h"
 #include "store/blobs.h"
 
 #define BLOB_SIZE_MAX (INT64_C(1) << 40)
@@ -12,6 +11,7 @@ struct upload {
     struct api_call *call;
     struct digest digest;
     struct blob_writer *writer; // NULL when the blob is there already: what comes is dropped.
+    struct upload_count count;  // With a writer.
     int64_t size;
     struct error error;
 };
@@ -28,48 +28,69 @@ static void reply_too_large(const struct api_call *call)
     http_reply(call->request->exchange, &response);
 }
 
-static enum status begin_upload(struct upload *upload, struct error *error)
+// It came to nothing.
+static void drop(struct upload *upload)
+{
+    if (upload->writer) {
+        blob_writer_abort(TAKE(upload->writer));
+        upload_count_end(&upload->count, NULL);
+    }
+}
+
+// What the sender may not send is 413; 507 says that the site's disk is full, which passes.
+static void refuse(struct upload *upload, enum status status, bool is_counted)
+{
+    upload->error.status = status;
+    bool is_limit = is_counted && status == QUOTA && !upload->call->task;
+    api_reply_error_as(upload->call, is_limit ? 413 : status_to_http(status), &upload->error);
+}
+
+// Is the blob here, and may the sender know? A task or a runner must not learn what is here by being spared an upload, but for what it has just sent.
+static bool is_spared(const struct upload *upload)
+{
+    const struct api_call *call = upload->call;
+    bool may_know = !call->task && call->principal.runner == RUNNER_SITE;
+    bool has_sent = !may_know && !call->task &&
+                    worker_upload_was_sent(call->api->queue, call->principal.name, &upload->digest);
+    return (may_know || has_sent) && blob_exists(call->api->blobs, &upload->digest);
+}
+
+static bool begin_upload(struct upload *upload, int64_t announced)
 {
     struct api_call *call = upload->call;
-    TRY(digest_from_text(call->request->parameters[0], &upload->digest, error));
-    if (call->task) {
-        // What is here already it must not learn by being spared the upload; nor must a runner below.
-        TRY(task_access_spend(call->api->queue, call->task, 1, 0, error));
-    } else if (call->principal.runner == RUNNER_SITE &&
-               blob_exists(call->api->blobs, &upload->digest)) {
-        return OK;
+    enum status status =
+        digest_from_text(call->request->parameters[0], &upload->digest, &upload->error);
+    if (status == OK && is_spared(upload)) {
+        return true;
     }
-    return blob_writer_new(call->api->blobs, &upload->writer, error);
+    bool is_known = status == OK;
+    status =
+        is_known ? upload_count_begin(&upload->count, call, announced, &upload->error) : status;
+    if (status != OK) {
+        refuse(upload, status, is_known);
+        return false;
+    }
+    status = blob_writer_new(call->api->blobs, &upload->writer, &upload->error);
+    if (status != OK) {
+        upload_count_end(&upload->count, NULL);
+        refuse(upload, status, false);
+    }
+    return status == OK;
 }
 
 static void *upload_begin(struct http_request *request, void *context)
 {
     struct upload *upload = arena_new(request->arena, sizeof *upload);
     upload->call = context;
-    struct error error = {0};
     int64_t announced = 0;
-    if (text_to_int64(http_header(request, "Content-Length"), &announced) &&
-        announced > BLOB_SIZE_MAX) {
+    if (!text_to_int64(http_header(request, "Content-Length"), &announced) || announced < 0) {
+        announced = 0;
+    }
+    if (announced > BLOB_SIZE_MAX) {
         reply_too_large(upload->call);
         return NULL;
     }
-    enum status status = begin_upload(upload, &error);
-    if (status != OK) {
-        error.status = status;
-        api_reply_error(upload->call, &error);
-        return NULL;
-    }
-    return upload;
-}
-
-static enum status append(struct upload *upload, struct text bytes)
-{
-    const struct api_call *call = upload->call;
-    if (call->task) {
-        TRY(task_access_spend(call->api->queue, call->task, 0, (int64_t)bytes.length,
-                              &upload->error));
-    }
-    return blob_writer_append(upload->writer, bytes, &upload->error);
+    return begin_upload(upload, announced) ? upload : NULL;
 }
 
 static bool upload_data(void *state, struct text bytes)
@@ -77,18 +98,22 @@ static bool upload_data(void *state, struct text bytes)
     struct upload *upload = state;
     upload->size += (int64_t)bytes.length;
     if (upload->size > BLOB_SIZE_MAX) {
-        blob_writer_abort(TAKE(upload->writer));
+        drop(upload);
         reply_too_large(upload->call);
         return false;
     }
     if (!upload->writer) {
         return true;
     }
-    enum status status = append(upload, bytes);
+    bool is_counted = false;
+    enum status status = upload_count_grow(&upload->count, upload->size, &upload->error);
+    if (status == OK) {
+        is_counted = true;
+        status = blob_writer_append(upload->writer, bytes, &upload->error);
+    }
     if (status != OK) {
-        upload->error.status = status;
-        blob_writer_abort(TAKE(upload->writer));
-        api_reply_error(upload->call, &upload->error);
+        drop(upload);
+        refuse(upload, status, !is_counted);
         return false;
     }
     return true;
@@ -102,19 +127,28 @@ static void reply_uploaded(struct upload *upload, int code)
     api_reply_json(upload->call, code, buffer_text(&body));
 }
 
+static enum status commit(struct upload *upload)
+{
+    const struct api_call *call = upload->call;
+    if (upload->writer) {
+        TRY(blob_writer_commit(TAKE(upload->writer), &upload->digest, NULL, NULL, &upload->error));
+    }
+    return call->principal.runner == RUNNER_SITE
+               ? OK
+               : queue_runner_uploaded(call->api->queue, call->principal.name, &upload->digest,
+                                       &upload->error);
+}
+
 static void upload_commit(void *context)
 {
     struct upload *upload = context;
-    enum status status =
-        blob_writer_commit(TAKE(upload->writer), &upload->digest, NULL, NULL, &upload->error);
-    const struct api_call *call = upload->call;
-    if (status == OK && call->principal.runner != RUNNER_SITE) {
-        status = queue_runner_uploaded(call->api->queue, call->principal.name, &upload->digest,
-                                       &upload->error);
+    bool is_counted = upload->writer != NULL;
+    enum status status = commit(upload);
+    if (is_counted) {
+        upload_count_end(&upload->count, status == OK ? &upload->digest : NULL);
     }
     if (status != OK) {
-        upload->error.status = status;
-        api_reply_error(upload->call, &upload->error);
+        refuse(upload, status, false);
         return;
     }
     reply_uploaded(upload, 201);
@@ -124,7 +158,7 @@ static void upload_end(void *state, struct http_request *request)
 {
     (void)request;
     struct upload *upload = state;
-    if (!upload->writer) {
+    if (!upload->writer && upload->call->principal.runner == RUNNER_SITE) {
         reply_uploaded(upload, 200);
         return;
     }
@@ -133,8 +167,7 @@ static void upload_end(void *state, struct http_request *request)
 
 static void upload_abort(void *state)
 {
-    struct upload *upload = state;
-    blob_writer_abort(TAKE(upload->writer));
+    drop(state);
 }
 
 static const struct http_sink UPLOAD = {upload_begin, upload_data, upload_end, upload_abort};

@@ -82,8 +82,12 @@ static const char *without_paths(struct arena *arena, const char *text)
 
 void api_reply_error(struct api_call *call, const struct error *error)
 {
+    api_reply_error_as(call, status_to_http(error->status), error);
+}
+
+void api_reply_error_as(struct api_call *call, int code, const struct error *error)
+{
     AUTO_BUFFER struct buffer body = {0};
-    int code = status_to_http(error->status);
     struct arena *arena = call->request->arena;
     bool is_peer = call->principal.role == ROLE_PEER;
     write_problem(code, status_name(error->status),

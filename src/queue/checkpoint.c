@@ -83,6 +83,9 @@ enum status checkpoints_commit(struct queue *queue, struct sql *sql, const struc
                     NULL, error));
         checkpoint.files = text_copy(said->files);
         remember(job, said->index, &checkpoint);
+        const struct upload_news news = {
+            .what = UPLOAD_CHECKPOINT, .job = job->row.id, .task = said->index};
+        uploads_note(queue, worker, &news);
     }
     return OK;
 }

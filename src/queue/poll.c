@@ -220,7 +220,10 @@ static void give_back(struct queue *queue, struct worker *worker, const struct p
         if (lease) {
             queue->is_touched = true;
             queue->has_work = true;
+            const struct upload_news news = {
+                .what = UPLOAD_RETURNED, .lease = part->lease, .tasks = part->to - part->from};
             scheduler_return(queue->scheduler, lease->scheduled, part->from, part->to);
+            uploads_note(queue, worker, &news);
             worker_lease_reported(queue, worker, lease);
         }
     }

@@ -150,6 +150,7 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->site = (struct prepare_site){options->store, options->blobs, options->catalog,
                                         options->catalog_context, file_digests_new()};
     queue->task_leases = task_leases_new(&options->task_key);
+    queue->uploads = uploads_new();
     enum status status = alarm_new(polls_ring, queue, &queue->alarm, error);
     if (status == OK && queue->site.catalog) {
         status = second_looks_new(queue, &queue->looks, error);
@@ -217,6 +218,7 @@ void queue_free(struct queue *queue)
     map_free(queue->live);
     sources_free(queue);
     task_leases_free(queue->task_leases);
+    uploads_free(queue->uploads);
     scheduler_free(queue->scheduler);
     file_digests_free(queue->site.programs);
     alarm_free(queue->alarm);

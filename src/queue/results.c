@@ -156,6 +156,22 @@ enum status attempt_commit(struct queue *queue, struct sql *sql, struct active_j
                    NULL, error);
 }
 
+// What these tasks sent has a name now. The lease is as the worker calls it: it may be one that it has lost.
+static void name_uploads(struct queue *queue, const struct worker *worker,
+                         const struct active_job *job, int64_t lease, int64_t tasks)
+{
+    const struct upload_news news = {
+        .what = UPLOAD_REPORTED, .job = job->row.id, .lease = lease, .tasks = tasks};
+    uploads_note(queue, worker, &news);
+}
+
+// Of the lease, by the worker's number for it.
+static int64_t scheduled_number(struct worker *worker, int64_t lease)
+{
+    const struct given_lease *given = worker_find_lease(worker, lease);
+    return given ? given->scheduled : 0;
+}
+
 static enum status commit_one(struct queue *queue, struct sql *sql, struct worker *worker,
                               struct active_job *job, int64_t lease, const struct poll_task *task,
                               struct error *error)
@@ -168,12 +184,13 @@ static enum status commit_one(struct queue *queue, struct sql *sql, struct worke
     worker->last_report =
         (struct last_report){job->row.id, task->index, task->outcome, task->code, clock_real_us()};
     enum task_outcome outcome = blame(task);
-    enum task_verdict verdict = scheduler_finish(queue->scheduler, lease, worker->id,
-                                                 (struct task_id){job->row.id, task->index},
-                                                 outcome, task->wall_us, clock_steady_us());
+    enum task_verdict verdict = scheduler_finish(
+        queue->scheduler, scheduled_number(worker, lease), worker->id,
+        (struct task_id){job->row.id, task->index}, outcome, task->wall_us, clock_steady_us());
     if (verdict == TASK_DUPLICATE) {
         return OK;
     }
+    name_uploads(queue, worker, job, lease, 1);
     job_began(job, task->started_us);
     AUTO_BUFFER struct buffer message = {0};
     outcome_message(task->outcome, task->code, task->detail, &message);
@@ -219,8 +236,9 @@ static enum status commit_chunk(struct queue *queue, struct sql *sql, struct wor
     job_began(job, chunk->started_us);
     worker->last_report =
         (struct last_report){job->row.id, chunk->to - 1, OUTCOME_EXITED, 0, clock_real_us()};
-    scheduler_finish_range(queue->scheduler, lease, worker->id, job->row.id, chunk->from, chunk->to,
-                           chunk->wall_us, clock_steady_us(), &fresh);
+    scheduler_finish_range(queue->scheduler, scheduled_number(worker, lease), worker->id,
+                           job->row.id, chunk->from, chunk->to, chunk->wall_us, clock_steady_us(),
+                           &fresh);
     enum status status = OK;
     for (size_t i = 0; status == OK && i < fresh.count; i++) {
         struct chunk_row row = {
@@ -238,6 +256,7 @@ static enum status commit_chunk(struct queue *queue, struct sql *sql, struct wor
             .kind = worker->runner.kind,
         };
         worker->tasks_done += row.to - row.from;
+        name_uploads(queue, worker, job, lease, row.to - row.from);
         status = chunk_commit(queue, sql, job, &row, error);
     }
     ranges_done(&fresh);
@@ -248,16 +267,14 @@ static enum status commit_result(struct queue *queue, struct sql *sql, struct wo
                                  const struct poll_result *result, struct error *error)
 {
     struct active_job *job = queue_find_job(queue, result->job);
-    struct given_lease *lease = worker_find_lease(worker, result->lease);
-    int64_t scheduled = lease ? lease->scheduled : 0;
     if (job && result->has_chunk) {
-        TRY(commit_chunk(queue, sql, worker, job, scheduled, &result->chunk, error));
+        TRY(commit_chunk(queue, sql, worker, job, result->lease, &result->chunk, error));
     }
     for (size_t i = 0; i < result->task_count && job && !job->has_ended; i++) {
-        TRY(commit_one(queue, sql, worker, job, scheduled, &result->tasks[i], error));
+        TRY(commit_one(queue, sql, worker, job, result->lease, &result->tasks[i], error));
     }
     // The end of the job may have taken the lease with it.
-    lease = worker_find_lease(worker, result->lease);
+    struct given_lease *lease = worker_find_lease(worker, result->lease);
     if (lease) {
         worker_lease_reported(queue, worker, lease);
     }

@@ -223,6 +223,7 @@ struct queue {
     char executor_change[JOB_MESSAGE_MAX];
     struct alarm *alarm;                    // Its own too.
     struct task_leases *task_leases;        // Its own too.
+    struct uploads *uploads;                // Its own too.
     struct second_looks *looks;             // Its own too. NULL: there is no catalogue.
     _Atomic int64_t load[QUEUE_LOAD_COUNT]; // As of the last tick, for other threads.
     struct gatherer *gatherer;              // Its own too.
@@ -387,6 +388,28 @@ void task_leases_remove(struct queue *queue, int64_t lease);
 // Appends the token of the lease.
 void task_token_write(const struct queue *queue, const struct worker *worker,
                       const struct given_lease *lease, struct buffer *out);
+
+// --- uploads.c: what workers may send, for uploads.h
+struct uploads *uploads_new(void);
+void uploads_free(struct uploads *uploads);
+void uploads_lease_given(struct queue *queue, const struct worker *worker,
+                         const struct given_lease *lease);
+// What became of a worker's leases; see policy/uploads.h.
+struct upload_news {
+    enum {
+        UPLOAD_REPORTED,   // Results of so many tasks of a lease of the job were taken.
+        UPLOAD_RETURNED,   // So many of the lease were given back.
+        UPLOAD_CHECKPOINT, // One of the job's task was taken.
+        UPLOAD_ENDED,      // The lease is held no more.
+    } what;
+    int64_t job;
+    int64_t lease;
+    int64_t task;
+    int64_t tasks;
+};
+void uploads_note(struct queue *queue, const struct worker *worker, const struct upload_news *news);
+// Forgets whom nothing is known of any more.
+void uploads_tick(struct queue *queue, int64_t now_us);
 
 // --- checkpoint.c
 // Takes the checkpoints that a poll tells of.

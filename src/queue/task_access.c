@@ -201,6 +201,18 @@ enum status task_access_spend(struct queue *queue, const struct task_access *acc
     return OK;
 }
 
+void task_access_give_back(struct queue *queue, const struct task_access *access, int64_t blobs,
+                           int64_t bytes)
+{
+    (void)pthread_mutex_lock(&queue->task_leases->lock);
+    struct task_lease_entry *entry = map_find_int64(queue->task_leases->by_lease, access->lease);
+    if (entry) {
+        entry->blobs_left += blobs;
+        entry->bytes_left += bytes;
+    }
+    (void)pthread_mutex_unlock(&queue->task_leases->lock);
+}
+
 static enum status read_documents(struct queue *queue, int64_t job, json_t **spec,
                                   json_t **description, struct error *error)
 {

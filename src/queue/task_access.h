@@ -35,6 +35,10 @@ enum status task_access_find(struct queue *queue, struct text bearer, struct tas
 enum status task_access_spend(struct queue *queue, const struct task_access *access, int64_t blobs,
                               int64_t bytes, struct error *error);
 
+// What it counted came to nothing.
+void task_access_give_back(struct queue *queue, const struct task_access *access, int64_t blobs,
+                           int64_t bytes);
+
 // Is the blob a file of the job, or the list of its items? Blocks for the database. NOT_FOUND: there is no such job.
 enum status task_access_has_blob(struct queue *queue, int64_t job, const struct digest *blob,
                                  bool *out, struct error *error);

@@ -74,16 +74,23 @@ struct given_lease *worker_find_lease(struct worker *worker, int64_t number)
     return NULL;
 }
 
+static void close_lease(struct queue *queue, const struct worker *worker, int64_t number)
+{
+    const struct upload_news news = {.what = UPLOAD_ENDED, .lease = number};
+    task_leases_remove(queue, number);
+    uploads_note(queue, worker, &news);
+}
+
 static void remove_lease(struct queue *queue, struct worker *worker, struct given_lease *lease)
 {
-    task_leases_remove(queue, lease->number);
+    close_lease(queue, worker, lease->number);
     *lease = worker->leases[--worker->lease_count];
 }
 
 void worker_forget_leases(struct queue *queue, struct worker *worker)
 {
     for (size_t i = 0; i < worker->lease_count; i++) {
-        task_leases_remove(queue, worker->leases[i].number);
+        close_lease(queue, worker, worker->leases[i].number);
     }
     worker->lease_count = 0;
 }
@@ -97,6 +104,7 @@ static void add_lease(struct queue *queue, struct worker *worker, const struct g
     }
     worker->leases[worker->lease_count++] = *lease;
     task_leases_add(queue, worker, lease);
+    uploads_lease_given(queue, worker, lease);
 }
 
 void worker_lease_reported(struct queue *queue, struct worker *worker, struct given_lease *lease)
@@ -404,6 +412,7 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
     }
     TRY(lose_gone_workers(queue, sql, now_us, error));
     TRY(runners_expire(queue, sql, error));
+    uploads_tick(queue, now_us);
     for (int64_t id; (id = scheduler_expired_worker(queue->scheduler, now_us)) != 0;) {
         struct worker *worker = queue_find_worker(queue, id);
         if (!worker) {

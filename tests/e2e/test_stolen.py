@@ -45,7 +45,7 @@ OF_A_WORKER = {
 }
 # A worker of another class than that of the site sees less of it, and fetches what its leases bring alone.
 OF_A_RUNNER = {
-    ("put", "/v1/blobs/{digest}"): 201,  # It does not learn that it is there.
+    ("put", "/v1/blobs/{digest}"): 409,  # It has no lease to send for, and does not learn that it is there.
     ("post", "/v1/workers"): 201,
     ("post", "/v1/workers/{worker}/poll"): 403,
 }
@@ -236,6 +236,8 @@ def test_a_stolen_runners_token_is_good_for_what_its_class_may_have(make_site, t
     data = f"/v1/workers/{worker}/jobs/%d/data/d/a?digest=%s"
     assert thief.ask("GET", data % (job, digest_of(b"own"))).code == (404 if kind == "spare" else 200)  # A spare job has none.
     assert thief.ask("GET", data % (foreign, digest_of(b"foreign"))).code == 403
+    # What it sends is for that, and what is here already is not told.
+    assert thief.ask("PUT", f"/v1/blobs/{digest_of(FOREIGN)}", FOREIGN).code == 201
     # It learns nothing of other workers.
     source = {"job": job, "digest": digest_of(b"own")}
     assert thief.ask("POST", f"/v1/workers/{worker}/sources", source).json == {"from": "site"}

@@ -1,0 +1,208 @@
+#include "queue/uploads.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "policy/uploads.h"
+#include "queue/state.h"
+
+#include <pthread.h>
+
+enum { RECENT_MAX = 256 }; // Digests by which a file that comes once more is known.
+#define SWEEP_US INT64_C(60000000)
+
+struct principal_uploads {
+    char *owner;
+    struct upload_account account;
+    struct digest recent[RECENT_MAX];
+    size_t recent_count; // Ever.
+};
+
+struct uploads {
+    pthread_mutex_t lock; // Guards the map and what is in it.
+    struct map *by_owner;
+    int64_t sweep_us;
+};
+
+struct uploads *uploads_new(void)
+{
+    struct uploads *uploads = NEW(struct uploads);
+    (void)pthread_mutex_init(&uploads->lock, NULL);
+    uploads->by_owner = map_new();
+    return uploads;
+}
+
+static void free_principal(struct principal_uploads *principal)
+{
+    upload_account_done(&principal->account);
+    free(principal->owner);
+    free(principal);
+}
+
+void uploads_free(struct uploads *uploads)
+{
+    size_t at = 0;
+    if (!uploads) {
+        return;
+    }
+    for (struct principal_uploads *each; (each = map_next(uploads->by_owner, &at)) != NULL;) {
+        free_principal(each);
+    }
+    map_free(uploads->by_owner);
+    (void)pthread_mutex_destroy(&uploads->lock);
+    free(uploads);
+}
+
+static struct principal_uploads *find(struct uploads *uploads, struct text owner)
+{
+    return map_find_text(uploads->by_owner, owner);
+}
+
+static struct principal_uploads *find_or_make(struct uploads *uploads, const char *owner)
+{
+    struct principal_uploads *principal = find(uploads, text_of(owner));
+    if (!principal) {
+        principal = NEW(struct principal_uploads);
+        principal->owner = memory_copy_string(owner);
+        (void)map_set_text(uploads->by_owner, text_of(owner), principal);
+    }
+    return principal;
+}
+
+void uploads_lease_given(struct queue *queue, const struct worker *worker,
+                         const struct given_lease *lease)
+{
+    const struct active_job *job = queue_find_job(queue, lease->job);
+    if (!job) {
+        return;
+    }
+    const struct upload_job seen = {.number = lease->job,
+                                    .disk_bytes = job->row.need.disk_bytes,
+                                    .checkpoint_us = job->row.checkpoint_us,
+                                    .is_stream = job->row.mode == SPEC_STREAM,
+                                    .is_elsewhere = worker->place != NULL};
+    (void)pthread_mutex_lock(&queue->uploads->lock);
+    upload_lease_given(&find_or_make(queue->uploads, worker->owner)->account, &seen, lease->number,
+                       lease->from, lease->to - lease->from, clock_steady_us());
+    (void)pthread_mutex_unlock(&queue->uploads->lock);
+}
+
+static void note(struct upload_account *account, const struct upload_news *news, int64_t now_us)
+{
+    switch (news->what) {
+    case UPLOAD_REPORTED:
+        upload_tasks_reported(account, news->job, news->lease, news->tasks);
+        break;
+    case UPLOAD_RETURNED:
+        upload_tasks_returned(account, news->lease, news->tasks);
+        break;
+    case UPLOAD_CHECKPOINT:
+        upload_checkpoint_taken(account, news->job, news->task, now_us);
+        break;
+    case UPLOAD_ENDED:
+        upload_lease_ended(account, news->lease, now_us);
+        break;
+    }
+}
+
+void uploads_note(struct queue *queue, const struct worker *worker, const struct upload_news *news)
+{
+    struct uploads *uploads = queue->uploads;
+    int64_t now_us = clock_steady_us();
+    (void)pthread_mutex_lock(&uploads->lock);
+    struct principal_uploads *principal = find(uploads, text_of(worker->owner));
+    if (principal) {
+        note(&principal->account, news, now_us);
+    }
+    (void)pthread_mutex_unlock(&uploads->lock);
+}
+
+static struct principal_uploads *find_empty(const struct uploads *uploads, int64_t now_us)
+{
+    size_t at = 0;
+    struct principal_uploads *each = NULL;
+    while ((each = map_next(uploads->by_owner, &at)) != NULL) {
+        upload_account_expire(&each->account, now_us);
+        if (upload_account_is_empty(&each->account)) {
+            return each;
+        }
+    }
+    return NULL;
+}
+
+void uploads_tick(struct queue *queue, int64_t now_us)
+{
+    struct uploads *uploads = queue->uploads;
+    (void)pthread_mutex_lock(&uploads->lock);
+    if (now_us >= uploads->sweep_us) {
+        uploads->sweep_us = now_us + SWEEP_US;
+        for (struct principal_uploads *empty; (empty = find_empty(uploads, now_us)) != NULL;) {
+            (void)map_set_text(uploads->by_owner, text_of(empty->owner), NULL);
+            free_principal(empty);
+        }
+    }
+    (void)pthread_mutex_unlock(&uploads->lock);
+}
+
+static enum status spend(struct queue *queue, struct text owner, int64_t files, int64_t bytes,
+                         struct error *error)
+{
+    struct upload_account none = {0};
+    (void)pthread_mutex_lock(&queue->uploads->lock);
+    struct principal_uploads *principal = find(queue->uploads, owner);
+    struct upload_account *account = principal ? &principal->account : &none;
+    upload_account_expire(account, clock_steady_us());
+    enum status status = upload_spend(account, files, bytes, error);
+    (void)pthread_mutex_unlock(&queue->uploads->lock);
+    return status;
+}
+
+enum status worker_upload_begin(struct queue *queue, struct worker_upload *upload,
+                                struct text owner, int64_t bytes, struct error *error)
+{
+    TRY(spend(queue, owner, 1, bytes, error));
+    *upload = (struct worker_upload){owner, bytes};
+    return OK;
+}
+
+enum status worker_upload_grow(struct queue *queue, struct worker_upload *upload, int64_t bytes,
+                               struct error *error)
+{
+    if (bytes > upload->bytes) {
+        TRY(spend(queue, upload->owner, 0, bytes - upload->bytes, error));
+        upload->bytes = bytes;
+    }
+    return OK;
+}
+
+static bool is_known(const struct principal_uploads *principal, const struct digest *blob)
+{
+    size_t count = principal->recent_count < RECENT_MAX ? principal->recent_count : RECENT_MAX;
+    for (size_t i = 0; i < count; i++) {
+        if (digest_equal(&principal->recent[i], blob)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool worker_upload_was_sent(struct queue *queue, struct text owner, const struct digest *blob)
+{
+    (void)pthread_mutex_lock(&queue->uploads->lock);
+    const struct principal_uploads *principal = find(queue->uploads, owner);
+    bool was_sent = principal && is_known(principal, blob);
+    (void)pthread_mutex_unlock(&queue->uploads->lock);
+    return was_sent;
+}
+
+void worker_upload_end(struct queue *queue, const struct worker_upload *upload,
+                       const struct digest *blob)
+{
+    (void)pthread_mutex_lock(&queue->uploads->lock);
+    struct principal_uploads *principal = find(queue->uploads, upload->owner);
+    if (principal && (!blob || is_known(principal, blob))) {
+        upload_give_back(&principal->account, 1, upload->bytes);
+    } else if (principal) {
+        principal->recent[principal->recent_count++ % RECENT_MAX] = *blob;
+    }
+    (void)pthread_mutex_unlock(&queue->uploads->lock);
+}

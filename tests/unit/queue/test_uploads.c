@@ -1,0 +1,158 @@
+// What workers may send into the store, as they get leases and lose them.
+#include "../cmocka_all.h"
+#include "fixture.h"
+
+#include "base/memory.h"
+#include "queue/uploads.h"
+
+// A task of it may send 21 MiB: what it prints, what it leaves, and a little.
+static const char JOB[] =
+    "{\"command\": [\"sleep\", \"1\"], \"cache\": \"off\", \"disk_bytes\": 10485760}";
+static const int64_t TASK = INT64_C(21) << 20;
+
+static const char OWNER[] = "workers";
+
+struct held {
+    int64_t worker;
+    int64_t job;
+    long long lease;
+};
+
+static struct held take(struct site *site, const char *name)
+{
+    struct held held = {.worker = site_worker(site, name, 1), .job = site_job(site, JOB)};
+    struct reply reply = site_poll(site, held.worker, "{}");
+    const json_t *lease = json_array_get(json_object_get(reply.document, "leases"), 0);
+    held.lease = json_integer_value(json_array_get(lease, 0));
+    held.job = json_integer_value(json_array_get(lease, 1)); // Perhaps an earlier one's.
+    assert_int_not_equal(held.lease, 0);
+    reply_done(&reply);
+    return held;
+}
+
+static enum status send(struct site *site, int64_t bytes, const char *content)
+{
+    struct worker_upload upload;
+    enum status status = worker_upload_begin(site->queue, &upload, text_of(OWNER), bytes, NULL);
+    if (status == OK) {
+        const struct digest digest = digest_of(content, strlen(content));
+        worker_upload_end(site->queue, &upload, &digest);
+    }
+    return status;
+}
+
+static void report(struct site *site, const struct held *held)
+{
+    AUTO_FREE char *said =
+        memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}",
+                      held->lease, (long long)held->job);
+    struct reply reply = site_poll(site, held->worker, said);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+}
+
+static void a_worker_may_send_while_it_has_a_lease(void **state)
+{
+    struct site *site = *state;
+    assert_int_equal(send(site, 0, "early"), CONFLICT);
+    struct held held = take(site, "desk");
+    assert_int_equal(send(site, TASK + 1, "much"), QUOTA);
+    assert_int_equal(send(site, TASK, "all"), OK);
+    assert_int_equal(send(site, 1, "more"), QUOTA);
+    struct worker_upload upload;
+    assert_int_equal(worker_upload_begin(site->queue, &upload, TEXT("others"), 0, NULL), CONFLICT);
+    report(site, &held);
+    assert_int_equal(send(site, 0, "late"), CONFLICT);
+}
+
+static void what_comes_twice_counts_once_and_what_breaks_off_not_at_all(void **state)
+{
+    struct site *site = *state;
+    (void)take(site, "desk");
+    struct worker_upload first;
+    struct worker_upload second;
+    const struct digest digest = digest_of("x", 1);
+    assert_int_equal(worker_upload_begin(site->queue, &first, text_of(OWNER), 0, NULL), OK);
+    assert_int_equal(worker_upload_grow(site->queue, &first, TASK + 1, NULL), QUOTA);
+    assert_int_equal(worker_upload_grow(site->queue, &first, TASK / 2, NULL), OK);
+    assert_int_equal(worker_upload_begin(site->queue, &second, text_of(OWNER), TASK / 2, NULL), OK);
+    assert_int_equal(send(site, 1, "full"), QUOTA);
+    worker_upload_end(site->queue, &first, &digest);
+    assert_int_equal(send(site, 1, "full"), QUOTA);
+    worker_upload_end(site->queue, &second, &digest);
+    assert_true(worker_upload_was_sent(site->queue, text_of(OWNER), &digest));
+    assert_false(worker_upload_was_sent(site->queue, TEXT("others"), &digest));
+    assert_int_equal(worker_upload_begin(site->queue, &second, text_of(OWNER), TASK / 2, NULL), OK);
+    worker_upload_end(site->queue, &second, NULL);
+    assert_int_equal(send(site, TASK / 2, "rest"), OK);
+    assert_int_equal(send(site, 1, "full"), QUOTA);
+}
+
+static void a_lost_worker_may_send_what_it_did_and_report_it(void **state)
+{
+    struct site *site = *state;
+    struct held held = take(site, "desk");
+    queue_drop_workers(site->queue, text_of(OWNER));
+    int64_t again = site_worker(site, "desk", 1);
+    assert_int_equal(send(site, TASK, "all"), OK);
+    held.worker = again;
+    report(site, &held);
+    assert_job(site, held.job, "succeeded", 1);
+}
+
+static void after_a_restart_a_worker_says_its_leases_before_it_sends(void **state)
+{
+    struct site *site = *state;
+    struct held held = take(site, "desk");
+    site_restart(site);
+    assert_int_equal(send(site, 0, "early"), CONFLICT);
+    held.worker = site_worker(site, "desk", 1);
+    AUTO_FREE char *said =
+        memory_format("{\"leases\":[[%lld,%lld,0,1]]}", held.lease, (long long)held.job);
+    struct reply reply = site_poll(site, held.worker, said);
+    reply_done(&reply);
+    assert_int_equal(send(site, TASK, "all"), OK);
+    assert_int_equal(send(site, 1, "more"), QUOTA);
+}
+
+static void a_lease_that_is_given_back_lets_nothing_be_sent(void **state)
+{
+    struct site *site = *state;
+    struct held held = take(site, "desk");
+    AUTO_FREE char *said =
+        memory_format("{\"returned\":[[%lld,0,1]],\"leaving\":true}", held.lease);
+    struct reply reply = site_poll(site, held.worker, said);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    assert_int_equal(send(site, 0, "late"), CONFLICT);
+}
+
+static void a_result_that_was_taken_before_gives_nothing_back(void **state)
+{
+    struct site *site = *state;
+    struct held first = take(site, "desk");
+    report(site, &first);
+    (void)take(site, "rack");
+    assert_int_equal(send(site, TASK, "all"), OK);
+    report(site, &first);
+    assert_int_equal(send(site, 1, "more"), QUOTA);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_worker_may_send_while_it_has_a_lease, site_setup,
+                                        site_teardown),
+        cmocka_unit_test_setup_teardown(what_comes_twice_counts_once_and_what_breaks_off_not_at_all,
+                                        site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(a_lost_worker_may_send_what_it_did_and_report_it,
+                                        site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(after_a_restart_a_worker_says_its_leases_before_it_sends,
+                                        site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(a_lease_that_is_given_back_lets_nothing_be_sent, site_setup,
+                                        site_teardown),
+        cmocka_unit_test_setup_teardown(a_result_that_was_taken_before_gives_nothing_back,
+                                        site_setup, site_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -52,7 +52,7 @@ static bool is_spared(const struct upload *upload)
     bool may_know = !call->task && call->principal.runner == RUNNER_SITE;
     bool has_sent = !may_know && !call->task &&
                     worker_upload_was_sent(call->api->queue, call->principal.name, &upload->digest);
-    return (may_know || has_sent) && blob_exists(call->api->blobs, &upload->digest);
+    return (may_know || has_sent) && blob_claim(call->api->blobs, &upload->digest);
 }
 
 static bool begin_upload(struct upload *upload, int64_t announced)
@@ -74,8 +74,12 @@ static bool begin_upload(struct upload *upload, int64_t announced)
     if (status != OK) {
         upload_count_end(&upload->count, NULL);
         refuse(upload, status, false);
+        return false;
     }
-    return status == OK;
+    if (call->task) {
+        blob_writer_keep(upload->writer); // What the task prints may name it.
+    }
+    return true;
 }
 
 static void *upload_begin(struct http_request *request, void *context)
@@ -180,6 +184,8 @@ static void get_blob(struct api_call *call)
     int64_t size = 0;
     enum status status = digest_from_text(call->request->parameters[0], &digest, &error);
     if (status == OK) {
+        (void)blob_claim(call->api->blobs,
+                         &digest); // Who is told that it is here need not send it.
         status = blob_open(call->api->blobs, &digest, &fd, &size, &error);
     }
     if (status != OK) {

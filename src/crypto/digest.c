@@ -101,6 +101,28 @@ enum status digest_from_text(struct text text, struct digest *out, struct error 
     return OK;
 }
 
+static bool is_hex_digit(char byte)
+{
+    return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f') ||
+           (byte >= 'A' && byte <= 'F');
+}
+
+bool digest_next(struct text *rest, struct digest *out)
+{
+    const size_t size = 2 * DIGEST_SIZE;
+    size_t run = 0;
+    for (size_t at = 0; at < rest->length; at++) {
+        run = is_hex_digit(rest->bytes[at]) ? run + 1 : 0;
+        size_t from = at + 1 - size;
+        if (run >= size && digest_from_text(text_slice(*rest, from, at + 1), out, NULL) == OK) {
+            *rest = text_slice(*rest, from + 1, rest->length);
+            return true;
+        }
+    }
+    *rest = TEXT_NONE;
+    return false;
+}
+
 bool digest_equal(const struct digest *a, const struct digest *b)
 {
     return memcmp(a->bytes, b->bytes, DIGEST_SIZE) == 0;

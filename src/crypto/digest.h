@@ -28,6 +28,8 @@ enum status digest_file(int fd, struct digest *out, int64_t *size, struct error 
 char *digest_to_text(const struct digest *digest, char out[DIGEST_TEXT_SIZE]);
 // Reads that form, or the 64 digits alone; INVALID otherwise.
 enum status digest_from_text(struct text text, struct digest *out, struct error *error);
+// The next 64 hexadecimal digits in a row that stand in a text, of which is left what follows the first of them: no digest in a longer row is missed. False: there are none.
+bool digest_next(struct text *rest, struct digest *out);
 
 bool digest_equal(const struct digest *a, const struct digest *b);
 

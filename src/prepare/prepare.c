@@ -29,7 +29,7 @@ static enum status check_files(const struct prepare_site *site, const struct job
     for (size_t i = 0; i < spec->file_count; i++) {
         struct digest digest;
         TRY(digest_from_text(text_of(spec->files[i].digest), &digest, error));
-        if (!blob_exists(site->blobs, &digest)) {
+        if (!blob_claim(site->blobs, &digest)) {
             (void)error_set(error, NOT_FOUND, "file \"%s\" names the blob %s, which is not here",
                             spec->files[i].name, spec->files[i].digest);
             error_fix(error, "upload it first with PUT /v1/blobs/{digest}");
@@ -262,6 +262,8 @@ static enum status count_items(const struct prepare_site *site, struct job_spec 
     } else {
         row->items_kind = ITEMS_LINES;
         TRY(digest_from_text(text_of(spec->items), &row->items, error));
+        (void)blob_claim(site->blobs,
+                         &row->items); // One that is not here is refused as it is read.
         TRY(items_count(site->blobs, &row->items, &row->count, size, error));
     }
     if (row->count == 0) {

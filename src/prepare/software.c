@@ -12,7 +12,7 @@ enum status software_prepare(const struct prepare_site *site, const struct job_s
     }
     const char *kind = spec_software_name((enum spec_software)spec->need.software);
     TRY(digest_from_text(text_of(spec->software_digest), &digest, error));
-    if (!blob_exists(site->blobs, &digest)) {
+    if (!blob_claim(site->blobs, &digest)) {
         (void)error_set(error, NOT_FOUND, "the %s names the blob %s, which is not here", kind,
                         spec->software_digest);
         error_fix(error, "upload it first with PUT /v1/blobs/{digest}");

@@ -328,7 +328,7 @@ static enum status check_blobs(struct queue *queue, const struct poll_body *body
                                struct error *error)
 {
     for (size_t i = 0; i < body->blob_count; i++) {
-        if (!blob_exists(queue->blobs, &body->blobs[i])) {
+        if (!blob_claim(queue->blobs, &body->blobs[i])) {
             char text[DIGEST_TEXT_SIZE];
             (void)error_set(error, CONFLICT, "a result names the blob %s, which is not here",
                             digest_to_text(&body->blobs[i], text));

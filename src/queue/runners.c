@@ -330,14 +330,16 @@ enum status worker_check_uploads(const struct queue *queue, struct sql *sql,
             SQL_VALUES(sql_text(text_of(worker->owner)), sql_blob(digest->bytes, DIGEST_SIZE)),
             &rows, error);
         (void)digest_to_text(digest, text);
-        if (status == NOT_FOUND && !has_blob(queue, worker, text_of(text))) {
+        if (status != OK && status != NOT_FOUND) {
+            return status;
+        }
+        bool may_name = status == OK || has_blob(queue, worker, text_of(text));
+        // What it uploaded long ago may have gone.
+        if (!may_name || !blob_claim(queue->blobs, digest)) {
             (void)error_set(error, CONFLICT,
                             "a report names the blob %s, which this runner has not uploaded", text);
             error_fix(error, "upload it with PUT /v1/blobs/{digest} before the poll");
             return CONFLICT;
-        }
-        if (status != OK && status != NOT_FOUND) {
-            return status;
         }
     }
     return OK;

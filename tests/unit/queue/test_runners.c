@@ -7,8 +7,10 @@
 #include "os/file.h"
 #include "policy/runner.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define WAIT_US INT64_C(60000000)
 static const char ONE[] = "{\"command\": [\"p\"]}";
@@ -654,6 +656,13 @@ static void expect_report(struct site *site, int64_t worker, int64_t job,
     reply_done(&reply);
 }
 
+static void make_old(struct site *site, const struct digest *digest)
+{
+    AUTO_FREE char *path = blob_path(site->blobs, digest);
+    const struct timespec long_ago[] = {{1000, 0}, {1000, 0}};
+    assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+}
+
 static void what_is_here_a_runner_does_not_learn_by_naming_it(void **state)
 {
     struct site *site = *state;
@@ -673,8 +682,15 @@ static void what_is_here_a_runner_does_not_learn_by_naming_it(void **state)
     assert_int_equal(queue_runner_uploaded(site->queue, TEXT("runner:2"), &here, NULL), OK);
     expect_report(site, worker, own, &here, CONFLICT);
     assert_int_equal(queue_runner_uploaded(site->queue, TEXT("runner:1"), &here, NULL), OK);
+    make_old(site, &here);
     assert_int_equal(queue_runner_uploaded(site->queue, TEXT("runner:1"), &here, NULL), OK);
     expect_report(site, worker, own, &here, OK);
+    // What it names is claimed, and what went in the meantime it is to send again.
+    int64_t size = 0;
+    assert_false(blob_remove_unclaimed(site->blobs, &here,
+                                       blobs_now_us(site->blobs) - BLOB_UNCLAIMED_US, &size));
+    assert_int_equal(queue_runner_uploaded(site->queue, TEXT("runner:1"), &nowhere, NULL), OK);
+    expect_report(site, worker, own, &nowhere, CONFLICT);
     // It outlives the site, and ends with the credential.
     site_restart(site);
     worker = come(site, "runner:1", &ALICES);

@@ -97,7 +97,7 @@ static void blobs_cannot_be_written_to(void **state)
     AUTO_FREE char *path = blob_path(blobs, &digest);
     struct stat info;
     assert_int_equal(stat(path, &info), 0);
-    assert_int_equal(info.st_mode & 0777, 0444);
+    assert_int_equal(info.st_mode & 0777, 0400);
     blobs_close(blobs);
 }
 

@@ -21,6 +21,7 @@
 #include "site/openapi.h"
 #include "site/openness.h"
 #include "site/service.h"
+#include "site/sweeper.h"
 #include "store/blobs.h"
 #include "store/store.h"
 #include "transfer/transfer.h"
@@ -471,6 +472,7 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
     if (settings->peer_count > 0 || peers_count(parts->federation.peers) > 0) {
         TRY(parts_need_link(parts, error));
     }
+    TRY(sweeper_start(parts->store, parts->blobs, &parts->sweeper, error));
     return start_executor(parts, error);
 }
 
@@ -495,6 +497,7 @@ void parts_stop(struct site_parts *parts)
         (void)unlink(parts->site_file);
         http_server_stop(parts->server, SERVER_GRACE_US);
     }
+    sweeper_stop(parts->sweeper);
     broker_close(parts->broker);
     transfers_close(parts->transfers);
     catalog_close(parts->catalog);

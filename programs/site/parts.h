@@ -36,6 +36,7 @@ struct site_parts {
     struct queue *queue;
     struct guests *guests;
     struct senders *senders;
+    struct sweeper *sweeper;
     struct api api;
     struct http_server *server;
     struct site_announcement announcement;

@@ -13,12 +13,27 @@ struct checkpoint {
     char *files;            // As the worker said: [[path, digest, size, mode], ...]
 };
 
+static const struct checkpoint *find(const struct active_job *job, int64_t index)
+{
+    return job->checkpoints ? map_find_int64(job->checkpoints, index) : NULL;
+}
+
 static void forget(struct active_job *job, int64_t index)
 {
     struct checkpoint *old = map_set_int64(job->checkpoints, index, NULL);
     if (old) {
         free(old->files);
         free(old);
+    }
+}
+
+// Its files stay for a while yet, as for a copy of the database that was made when they had a name.
+static void release(const struct queue *queue, const struct checkpoint *checkpoint)
+{
+    struct text rest = checkpoint ? text_of(checkpoint->files) : TEXT_NONE;
+    struct digest digest;
+    while (digest_next(&rest, &digest)) {
+        (void)blob_claim(queue->blobs, &digest);
     }
 }
 
@@ -42,11 +57,6 @@ void job_forget_checkpoints(struct active_job *job)
     }
     map_free(job->checkpoints);
     job->checkpoints = NULL;
-}
-
-static const struct checkpoint *find(const struct active_job *job, int64_t index)
-{
-    return job->checkpoints ? map_find_int64(job->checkpoints, index) : NULL;
 }
 
 // Not when the task has ended, when another worker has it now, or when a later attempt left one.
@@ -82,6 +92,7 @@ enum status checkpoints_commit(struct queue *queue, struct sql *sql, const struc
                                sql_int64(checkpoint.kind)),
                     NULL, error));
         checkpoint.files = text_copy(said->files);
+        release(queue, find(job, said->index));
         remember(job, said->index, &checkpoint);
         const struct upload_news news = {
             .what = UPLOAD_CHECKPOINT, .job = job->row.id, .task = said->index};
@@ -97,15 +108,21 @@ enum status checkpoint_drop(struct queue *queue, struct sql *sql, struct active_
         return OK;
     }
     queue->is_touched = true;
+    release(queue, find(job, index));
     forget(job, index);
     return sql_run(sql, SQL_DELETE_CHECKPOINT, SQL_VALUES(sql_int64(job->row.id), sql_int64(index)),
                    NULL, error);
 }
 
-enum status checkpoints_drop_job(struct sql *sql, struct active_job *job, struct error *error)
+enum status checkpoints_drop_job(const struct queue *queue, struct sql *sql, struct active_job *job,
+                                 struct error *error)
 {
+    size_t at = 0;
     if (!job->checkpoints || map_count(job->checkpoints) == 0) {
         return OK;
+    }
+    for (const struct checkpoint *each; (each = map_next(job->checkpoints, &at)) != NULL;) {
+        release(queue, each);
     }
     job_forget_checkpoints(job);
     return sql_run(sql, SQL_DELETE_CHECKPOINTS, SQL_VALUES(sql_int64(job->row.id)), NULL, error);

@@ -166,7 +166,7 @@ enum status queue_flush(struct queue *queue, struct sql *sql, struct error *erro
         TRY(job_progress_update(sql, &job->row, error));
         job->is_dirty = false;
         if (job->has_ended) {
-            TRY(checkpoints_drop_job(sql, job, error));
+            TRY(checkpoints_drop_job(queue, sql, job, error));
             TRY(tell_followers(queue, sql, job->row.id, error));
             TRY(queue->job_ended
                     ? queue->job_ended(queue->job_ended_context, sql, job->row.id, error)

@@ -419,7 +419,8 @@ enum status checkpoints_commit(struct queue *queue, struct sql *sql, const struc
 enum status checkpoint_drop(struct queue *queue, struct sql *sql, struct active_job *job,
                             int64_t index, struct error *error);
 // All of it have.
-enum status checkpoints_drop_job(struct sql *sql, struct active_job *job, struct error *error);
+enum status checkpoints_drop_job(const struct queue *queue, struct sql *sql, struct active_job *job,
+                                 struct error *error);
 enum status checkpoints_load(struct sql *sql, struct active_job *job, struct error *error);
 void job_forget_checkpoints(struct active_job *job);
 // What a worker is told of the attempt that is to begin: nothing of jobs without checkpoints.

@@ -3,7 +3,9 @@
 import contextlib
 import hashlib
 import http.client
+import os
 import ssl
+import time
 import urllib.parse
 
 import pytest
@@ -189,3 +191,111 @@ def test_users_have_no_limit_unless_the_operator_sets_one(own_site):
     user = own_site.api("POST", "/v1/tokens", {"principal": "ada", "role": "user"}).json["token"]
     content = bytes(32 << 20)
     assert own_site.api("PUT", f"/v1/blobs/{digest_of(content)}", content, token=user).code == 201
+
+
+# --- what nobody named goes
+
+DAY = 24 * 3600
+
+
+def path_of(site, digest):
+    return site.directory / "blobs" / digest[7:9] / digest[9:]
+
+
+def make_old(site, digests):
+    """As if nobody had asked for them for two days. They must not have been found named yet."""
+    long_ago = time.time() - 2 * DAY
+    for digest in digests:
+        os.utime(path_of(site, digest), (long_ago, long_ago))
+
+
+def put(site, content):
+    assert site.api("PUT", f"/v1/blobs/{digest_of(content)}", content).code in (200, 201)
+    return digest_of(content)
+
+
+def test_uploads_that_nobody_named_go_after_a_day(make_site):
+    site = make_site(options=("--workers", "1", "--sandbox", "none"))
+    script = b"#!/bin/sh\nprintf 'left\\n' > out; head -c 20000 /dev/zero\n"
+    job = site.api("POST", "/v1/jobs?wait=60", {
+        "command": ["./x"], "files": [{"name": "x", "blob": put(site, script), "executable": True}], "outputs": ["out"]}).json
+    assert job["state"] == "succeeded", job
+    named = blobs_of(site)
+    assert {digest_of(script), digest_of(b"left\n"), digest_of(bytes(20000))} == named
+    orphans = {put(site, b"orphan %d" % number) for number in range(20)}
+    young = put(site, b"young")
+    site.stop()
+    make_old(site, named | orphans)
+    site.start()
+    eventually(lambda: blobs_of(site) == named | {young})
+    eventually(lambda: "event=blobs_removed count=20 " in site.log)
+    # What is there still serves: the record, and the same job from the cache.
+    assert site.api("GET", f"/v1/blobs/{digest_of(b'left' + bytes([10]))}").body == b"left\n"
+    again = site.api("POST", "/v1/jobs?wait=60", {
+        "command": ["./x"], "files": [{"name": "x", "blob": put(site, script), "executable": True}], "outputs": ["out"]}).json
+    assert again["tasks"]["cached"] == 1, again
+
+
+def test_a_blob_that_was_said_to_be_here_is_here_for_the_job_that_names_it(make_site):
+    """Clients find old blobs here, and submit jobs with them, while the site removes what nobody asks for."""
+    site = make_site(options=("--workers", "0"))
+    contents = [b"content %d" % number for number in range(300)]
+    digests = [put(site, content) for content in contents]
+    site.stop()
+    make_old(site, digests)
+    site.start()
+    submitted = set()
+    deadline = time.monotonic() + 60
+    number = 0
+    # Some are asked for before the sweep comes, some while it does, the others never.
+    while time.monotonic() < deadline and len(blobs_of(site) & set(digests[200:])) > 0:
+        digest, content = digests[number % 200], contents[number % 200]
+        number += 1
+        if site.api("HEAD", f"/v1/blobs/{digest}").code == 404:
+            put(site, content)
+        taken = site.api("POST", "/v1/jobs", {"command": ["true"], "cache": "off", "files": [{"name": "x", "blob": digest}]})
+        assert taken.code == 201, taken
+        submitted.add(digest)
+    here = blobs_of(site)
+    assert here & set(digests[200:]) == set()
+    assert submitted and submitted <= here
+
+
+def test_checkpoints_go_with_their_tasks(own_site):
+    rogue = Rogue(own_site, {"principal": "rack", "role": "worker"})
+    job = submit(own_site, checkpoint={"files": ["state"], "interval_seconds": 1})
+    lease = rogue.lease()
+    state, orphan = b"state", put(own_site, b"orphan")
+    assert rogue.send(state).code == 201
+    rogue.poll(leases=[lease[:4]], checkpoints=[{"job": job, "index": 0, "attempt": 1, "files": [["state", digest_of(state), 5, 420]]}])
+
+    def sweep(digests):
+        own_site.stop()
+        make_old(own_site, digests)
+        own_site.start()
+
+    sweep([digest_of(state), orphan])
+    eventually(lambda: orphan not in blobs_of(own_site))
+    assert digest_of(state) in blobs_of(own_site)
+    rogue.worker = rogue.ask("POST", "/v1/workers", HELLO).json["worker"]
+    rogue.poll(leases=[lease[:4]])
+    assert rogue.ask("GET", f"/v1/blobs/{digest_of(state)}").body == state
+    rogue.poll(results=[{"lease": lease[0], "job": job, "tasks": [[0, 0, 0, 1, 1, 1, 1]]}])
+    assert own_site.api("GET", f"/v1/jobs/{job}").json["state"] == "succeeded"
+    sweep([digest_of(state)])
+    eventually(lambda: digest_of(state) not in blobs_of(own_site))
+
+
+def test_what_a_task_sent_with_its_token_stays(make_site):
+    site = make_site(options=("--workers", "1", "--sandbox", "none"))
+    job = site.api("POST", "/v1/jobs", {"command": ["sh", "-c", 'echo "$LODE_TOKEN"; exec sleep 1000'], "network": True, "api": True}).json["id"]
+    token = eventually(lambda: site.api("GET", f"/v1/jobs/{job}/tasks/0/stdout").body.decode().strip())
+    content = b"named by what the task prints"
+    assert site.api("PUT", f"/v1/blobs/{digest_of(content)}", content, token=token).code == 201
+    orphan = put(site, b"orphan")
+    site.api("POST", f"/v1/jobs/{job}/cancel")
+    site.stop()
+    make_old(site, [digest_of(content), orphan])
+    site.start()
+    eventually(lambda: orphan not in blobs_of(site))
+    assert site.api("GET", f"/v1/blobs/{digest_of(content)}").body == content

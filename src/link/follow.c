@@ -70,7 +70,7 @@ static enum status take_log(struct submission *submission, struct text data, str
                   place->logs.length > 0 ? "," : "", submission->home_job, submission->from,
                   log.is_error_output ? "stderr" : "stdout", log.offset);
     buffer_append_json_string(&place->logs, log.base64);
-    buffer_append_byte(&place->logs, ']');
+    buffer_printf(&place->logs, ",%" PRId64 "]", log.attempt);
     return OK;
 }
 

@@ -174,6 +174,18 @@ static bool read_number(const json_t *value, int64_t max, int64_t *out)
     return true;
 }
 
+// An older site says nothing of it.
+static enum status read_attempt(const json_t *value, int64_t *out, struct error *error)
+{
+    int64_t number = 1;
+    bool is_said = value && !json_is_null(value);
+    if (is_said && (!read_number(value, WIRE_ATTEMPT_MAX, &number) || number == 0)) {
+        return error_set(error, INVALID, "an attempt is no number from 1 to %d", WIRE_ATTEMPT_MAX);
+    }
+    *out = number;
+    return OK;
+}
+
 // At most WIRE_DETAIL_MAX bytes, cut between characters.
 static struct text short_detail(struct text text)
 {
@@ -204,7 +216,7 @@ enum status wire_read_result(struct text data, int64_t count, struct arena *aren
     TRY(read_stream(json_array_get(value, 8), arena, &out->streams[1], error));
     TRY(read_outputs(json_array_get(value, 9), arena, out, error));
     out->detail = keep(arena, short_detail(json_text(json_array_get(value, 10))));
-    return OK;
+    return read_attempt(json_array_get(value, 11), &out->attempts, error);
 }
 
 static void write_stream(const struct wire_stream *stream, struct buffer *out)
@@ -241,6 +253,9 @@ void wire_write_result(const struct wire_result *result, int64_t index, struct b
     }
     buffer_append_string(out, result->output_count > 0 ? "]," : ",");
     buffer_append_json_string(out, result->detail);
+    if (result->attempts > 1) {
+        buffer_printf(out, ",%lld", (long long)result->attempts);
+    }
     buffer_append_byte(out, ']');
 }
 
@@ -317,6 +332,7 @@ enum status wire_read_log(struct text data, struct arena *arena, struct wire_log
     TRY(json_field_text(value, "stream", JSON_REQUIRED, 8, &stream, error));
     TRY(json_field_text(value, "base64", JSON_REQUIRED, 2 * WIRE_LOG_MAX, &base64, error));
     TRY(json_field_int64(value, "offset", JSON_REQUIRED, 0, WIRE_NUMBER_MAX, &out->offset, error));
+    TRY(read_attempt(json_object_get(value, "attempt"), &out->attempt, error));
     out->is_error_output = text_equal(stream, TEXT("stderr"));
     if ((!out->is_error_output && !text_equal(stream, TEXT("stdout"))) ||
         base64_decode(base64, &bytes, NULL) != OK || bytes.is_overflown) {

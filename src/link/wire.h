@@ -23,6 +23,7 @@ enum {
     WIRE_OUTPUTS_MAX = 10000,
     WIRE_PATH_MAX = 4096,
     WIRE_DETAIL_MAX = 1000,
+    WIRE_ATTEMPT_MAX = 1 << 20,
     WIRE_WORDS_MAX = 500,
     WIRE_FINGERPRINT_SIZE = 72,
     WIRE_LOG_MAX = 64 << 10,
@@ -78,6 +79,8 @@ struct wire_result {
     struct wire_output *outputs;
     size_t output_count;
     struct text detail;
+    int64_t
+        attempts; // How often it was begun there, from 1; 0, which is not written: nothing is said.
 };
 // The texts live in the arena. INVALID says what is wrong.
 enum status wire_read_result(struct text data, int64_t count, struct arena *arena,
@@ -124,6 +127,7 @@ struct wire_log {
     bool is_error_output;
     int64_t offset;
     struct text base64;
+    int64_t attempt; // There, from 1.
 };
 enum status wire_read_log(struct text data, struct arena *arena, struct wire_log *out,
                           struct error *error);

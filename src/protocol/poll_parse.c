@@ -5,7 +5,11 @@
 #include "jobs/spec.h"
 #include "protocol/hello.h"
 
-enum { TASK_ELEMENTS_MAX = 11, STREAM_BASE64_MAX = (POLL_INLINE_MAX + 2) / 3 * 4 };
+enum {
+    TASK_ELEMENTS_MAX = 12,
+    LOG_ELEMENTS_MAX = 6,
+    STREAM_BASE64_MAX = (POLL_INLINE_MAX + 2) / 3 * 4
+};
 
 // Element `at` of a compact array as a number; absent and null read as 0.
 static enum status element_int64(const json_t *array, size_t at, const char *what, int64_t min,
@@ -23,6 +27,20 @@ static enum status element_int64(const json_t *array, size_t at, const char *wha
                          (long long)min, (long long)POLL_NUMBER_MAX);
     }
     *out = json_integer_value(value);
+    return OK;
+}
+
+// The same of a number of attempts, which is 1 where it is left out.
+static enum status element_attempt(const json_t *array, size_t at, int64_t *out,
+                                   struct error *error)
+{
+    int64_t number = 0;
+    TRY(element_int64(array, at, "attempt", 1, &number, error));
+    if (number > POLL_ATTEMPT_MAX) {
+        return error_set(error, INVALID, "attempt %lld (element %zu) is more than %d",
+                         (long long)number, at, POLL_ATTEMPT_MAX);
+    }
+    *out = number > 0 ? number : 1;
     return OK;
 }
 
@@ -146,6 +164,7 @@ static enum status parse_task(struct poll_body *body, const json_t *value, struc
     TRY(element_int64(value, 4, "wall_us", 0, &out->wall_us, error));
     TRY(element_int64(value, 5, "cpu_us", 0, &out->cpu_us, error));
     TRY(element_int64(value, 6, "peak_bytes", 0, &out->peak_bytes, error));
+    TRY(element_attempt(value, 11, &out->attempts, error));
     if (count <= 7) {
         return OK;
     }
@@ -228,8 +247,10 @@ static enum status parse_lease(const json_t *value, bool has_job, struct poll_le
 static enum status parse_log(struct poll_body *body, const json_t *value, struct poll_log *out,
                              struct error *error)
 {
-    if (!json_is_array(value) || json_array_size(value) != 5) {
-        return error_set(error, INVALID, "a log must be [job, index, stream, offset, base64]");
+    size_t count = json_array_size(value);
+    if (!json_is_array(value) || count < LOG_ELEMENTS_MAX - 1 || count > LOG_ELEMENTS_MAX) {
+        return error_set(error, INVALID,
+                         "a log must be [job, index, stream, offset, base64, attempt]");
     }
     struct text stream = json_text(json_array_get(value, 2));
     if (!text_equal(stream, TEXT("stdout")) && !text_equal(stream, TEXT("stderr"))) {
@@ -239,6 +260,7 @@ static enum status parse_log(struct poll_body *body, const json_t *value, struct
     TRY(element_int64(value, 0, "job", 0, &out->job, error));
     TRY(element_int64(value, 1, "index", 0, &out->index, error));
     TRY(element_int64(value, 3, "offset", 0, &out->offset, error));
+    TRY(element_attempt(value, 5, &out->attempt, error));
     return decode_base64(body, json_text(json_array_get(value, 4)), POLL_BODY_MAX, &out->bytes,
                          error);
 }

@@ -23,6 +23,7 @@ enum {
     POLL_OUTPUTS_MAX = 10000,
     POLL_PATH_MAX = 4096,
     POLL_DETAIL_MAX = 1000,
+    POLL_ATTEMPT_MAX = 1 << 20,
     POLL_WORDS_MAX = 1000,     // Jobs of which a place says something.
     POLL_WORDS_SIZE_MAX = 600, // Bytes of each text of that.
 };
@@ -63,6 +64,7 @@ struct poll_task {
     struct poll_stream error_output;
     struct text outputs; // The JSON array as it came; empty when there are none.
     struct text detail;
+    int64_t attempts; // How often it was begun where it ran, from 1.
 };
 
 struct poll_chunk {
@@ -115,6 +117,7 @@ struct poll_log {
     bool is_error_output;
     int64_t offset;
     struct text bytes;
+    int64_t attempt; // Of those where it runs, from 1.
 };
 
 // What a place says of a job that is there and has not begun.

@@ -46,6 +46,7 @@ static enum status copy_task(struct queue *queue, struct sql *sql, struct active
     row->cached_job = run->first_job;
     row->cached_index = row->index;
     row->index = index;
+    row->attempts = 1;
     return task_commit(queue, sql, job, row, error);
 }
 

@@ -64,9 +64,9 @@ static enum status run_glance(struct sql *sql, void *context, struct error *erro
     struct live_task *live = row.count == 1 ? live_find(queue, glance->job, 0) : NULL;
     if (live) {
         AUTO_ROWS struct sql_rows *past = NULL;
-        TRY(sql_first(sql, SQL_COUNT_ATTEMPTS, SQL_VALUES(sql_int64(glance->job), sql_int64(0)),
+        TRY(sql_first(sql, SQL_LAST_ATTEMPT, SQL_VALUES(sql_int64(glance->job), sql_int64(0)),
                       &past, error));
-        glance->attempt = 1 + sql_column_int64(past, 0);
+        glance->attempt = live->attempt + sql_column_int64(past, 0);
         copy_live(glance, live);
     }
     if (glance->version == glance->at->version) {

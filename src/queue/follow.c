@@ -278,7 +278,8 @@ struct live_task *live_find(struct queue *queue, int64_t job, int64_t index)
     return task;
 }
 
-static struct live_task *live_make(struct queue *queue, const struct poll_log *log)
+static struct live_task *live_make(struct queue *queue, const struct worker *worker,
+                                   const struct poll_log *log)
 {
     if (queue->live_count >= LIVE_TASKS_MAX) {
         return NULL;
@@ -286,6 +287,8 @@ static struct live_task *live_make(struct queue *queue, const struct poll_log *l
     struct live_task *task = NEW(struct live_task);
     task->job = log->job;
     task->index = log->index;
+    task->worker = worker->id;
+    task->attempt = log->attempt;
     task->next = map_find_int64(queue->live, log->job);
     (void)map_set_int64(queue->live, log->job, task);
     queue->live_count++;
@@ -305,6 +308,34 @@ static void keep_last(struct queue *queue, struct live_stream *stream, size_t co
     queue->live_bytes -= excess;
 }
 
+// Another site counts its attempts itself. Of this site's workers another one has it when the one before has given it back, which is counted here alone.
+int64_t live_times(struct queue *queue, const struct worker *worker, struct task_id task,
+                   int64_t said)
+{
+    const struct live_task *live = live_find(queue, task.job, task.index);
+    if (worker->place || !live) {
+        return said;
+    }
+    return live->worker == worker->id ? live->attempt : live->attempt + 1;
+}
+
+// What was kept of another attempt is none of this one's.
+static void take_attempt(struct queue *queue, const struct worker *worker,
+                         const struct poll_log *log, struct live_task *task)
+{
+    struct task_id id = {log->job, log->index};
+    int64_t attempt = live_times(queue, worker, id, log->attempt);
+    task->worker = worker->id;
+    if (attempt == task->attempt) {
+        return;
+    }
+    task->attempt = attempt;
+    for (int i = 0; i < 2; i++) {
+        keep_last(queue, &task->streams[i], 0);
+        task->streams[i].offset = 0;
+    }
+}
+
 void live_append(struct queue *queue, const struct worker *worker, const struct poll_log *log)
 {
     struct active_job *job = queue_find_job(queue, log->job);
@@ -316,14 +347,15 @@ void live_append(struct queue *queue, const struct worker *worker, const struct 
         return;
     }
     struct live_task *task = live_find(queue, log->job, log->index);
-    task = task ? task : live_make(queue, log);
+    task = task ? task : live_make(queue, worker, log);
     if (!task) {
         return;
     }
+    take_attempt(queue, worker, log, task);
     struct live_stream *stream = &task->streams[log->is_error_output];
     int64_t end = stream->offset + (int64_t)stream->bytes.length;
     if (log->offset != end) {
-        // Another attempt, or a gap: what is kept must be one run of bytes.
+        // What is kept must be one run of bytes.
         keep_last(queue, stream, 0);
         stream->offset = log->offset;
     }
@@ -336,6 +368,16 @@ void live_append(struct queue *queue, const struct worker *worker, const struct 
     }
     if (!job->is_changed) {
         tell_watches(queue, log->job, clock_steady_us());
+    }
+}
+
+void live_pass_on(struct queue *queue, const struct worker *former, const struct worker *worker)
+{
+    size_t at = 0;
+    for (struct live_task *task; (task = map_next(queue->live, &at)) != NULL;) {
+        for (; task; task = task->next) {
+            task->worker = task->worker == former->id ? worker->id : task->worker;
+        }
     }
 }
 

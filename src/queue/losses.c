@@ -72,6 +72,8 @@ static enum status commit_loss(struct queue *queue, struct sql *sql, const struc
     while (!text_is_utf8(message)) {
         message.length--;
     }
+    const struct live_task *live = live_find(queue, loss->task.job, loss->task.index);
+    int64_t times = live ? live->attempt : 1;
     if (loss->end == LOSS_FAILED) {
         const struct task_row row = {
             .index = loss->task.index,
@@ -81,11 +83,17 @@ static enum status commit_loss(struct queue *queue, struct sql *sql, const struc
             .started_us = clock_real_us() - loss->ran_us,
             .wall_us = loss->ran_us,
             .message = message,
+            .attempts = times,
         };
         return task_commit(queue, sql, job, &row, error);
     }
-    const struct attempt_row attempt = {loss->task.index, worker->id,      OUTCOME_LOST,
-                                        loss->times,      clock_real_us(), message};
+    const struct attempt_row attempt = {.index = loss->task.index,
+                                        .times = times,
+                                        .worker = worker->id,
+                                        .outcome = OUTCOME_LOST,
+                                        .code = loss->times,
+                                        .ended_us = clock_real_us(),
+                                        .message = message};
     return attempt_commit(queue, sql, job, &attempt, error);
 }
 

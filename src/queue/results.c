@@ -86,7 +86,8 @@ enum status task_commit(struct queue *queue, struct sql *sql, struct active_job 
                    stream_bytes(&row->error_output), sql_int64(row->error_output.size),
                    stream_digest(&row->error_output), text_or_null(row->outputs),
                    text_or_null(row->message), is_cached ? sql_int64(row->cached_job) : sql_null(),
-                   is_cached ? sql_int64(row->cached_index) : sql_null(), sql_int64(row->kind)),
+                   is_cached ? sql_int64(row->cached_index) : sql_null(), sql_int64(row->kind),
+                   sql_int64(row->attempts)),
         NULL, error));
     if (row->state == JOB_SUCCEEDED) {
         progress->succeeded++;
@@ -152,7 +153,7 @@ enum status attempt_commit(struct queue *queue, struct sql *sql, struct active_j
     return sql_run(sql, SQL_INSERT_ATTEMPT,
                    SQL_VALUES(sql_int64(job->row.id), sql_int64(row->index), sql_int64(row->worker),
                               sql_int64(row->outcome), sql_int64(row->code), sql_text(row->message),
-                              sql_int64(row->ended_us)),
+                              sql_int64(row->ended_us), sql_int64(row->times)),
                    NULL, error);
 }
 
@@ -194,13 +195,16 @@ static enum status commit_one(struct queue *queue, struct sql *sql, struct worke
     job_began(job, task->started_us);
     AUTO_BUFFER struct buffer message = {0};
     outcome_message(task->outcome, task->code, task->detail, &message);
+    int64_t times =
+        live_times(queue, worker, (struct task_id){job->row.id, task->index}, task->attempts);
     if (verdict == TASK_RETRY) {
-        const struct attempt_row attempt = {task->index,
-                                            worker->id,
-                                            task->outcome,
-                                            task->code,
-                                            task->started_us + task->wall_us,
-                                            buffer_text(&message)};
+        const struct attempt_row attempt = {.index = task->index,
+                                            .times = times,
+                                            .worker = worker->id,
+                                            .outcome = task->outcome,
+                                            .code = task->code,
+                                            .ended_us = task->started_us + task->wall_us,
+                                            .message = buffer_text(&message)};
         return attempt_commit(queue, sql, job, &attempt, error);
     }
     worker->tasks_done++;
@@ -219,6 +223,7 @@ static enum status commit_one(struct queue *queue, struct sql *sql, struct worke
         .outputs = task->outputs,
         .message = buffer_text(&message),
         .kind = runner_of_both(worker->runner.kind, checkpoint_kind(job, task->index)),
+        .attempts = times,
     };
     return task_commit(queue, sql, job, &row, error);
 }

@@ -167,6 +167,8 @@ struct live_task {
     struct live_task *next; // Of the same job.
     int64_t job;
     int64_t index;
+    int64_t worker;
+    int64_t attempt; // Behind the last one that came to nothing here, from 1.
     struct live_stream streams[2];
 };
 
@@ -289,6 +291,7 @@ enum status results_commit(struct queue *queue, struct sql *sql, struct worker *
 // Records an attempt that was not the task's last.
 struct attempt_row {
     int64_t index;
+    int64_t times; // It was begun so often since the one before came to nothing.
     int64_t worker;
     enum poll_outcome outcome;
     int64_t code;
@@ -543,6 +546,11 @@ void live_append(struct queue *queue, const struct worker *worker, const struct 
 void live_drop_task(struct queue *queue, int64_t job, int64_t index);
 void live_drop_job(struct queue *queue, int64_t job);
 struct live_task *live_find(struct queue *queue, int64_t job, int64_t index);
+// How often the task was begun since an attempt of it came to nothing, as far as is known, when this worker had it last and says so often itself.
+int64_t live_times(struct queue *queue, const struct worker *worker, struct task_id task,
+                   int64_t said);
+// What one had is the other's: it is the same process.
+void live_pass_on(struct queue *queue, const struct worker *former, const struct worker *worker);
 void live_free(struct queue *queue);
 
 // --- document.c

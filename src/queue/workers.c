@@ -367,6 +367,7 @@ void worker_succeed_former(struct queue *queue, struct worker *worker)
     struct worker *former = queue_find_worker(queue, worker->former);
     worker->former = 0;
     if (former) {
+        live_pass_on(queue, former, worker);
         worker_leave(queue, former); // None of its tasks is to blame: it has not died.
     }
 }

@@ -52,7 +52,7 @@ static void write_task(const struct task_row *row, const struct event_position *
     }
     buffer_append_byte(out, ',');
     buffer_append_json_string(out, row->message);
-    buffer_append_string(out, "]\n\n");
+    buffer_printf(out, ",%lld]\n\n", (long long)row->attempts);
 }
 
 static void write_chunk(const struct chunk_row *row, const struct event_position *at,

@@ -119,13 +119,13 @@ static const char SQL_INSERT_TASK[] =
     "INSERT INTO tasks (job, idx, seq, state, outcome, code, attempts, worker, started_us, wall_us,"
     " cpu_us, peak_bytes, stdout, stdout_size, stdout_digest, stderr, stderr_size, stderr_digest,"
     " outputs, message, cached_job, cached_idx, class) VALUES ($1, $2, $3, $4, $5, $6,"
-    " 1 + (SELECT COUNT(*) FROM attempts WHERE job = $1 AND idx = $2), $7, $8, $9, $10, $11, $12,"
-    " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
-static const char SQL_COUNT_ATTEMPTS[] =
-    "SELECT COUNT(*) FROM attempts WHERE job = $1 AND idx = $2";
+    " $23 + (SELECT COALESCE(MAX(attempt), 0) FROM attempts WHERE job = $1 AND idx = $2),"
+    " $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+static const char SQL_LAST_ATTEMPT[] =
+    "SELECT COALESCE(MAX(attempt), 0) FROM attempts WHERE job = $1 AND idx = $2";
 static const char SQL_INSERT_ATTEMPT[] =
     "INSERT INTO attempts (job, idx, attempt, worker, outcome, code, message, ended_us)"
-    " SELECT $1, $2, COALESCE(MAX(attempt), 0) + 1, $3, $4, $5, $6, $7 FROM attempts"
+    " SELECT $1, $2, COALESCE(MAX(attempt), 0) + $8, $3, $4, $5, $6, $7 FROM attempts"
     " WHERE job = $1 AND idx = $2";
 static const char SQL_INSERT_CHUNK[] =
     "INSERT INTO chunks (job, first_idx, end_idx, seq, answers, answers_size, answers_first, "

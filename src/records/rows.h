@@ -99,7 +99,8 @@ struct task_row {
     int64_t cached_index;
     enum runner_class kind; // Of who computed it.
     int64_t seq;            // Read only.
-    int64_t attempts;       // Read only.
+    int64_t
+        attempts; // As read: all of them; as written: those since the last one that came to nothing.
 };
 void task_row_read(const struct sql_rows *rows, struct task_row *out);
 

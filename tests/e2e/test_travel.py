@@ -32,16 +32,25 @@ def ended(home, job, seconds=90):
         seconds, f"the end of job {job}")
 
 
-def link_pids(site):
+def pids_of(site, words):
+    """Processes of the site whose command line begins with these words behind the program, and names the folder of the first one in the site's."""
     found = []
     for pid in processes_of(site.user.folder):
         try:
-            words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if words[1:2] == [b"link"] and f"{site.directory}/link".encode() in words:
+        if line[1:2] == [words] and f"{site.directory}/".encode() + words in b"\0".join(line):
             found.append(pid)
     return found
+
+
+def link_pids(site):
+    return pids_of(site, b"link")
+
+
+def worker_pids(site):
+    return pids_of(site, b"worker")
 
 
 def lines(path):
@@ -160,3 +169,19 @@ def test_at_names_a_site_that_is_known(sites):
     answer = home.api("POST", "/v1/jobs", {"at": "nowhere", "command": ["true"]})
     assert answer.code == 404 and "nowhere" in answer.json["detail"]
     assert home.api("POST", "/v1/jobs", {"at": "home", "command": ["true"]}).json["place"] is None
+
+
+def test_what_attempts_there_print_is_not_mixed(sites, tmp_path):
+    """Workers there are killed while a task of home's user runs: his terminal has what each attempt printed from its beginning, and says that it began again."""
+    home, there = sites
+    count = tmp_path / "count"
+    command = f"echo x >> {count}; n=$(wc -l < {count}); echo attempt $n printed this; [ $n = 2 ] || exec sleep 600; sleep 1; echo end of $n"
+    run = home.user.start("run", "--at", "there", "--cache", "off", "--", "sh", "-c", command, stdout=open(tmp_path / "out", "wb"), stderr=open(tmp_path / "err", "wb"))
+    eventually(lambda: "printed this\n" in (tmp_path / "out").read_text(), 60, "the first attempt's output at home")
+    for pid in worker_pids(there):
+        os.kill(pid, signal.SIGKILL)
+    assert run.wait(120) == 0, (tmp_path / "err").read_text()
+    assert lines(tmp_path / "out") == ["attempt 1 printed this", "attempt 2 printed this", "end of 2"]
+    assert "began again (attempt 2)" in (tmp_path / "err").read_text()
+    number = max(job["id"] for job in home.api("GET", "/v1/jobs").json["jobs"])
+    assert home.api("GET", f"/v1/jobs/{number}/tasks/0").json["attempts"] == 2

@@ -25,13 +25,25 @@ static void a_result_is_written_anew_as_it_was_read(void **state)
     AUTO_BUFFER struct buffer out = {0};
     assert_int_equal(
         read_result("[2,0,3,10,20,30,40,\"b3V0\",{\"blob\":\"" DIGEST_A "\",\"size\":20000},"
-                    "[[\"a/b.txt\",\"" DIGEST_A "\",7,420]],\"exit status 3\",\"later\"]",
+                    "[[\"a/b.txt\",\"" DIGEST_A "\",7,420]],\"exit status 3\",1,\"later\"]",
                     3, &arena, &result),
         OK);
     wire_write_result(&result, 102, &out);
     assert_string_equal(out.bytes, "[102,0,3,10,20,30,40,\"b3V0\",{\"blob\":\"" DIGEST_A
                                    "\",\"size\":20000},[[\"a/b.txt\",\"" DIGEST_A
                                    "\",7,420]],\"exit status 3\"]");
+}
+
+static void how_often_it_was_begun_comes_with_a_result(void **state)
+{
+    (void)state;
+    struct arena arena AUTO_ARENA = {0};
+    struct wire_result result;
+    AUTO_BUFFER struct buffer out = {0};
+    assert_int_equal(read_result("[0,0,0,1,2,3,4,null,null,null,\"\",3]", 1, &arena, &result), OK);
+    assert_int_equal(result.attempts, 3);
+    wire_write_result(&result, 7, &out);
+    assert_string_equal(out.bytes, "[7,0,0,1,2,3,4,null,null,null,\"\",3]");
 }
 
 static void a_short_result_has_nulls(void **state)
@@ -41,6 +53,7 @@ static void a_short_result_has_nulls(void **state)
     struct wire_result result;
     AUTO_BUFFER struct buffer out = {0};
     assert_int_equal(read_result("[0,0,0,1,2,3,4]", 1, &arena, &result), OK);
+    assert_int_equal(result.attempts, 1);
     wire_write_result(&result, 0, &out);
     assert_string_equal(out.bytes, "[0,0,0,1,2,3,4,null,null,null,\"\"]");
 }
@@ -60,6 +73,9 @@ static void what_is_no_result_is_refused(void **state)
         "[0,0,0,1,2,3,4.5]",
         "[0,0,0,1,2,3,\"4\"]",
         "[0,0,0,1,2,3,4,7]",
+        "[0,0,0,1,2,3,4,null,null,null,\"\",0]",
+        "[0,0,0,1,2,3,4,null,null,null,\"\",1048577]",
+        "[0,0,0,1,2,3,4,null,null,null,\"\",\"2\"]",
         "[0,0,0,1,2,3,4,\"*\"]",
         "[0,0,0,1,2,3,4,{\"blob\":\"sha256:0\",\"size\":1}]",
         "[0,0,0,1,2,3,4,{\"blob\":\"" DIGEST_A "\",\"size\":-1}]",
@@ -228,6 +244,12 @@ static void logs_and_ends_and_setups_are_checked(void **state)
                       &arena, &log, NULL),
         OK);
     assert_true(log.is_error_output);
+    assert_int_equal(log.attempt, 1);
+    assert_int_equal(wire_read_log(TEXT("{\"index\":0,\"attempt\":2,\"stream\":\"stdout\","
+                                        "\"offset\":0,\"base64\":\"QQ==\"}"),
+                                   &arena, &log, NULL),
+                     OK);
+    assert_int_equal(log.attempt, 2);
     assert_int_not_equal(
         wire_read_log(TEXT("{\"stream\":\"other\",\"offset\":4,\"base64\":\"QQ==\"}"), &arena, &log,
                       NULL),
@@ -291,6 +313,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_of_home_is_read),
         cmocka_unit_test(a_result_is_written_anew_as_it_was_read),
+        cmocka_unit_test(how_often_it_was_begun_comes_with_a_result),
         cmocka_unit_test(a_short_result_has_nulls),
         cmocka_unit_test(what_is_no_result_is_refused),
         cmocka_unit_test(inline_output_has_a_maximum),

@@ -29,6 +29,7 @@ static void a_full_poll_is_read(void **state)
     assert_int_equal(body->leases[0].to, 10);
     assert_int_equal(body->returned[0].lease, 6);
     assert_true(body->logs[0].is_error_output);
+    assert_int_equal(body->logs[0].attempt, 1);
     assert_true(text_equal(body->logs[0].bytes, TEXT("ok")));
     const struct poll_task *task = &body->results[0].tasks[0];
     assert_int_equal(task->outcome, OUTCOME_SIGNAL);
@@ -80,7 +81,7 @@ static void what_is_wrong_is_refused_by_name(void **state)
          "started_us"},
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[0, 1, 9223372036854775807]]}]}",
          "code"},
-        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1]]}]}", "array of 2 to 11"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1]]}]}", "array of 2 to 12"},
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1, 8]]}]}", "outcome 8"},
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[-1, 0]]}]}", "index"},
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1, 0, 0, 0, 0, 0, 0, \"!\"]]}]}",
@@ -99,6 +100,9 @@ static void what_is_wrong_is_refused_by_name(void **state)
          "\"answers\": \"" DIGEST "\", \"answers_size\": 1}}]}",
          "to"},
         {"{\"logs\": [[1, 2, \"stdin\", 0, \"\"]]}", "stdout"},
+        {"{\"logs\": [[1, 2, \"stdout\", 0, \"\", 0]]}", "attempt"},
+        {"{\"logs\": [[1, 2, \"stdout\", 0, \"\", 1048577]]}", "attempt"},
+        {"{\"logs\": [[1, 2, \"stdout\", 0, \"\", 1, 1]]}", "attempt"},
         {"{\"setups\": [{\"executable\": \"x\"}]}", "job"},
         {"{\"jobs\": 17}", "jobs"},
         {"{\"jobs\": [17, 0]}", "element 1"},

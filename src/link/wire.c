@@ -186,6 +186,18 @@ static enum status read_attempt(const json_t *value, int64_t *out, struct error 
     return OK;
 }
 
+// An older site says nothing of it. What the word means is home's to judge.
+static enum status read_class(const json_t *value, char out[WIRE_CLASS_MAX + 1],
+                              struct error *error)
+{
+    bool is_said = value && !json_is_null(value);
+    if (is_said &&
+        (!json_is_string(value) || !copy_text(json_text(value), out, WIRE_CLASS_MAX + 1))) {
+        return error_set(error, INVALID, "a class is no word of at most %d bytes", WIRE_CLASS_MAX);
+    }
+    return OK;
+}
+
 // At most WIRE_DETAIL_MAX bytes, cut between characters.
 static struct text short_detail(struct text text)
 {
@@ -216,7 +228,8 @@ enum status wire_read_result(struct text data, int64_t count, struct arena *aren
     TRY(read_stream(json_array_get(value, 8), arena, &out->streams[1], error));
     TRY(read_outputs(json_array_get(value, 9), arena, out, error));
     out->detail = keep(arena, short_detail(json_text(json_array_get(value, 10))));
-    return read_attempt(json_array_get(value, 11), &out->attempts, error);
+    TRY(read_attempt(json_array_get(value, 11), &out->attempts, error));
+    return read_class(json_array_get(value, 12), out->made_by, error);
 }
 
 static void write_stream(const struct wire_stream *stream, struct buffer *out)
@@ -253,8 +266,12 @@ void wire_write_result(const struct wire_result *result, int64_t index, struct b
     }
     buffer_append_string(out, result->output_count > 0 ? "]," : ",");
     buffer_append_json_string(out, result->detail);
-    if (result->attempts > 1) {
+    if (result->attempts > 1 || result->made_by[0] != '\0') {
         buffer_printf(out, ",%lld", (long long)result->attempts);
+    }
+    if (result->made_by[0] != '\0') {
+        buffer_append_byte(out, ',');
+        buffer_append_json_string(out, text_of(result->made_by));
     }
     buffer_append_byte(out, ']');
 }
@@ -276,6 +293,7 @@ enum status wire_read_piece(struct text data, int64_t count, struct arena *arena
     }
     TRY(read_blob(json_object_get(value, "answers"), json_object_get(value, "answers_size"),
                   &out->answers, error));
+    TRY(read_class(json_object_get(value, "class"), out->made_by, error));
     return read_stream(json_object_get(value, "stderr"), arena, &out->errors, error);
 }
 
@@ -294,6 +312,10 @@ void wire_write_piece(const struct wire_piece *piece, int64_t first,
                   (long long)piece->numbers[1], (long long)piece->numbers[2],
                   (long long)piece->numbers[3]);
     write_stream(&piece->errors, out);
+    if (piece->made_by[0] != '\0') {
+        buffer_append_string(out, ",\"class\":");
+        buffer_append_json_string(out, text_of(piece->made_by));
+    }
     buffer_append_byte(out, '}');
 }
 

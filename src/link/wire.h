@@ -24,6 +24,7 @@ enum {
     WIRE_PATH_MAX = 4096,
     WIRE_DETAIL_MAX = 1000,
     WIRE_ATTEMPT_MAX = 1 << 20,
+    WIRE_CLASS_MAX = 16,
     WIRE_WORDS_MAX = 500,
     WIRE_FINGERPRINT_SIZE = 72,
     WIRE_LOG_MAX = 64 << 10,
@@ -79,8 +80,8 @@ struct wire_result {
     struct wire_output *outputs;
     size_t output_count;
     struct text detail;
-    int64_t
-        attempts; // How often it was begun there, from 1; 0, which is not written: nothing is said.
+    int64_t attempts;                 // How often it was begun there; 0: nothing is said.
+    char made_by[WIRE_CLASS_MAX + 1]; // Class of who computed it there; "": nothing is said.
 };
 // The texts live in the arena. INVALID says what is wrong.
 enum status wire_read_result(struct text data, int64_t count, struct arena *arena,
@@ -97,6 +98,7 @@ struct wire_piece {
     bool is_part;       // Of the blob: others may come behind the last answer too.
     int64_t numbers[4]; // started_us, wall_us, cpu_us, peak_bytes.
     struct wire_stream errors;
+    char made_by[WIRE_CLASS_MAX + 1]; // As that of a result.
 };
 enum status wire_read_piece(struct text data, int64_t count, struct arena *arena,
                             struct wire_piece *out, struct error *error);

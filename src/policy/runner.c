@@ -155,6 +155,25 @@ enum runner_class runner_of_both(enum runner_class a, enum runner_class b)
     return b == RUNNER_SITE ? a : RUNNER_JOB_TOKEN;
 }
 
+enum runner_class runner_of_elsewhere(struct text name)
+{
+    enum runner_class kind = RUNNER_SITE;
+    if (name.length > 0 && !runner_class_from_text(name, &kind)) {
+        return RUNNER_JOB_TOKEN;
+    }
+    switch (CLASSES[kind].reuse) {
+    case FOR_ALL:
+        return RUNNER_SITE;
+    case FOR_GROUP:
+    case FOR_USER:
+        return RUNNER_USER;
+    case FOR_JOB:
+    case FOR_SPARE:
+        return RUNNER_JOB_TOKEN;
+    }
+    return RUNNER_JOB_TOKEN;
+}
+
 void runner_scope(enum runner_class kind, const struct runner_job *made, struct buffer *out)
 {
     switch (CLASSES[kind].reuse) {

@@ -17,6 +17,10 @@
 // Kept back from spare runners is all data that is registered at the site: a job that names any cannot say `spare` (jobs/spec.h), so what is left is what a
 // job brings itself, and outputs of its owner's other jobs.
 //
+// What another site says of who computed something there is taken in its weaker sense: its groups are not those here, its user is. So `group`, `user`,
+// `session` and `job` are `user` here, and `job-token`, `spare` and what is not known here `job-token`. The result is of both, that and the class
+// of who brings it home.
+//
 // What comes of both, as when a checkpoint of one is the beginning of the other's work, is for those alone that both are for.
 #ifndef LODE_POLICY_RUNNER_H
 #define LODE_POLICY_RUNNER_H
@@ -88,6 +92,8 @@ bool runner_may_reuse(enum runner_class kind, const struct runner_job *made,
                       const struct runner_job *asks);
 // What comes of the work of both.
 enum runner_class runner_of_both(enum runner_class a, enum runner_class b);
+// The class here of what another site says that a worker of the named class computed; an empty name is that of an older one, which does not say it: `site`.
+enum runner_class runner_of_elsewhere(struct text name);
 // Whom the results are for that a worker of this class computed for the job: "site", "group:physics", "user:ada", "job:17", "spare".
 void runner_scope(enum runner_class kind, const struct runner_job *made, struct buffer *out);
 

@@ -6,7 +6,7 @@
 #include "protocol/hello.h"
 
 enum {
-    TASK_ELEMENTS_MAX = 12,
+    TASK_ELEMENTS_MAX = 13,
     LOG_ELEMENTS_MAX = 6,
     STREAM_BASE64_MAX = (POLL_INLINE_MAX + 2) / 3 * 4
 };
@@ -41,6 +41,20 @@ static enum status element_attempt(const json_t *array, size_t at, int64_t *out,
                          (long long)number, at, POLL_ATTEMPT_MAX);
     }
     *out = number > 0 ? number : 1;
+    return OK;
+}
+
+// A class that is not known is for who uses it to judge.
+static enum status read_class(const json_t *value, struct text *out, struct error *error)
+{
+    struct text text = json_text(value);
+    bool is_said = value && !json_is_null(value);
+    if (is_said &&
+        (!json_is_string(value) || text.length > POLL_CLASS_MAX || text_has_control(text))) {
+        return error_set(error, INVALID, "a class must be a word of at most %d bytes",
+                         POLL_CLASS_MAX);
+    }
+    *out = text;
     return OK;
 }
 
@@ -165,6 +179,7 @@ static enum status parse_task(struct poll_body *body, const json_t *value, struc
     TRY(element_int64(value, 5, "cpu_us", 0, &out->cpu_us, error));
     TRY(element_int64(value, 6, "peak_bytes", 0, &out->peak_bytes, error));
     TRY(element_attempt(value, 11, &out->attempts, error));
+    TRY(read_class(json_array_get(value, 12), &out->made_by, error));
     if (count <= 7) {
         return OK;
     }
@@ -184,7 +199,7 @@ static enum status parse_chunk(struct poll_body *body, const json_t *value, stru
 {
     static const char *const FIELDS[] = {"from",       "to",      "answers", "answers_size",
                                          "started_us", "wall_us", "cpu_us",  "peak_bytes",
-                                         "stderr",     NULL};
+                                         "stderr",     "class",   NULL};
     struct text digest = TEXT_NONE;
     TRY(json_check_fields(value, FIELDS, error));
     TRY(json_field_int64(value, "from", JSON_REQUIRED, 0, POLL_NUMBER_MAX, &out->from, error));
@@ -201,6 +216,7 @@ static enum status parse_chunk(struct poll_body *body, const json_t *value, stru
     TRY(json_field_int64(value, "cpu_us", JSON_OPTIONAL, 0, POLL_NUMBER_MAX, &out->cpu_us, error));
     TRY(json_field_int64(value, "peak_bytes", JSON_OPTIONAL, 0, POLL_NUMBER_MAX, &out->peak_bytes,
                          error));
+    TRY(read_class(json_object_get(value, "class"), &out->made_by, error));
     note_blob(body, &out->answers);
     return parse_stream(body, json_object_get(value, "stderr"), &out->error_output, error);
 }

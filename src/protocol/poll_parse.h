@@ -24,6 +24,7 @@ enum {
     POLL_PATH_MAX = 4096,
     POLL_DETAIL_MAX = 1000,
     POLL_ATTEMPT_MAX = 1 << 20,
+    POLL_CLASS_MAX = 16,
     POLL_WORDS_MAX = 1000,     // Jobs of which a place says something.
     POLL_WORDS_SIZE_MAX = 600, // Bytes of each text of that.
 };
@@ -64,7 +65,8 @@ struct poll_task {
     struct poll_stream error_output;
     struct text outputs; // The JSON array as it came; empty when there are none.
     struct text detail;
-    int64_t attempts; // How often it was begun where it ran, from 1.
+    int64_t attempts;    // How often it was begun where it ran, from 1.
+    struct text made_by; // Class of who computed it, as another site says; empty: nothing is said.
 };
 
 struct poll_chunk {
@@ -77,6 +79,7 @@ struct poll_chunk {
     int64_t cpu_us;
     int64_t peak_bytes;
     struct poll_stream error_output;
+    struct text made_by; // As that of a task.
 };
 
 struct poll_result {

@@ -173,6 +173,12 @@ static int64_t scheduled_number(struct worker *worker, int64_t lease)
     return given ? given->scheduled : 0;
 }
 
+// Of who computed what the worker reports: of both, itself and who did at another site.
+static enum runner_class class_of(const struct worker *worker, struct text made_by)
+{
+    return runner_of_both(worker->runner.kind, runner_of_elsewhere(made_by));
+}
+
 static enum status commit_one(struct queue *queue, struct sql *sql, struct worker *worker,
                               struct active_job *job, int64_t lease, const struct poll_task *task,
                               struct error *error)
@@ -222,7 +228,7 @@ static enum status commit_one(struct queue *queue, struct sql *sql, struct worke
         .error_output = task->error_output,
         .outputs = task->outputs,
         .message = buffer_text(&message),
-        .kind = runner_of_both(worker->runner.kind, checkpoint_kind(job, task->index)),
+        .kind = runner_of_both(class_of(worker, task->made_by), checkpoint_kind(job, task->index)),
         .attempts = times,
     };
     return task_commit(queue, sql, job, &row, error);
@@ -258,7 +264,7 @@ static enum status commit_chunk(struct queue *queue, struct sql *sql, struct wor
             .cpu_us = chunk->cpu_us,
             .peak_bytes = chunk->peak_bytes,
             .error_output = chunk->error_output,
-            .kind = worker->runner.kind,
+            .kind = class_of(worker, chunk->made_by),
         };
         worker->tasks_done += row.to - row.from;
         name_uploads(queue, worker, job, lease, row.to - row.from);

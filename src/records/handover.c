@@ -52,7 +52,7 @@ static void write_task(const struct task_row *row, const struct event_position *
     }
     buffer_append_byte(out, ',');
     buffer_append_json_string(out, row->message);
-    buffer_printf(out, ",%lld]\n\n", (long long)row->attempts);
+    buffer_printf(out, ",%lld,\"%s\"]\n\n", (long long)row->attempts, runner_class_name(row->kind));
 }
 
 static void write_chunk(const struct chunk_row *row, const struct event_position *at,
@@ -69,7 +69,7 @@ static void write_chunk(const struct chunk_row *row, const struct event_position
                   row->cached_job > 0 ? "true" : "false", (long long)row->started_us,
                   (long long)row->wall_us, (long long)row->cpu_us, (long long)row->peak_bytes);
     write_stream(&row->error_output, out);
-    buffer_append_string(out, "}\n\n");
+    buffer_printf(out, ",\"class\":\"%s\"}\n\n", runner_class_name(row->kind));
 }
 
 // Before the first result: what it ran with is durable at the same time as that.
@@ -117,6 +117,7 @@ static void write_row(bool is_chunk, const struct source *source, const struct e
         struct chunk_row row;
         chunk_row_read(source->rows, &row);
         row.cached_job = sql_column_int64(source->rows, 13);
+        row.kind = (enum runner_class)sql_column_int64(source->rows, 15);
         write_chunk(&row, at, out);
     } else {
         struct task_row row;

@@ -238,7 +238,8 @@ static const char SQL_CHUNK_OF[] =
     " WHERE job = $1 AND first_idx <= $2 AND end_idx > $2 ORDER BY first_idx DESC LIMIT 1";
 static const char SQL_CHUNKS_AFTER_SEQ[] =
     "SELECT first_idx, end_idx, answers, answers_size, answers_first, worker, started_us, wall_us,"
-    " cpu_us, peak_bytes, stderr, stderr_size, stderr_digest, cached_job, seq FROM chunks"
+    " cpu_us, peak_bytes, stderr, stderr_size, stderr_digest, cached_job, seq, class"
+    " FROM chunks"
     " WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3";
 static const char SQL_TASK_ATTEMPTS[] =
     "SELECT a.attempt, w.name, a.outcome, a.code, a.message, a.ended_us FROM attempts a"

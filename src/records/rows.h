@@ -99,8 +99,7 @@ struct task_row {
     int64_t cached_index;
     enum runner_class kind; // Of who computed it.
     int64_t seq;            // Read only.
-    int64_t
-        attempts; // As read: all of them; as written: those since the last one that came to nothing.
+    int64_t attempts;       // Written: those since the last one that came to nothing; read: all.
 };
 void task_row_read(const struct sql_rows *rows, struct task_row *out);
 

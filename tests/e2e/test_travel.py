@@ -185,3 +185,27 @@ def test_what_attempts_there_print_is_not_mixed(sites, tmp_path):
     assert "began again (attempt 2)" in (tmp_path / "err").read_text()
     number = max(job["id"] for job in home.api("GET", "/v1/jobs").json["jobs"])
     assert home.api("GET", f"/v1/jobs/{number}/tasks/0").json["attempts"] == 2
+
+
+def test_what_a_users_own_worker_there_computed_is_for_him_alone_here(sites, tmp_path):
+    home, there = sites
+    there.stop()
+    there.options += ["--workers", "0"]
+    there.start()
+    job = submit(home, {"command": ["echo", "mine"]})["id"]
+    owner = eventually(lambda: [each["owner"] for each in there.api("GET", "/v1/jobs").json["jobs"]], 60, "the job there")[0]
+    made = there.api("POST", "/v1/tokens", {"class": "user", "user": owner})
+    assert made.code == 201, made
+    token = tmp_path / "user.token"
+    token.touch(0o600)
+    token.write_text(made.json["token"])
+    with open(tmp_path / "worker.log", "wb") as log:
+        worker = there.user.start("worker", "--site", there.url, "--pin", there.fingerprint, "--token-file", token, "--directory", tmp_path / "worker",
+                                  "--name", "laptop", "--sandbox", "none", stdout=log, stderr=log)
+    try:
+        assert ended(home, job)["state"] == "succeeded"
+    finally:
+        worker.terminate()
+        worker.wait(60)
+    record = home.api("GET", f"/v1/jobs/{job}/tasks/0").json
+    assert record["results_for"] == f"user:{record['owner']}", record

@@ -25,13 +25,33 @@ static void a_result_is_written_anew_as_it_was_read(void **state)
     AUTO_BUFFER struct buffer out = {0};
     assert_int_equal(
         read_result("[2,0,3,10,20,30,40,\"b3V0\",{\"blob\":\"" DIGEST_A "\",\"size\":20000},"
-                    "[[\"a/b.txt\",\"" DIGEST_A "\",7,420]],\"exit status 3\",1,\"later\"]",
+                    "[[\"a/b.txt\",\"" DIGEST_A "\",7,420]],\"exit status 3\",1,null,\"later\"]",
                     3, &arena, &result),
         OK);
     wire_write_result(&result, 102, &out);
     assert_string_equal(out.bytes, "[102,0,3,10,20,30,40,\"b3V0\",{\"blob\":\"" DIGEST_A
                                    "\",\"size\":20000},[[\"a/b.txt\",\"" DIGEST_A
                                    "\",7,420]],\"exit status 3\"]");
+}
+
+static void who_computed_it_is_passed_on(void **state)
+{
+    (void)state;
+    struct arena arena AUTO_ARENA = {0};
+    struct wire_result result;
+    struct wire_piece piece;
+    AUTO_BUFFER struct buffer out = {0};
+    assert_int_equal(
+        read_result("[0,0,0,1,2,3,4,null,null,null,\"\",1,\"user\"]", 1, &arena, &result), OK);
+    wire_write_result(&result, 7, &out);
+    assert_string_equal(out.bytes, "[7,0,0,1,2,3,4,null,null,null,\"\",1,\"user\"]");
+    buffer_clear(&out);
+    assert_int_equal(wire_read_piece(TEXT("{\"from\":0,\"to\":1,\"answers\":\"" DIGEST_A
+                                          "\",\"answers_size\":2,\"class\":\"job-token\"}"),
+                                     1, &arena, &piece, NULL),
+                     OK);
+    wire_write_piece(&piece, 0, &piece.answers, &out);
+    assert_true(text_ends_with(buffer_text(&out), TEXT(",\"class\":\"job-token\"}")));
 }
 
 static void how_often_it_was_begun_comes_with_a_result(void **state)
@@ -74,6 +94,9 @@ static void what_is_no_result_is_refused(void **state)
         "[0,0,0,1,2,3,\"4\"]",
         "[0,0,0,1,2,3,4,7]",
         "[0,0,0,1,2,3,4,null,null,null,\"\",0]",
+        "[0,0,0,1,2,3,4,null,null,null,\"\",1,7]",
+        "[0,0,0,1,2,3,4,null,null,null,\"\",1,\"a\\nb\"]",
+        "[0,0,0,1,2,3,4,null,null,null,\"\",1,\"of-more-than-sixteen\"]",
         "[0,0,0,1,2,3,4,null,null,null,\"\",1048577]",
         "[0,0,0,1,2,3,4,null,null,null,\"\",\"2\"]",
         "[0,0,0,1,2,3,4,\"*\"]",
@@ -313,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_of_home_is_read),
         cmocka_unit_test(a_result_is_written_anew_as_it_was_read),
+        cmocka_unit_test(who_computed_it_is_passed_on),
         cmocka_unit_test(how_often_it_was_begun_comes_with_a_result),
         cmocka_unit_test(a_short_result_has_nulls),
         cmocka_unit_test(what_is_no_result_is_refused),

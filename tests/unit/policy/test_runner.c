@@ -169,6 +169,28 @@ static void what_comes_of_two_is_for_those_that_both_are_for(void **state)
     }
 }
 
+static void what_another_site_says_is_taken_in_its_weaker_sense(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum runner_class here;
+    } SAID[] = {
+        {"", RUNNER_SITE},
+        {"site", RUNNER_SITE},
+        {"group", RUNNER_USER},
+        {"user", RUNNER_USER},
+        {"session", RUNNER_USER},
+        {"job", RUNNER_USER},
+        {"job-token", RUNNER_JOB_TOKEN},
+        {"spare", RUNNER_JOB_TOKEN},
+        {"of-later", RUNNER_JOB_TOKEN},
+    };
+    for (size_t i = 0; i < sizeof SAID / sizeof SAID[0]; i++) {
+        assert_int_equal(runner_of_elsewhere(text_of(SAID[i].name)), SAID[i].here);
+    }
+}
+
 static void two_are_equal_that_are_for_the_same(void **state)
 {
     (void)state;
@@ -194,6 +216,7 @@ int main(void)
         cmocka_unit_test(a_job_without_owner_or_group_is_nobodys),
         cmocka_unit_test(names_of_groups_are_compared_whole),
         cmocka_unit_test(what_comes_of_two_is_for_those_that_both_are_for),
+        cmocka_unit_test(what_another_site_says_is_taken_in_its_weaker_sense),
         cmocka_unit_test(two_are_equal_that_are_for_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,7 +81,7 @@ static void what_is_wrong_is_refused_by_name(void **state)
          "started_us"},
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[0, 1, 9223372036854775807]]}]}",
          "code"},
-        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1]]}]}", "array of 2 to 12"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1]]}]}", "array of 2 to 13"},
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1, 8]]}]}", "outcome 8"},
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[-1, 0]]}]}", "index"},
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1, 0, 0, 0, 0, 0, 0, \"!\"]]}]}",
@@ -99,6 +99,13 @@ static void what_is_wrong_is_refused_by_name(void **state)
         {"{\"results\": [{\"lease\": 1, \"job\": 1, \"stream\": {\"from\": 5, \"to\": 5, "
          "\"answers\": \"" DIGEST "\", \"answers_size\": 1}}]}",
          "to"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"tasks\": [[1, 0, 0, 0, 0, 0, 0, null, null,"
+         "null, \"\", 1, 7]]}]}",
+         "class"},
+        {"{\"results\": [{\"lease\": 1, \"job\": 1, \"stream\": {\"from\": 5, \"to\": 6, "
+         "\"answers\": \"" DIGEST
+         "\", \"answers_size\": 1, \"class\": \"of-more-than-sixteen\"}}]}",
+         "class"},
         {"{\"logs\": [[1, 2, \"stdin\", 0, \"\"]]}", "stdout"},
         {"{\"logs\": [[1, 2, \"stdout\", 0, \"\", 0]]}", "attempt"},
         {"{\"logs\": [[1, 2, \"stdout\", 0, \"\", 1048577]]}", "attempt"},

@@ -122,12 +122,14 @@ static void pieces_of_answers_and_failed_items_are_handed_over_in_order_of_commi
     read_results(site, job, &at, &all);
     assert_non_null(strstr(all.bytes, "event: setup"));
     assert_non_null(strstr(all.bytes, "\"executable\":\"/bin/cat\""));
-    assert_non_null(strstr(all.bytes, "data: [3,0,1,5,6,7,8,null,\"b29wcw==\",null,\"bad\",1]\n"));
+    assert_non_null(
+        strstr(all.bytes, "data: [3,0,1,5,6,7,8,null,\"b29wcw==\",null,\"bad\",1,\"site\"]\n"));
     AUTO_FREE char *piece =
         memory_format("{\"from\":0,\"to\":3,\"answers\":\"%s\",\"answers_size\":6,\"skip\":0,"
                       "\"is_part\":false,",
                       text);
     assert_non_null(strstr(all.bytes, piece));
+    assert_non_null(strstr(all.bytes, ",\"stderr\":null,\"class\":\"site\"}\n"));
     // Behind the first of the two only the other one is told.
     AUTO_BUFFER struct buffer rest = {0};
     at = (struct event_position){.seq = 1};

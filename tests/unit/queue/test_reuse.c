@@ -106,6 +106,69 @@ static void a_record_says_whom_the_result_is_for(void **state)
     }
 }
 
+// --- what another site says
+
+// Reports the link's one lease as computed there by such a worker.
+static void report_from_there(struct site *site, int64_t link, const char *kind)
+{
+    struct reply reply = site_poll(site, link, "{}");
+    const json_t *given = json_array_get(json_object_get(reply.document, "leases"), 0);
+    AUTO_FREE char *body =
+        memory_format("{\"setups\":[%s],\"results\":[{\"lease\":%lld,\"job\":1,\"tasks\":"
+                      "[[0,0,0,1,1,1,1,null,null,null,\"\",1,\"%s\"]]}]}",
+                      site->setups, (long long)json_integer_value(json_array_get(given, 0)), kind);
+    reply_done(&reply);
+    reply = site_poll(site, link, body);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+}
+
+static bool is_answered(struct site *site, const char *owner)
+{
+    int64_t job = submit_as(site, owner, ONE);
+    struct reply reply = site_show(site, job, 0);
+    bool is_cached = number_of(json_object_get(reply.document, "tasks"), "cached") == 1;
+    reply_done(&reply);
+    reply = site_cancel(site, job);
+    reply_done(&reply);
+    return is_cached;
+}
+
+static void check_from_there(const char *kind, const char *results_for, bool is_for_alice,
+                             bool is_for_bob)
+{
+    static const char PLACE[] =
+        "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+    void *state = NULL;
+    assert_int_equal(site_setup(&state), 0);
+    struct site *site = state;
+    keep_program(site);
+    site->to.place = TEXT(PLACE);
+    assert_int_equal(submit_as(site, "alice", ONE), 1);
+    site->to.place = TEXT_NONE;
+    act_as(site, "workers", &NOBODYS);
+    report_from_there(site, site_place_worker(site, PLACE), kind);
+    AUTO_BUFFER struct buffer out = {0};
+    AUTO_JSON json_t *record = NULL;
+    assert_int_equal(queue_show_task(site->queue, 1, 0, &out, NULL), OK);
+    assert_int_equal(json_parse(buffer_text(&out), &record, NULL), OK);
+    assert_string_equal(text_in(record, "results_for"), results_for);
+    assert_int_equal(is_answered(site, "alice"), is_for_alice);
+    assert_int_equal(is_answered(site, "bob"), is_for_bob);
+    assert_int_equal(site_teardown(&state), 0);
+}
+
+static void what_was_computed_elsewhere_is_for_those_that_it_is_for_there(void **state)
+{
+    (void)state;
+    check_from_there("site", "site", true, true);
+    check_from_there("group", "user:alice", true, false);
+    check_from_there("user", "user:alice", true, false);
+    check_from_there("job-token", "job:1", false, false);
+    check_from_there("spare", "job:1", false, false);
+    check_from_there("of-later", "job:1", false, false);
+}
+
 // --- twins
 
 static bool waits_for_another(struct site *site, int64_t job)
@@ -196,6 +259,7 @@ int main(void)
         cmocka_unit_test(results_answer_those_that_they_are_for_and_nobody_else),
         TEST(results_for_others_hide_none_for_everyone),
         TEST(a_record_says_whom_the_result_is_for),
+        cmocka_unit_test(what_was_computed_elsewhere_is_for_those_that_it_is_for_there),
         TEST(a_job_does_not_wait_for_what_it_may_not_reuse),
         TEST(a_job_does_not_wait_for_one_that_its_own_runner_may_not_run),
         TEST(what_began_on_a_spare_computer_is_for_spare_jobs),

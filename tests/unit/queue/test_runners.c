@@ -331,7 +331,7 @@ static void the_site_offers_its_own_workers_alone(void **state)
     assert_int_equal(estimate.slots, 8);
 }
 
-// What comes from another site is for everyone here: so its spare computers are not asked.
+// What spare computers of another site compute is for nobody here: so they are not asked.
 static void a_job_that_goes_elsewhere_is_not_spare_there(void **state)
 {
     struct site *site = *state;

@@ -76,6 +76,16 @@ struct transfers {
     size_t thread_count;
 };
 
+static inline void transfers_lock(struct transfers *transfers)
+{
+    (void)pthread_mutex_lock(&transfers->mutex);
+}
+
+static inline void transfers_unlock(struct transfers *transfers)
+{
+    (void)pthread_mutex_unlock(&transfers->mutex);
+}
+
 // One attempt to copy from one source.
 struct copying {
     struct transfers *transfers;
@@ -130,7 +140,11 @@ void replicas_remove_left(const struct transfers *transfers);
 const char *transfer_state_name(enum transfer_state state);
 void transfer_write(const struct transfer *transfer, int64_t now_us, struct buffer *out);
 
-// transfers.c: notes a change of what is shown, and tells those who wait.
+// transfers.c
+void transfer_free(struct transfer *transfer);
+// With the mutex held: from the list of those that have not ended.
+void transfer_take_off(struct transfers *transfers, const struct transfer *transfer);
+// Notes a change of what is shown, and tells those who wait.
 void transfer_note(struct transfers *transfers, struct transfer *transfer,
                    enum transfer_state state, const char *source, const struct error *problem);
 

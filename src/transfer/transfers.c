@@ -17,17 +17,7 @@ enum {
     LIST_MAX = 1000,
 };
 
-static void lock(struct transfers *transfers)
-{
-    (void)pthread_mutex_lock(&transfers->mutex);
-}
-
-static void unlock(struct transfers *transfers)
-{
-    (void)pthread_mutex_unlock(&transfers->mutex);
-}
-
-static void free_transfer(struct transfer *transfer)
+void transfer_free(struct transfer *transfer)
 {
     free(transfer->id);
     free(transfer->owner);
@@ -57,20 +47,6 @@ static struct transfer *read_row(const struct sql_rows *rows)
 }
 
 // --- the database
-
-static enum status run_insert(struct sql *sql, void *context, struct error *error)
-{
-    const struct transfer *transfer = context;
-    return sql_run(
-        sql, SQL_TRANSFER_INSERT,
-        SQL_VALUES(sql_int64(transfer->number), sql_blob(transfer->id, strlen(transfer->id)),
-                   sql_text(text_of(transfer->owner)), sql_text(text_of(transfer->wanted_site)),
-                   sql_int64(transfer->state), sql_text(text_of(transfer->source)),
-                   sql_text(text_of(transfer->problem)), sql_int64(transfer->files_total),
-                   sql_int64(transfer->bytes_total), sql_int64(transfer->ordered_us),
-                   sql_int64(transfer->finished_us), sql_text(text_of(transfer->wanted_content))),
-        NULL, error);
-}
 
 static enum status run_update(struct sql *sql, void *context, struct error *error)
 {
@@ -121,7 +97,7 @@ static void set_problem(struct transfer *transfer, const struct error *problem)
 void transfer_note(struct transfers *transfers, struct transfer *transfer,
                    enum transfer_state state, const char *source, const struct error *problem)
 {
-    lock(transfers);
+    transfers_lock(transfers);
     transfer->state = state;
     transfer->version++;
     if (source) {
@@ -129,7 +105,7 @@ void transfer_note(struct transfers *transfers, struct transfer *transfer,
     }
     set_problem(transfer, problem);
     (void)pthread_cond_broadcast(&transfers->changed);
-    unlock(transfers);
+    transfers_unlock(transfers);
 }
 
 static struct transfer *find_active(struct transfers *transfers, int64_t number)
@@ -170,22 +146,22 @@ static void wait_us(struct transfers *transfers, int64_t duration_us)
 static void *run_waker(void *context)
 {
     struct transfers *transfers = context;
-    lock(transfers);
+    transfers_lock(transfers);
     while (!transfers->is_stopping) {
         struct transfer_waiter *due = take_due(transfers, clock_steady_us());
-        unlock(transfers);
+        transfers_unlock(transfers);
         while (due) {
             struct transfer_waiter *waiter = due;
             due = waiter->next;
             waiter->wake(waiter->context);
             free(waiter);
         }
-        lock(transfers);
+        transfers_lock(transfers);
         if (!transfers->is_stopping) {
             wait_us(transfers, LOOK_US);
         }
     }
-    unlock(transfers);
+    transfers_unlock(transfers);
     return NULL;
 }
 
@@ -222,7 +198,7 @@ static struct transfer *take_next(struct transfers *transfers, int64_t *wait_for
     return NULL;
 }
 
-static void take_off(struct transfers *transfers, const struct transfer *transfer)
+void transfer_take_off(struct transfers *transfers, const struct transfer *transfer)
 {
     struct transfer **at = &transfers->active;
     while (*at != transfer) {
@@ -235,11 +211,11 @@ static void try_again_later(struct transfers *transfers, struct transfer *transf
                             const struct error *problem)
 {
     transfer_note(transfers, transfer, TRANSFER_WAITING, NULL, problem);
-    lock(transfers);
+    transfers_lock(transfers);
     transfer->is_running = false;
     transfer->is_ending = false;
     transfer->next_try_us = clock_steady_us() + back_off_us(transfer->fruitless);
-    unlock(transfers);
+    transfers_unlock(transfers);
 }
 
 // It has ended: durable first, then off the list. When the end cannot be written, it is found out anew later.
@@ -248,10 +224,10 @@ static void end_transfer(struct transfers *transfers, struct transfer *transfer,
 {
     struct error error;
     struct transfer ended;
-    lock(transfers);
+    transfers_lock(transfers);
     transfer->is_ending = true;
     memcpy(&ended, transfer, sizeof ended);
-    unlock(transfers);
+    transfers_unlock(transfers);
     ended.state = state;
     ended.finished_us = clock_real_us();
     set_problem(&ended, problem);
@@ -259,11 +235,11 @@ static void end_transfer(struct transfers *transfers, struct transfer *transfer,
         try_again_later(transfers, transfer, &error);
         return;
     }
-    lock(transfers);
-    take_off(transfers, transfer);
+    transfers_lock(transfers);
+    transfer_take_off(transfers, transfer);
     (void)pthread_cond_broadcast(&transfers->changed);
-    unlock(transfers);
-    free_transfer(transfer);
+    transfers_unlock(transfers);
+    transfer_free(transfer);
 }
 
 static void run_transfer(struct transfers *transfers, struct transfer *transfer)
@@ -290,7 +266,7 @@ static void run_transfer(struct transfers *transfers, struct transfer *transfer)
 static void *run_copier(void *context)
 {
     struct transfers *transfers = context;
-    lock(transfers);
+    transfers_lock(transfers);
     while (!transfers->is_stopping) {
         int64_t wait_for_us = 0;
         struct transfer *transfer = take_next(transfers, &wait_for_us);
@@ -298,11 +274,11 @@ static void *run_copier(void *context)
             wait_us(transfers, wait_for_us);
             continue;
         }
-        unlock(transfers);
+        transfers_unlock(transfers);
         run_transfer(transfers, transfer);
-        lock(transfers);
+        transfers_lock(transfers);
     }
-    unlock(transfers);
+    transfers_unlock(transfers);
     return NULL;
 }
 
@@ -344,17 +320,17 @@ void transfers_close(struct transfers *transfers)
     if (!transfers) {
         return;
     }
-    lock(transfers);
+    transfers_lock(transfers);
     transfers->is_stopping = true;
     (void)pthread_cond_broadcast(&transfers->changed);
-    unlock(transfers);
+    transfers_unlock(transfers);
     for (size_t i = 0; i < transfers->thread_count; i++) {
         (void)pthread_join(transfers->threads[i], NULL);
     }
     while (transfers->active) {
         struct transfer *transfer = transfers->active;
         transfers->active = transfer->next;
-        free_transfer(transfer);
+        transfer_free(transfer);
     }
     while (transfers->waiters) {
         struct transfer_waiter *waiter = transfers->waiters;
@@ -367,159 +343,15 @@ void transfers_close(struct transfers *transfers)
     free(transfers);
 }
 
-// With the mutex held: one of the same dataset that was ordered before and goes on; NULL: there is none.
-static const struct transfer *find_same(const struct transfers *transfers, const char *id)
-{
-    const struct transfer *each = transfers->active;
-    while (each && (each->is_cancelled || strcmp(each->id, id) != 0)) {
-        each = each->next;
-    }
-    return each;
-}
-
-static enum status check_same(const struct transfer *same, const char *content, struct error *error)
-{
-    if (!content[0] || !same->wanted_content[0] || strcmp(same->wanted_content, content) == 0) {
-        return OK;
-    }
-    (void)error_set(error, CONFLICT, "transfer %lld brings other content of %.200s, %s",
-                    (long long)same->number, same->id, same->wanted_content);
-    error_fix(error, "wait for its end, or cancel it: lode transfers cancel %lld",
-              (long long)same->number);
-    return CONFLICT;
-}
-
-static void enlist(struct transfers *transfers, struct transfer *transfer)
-{
-    struct transfer **at = &transfers->active;
-    while (*at) {
-        at = &(*at)->next;
-    }
-    *at = transfer;
-}
-
-// The digits of the site in the name of a user of another one.
-static struct text site_of(struct text owner)
-{
-    size_t at = owner.length;
-    while (at > 0 && owner.bytes[at - 1] != '@') {
-        at--;
-    }
-    return text_slice(owner, at, owner.length);
-}
-
-// With the mutex held.
-static enum status check_guest(const struct transfers *transfers, struct text owner,
-                               struct error *error)
-{
-    size_t count = 0;
-    for (const struct transfer *each = transfers->active; each; each = each->next) {
-        count += text_equal(site_of(text_of(each->owner)), site_of(owner));
-    }
-    if (count < TRANSFERS_GUEST_MAX) {
-        return OK;
-    }
-    (void)error_set(error, QUOTA, "users of your site have %zu copies on order here; at most %d",
-                    count, TRANSFERS_GUEST_MAX);
-    error_fix(error, "wait until some have come, or end some: lode transfers shows them");
-    return QUOTA;
-}
-
-static struct transfer *new_transfer(const struct transfer_request *request)
-{
-    char content[DIGEST_TEXT_SIZE] = "";
-    struct transfer *transfer = NEW(struct transfer);
-    if (request->content) {
-        (void)digest_to_text(request->content, content);
-    }
-    transfer->id = text_copy(request->id);
-    transfer->owner = text_copy(request->owner);
-    transfer->wanted_site = memory_copy_string(request->from ? request->from->text : "");
-    transfer->wanted_content = memory_copy_string(content);
-    transfer->ordered_us = clock_real_us();
-    return transfer;
-}
-
-// Takes a place in the list for the transfer, or else writes the one that is there already: then *is_known. What others are ordering just now is
-// waited for, as it may come to nothing, and nobody is told of what is not durable.
-static enum status take_place(struct transfers *transfers, struct transfer *transfer, bool is_guest,
-                              struct buffer *out, bool *is_known, struct error *error)
-{
-    const struct transfer *same = NULL;
-    enum status status = OK;
-    lock(transfers);
-    while ((same = find_same(transfers, transfer->id)) && same->is_ordering) {
-        (void)pthread_cond_wait(&transfers->changed, &transfers->mutex);
-    }
-    *is_known = same != NULL;
-    if (same) {
-        status = check_same(same, transfer->wanted_content, error);
-    } else if (is_guest) {
-        status = check_guest(transfers, text_of(transfer->owner), error);
-    }
-    if (status == OK && same) {
-        transfer_write(same, clock_steady_us(), out);
-    } else if (status == OK) {
-        transfer->is_ordering = true;
-        enlist(transfers, transfer);
-    }
-    unlock(transfers);
-    return status;
-}
-
-// Finds out whether it can be had, and makes the order durable. *is_here: there is nothing to bring.
-static enum status settle(struct transfers *transfers, struct transfer *transfer, bool *is_here,
-                          struct error *error)
-{
-    TRY(copying_check(transfers, transfer, is_here, error));
-    lock(transfers);
-    if (*is_here) {
-        transfer->state = TRANSFER_DONE;
-        transfer->finished_us = transfer->ordered_us;
-    }
-    transfer->number = ++transfers->last_number;
-    unlock(transfers);
-    return store_write_wait(transfers->store, run_insert, transfer, error);
-}
-
-enum status transfers_order(struct transfers *transfers, const struct transfer_request *request,
-                            struct buffer *out, struct error *error)
-{
-    bool is_known = false;
-    bool is_here = false;
-    struct transfer *transfer = new_transfer(request);
-    enum status status = take_place(transfers, transfer, request->is_guest, out, &is_known, error);
-    if (status != OK || is_known) {
-        free_transfer(transfer);
-        return status;
-    }
-    status = settle(transfers, transfer, &is_here, error);
-    bool is_over = status != OK || is_here;
-    lock(transfers);
-    transfer->is_ordering = false;
-    if (status == OK) {
-        transfer_write(transfer, clock_steady_us(), out);
-    }
-    if (is_over) {
-        take_off(transfers, transfer);
-    }
-    (void)pthread_cond_broadcast(&transfers->changed);
-    unlock(transfers);
-    if (is_over) {
-        free_transfer(transfer);
-    }
-    return status;
-}
-
 // A document of a row; what has not ended is in memory with its progress.
 static void write_row(struct transfers *transfers, const struct sql_rows *rows, struct buffer *out)
 {
     struct transfer *row = read_row(rows);
-    lock(transfers);
+    transfers_lock(transfers);
     const struct transfer *active = find_active(transfers, row->number);
     transfer_write(active ? active : row, clock_steady_us(), out);
-    unlock(transfers);
-    free_transfer(row);
+    transfers_unlock(transfers);
+    transfer_free(row);
 }
 
 enum status transfers_show(struct transfers *transfers, int64_t number, struct buffer *out,
@@ -575,7 +407,7 @@ enum status transfers_list(struct transfers *transfers, int64_t before, int64_t 
 
 enum status transfers_cancel(struct transfers *transfers, int64_t number, struct error *error)
 {
-    lock(transfers);
+    transfers_lock(transfers);
     struct transfer *transfer = find_active(transfers, number);
     if (transfer && transfer->is_ending) {
         transfer = NULL; // Its end is being written.
@@ -584,7 +416,7 @@ enum status transfers_cancel(struct transfers *transfers, int64_t number, struct
         transfer->is_cancelled = true;
         (void)pthread_cond_broadcast(&transfers->changed);
     }
-    unlock(transfers);
+    transfers_unlock(transfers);
     if (transfer) {
         return OK;
     }
@@ -604,17 +436,17 @@ void transfers_watch(struct transfers *transfers, int64_t number, int64_t versio
                                        .deadline_us = deadline_us,
                                        .wake = wake,
                                        .context = context};
-    lock(transfers);
+    transfers_lock(transfers);
     waiter->next = transfers->waiters;
     transfers->waiters = waiter;
     (void)pthread_cond_broadcast(&transfers->changed);
-    unlock(transfers);
+    transfers_unlock(transfers);
 }
 
 void transfers_wake_all(struct transfers *transfers)
 {
-    lock(transfers);
+    transfers_lock(transfers);
     transfers->is_waking_all = true;
     (void)pthread_cond_broadcast(&transfers->changed);
-    unlock(transfers);
+    transfers_unlock(transfers);
 }

@@ -139,6 +139,22 @@ static enum status find_sources(struct transfers *transfers, struct transfer *tr
     return status;
 }
 
+// It is here, with that content: is it what was ordered?
+static enum status check_content(struct transfer *transfer, const struct digest *content,
+                                 struct error *error)
+{
+    char text[DIGEST_TEXT_SIZE];
+    (void)digest_to_text(content, text);
+    if (!transfer->wanted_content[0] || strcmp(transfer->wanted_content, text) == 0) {
+        return OK;
+    }
+    transfer->is_in_question = true;
+    (void)error_set(error, CONFLICT, "%.200s is here with other content, %s", transfer->id, text);
+    error_fix(error, "a site has one content of an identifier: lode data remove %.100s there first",
+              transfer->id);
+    return CONFLICT;
+}
+
 enum status copying_check(struct transfers *transfers, struct transfer *transfer, bool *is_here,
                           struct error *error)
 {
@@ -146,7 +162,6 @@ enum status copying_check(struct transfers *transfers, struct transfer *transfer
     struct transfer_source sources[TRANSFER_SOURCES_MAX];
     struct digest content;
     size_t count = 0;
-    char text[DIGEST_TEXT_SIZE];
     *is_here = transfers->ops->is_here(transfers->context, text_of(transfer->id), &content);
     if (!*is_here) {
         // Whoever does not answer now may do so later; what is meant nobody but the asker can say.
@@ -154,14 +169,7 @@ enum status copying_check(struct transfers *transfers, struct transfer *transfer
                    ? CONFLICT
                    : OK;
     }
-    (void)digest_to_text(&content, text);
-    if (!transfer->wanted_content[0] || strcmp(transfer->wanted_content, text) == 0) {
-        return OK;
-    }
-    (void)error_set(error, CONFLICT, "%.200s is here with other content, %s", transfer->id, text);
-    error_fix(error, "a site has one content of an identifier: lode data remove %.100s there first",
-              transfer->id);
-    return CONFLICT;
+    return check_content(transfer, &content, error);
 }
 
 enum status copying_run(struct transfers *transfers, struct transfer *transfer, struct error *error)
@@ -171,7 +179,7 @@ enum status copying_run(struct transfers *transfers, struct transfer *transfer, 
     struct digest content;
     size_t count = 0;
     if (transfers->ops->is_here(transfers->context, text_of(transfer->id), &content)) {
-        return OK;
+        return check_content(transfer, &content, error);
     }
     TRY(find_sources(transfers, transfer, &arena, sources, &count, error));
     enum status status = OK;

@@ -5,19 +5,39 @@
 #include "os/clock.h"
 #include "transfer/transfer_sql.h"
 
-// With the mutex held: one of the same dataset that was ordered before and goes on; NULL: there is none.
-static const struct transfer *find_same(const struct transfers *transfers, const char *id)
+#include <stdio.h>
+
+// Those of the same dataset that were ordered before and go on; NULL: there is none.
+struct same {
+    const struct transfer *ordering; // Its order is not durable yet.
+    const struct transfer *first;
+    const struct transfer *named; // The first that names a content.
+};
+
+// With the mutex held.
+static struct same find_same(const struct transfers *transfers, const char *id)
 {
-    const struct transfer *each = transfers->active;
-    while (each && (each->is_cancelled || strcmp(each->id, id) != 0)) {
-        each = each->next;
+    struct same same = {0};
+    for (const struct transfer *each = transfers->active; each; each = each->next) {
+        if (each->is_cancelled || strcmp(each->id, id) != 0) {
+            continue;
+        }
+        same.ordering = each->is_ordering ? each : same.ordering;
+        same.first = same.first ? same.first : each;
+        same.named = same.named || !each->wanted_content[0] ? same.named : each;
     }
-    return each;
+    return same;
+}
+
+// What is ordered joins it; NULL: it is one of its own. What one without content brings may be other content than the named one.
+static const struct transfer *choose_same(const struct same *same, const char *content)
+{
+    return content[0] ? same->named : same->first;
 }
 
 static enum status check_same(const struct transfer *same, const char *content, struct error *error)
 {
-    if (!content[0] || !same->wanted_content[0] || strcmp(same->wanted_content, content) == 0) {
+    if (!content[0] || strcmp(same->wanted_content, content) == 0) {
         return OK;
     }
     (void)error_set(error, CONFLICT, "transfer %lld brings other content of %.200s, %s",
@@ -83,12 +103,13 @@ static struct transfer *new_transfer(const struct transfer_request *request)
 static enum status take_place(struct transfers *transfers, struct transfer *transfer, bool is_guest,
                               struct buffer *out, bool *is_known, struct error *error)
 {
-    const struct transfer *same = NULL;
+    struct same others = {0};
     enum status status = OK;
     transfers_lock(transfers);
-    while ((same = find_same(transfers, transfer->id)) && same->is_ordering) {
+    while ((others = find_same(transfers, transfer->id)).ordering) {
         (void)pthread_cond_wait(&transfers->changed, &transfers->mutex);
     }
+    const struct transfer *same = choose_same(&others, transfer->wanted_content);
     *is_known = same != NULL;
     if (same) {
         status = check_same(same, transfer->wanted_content, error);
@@ -98,6 +119,11 @@ static enum status take_place(struct transfers *transfers, struct transfer *tran
     if (status == OK && same) {
         transfer_write(same, clock_steady_us(), out);
     } else if (status == OK) {
+        if (others.first) {
+            (void)snprintf(transfer->problem, sizeof transfer->problem,
+                           "it waits for transfer %lld, which names no content",
+                           (long long)others.first->number);
+        }
         transfer->is_ordering = true;
         enlist(transfers, transfer);
     }

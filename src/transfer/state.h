@@ -45,7 +45,8 @@ struct transfer {
     bool is_ordering;       // Its order is not durable yet: nobody is told of it.
     bool is_running;        // A thread has it.
     bool is_ending;         // Its end is being written.
-    bool is_in_question;    // Sites say different content of it: whoever ordered it is to name one.
+    bool
+        is_in_question; // Sites say different content of it, and none is named, or other content than the named one is here.
     _Atomic bool is_cancelled;
     bool has_digest; // It has begun to copy the content of that digest.
     struct digest digest;

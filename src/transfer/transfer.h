@@ -71,7 +71,7 @@ struct transfer_request {
     const struct fingerprint *from; // NULL: any source.
     const struct digest *content;   // NULL: what all say that it is.
 };
-// Orders a replica here; asks who has it. CONFLICT, and nothing is ordered, when sites say different content and none is named, or other content than the named one is here. QUOTA when a guest's site has TRANSFERS_GUEST_MAX under way. The same id while one is under way gives that one, unless both name contents that differ (CONFLICT); one that is here already is done at once. *out is its document ({"id": number, "dataset", "state":
+// Orders a replica here; asks who has it. CONFLICT, and nothing is ordered, when sites say different content and none is named, or other content than the named one is here. QUOTA when a guest's site has TRANSFERS_GUEST_MAX under way. The same id while one is under way gives that one, unless both name contents that differ (CONFLICT), or only the new order names one: that is a transfer of its own, and of two of one id one copies at a time. One that is here already is done at once. *out is its document ({"id": number, "dataset", "state":
 // "waiting"/"copying"/"verifying"/"done"/"failed"/"cancelled", "files_done", "files_total", "bytes_done", "bytes_total", "bytes_per_second", "source", "problem", ...}).
 enum status transfers_order(struct transfers *transfers, const struct transfer_request *request,
                             struct buffer *out, struct error *error);

@@ -179,13 +179,25 @@ static int64_t back_off_us(int fruitless)
     return most / 2 + (int64_t)random % (most / 2 + 1);
 }
 
+// With the mutex held: is one of the same dataset being copied? They would share a folder, and it decides whether there is anything left to do.
+static bool has_running_same(const struct transfers *transfers, const struct transfer *transfer)
+{
+    for (const struct transfer *each = transfers->active; each; each = each->next) {
+        if (each != transfer && each->is_running && strcmp(each->id, transfer->id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // With the mutex held: the first one whose time has come; else *wait_for_us until one's has.
 static struct transfer *take_next(struct transfers *transfers, int64_t *wait_for_us)
 {
     int64_t now_us = clock_steady_us();
     *wait_for_us = BACK_OFF_MAX_US;
     for (struct transfer *each = transfers->active; each; each = each->next) {
-        if (each->is_running || each->is_ordering) {
+        if (each->is_running || each->is_ordering ||
+            (!each->is_cancelled && has_running_same(transfers, each))) {
             continue;
         }
         if (each->next_try_us <= now_us || each->is_cancelled) {
@@ -215,6 +227,7 @@ static void try_again_later(struct transfers *transfers, struct transfer *transf
     transfer->is_running = false;
     transfer->is_ending = false;
     transfer->next_try_us = clock_steady_us() + back_off_us(transfer->fruitless);
+    (void)pthread_cond_broadcast(&transfers->changed);
     transfers_unlock(transfers);
 }
 

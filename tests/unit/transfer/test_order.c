@@ -115,6 +115,70 @@ static void another_content_of_what_is_under_way_is_refused(void **state)
     assert_non_null(strstr(error.fix, "1"));
 }
 
+// The number of the transfer that the order gives.
+static int64_t number_for(struct world *world, const struct digest *content)
+{
+    AUTO_BUFFER struct buffer document = {0};
+    AUTO_JSON json_t *transfer = NULL;
+    const struct transfer_request request = {
+        .id = TEXT("s:sea"), .owner = TEXT("ada"), .content = content};
+    assert_int_equal(transfers_order(world->transfers, &request, &document, NULL), OK);
+    assert_int_equal(json_parse(buffer_text(&document), &transfer, NULL), OK);
+    return json_integer_value(json_object_get(transfer, "id"));
+}
+
+static void who_names_a_content_does_not_join_who_names_none(void **state)
+{
+    struct world *world = *state;
+    world->mischief = SILENT;
+    assert_int_equal(number_for(world, NULL), 1);
+    await_text(world, 1, "state", "copying");
+    assert_int_equal(number_for(world, &world->digest), 2);
+    await_text(world, 2, "problem", "it waits for transfer 1");
+    assert_int_equal(number_for(world, &world->digest), 2);
+    assert_int_equal(number_for(world, NULL), 1);
+    struct error error = {0};
+    struct digest other = digest_of("other", strlen("other"));
+    assert_int_equal(order_content(world, "s:sea", &other, &error), CONFLICT);
+    assert_non_null(strstr(error.detail, "transfer 2 brings other content"));
+    await_text(world, 2, "state", "waiting");
+    // The first one goes: the second does it by itself.
+    world->mischief = HONEST;
+    assert_int_equal(transfers_cancel(world->transfers, 1, NULL), OK);
+    await_text(world, 2, "state", "done");
+    await_text(world, 1, "state", "cancelled");
+    assert_copied(world);
+}
+
+static void a_named_content_is_held_against_what_another_order_has_brought(void **state)
+{
+    struct world *world = *state;
+    struct digest other = digest_of("other", strlen("other"));
+    world->mischief = SILENT;
+    assert_int_equal(number_for(world, NULL), 1);
+    await_text(world, 1, "state", "copying");
+    assert_int_equal(number_for(world, &other), 2);
+    close_site(world);
+    world->mischief = HONEST;
+    open_site(world);
+    await_text(world, 1, "state", "done");
+    await_text(world, 2, "state", "failed");
+    await_text(world, 2, "problem", "s:sea is here with other content, sha256:");
+    assert_copied(world);
+}
+
+static void one_that_waits_for_another_can_be_cancelled(void **state)
+{
+    struct world *world = *state;
+    world->mischief = SILENT;
+    assert_int_equal(number_for(world, NULL), 1);
+    await_text(world, 1, "state", "copying");
+    assert_int_equal(number_for(world, &world->digest), 2);
+    assert_int_equal(transfers_cancel(world->transfers, 2, NULL), OK);
+    await_text(world, 2, "state", "cancelled");
+    await_text(world, 1, "state", "copying");
+}
+
 enum { ORDERERS = 4, ORDERS = 50 };
 
 struct orderer {
@@ -179,6 +243,9 @@ int main(void)
         IN_A_WORLD(what_is_here_is_not_another_content),
         IN_A_WORLD(the_same_order_is_one_transfer),
         IN_A_WORLD(another_content_of_what_is_under_way_is_refused),
+        IN_A_WORLD(who_names_a_content_does_not_join_who_names_none),
+        IN_A_WORLD(a_named_content_is_held_against_what_another_order_has_brought),
+        IN_A_WORLD(one_that_waits_for_another_can_be_cancelled),
         IN_A_WORLD(the_same_order_of_several_at_once_is_one_transfer),
         IN_A_WORLD(lists_are_paged_from_the_newest),
     };

@@ -4,19 +4,19 @@
 #include "catalog/catalog.h"
 
 static enum status resolve(void *context, const char *id, struct arena *arena,
-                           struct queue_dataset *out, struct error *error)
+                           struct prepare_dataset *out, struct error *error)
 {
     struct dataset dataset;
     TRY(catalog_resolve_for_job(context, text_of(id), arena, &dataset, error));
-    struct queue_root *roots = arena_new(arena, dataset.root_count * sizeof *roots);
+    struct prepare_root *roots = arena_new(arena, dataset.root_count * sizeof *roots);
     for (size_t i = 0; i < dataset.root_count; i++) {
-        roots[i] = (struct queue_root){
+        roots[i] = (struct prepare_root){
             .path = dataset.roots[i].path,
             .mount = dataset.roots[i].mount,
             .kind = dataset.roots[i].is_folder ? "folder" : "file",
         };
     }
-    *out = (struct queue_dataset){
+    *out = (struct prepare_dataset){
         .id = dataset.id,
         .digest = dataset.digest,
         .file_count = dataset.file_count,
@@ -27,7 +27,7 @@ static enum status resolve(void *context, const char *id, struct arena *arena,
     return OK;
 }
 
-static enum status check(void *context, const char *id, struct queue_look *look,
+static enum status check(void *context, const char *id, struct prepare_look *look,
                          struct error *error)
 {
     AUTO_ARENA struct arena arena = {0};
@@ -35,29 +35,30 @@ static enum status check(void *context, const char *id, struct queue_look *look,
     struct dataset_look found;
     TRY(catalog_resolve_for_job(context, text_of(id), &arena, &dataset, error));
     TRY(catalog_check_files(context, &dataset, &found, error));
-    *look = (struct queue_look){found.state, found.is_settled};
+    *look = (struct prepare_look){found.state, found.is_settled};
     return OK;
 }
 
-static enum status look(void *context, const char *id, struct queue_look *look, struct error *error)
+static enum status look(void *context, const char *id, struct prepare_look *look,
+                        struct error *error)
 {
     AUTO_ARENA struct arena arena = {0};
     struct dataset dataset;
     struct dataset_look found;
     TRY(catalog_resolve_for_job(context, text_of(id), &arena, &dataset, error));
     TRY(catalog_look(context, &dataset, &found, error));
-    *look = (struct queue_look){found.state, found.is_settled};
+    *look = (struct prepare_look){found.state, found.is_settled};
     return OK;
 }
 
-typedef enum status visit_fn(void *visitor, const struct queue_file *file, struct error *error);
+typedef enum status visit_fn(void *visitor, const struct prepare_file *file, struct error *error);
 
 static enum status visit_page(const struct dataset *dataset, const struct dataset_file *files,
                               size_t count, struct arena *arena, visit_fn *visit, void *visitor,
                               struct error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        struct queue_file file = {
+        struct prepare_file file = {
             .path = text_of(files[i].path),
             .source = text_of(catalog_file_source(dataset, &files[i], arena)),
             .size_bytes = files[i].size_bytes,
@@ -92,7 +93,7 @@ static enum status each_file(void *context, const char *id, visit_fn *visit, voi
     return OK;
 }
 
-const struct queue_catalog_ops CATALOG_ADAPTER = {
+const struct prepare_catalog_ops CATALOG_ADAPTER = {
     .resolve = resolve,
     .check = check,
     .look = look,

@@ -5,6 +5,6 @@
 #include "prepare/catalog_ops.h"
 
 // The context is the struct catalog.
-extern const struct queue_catalog_ops CATALOG_ADAPTER;
+extern const struct prepare_catalog_ops CATALOG_ADAPTER;
 
 #endif

@@ -7,7 +7,7 @@
 
 // Another site brings a job to run it here, and under the offer that it was made, if it names one.
 static enum status check_guest_job(const struct api_call *call, const struct job_spec *spec,
-                                   struct queue_offer *offer, struct error *error)
+                                   struct prepare_offer *offer, struct error *error)
 {
     const struct broker_caller caller = {.site = call->request->peer_key,
                                          .steady_us = clock_steady_us()};

@@ -66,7 +66,7 @@ enum status broker_offer(struct broker *broker, const struct broker_caller *call
 
 // Does the offer that the job names stand, was it made to this site, and for as much? *out is what was offered, its name borrowed from the spec. CONFLICT with the way out when not.
 enum status broker_check_offer(struct broker *broker, const struct broker_caller *caller,
-                               const struct job_spec *spec, struct queue_offer *out,
+                               const struct job_spec *spec, struct prepare_offer *out,
                                struct error *error);
 
 // --- for users

@@ -10,7 +10,7 @@ enum status held_job_fail(const struct broker *broker, int64_t job, const char *
 }
 
 enum status held_job_release(const struct broker *broker, int64_t job,
-                             const struct queue_destination *to, struct error *error)
+                             const struct prepare_destination *to, struct error *error)
 {
     struct awaited awaited = AWAITED_NEW;
     queue_release(broker->queue, job, to, awaited_answer(&awaited));

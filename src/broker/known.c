@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "catalog/file_page.h"
 
-typedef enum status visit_fn(void *visitor, const struct queue_file *file, struct error *error);
+typedef enum status visit_fn(void *visitor, const struct prepare_file *file, struct error *error);
 
 struct visit {
     visit_fn *visit;
@@ -15,7 +15,7 @@ struct visit {
 static enum status visit_file(void *context, const struct listed_file *file, struct error *error)
 {
     const struct visit *visit = context;
-    const struct queue_file described = {
+    const struct prepare_file described = {
         .path = file->path, .digest = file->digest, .size_bytes = file->size_bytes};
     return visit->visit(visit->visitor, &described, error);
 }
@@ -61,7 +61,7 @@ void known_add(struct known_list *list, struct broker *broker, const struct surv
     if (at) {
         files->at = *at;
     }
-    list->data[list->count++] = (struct queue_known_data){
+    list->data[list->count++] = (struct prepare_known_data){
         .id = known->id,
         .digest = known->digest,
         .file_count = known->file_count,
@@ -71,8 +71,8 @@ void known_add(struct known_list *list, struct broker *broker, const struct surv
     };
 }
 
-struct queue_destination known_destination(const struct known_list *list, const char *place)
+struct prepare_destination known_destination(const struct known_list *list, const char *place)
 {
-    return (struct queue_destination){
+    return (struct prepare_destination){
         .place = text_of(place), .data = list->data, .data_count = list->count};
 }

@@ -81,7 +81,7 @@ enum status wish_of_job(const struct job_spec *spec, struct arena *arena, struct
 // --- the table
 
 void offers_add(struct offers *offers, const struct fingerprint *to, const struct wish *wish,
-                const struct queue_offer *price, int64_t now_us, char out[OFFER_TEXT_SIZE])
+                const struct prepare_offer *price, int64_t now_us, char out[OFFER_TEXT_SIZE])
 {
     unsigned char random[OFFER_BYTES];
     random_fill(random, sizeof random);
@@ -154,14 +154,14 @@ static const struct offer *find(const struct offers *offers, const struct offer_
 }
 
 enum status offers_find(struct offers *offers, const struct offer_claim *claim,
-                        struct queue_offer *price, struct error *error)
+                        struct prepare_offer *price, struct error *error)
 {
     const char *excess = NULL;
     (void)pthread_mutex_lock(&offers->mutex);
     const struct offer *offer = claim->id[0] ? find(offers, claim) : NULL;
     if (offer) {
         excess = find_excess(offer, claim->wish);
-        *price = (struct queue_offer){claim->id, offer->core_hours, offer->bytes};
+        *price = (struct prepare_offer){claim->id, offer->core_hours, offer->bytes};
     }
     (void)pthread_mutex_unlock(&offers->mutex);
     if (offer && !excess) {

@@ -45,7 +45,7 @@ void offers_free(struct offers *offers); // NULL is allowed.
 
 // Remembers an offer to that site until BROKER_OFFER_SECONDS after `now_us`, or until BROKER_OFFERS_MAX others have been made. Its name comes into `out`.
 void offers_add(struct offers *offers, const struct fingerprint *to, const struct wish *wish,
-                const struct queue_offer *price, int64_t now_us, char out[OFFER_TEXT_SIZE]);
+                const struct prepare_offer *price, int64_t now_us, char out[OFFER_TEXT_SIZE]);
 
 // Does the offer stand, was it made to this site, and for as much as the job takes: its data, tasks and needs? CONFLICT with the way out when not.
 // *price has what was offered; its `id` is borrowed from `id`. An offer serves several jobs: one whose tasks are divided comes as several.
@@ -56,6 +56,6 @@ struct offer_claim {
     int64_t now_us;
 };
 enum status offers_find(struct offers *offers, const struct offer_claim *claim,
-                        struct queue_offer *price, struct error *error);
+                        struct prepare_offer *price, struct error *error);
 
 #endif

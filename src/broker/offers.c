@@ -13,12 +13,12 @@
 #include <stdio.h>
 
 enum status broker_check_offer(struct broker *broker, const struct broker_caller *caller,
-                               const struct job_spec *spec, struct queue_offer *out,
+                               const struct job_spec *spec, struct prepare_offer *out,
                                struct error *error)
 {
     AUTO_ARENA struct arena arena = {0};
     struct wish wish;
-    struct queue_offer price = {0};
+    struct prepare_offer price = {0};
     TRY(wish_of_job(spec, &arena, &wish, error));
     const struct offer_claim claim = {caller->site, spec->offer, &wish, caller->steady_us};
     TRY(offers_find(broker->offers, &claim, &price, error));
@@ -129,7 +129,7 @@ enum status broker_offer(struct broker *broker, const struct broker_caller *call
     TRY(find_missing(broker, &wish, &arena, &missing, error));
     TRY(queue_estimate(broker->queue, &wish.need, &estimate, error));
     TRY(check_fits(&estimate, error));
-    const struct queue_offer price = {
+    const struct prepare_offer price = {
         .core_hours = core_hours(&wish.need, wish.count, wish.task_seconds),
         .bytes = missing.bytes,
     };

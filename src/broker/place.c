@@ -181,12 +181,12 @@ static enum status submit_moved(struct broker *broker, const struct queue_submis
 
 // --- at one place
 
-struct queue_destination place_destination(struct broker *broker, const struct survey *survey,
-                                           const struct job_spec *spec, struct known_list *known)
+struct prepare_destination place_destination(struct broker *broker, const struct survey *survey,
+                                             const struct job_spec *spec, struct known_list *known)
 {
     int site = survey->plan.options[0].site;
     fill_known(broker, survey, NULL, spec, known);
-    struct queue_destination to = known_destination(known, survey->peers[site].site.text);
+    struct prepare_destination to = known_destination(known, survey->peers[site].site.text);
     to.offer = survey_offer(survey, site);
     tell_placed(broker);
     return to;

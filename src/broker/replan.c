@@ -68,7 +68,7 @@ static enum status follow_plan(struct broker *broker, const struct survey *surve
                                const char *owner, struct error *error)
 {
     struct known_list known = {.user = owner};
-    struct queue_destination to = {.place = TEXT_NONE};
+    struct prepare_destination to = {.place = TEXT_NONE};
     switch (survey->plan.options[0].kind) {
     case PLAN_MOVE:
         return stage(broker, survey, replan->job, owner, error);

@@ -215,7 +215,7 @@ static enum status release(struct staging *staging, int64_t job, struct error *e
         }
     }
     if (status == OK) {
-        struct queue_destination to = known_destination(known, place);
+        struct prepare_destination to = known_destination(known, place);
         status = held_job_release(broker, job, &to, error);
     }
     survey_done(survey);

@@ -104,7 +104,7 @@ enum status survey_make(struct broker *broker, const struct job_spec *spec, cons
                         struct survey *survey, struct error *error);
 void survey_done(struct survey *survey);
 // The offer of one of its sites, for a job that goes there.
-struct queue_offer survey_offer(const struct survey *survey, int site);
+struct prepare_offer survey_offer(const struct survey *survey, int site);
 // --- survey_document.c
 void survey_write(const struct survey *survey, struct buffer *out);
 
@@ -115,8 +115,8 @@ enum status offer_home(struct broker *broker, const struct job_spec *spec, struc
 
 // --- place.c
 // Where the job goes as an option of the plan at one other site says; `known` must stay where it is. `user` is borrowed.
-struct queue_destination place_destination(struct broker *broker, const struct survey *survey,
-                                           const struct job_spec *spec, struct known_list *known);
+struct prepare_destination place_destination(struct broker *broker, const struct survey *survey,
+                                             const struct job_spec *spec, struct known_list *known);
 
 // --- awaited.c: the queue answers on its own thread; this waits for it
 struct awaited {
@@ -139,7 +139,7 @@ enum status awaited_get(struct awaited *awaited, struct buffer *out, struct erro
 enum status held_job_fail(const struct broker *broker, int64_t job, const char *message,
                           struct error *error);
 enum status held_job_release(const struct broker *broker, int64_t job,
-                             const struct queue_destination *to, struct error *error);
+                             const struct prepare_destination *to, struct error *error);
 // Says why it waits. False when the job does not wait any more.
 bool held_job_tell(const struct broker *broker, int64_t job, const struct queue_hold *hold);
 
@@ -153,7 +153,7 @@ struct known_files { // What lists the files of one of them.
 };
 struct known_list {
     const char *user;
-    struct queue_known_data data[PLAN_DATA_MAX];
+    struct prepare_known_data data[PLAN_DATA_MAX];
     struct known_files files[PLAN_DATA_MAX];
     size_t count;
 };
@@ -161,7 +161,7 @@ struct known_list {
 // which is needed only of what a job runs over; NULL: nobody.
 void known_add(struct known_list *list, struct broker *broker, const struct survey_data *known,
                const struct peer *at);
-struct queue_destination known_destination(const struct known_list *list, const char *place);
+struct prepare_destination known_destination(const struct known_list *list, const char *place);
 
 // --- staging.c: jobs that are held until data is where they run
 enum status staging_new(struct broker *broker, struct staging **out, struct error *error);

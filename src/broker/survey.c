@@ -213,9 +213,9 @@ enum status survey_make(struct broker *broker, const struct job_spec *spec, cons
     return status;
 }
 
-struct queue_offer survey_offer(const struct survey *survey, int site)
+struct prepare_offer survey_offer(const struct survey *survey, int site)
 {
-    return (struct queue_offer){.id = survey->offers[site],
-                                .core_hours = survey->sites[site].core_hours,
-                                .bytes = (int64_t)survey->sites[site].stage_bytes};
+    return (struct prepare_offer){.id = survey->offers[site],
+                                  .core_hours = survey->sites[site].core_hours,
+                                  .bytes = (int64_t)survey->sites[site].stage_bytes};
 }

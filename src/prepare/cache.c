@@ -138,7 +138,7 @@ static enum status take_candidates(const struct prepare_site *site, struct sql *
 
 // Those with results for whom the job is, beside everyone.
 static enum status read_scoped(const struct prepare_site *site, struct sql *sql,
-                               const struct job_row *row, const struct queue_look *look,
+                               const struct job_row *row, const struct prepare_look *look,
                                struct candidates *out, struct error *error)
 {
     static const enum runner_class KINDS[] = {RUNNER_GROUP, RUNNER_USER, RUNNER_SPARE};
@@ -161,7 +161,7 @@ static enum status read_scoped(const struct prepare_site *site, struct sql *sql,
 
 // Those that the cache knows, as far as the job may ask it, and those that are the same submission.
 static enum status read_candidates(const struct prepare_site *site, struct sql *sql,
-                                   const struct job_row *row, const struct queue_look *look,
+                                   const struct job_row *row, const struct prepare_look *look,
                                    struct candidates *out, struct error *error)
 {
     const struct sql_value values[] = {sql_blob(row->family.bytes, DIGEST_SIZE),
@@ -237,7 +237,7 @@ static void put_newest_last(struct cache_plan *plan)
 }
 
 enum status cache_look_up(const struct prepare_site *site, const struct job_row *row,
-                          bool needs_index, const struct queue_look *look, struct cache_plan *out,
+                          bool needs_index, const struct prepare_look *look, struct cache_plan *out,
                           struct error *error)
 {
     struct sql *sql = NULL;

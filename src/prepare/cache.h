@@ -22,7 +22,7 @@ void cache_plan_done(struct cache_plan *plan);
 // Looks what of the job has been computed before, as far as its cache mode allows, and as the same submission. Blocks. `needs_index`: its results depend on the index too.
 // `look`: at the job's data.
 enum status cache_look_up(const struct prepare_site *site, const struct job_row *row,
-                          bool needs_index, const struct queue_look *look, struct cache_plan *out,
+                          bool needs_index, const struct prepare_look *look, struct cache_plan *out,
                           struct error *error);
 
 #endif

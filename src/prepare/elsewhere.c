@@ -1,9 +1,9 @@
 #include "prepare/elsewhere.h"
 
-static const struct queue_known_data *find(const struct elsewhere *elsewhere, const char *id)
+static const struct prepare_known_data *find(const struct elsewhere *elsewhere, const char *id)
 {
     for (size_t i = 0; i < elsewhere->count; i++) {
-        const struct queue_known_data *known = &elsewhere->data[i];
+        const struct prepare_known_data *known = &elsewhere->data[i];
         if (strcmp(known->id, id) == 0 ||
             (known->registered && strcmp(known->registered, id) == 0)) {
             return known;
@@ -13,14 +13,14 @@ static const struct queue_known_data *find(const struct elsewhere *elsewhere, co
 }
 
 static enum status resolve(void *context, const char *id, struct arena *arena,
-                           struct queue_dataset *out, struct error *error)
+                           struct prepare_dataset *out, struct error *error)
 {
-    const struct queue_known_data *known = find(context, id);
+    const struct prepare_known_data *known = find(context, id);
     if (!known) {
         return error_set(error, NOT_FOUND, "nothing is known of dataset %.200s at that site", id);
     }
     const char *registered = known->registered ? known->registered : known->id;
-    *out = (struct queue_dataset){
+    *out = (struct prepare_dataset){
         .id = arena_copy(arena, text_of(registered)),
         .digest = known->digest,
         .file_count = known->file_count,
@@ -30,33 +30,33 @@ static enum status resolve(void *context, const char *id, struct arena *arena,
 }
 
 // The site that has it looks at its files when the job comes there.
-static enum status check(void *context, const char *id, struct queue_look *look,
+static enum status check(void *context, const char *id, struct prepare_look *look,
                          struct error *error)
 {
     (void)context;
     (void)id;
     (void)error;
-    *look = (struct queue_look){.is_settled = true};
+    *look = (struct prepare_look){.is_settled = true};
     return OK;
 }
 
 static enum status each_file(void *context, const char *id,
-                             enum status (*visit)(void *visitor, const struct queue_file *file,
+                             enum status (*visit)(void *visitor, const struct prepare_file *file,
                                                   struct error *error),
                              void *visitor, struct error *error)
 {
-    const struct queue_known_data *known = find(context, id);
+    const struct prepare_known_data *known = find(context, id);
     return known && known->each_file ? known->each_file(known->files_context, visit, visitor, error)
                                      : OK;
 }
 
-const struct queue_catalog_ops ELSEWHERE_CATALOG = {
+const struct prepare_catalog_ops ELSEWHERE_CATALOG = {
     .resolve = resolve, .check = check, .look = check, .each_file = each_file};
 
 enum status elsewhere_check_over(const struct elsewhere *elsewhere, const char *id,
                                  struct error *error)
 {
-    const struct queue_known_data *known = find(elsewhere, id);
+    const struct prepare_known_data *known = find(elsewhere, id);
     if (known && !known->each_file) {
         return error_set(
             error, INVALID,

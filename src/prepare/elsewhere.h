@@ -5,12 +5,12 @@
 #include "prepare/destination.h"
 
 struct elsewhere {
-    const struct queue_known_data *data;
+    const struct prepare_known_data *data;
     size_t count;
 };
 
 // The context is a struct elsewhere. It has no roots; files are visited where the data brings them.
-extern const struct queue_catalog_ops ELSEWHERE_CATALOG;
+extern const struct prepare_catalog_ops ELSEWHERE_CATALOG;
 
 // May a job run over this dataset? INVALID when its files are not known.
 enum status elsewhere_check_over(const struct elsewhere *elsewhere, const char *id,

@@ -20,7 +20,7 @@ static enum status flush_lines(struct files_writer *self, size_t from, struct er
     return OK;
 }
 
-static enum status write_file_line(void *visitor, const struct queue_file *file,
+static enum status write_file_line(void *visitor, const struct prepare_file *file,
                                    struct error *error)
 {
     struct files_writer *self = visitor;
@@ -35,7 +35,7 @@ static enum status write_file_line(void *visitor, const struct queue_file *file,
     return flush_lines(self, WRITE_SIZE, error);
 }
 
-enum status items_of_dataset(struct blobs *blobs, const struct queue_catalog_ops *catalog,
+enum status items_of_dataset(struct blobs *blobs, const struct prepare_catalog_ops *catalog,
                              void *context, const char *id, struct digest *out, int64_t *count,
                              int64_t *size, struct error *error)
 {

@@ -6,7 +6,7 @@
 #include "store/blobs.h"
 
 // Makes the blob of kind `files` of a dataset: a line for each file.
-enum status items_of_dataset(struct blobs *blobs, const struct queue_catalog_ops *catalog,
+enum status items_of_dataset(struct blobs *blobs, const struct prepare_catalog_ops *catalog,
                              void *context, const char *id, struct digest *out, int64_t *count,
                              int64_t *size, struct error *error);
 

@@ -74,7 +74,8 @@ static void record_data(const char *name, const char *id, const struct text *pat
                   (long long)size_bytes);
 }
 
-static enum status describe_file(void *visitor, const struct queue_file *file, struct error *error)
+static enum status describe_file(void *visitor, const struct prepare_file *file,
+                                 struct error *error)
 {
     (void)error;
     struct file_list *list = visitor;
@@ -94,14 +95,14 @@ static enum status describe_file(void *visitor, const struct queue_file *file, s
     return OK;
 }
 
-static void describe_roots(const char *name, const struct queue_dataset *dataset,
+static void describe_roots(const char *name, const struct prepare_dataset *dataset,
                            struct buffer *out)
 {
     buffer_append_byte(out, '{');
     append_field(out, "name", text_of(name));
     buffer_append_string(out, ",\"roots\":[");
     for (size_t i = 0; i < dataset->root_count; i++) {
-        const struct queue_root *root = &dataset->roots[i];
+        const struct prepare_root *root = &dataset->roots[i];
         buffer_append_string(out, i > 0 ? ",{" : "{");
         append_field(out, "path", text_of(root->path));
         buffer_append_byte(out, ',');
@@ -113,7 +114,7 @@ static void describe_roots(const char *name, const struct queue_dataset *dataset
     buffer_printf(out, "],\"file_count\":%lld,\"files\":[", (long long)dataset->file_count);
 }
 
-static void note_use(struct prepared *out, const char *id, const struct queue_look *look)
+static void note_use(struct prepared *out, const char *id, const struct prepare_look *look)
 {
     if (out->is_elsewhere) {
         return; // It is not this site's dataset that it uses.
@@ -128,14 +129,14 @@ static void note_use(struct prepared *out, const char *id, const struct queue_lo
     out->look.is_settled = out->look.is_settled && look->is_settled;
 }
 
-static enum status find_dataset(const char *id, struct prepared *out, struct queue_dataset *dataset,
-                                struct error *error)
+static enum status find_dataset(const char *id, struct prepared *out,
+                                struct prepare_dataset *dataset, struct error *error)
 {
     if (!out->catalog) {
         return error_set(error, NOT_FOUND, "there is no dataset %s here", id);
     }
     TRY(out->catalog->resolve(out->catalog_context, id, &out->arena, dataset, error));
-    struct queue_look look = {0};
+    struct prepare_look look = {0};
     TRY(out->catalog->check(out->catalog_context, id, &look, error));
     note_use(out, dataset->id, &look);
     return OK;
@@ -146,7 +147,7 @@ static enum status find_dataset(const char *id, struct prepared *out, struct que
 static enum status check_still(const char *id, const char *digest, struct prepared *out,
                                struct error *error)
 {
-    struct queue_dataset now = {0};
+    struct prepare_dataset now = {0};
     char text[DIGEST_TEXT_SIZE];
     TRY(out->catalog->resolve(out->catalog_context, id, &out->arena, &now, error));
     if (strcmp(digest_to_text(&now.digest, text), digest) != 0) {
@@ -174,7 +175,7 @@ static enum status check_content(const struct spec_data *bound, const char *dige
 static enum status add_data(const struct spec_data *bound, bool lists_files, struct prepared *out,
                             struct digest_stream *family, struct buffer *data, struct error *error)
 {
-    struct queue_dataset dataset = {0};
+    struct prepare_dataset dataset = {0};
     TRY(find_dataset(bound->id, out, &dataset, error));
     const char *digest = digest_to_text(&dataset.digest, arena_new(&out->arena, DIGEST_TEXT_SIZE));
     TRY(check_content(bound, digest, error));
@@ -338,7 +339,7 @@ static void finish_family(const struct job_spec *spec, struct prepared *out,
     out->row.family = digest_stream_finish(family);
 }
 
-static void write_offer(const struct queue_offer *offer, struct prepared *out)
+static void write_offer(const struct prepare_offer *offer, struct prepared *out)
 {
     if (offer->id) {
         buffer_append_byte(&out->offer, '{');
@@ -381,7 +382,7 @@ static enum status describe_job(const struct prepare_site *site, struct job_spec
 }
 
 static enum status choose_catalog(const struct prepare_site *site, const struct job_spec *spec,
-                                  const struct queue_destination *to, struct prepared *out,
+                                  const struct prepare_destination *to, struct prepared *out,
                                   struct error *error)
 {
     struct digest fingerprint;
@@ -463,7 +464,7 @@ static enum status check_same(const struct prepare_site *site, const char *id, s
                               struct error *error)
 {
     struct prepared now = {.catalog = site->catalog, .catalog_context = site->catalog_context};
-    struct queue_dataset dataset = {0};
+    struct prepare_dataset dataset = {0};
     char digest[DIGEST_TEXT_SIZE];
     enum status status = find_dataset(id, &now, &dataset, error);
     if (status == OK && !text_equal(text_of(digest_to_text(&dataset.digest, digest)), recorded)) {
@@ -504,7 +505,7 @@ static enum status insert_look(struct sql *sql, const struct prepared *prepared,
     if (prepared->dataset_count == 0) {
         return OK;
     }
-    const struct queue_look *look = &prepared->look;
+    const struct prepare_look *look = &prepared->look;
     return sql_run(sql, SQL_INSERT_LOOK,
                    SQL_VALUES(sql_int64(prepared->row.id),
                               look->is_settled ? sql_int64((int64_t)look->state) : sql_null()),

@@ -8,7 +8,7 @@
 #include "prepare/destination.h"
 
 struct prepare_options {
-    struct queue_destination to;
+    struct prepare_destination to;
     struct text owner;           // For the description of a job with a place.
     struct text key;             // The owner's for this submission, for the same; empty: none.
     const struct digest *origin; // See struct queue_submission.
@@ -17,7 +17,7 @@ struct prepare_options {
 
 struct prepared {
     struct arena arena;
-    const struct queue_catalog_ops *catalog; // Where its data is known.
+    const struct prepare_catalog_ops *catalog; // Where its data is known.
     void *catalog_context;
     bool is_elsewhere;         // That is another site's.
     struct job_row row;        // All but id, owner and time.
@@ -30,7 +30,7 @@ struct prepared {
     const char *datasets[SPEC_DATA_MAX + 1]; // The identifiers of those that it uses, each once.
     size_t dataset_count;
     int64_t input_bytes;                    // Of the data that each task needs.
-    struct queue_look look;                 // At all of them.
+    struct prepare_look look;               // At all of them.
     const char *digests[SPEC_DATA_MAX + 1]; // Of its data, in order, and of what it runs over.
     size_t digest_count;
 };

@@ -12,7 +12,7 @@ struct file_digests;
 struct prepare_site {
     struct store *store;
     struct blobs *blobs;
-    const struct queue_catalog_ops *catalog; // NULL: no dataset is known.
+    const struct prepare_catalog_ops *catalog; // NULL: no dataset is known.
     void *catalog_context;
     struct file_digests *programs; // Of what tasks ran, and would run now.
 };

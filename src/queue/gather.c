@@ -213,7 +213,7 @@ static enum status gather_job(struct queue *queue, struct gather_op *self, struc
     AUTO_ARENA struct arena arena = {0};
     struct sql *sql = NULL;
     struct job_row row;
-    struct queue_look look = {0};
+    struct prepare_look look = {0};
     struct job_spec *spec = NULL;
     TRY(store_read_begin(queue->store, &sql, error));
     enum status status = read_all(self, sql, &arena, &row, &spec, error);

@@ -308,7 +308,7 @@ enum status queue_job_spec(struct queue *queue, int64_t job, struct job_spec **o
 }
 
 static enum status prepare_again(struct queue *queue, struct hold_op *self,
-                                 const struct queue_destination *to, struct error *error)
+                                 const struct prepare_destination *to, struct error *error)
 {
     char owner[QUEUE_OWNER_MAX + 1];
     AUTO_FREE char *key = NULL;
@@ -323,7 +323,7 @@ static enum status prepare_again(struct queue *queue, struct hold_op *self,
     return prepare_job(&queue->site, self->spec, &options, &self->prepared, error);
 }
 
-void queue_release(struct queue *queue, int64_t job, const struct queue_destination *to,
+void queue_release(struct queue *queue, int64_t job, const struct prepare_destination *to,
                    struct queue_answer answer)
 {
     struct hold_op *self = new_hold(job, answer);

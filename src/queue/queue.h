@@ -34,7 +34,7 @@ struct queue_place_ops {
 struct queue_options {
     struct store *store;
     struct blobs *blobs;
-    const struct queue_catalog_ops *catalog; // NULL: no dataset is known.
+    const struct prepare_catalog_ops *catalog; // NULL: no dataset is known.
     void *catalog_context;
     int64_t
         lease_timeout_us; // A worker with leases that was not heard for so long is lost. 0: 5 s. Another one after 30 s.
@@ -81,7 +81,7 @@ struct queue_hold {
 
 struct queue_submission {
     struct job_spec *spec; // Taken in every case.
-    struct queue_destination to;
+    struct prepare_destination to;
     struct queue_hold hold;
     struct text owner;
     struct text idempotency_key; // Empty: none.
@@ -146,7 +146,7 @@ void queue_why(struct queue *queue, int64_t job, int64_t index, bool may_read,
 
 // A held job starts, at the place that is given now, with the data as it is known now: blocks for the disk, as queue_submit. CONFLICT
 // when it is not held, or would compute something else than when it was submitted. The answer is the job.
-void queue_release(struct queue *queue, int64_t job, const struct queue_destination *to,
+void queue_release(struct queue *queue, int64_t job, const struct prepare_destination *to,
                    struct queue_answer answer);
 // A site refused a job as it was planned: its place takes back what was leased of it, and it is held until it is released with what is known then. No
 // change when it is held already, or goes there under another offer by now. CONFLICT when it is at no other site (any more), or the witness says so.

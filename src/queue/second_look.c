@@ -69,12 +69,12 @@ static enum status read_first(struct sql *sql, int64_t job, struct arena *arena,
 }
 
 static enum status look_at(const struct queue *queue, const char *const *ids, size_t count,
-                           struct queue_look *out)
+                           struct prepare_look *out)
 {
     enum status status = OK;
-    *out = (struct queue_look){.is_settled = true};
+    *out = (struct prepare_look){.is_settled = true};
     for (size_t i = 0; status == OK && i < count; i++) {
-        struct queue_look look = {0};
+        struct prepare_look look = {0};
         status = queue->site.catalog->look(queue->site.catalog_context, ids[i], &look, NULL);
         out->state += look.state;
         out->is_settled = out->is_settled && look.is_settled;
@@ -82,7 +82,7 @@ static enum status look_at(const struct queue *queue, const char *const *ids, si
     return status;
 }
 
-enum status second_look_now(struct queue *queue, int64_t job, struct queue_look *out)
+enum status second_look_now(struct queue *queue, int64_t job, struct prepare_look *out)
 {
     AUTO_ARENA struct arena arena = {0};
     const char *ids[SPEC_DATA_MAX + 1];
@@ -100,7 +100,7 @@ static bool is_untouched(struct queue *queue, int64_t job)
     const char *ids[SPEC_DATA_MAX + 1];
     size_t count = 0;
     uint64_t first = 0;
-    struct queue_look second = {0};
+    struct prepare_look second = {0};
     struct sql *sql = NULL;
     if (store_read_begin(queue->store, &sql, NULL) != OK) {
         return false;

@@ -21,6 +21,6 @@ void second_looks_free(struct second_looks *looks);
 // When more wait than LOOKS_MAX, the look is not made.
 void second_looks_add(struct second_looks *looks, int64_t job, int64_t finished_us);
 // How the data of the job is now; nothing has been touched where it has none. Any failure when that cannot be told. Blocks.
-enum status second_look_now(struct queue *queue, int64_t job, struct queue_look *out);
+enum status second_look_now(struct queue *queue, int64_t job, struct prepare_look *out);
 
 #endif

@@ -376,7 +376,7 @@ void twins_look_up(struct queue *queue, int64_t job)
     struct twin_op *self = NEW(struct twin_op);
     AUTO_ARENA struct arena arena = {0};
     struct job_row row;
-    struct queue_look look = {0};
+    struct prepare_look look = {0};
     bool needs_index = false;
     self->op.run = run_take;
     self->op.done = done_take;

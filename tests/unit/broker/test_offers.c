@@ -87,7 +87,7 @@ static enum status check_job(struct offering *offering, const char *members, con
     AUTO_FREE char *text = memory_format("{\"command\":[\"p\"]%s}", members);
     AUTO_JSON json_t *document = NULL;
     struct job_spec *spec = NULL;
-    struct queue_offer price = {0};
+    struct prepare_offer price = {0};
     const struct broker_caller asking = {caller, now_us, 0};
     assert_int_equal(json_parse(text_of(text), &document, error), OK);
     AUTO_JSON json_t *small = json_pack("{s:i, s:i, s:i}", "memory_bytes", 1048576, "disk_bytes", 0,
@@ -259,7 +259,7 @@ static void a_job_that_takes_more_than_was_offered_is_refused(void **state)
 static void find_in_table(struct offers *offers, const char *id, const struct wish *wish,
                           enum status expected)
 {
-    struct queue_offer price = {0};
+    struct prepare_offer price = {0};
     struct error error = {0};
     const struct offer_claim claim = {HOME, id, wish, NOW_US};
     assert_int_equal(offers_find(offers, &claim, &price, &error), expected);
@@ -270,7 +270,7 @@ static void an_offer_is_for_the_content_that_was_asked_for(void **state)
     struct offering *offering = *state;
     AUTO_ARENA struct arena arena = {0};
     const struct fingerprint to = {HOME};
-    const struct queue_offer price = {0};
+    const struct prepare_offer price = {0};
     char id[OFFER_TEXT_SIZE];
     struct wish wish = {.count = 1};
     struct wish other = {.count = 1};

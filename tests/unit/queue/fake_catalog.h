@@ -15,6 +15,6 @@ struct fake_catalog {
     _Atomic int looks;      // How many were made beside those of checks.
 };
 
-extern const struct queue_catalog_ops FAKE_CATALOG;
+extern const struct prepare_catalog_ops FAKE_CATALOG;
 
 #endif

@@ -237,7 +237,7 @@ int64_t site_place_worker(struct site *site, const char *place)
     return worker;
 }
 
-struct reply site_release(struct site *site, int64_t job, const struct queue_destination *to)
+struct reply site_release(struct site *site, int64_t job, const struct prepare_destination *to)
 {
     struct waiting waiting;
     queue_release(site->queue, job, to, expect(&waiting));

@@ -17,10 +17,10 @@ struct site {
     int64_t witnessed[8]; // The numbers of jobs and workers whose changes were witnessed, in order.
     size_t witnessed_count;
     bool refuses_to_witness;
-    const char *owner;           // Of what is submitted; NULL: "alice".
-    const char *principal;       // Who registers and polls; NULL: "workers".
-    const struct runner *runner; // Of that one's credential; NULL: of the site.
-    struct queue_destination to; // Of what is submitted.
+    const char *owner;             // Of what is submitted; NULL: "alice".
+    const char *principal;         // Who registers and polls; NULL: "workers".
+    const struct runner *runner;   // Of that one's credential; NULL: of the site.
+    struct prepare_destination to; // Of what is submitted.
     struct queue_hold hold;
     const struct digest *origin;
     bool keeps_no_request;                // Submits as an older version did.
@@ -68,7 +68,7 @@ struct reply site_move(struct site *site, int64_t worker, const struct text *gro
 // One that takes jobs to the place: named "link", with this process.
 enum { LINK_PROCESS = 4711 };
 int64_t site_place_worker(struct site *site, const char *place);
-struct reply site_release(struct site *site, int64_t job, const struct queue_destination *to);
+struct reply site_release(struct site *site, int64_t job, const struct prepare_destination *to);
 struct reply site_fail_held(struct site *site, int64_t job, const char *message);
 // The site of its place has refused it, under this offer (NULL: none).
 struct reply site_refused(struct site *site, int64_t job, const char *offer);

@@ -75,24 +75,25 @@ static void what_was_submitted_is_given_again_after_its_data_has_changed(void **
 }
 
 static enum status each_file(void *context,
-                             enum status (*visit)(void *visitor, const struct queue_file *file,
+                             enum status (*visit)(void *visitor, const struct prepare_file *file,
                                                   struct error *error),
                              void *visitor, struct error *error)
 {
     (void)context;
-    struct queue_file file = {.path = TEXT("a"), .size_bytes = 1};
+    struct prepare_file file = {.path = TEXT("a"), .size_bytes = 1};
     return visit(visitor, &file, error);
 }
 
 static void a_job_that_travels_takes_the_content_along(void **state)
 {
     struct site *site = *state;
-    static const struct queue_known_data KNOWN[] = {
+    static const struct prepare_known_data KNOWN[] = {
         {.id = "t:two", .file_count = 1, .digest = {{1}}, .each_file = each_file},
         {.id = "t:sky", .file_count = 1},
     };
     int64_t link = site_place_worker(site, OCEAN);
-    site->to = (struct queue_destination){.place = text_of(OCEAN), .data = KNOWN, .data_count = 2};
+    site->to =
+        (struct prepare_destination){.place = text_of(OCEAN), .data = KNOWN, .data_count = 2};
     (void)site_job(site,
                    "{\"command\": [\"p\"], \"data\": [{\"id\": \"t:sky\"}], \"over\": \"t:two\"}");
     struct reply reply = site_poll(site, link, "{}");

@@ -8,9 +8,9 @@
 
 static int64_t job_at(struct site *site, const char *place, const char *document)
 {
-    site->to = (struct queue_destination){.place = text_of(place)};
+    site->to = (struct prepare_destination){.place = text_of(place)};
     int64_t job = site_job(site, document);
-    site->to = (struct queue_destination){0};
+    site->to = (struct prepare_destination){0};
     return job;
 }
 

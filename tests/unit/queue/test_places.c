@@ -43,31 +43,31 @@ static struct digest content_of(unsigned char byte)
 
 // The files of "t:two" as another site has them: the same content, of another time.
 static enum status each_file(void *context,
-                             enum status (*visit)(void *visitor, const struct queue_file *file,
+                             enum status (*visit)(void *visitor, const struct prepare_file *file,
                                                   struct error *error),
                              void *visitor, struct error *error)
 {
     (void)context;
     static const char *const NAMES[] = {"a", "b"};
     for (unsigned char i = 0; i < 2; i++) {
-        const struct queue_file file = {.path = text_of(NAMES[i]),
-                                        .size_bytes = 1,
-                                        .modified_us = 1234567,
-                                        .digest = content_of(i)};
+        const struct prepare_file file = {.path = text_of(NAMES[i]),
+                                          .size_bytes = 1,
+                                          .modified_us = 1234567,
+                                          .digest = content_of(i)};
         TRY(visit(visitor, &file, error));
     }
     return OK;
 }
 
 // What the catalogue of the fixture has, as known of elsewhere.
-static const struct queue_known_data TWO = {
+static const struct prepare_known_data TWO = {
     .id = "t:two", .file_count = 2, .size_bytes = 2, .each_file = each_file};
 
-static void go_to(struct site *site, const char *place, const struct queue_known_data *data,
+static void go_to(struct site *site, const char *place, const struct prepare_known_data *data,
                   size_t count)
 {
     site->to =
-        (struct queue_destination){.place = text_of(place), .data = data, .data_count = count};
+        (struct prepare_destination){.place = text_of(place), .data = data, .data_count = count};
 }
 
 static int64_t job_at(struct site *site, const char *place, const char *document)
@@ -179,7 +179,7 @@ static void records_of_a_job_elsewhere_say_what_it_ran_over(void **state)
 static void data_of_which_nothing_is_known_is_refused(void **state)
 {
     struct site *site = *state;
-    static const struct queue_known_data WITHOUT_FILES = {.id = "t:two"};
+    static const struct prepare_known_data WITHOUT_FILES = {.id = "t:two"};
     go_to(site, OCEAN, &TWO, 1);
     struct reply reply =
         site_submit(site, "{\"command\": [\"p\"], \"data\": [{\"id\": \"t:three\"}]}", NULL);
@@ -394,7 +394,7 @@ static void a_held_job_starts_when_it_is_released(void **state)
     assert_int_equal(site_run_all(site, worker), 0);
     assert_why(site, job, "9 of 10 GiB");
     assert_int_equal(queue_check_unused(site->queue, "t:two", NULL), OK);
-    reply = site_release(site, job, &(struct queue_destination){0});
+    reply = site_release(site, job, &(struct prepare_destination){0});
     assert_int_equal(reply.status, OK);
     reply_done(&reply);
     struct error used = {0};
@@ -412,7 +412,7 @@ static void a_held_job_may_be_released_to_another_place(void **state)
 {
     struct site *site = *state;
     int64_t job = held_job(site, TWO_TASKS);
-    const struct queue_destination ocean = {.place = TEXT(OCEAN), .data = &TWO, .data_count = 1};
+    const struct prepare_destination ocean = {.place = TEXT(OCEAN), .data = &TWO, .data_count = 1};
     struct reply reply = site_release(site, job, &ocean);
     assert_int_equal(reply.status, OK);
     assert_text(reply.document, "place", OCEAN);
@@ -446,7 +446,7 @@ static void what_is_not_held_is_not_released(void **state)
 {
     struct site *site = *state;
     int64_t job = site_job(site, "{\"command\": [\"p\"]}");
-    const struct queue_destination here = {0};
+    const struct prepare_destination here = {0};
     assert_int_equal(site_release(site, job, &here).status, CONFLICT);
     assert_int_equal(site_fail_held(site, job, "x").status, CONFLICT);
     assert_int_equal(site_set_reason(site, job, "x", "y").status, CONFLICT);
@@ -463,7 +463,7 @@ static void data_that_is_not_there_after_all_is_said_at_the_release(void **state
     struct site *site = *state;
     int64_t job = held_job(site, TWO_TASKS);
     site->catalog.is_changed = true;
-    struct reply reply = site_release(site, job, &(struct queue_destination){0});
+    struct reply reply = site_release(site, job, &(struct prepare_destination){0});
     assert_int_equal(reply.status, CONFLICT);
     assert_non_null(strstr(reply.error.fix, "lode data verify"));
     assert_why(site, job, "on its way");

@@ -8,16 +8,16 @@
 #define LAND "sha256:1a4d000000000000000000000000000000000000000000000000000000000000"
 #define TWO_TASKS "{\"command\": [\"p\"], \"count\": 2, \"data\": [{\"id\": \"t:two\"}]}"
 
-static const struct queue_known_data BEFORE = {.id = "t:two", .file_count = 2};
-static const struct queue_known_data NOW = {.id = "t:two", .file_count = 2, .digest = {{1}}};
+static const struct prepare_known_data BEFORE = {.id = "t:two", .file_count = 2};
+static const struct prepare_known_data NOW = {.id = "t:two", .file_count = 2, .digest = {{1}}};
 
-static struct queue_destination destination(const char *place, const struct queue_known_data *data,
-                                            const char *offer)
+static struct prepare_destination
+destination(const char *place, const struct prepare_known_data *data, const char *offer)
 {
-    return (struct queue_destination){.place = text_of(place),
-                                      .data = data,
-                                      .data_count = 1,
-                                      .offer = {.id = offer, .core_hours = 1.5, .bytes = 7}};
+    return (struct prepare_destination){.place = text_of(place),
+                                        .data = data,
+                                        .data_count = 1,
+                                        .offer = {.id = offer, .core_hours = 1.5, .bytes = 7}};
 }
 
 static int64_t job_at(struct site *site, const char *offer)
@@ -93,7 +93,7 @@ static void a_refused_job_is_taken_back_and_goes_on_as_it_is_planned_then(void *
     reply = site_poll(site, link, "{}");
     (void)told_of(&reply, 0);
     reply_done(&reply);
-    const struct queue_destination to = destination(OCEAN, &NOW, "o-2");
+    const struct prepare_destination to = destination(OCEAN, &NOW, "o-2");
     reply = site_release(site, job, &to);
     assert_int_equal(reply.status, OK);
     assert_is(json_object_get(reply.document, "offer"), "offer", "o-2");
@@ -119,7 +119,7 @@ static void a_refused_job_may_go_to_another_place(void **state)
     refuse(site, job, NULL);
     site_restart(site);
     assert_why(site, job, "the sea is rough");
-    const struct queue_destination to = destination(LAND, &NOW, NULL);
+    const struct prepare_destination to = destination(LAND, &NOW, NULL);
     reply = site_release(site, job, &to);
     assert_int_equal(reply.status, OK);
     reply_done(&reply);
@@ -144,7 +144,7 @@ static void a_lease_of_a_held_job_is_not_taken_into_the_books_again(void **state
     const json_t *cancels = json_object_get(reply.document, "cancel");
     assert_int_equal(json_integer_value(json_array_get(cancels, 0)), number);
     reply_done(&reply);
-    const struct queue_destination to = destination(LAND, &NOW, NULL);
+    const struct prepare_destination to = destination(LAND, &NOW, NULL);
     reply = site_release(site, job, &to);
     assert_int_equal(reply.status, OK);
     reply_done(&reply);
@@ -165,12 +165,12 @@ static void what_was_begun_is_not_finished_with_other_data(void **state)
     reply_done(&reply);
     assert_job(site, job, "running", 1);
     refuse(site, job, NULL);
-    const struct queue_destination other = destination(OCEAN, &NOW, NULL);
+    const struct prepare_destination other = destination(OCEAN, &NOW, NULL);
     reply = site_release(site, job, &other);
     assert_int_equal(reply.status, CONFLICT);
     assert_non_null(strstr(reply.error.detail, "other data"));
     reply_done(&reply);
-    const struct queue_destination same = destination(LAND, &BEFORE, NULL);
+    const struct prepare_destination same = destination(LAND, &BEFORE, NULL);
     reply = site_release(site, job, &same);
     assert_int_equal(reply.status, OK);
     reply_done(&reply);

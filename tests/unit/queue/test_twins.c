@@ -240,7 +240,7 @@ static void nothing_waits_for_what_may_not_run(void **state)
     int64_t job = site_job(site, THREE);
     assert_free(site, job);
     // Released, the held one does not wait for a later one; and a later one still has one to wait for.
-    struct reply reply = site_release(site, held, &(struct queue_destination){0});
+    struct reply reply = site_release(site, held, &(struct prepare_destination){0});
     assert_int_equal(reply.status, OK);
     reply_done(&reply);
     assert_free(site, held);

@@ -57,7 +57,7 @@ static void disturb(struct game *game)
         reply = site_retry(game->site, job);
         break;
     default:
-        reply = site_release(game->site, job, &(struct queue_destination){0});
+        reply = site_release(game->site, job, &(struct prepare_destination){0});
         game->is_held[at] = game->is_held[at] && reply.status != OK;
         break;
     }
@@ -105,7 +105,7 @@ static void settle(struct game *game)
     for (size_t i = 0; i < game->count; i++) {
         struct reply reply = {0};
         if (game->is_held[i]) {
-            reply = site_release(site, game->jobs[i], &(struct queue_destination){0});
+            reply = site_release(site, game->jobs[i], &(struct prepare_destination){0});
             reply_done(&reply);
         }
         if (is_streamed(site, game->jobs[i])) {

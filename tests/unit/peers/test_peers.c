@@ -1,132 +1,34 @@
 #include "../cmocka_all.h"
+#include "fixture.h"
 
-#include "base/calendar.h"
 #include "base/memory.h"
 #include "os/clock.h"
-#include "os/file.h"
 #include "peers/peers.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 enum { AWAIT_US = 30000000, NAP_NS = 2000000 };
 
-// A hub that nobody can reach, and sites that are keys and words only.
-struct fixture {
-    char folder[64];
-    struct signing_key *key;
-    struct store *store;
-    struct ledger *ledger;
-    struct mirror *mirror;
-    struct peers *peers;
-};
-
-static struct signing_key *make_key(const struct fixture *fixture, const char *name)
+static json_t *parsed(char *text)
 {
-    struct signing_key *key = NULL;
-    struct fingerprint fingerprint;
-    AUTO_FREE char *folder = memory_format("%s/%s", fixture->folder, name);
-    assert_int_equal(file_make_folder(folder, NULL), OK);
-    assert_int_equal(key_ensure(folder, name, &fingerprint, NULL), OK);
-    assert_int_equal(signing_key_open(folder, &key, NULL), OK);
-    return key;
-}
-
-static void open_all(struct fixture *fixture, bool joins_openly)
-{
-    struct error error = {0};
-    struct store_migration migrations[16];
-    size_t count = 0;
-    for (size_t i = 0; i < LEDGER_MIGRATION_COUNT; i++) {
-        migrations[count++] = LEDGER_MIGRATIONS[i];
-    }
-    for (size_t i = 0; i < PEERS_MIGRATION_COUNT; i++) {
-        migrations[count++] = PEERS_MIGRATIONS[i];
-    }
-    AUTO_FREE char *url = memory_format("%s/lode.db", fixture->folder);
-    AUTO_FREE char *index = memory_format("%s/index", fixture->folder);
-    AUTO_FREE char *hub = memory_format("%s/hub", fixture->folder);
-    const struct store_options store = {
-        .url = url, .migrations = migrations, .migration_count = count};
-    assert_int_equal(store_open(&store, &fixture->store, &error), OK);
-    const struct ledger_options ledger = {.store = fixture->store, .key = fixture->key};
-    assert_int_equal(ledger_open(&ledger, &fixture->ledger, &error), OK);
-    const struct mirror_options mirror = {.store = fixture->store, .index_folder = index};
-    assert_int_equal(mirror_open(&mirror, &fixture->mirror, &error), OK);
-    const struct peers_options peers = {.store = fixture->store,
-                                        .key = fixture->key,
-                                        .directory = hub,
-                                        .name = "hub",
-                                        .ledger = fixture->ledger,
-                                        .mirror = fixture->mirror,
-                                        .joins_openly = joins_openly};
-    assert_int_equal(peers_open(&peers, &fixture->peers, &error), OK);
-}
-
-static void close_all(struct fixture *fixture)
-{
-    peers_stop(fixture->peers);
-    mirror_close(fixture->mirror);
-    ledger_close(fixture->ledger);
-    store_close(fixture->store);
-    peers_close(fixture->peers);
-}
-
-static int start(void **state)
-{
-    struct fixture *fixture = NEW(struct fixture);
-    (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/lode-test-peers.XXXXXX");
-    *state = fixture;
-    if (!mkdtemp(fixture->folder)) {
-        return -1;
-    }
-    fixture->key = make_key(fixture, "hub");
-    open_all(fixture, false);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    struct fixture *fixture = *state;
-    close_all(fixture);
-    signing_key_free(fixture->key);
-    enum status status = file_remove_tree(fixture->folder, NULL);
-    free(fixture);
-    return status == OK ? 0 : -1;
-}
-
-static json_t *sign(json_t *statement, const struct signing_key *key)
-{
-    AUTO_BUFFER struct buffer text = {0};
     json_t *out = NULL;
-    assert_int_equal(statement_sign(statement, key, &text, NULL), OK);
-    json_decref(statement);
-    assert_int_equal(json_parse(buffer_text(&text), &out, NULL), OK);
+    assert_int_equal(json_parse(text_of(text), &out, NULL), OK);
+    free(text);
     return out;
 }
 
-static json_t *site_of(const struct signing_key *key, const char *name)
+// The caller's own words, as they come.
+static json_t *announcement_of(const struct signing_key *key, const char *name)
 {
-    char text[PUBLIC_KEY_TEXT_SIZE];
-    public_key_to_text(signing_key_public(key), text);
     AUTO_FREE char *url = memory_format("https://%s.example.org:7733", name);
-    return sign(json_pack("{s:s, s:s, s:s, s:s, s:[s], s:s, s:i, s:b}", "kind", "site", "time",
-                          "2026-01-01T00:00:00Z", "name", name, "public_key", text, "urls", url,
-                          "version", "1", "protocol", 1, "is_hub", 0),
-                key);
+    return parsed(site_of(key, name, url));
 }
 
-static json_t *heartbeat_of(const struct signing_key *key, int64_t offset_us)
+static json_t *heartbeat_in(const struct signing_key *key, int64_t offset_us)
 {
-    char time[CALENDAR_TEXT_SIZE];
-    (void)calendar_format(clock_real_us() + offset_us, time);
-    return sign(json_pack("{s:s, s:s, s:i, s:i, s:s, s:{s:i, s:i}, s:i}", "kind", "heartbeat",
-                          "time", time, "epoch", 1, "serial", 0, "head",
-                          "sha256:0000000000000000000000000000000000000000000000000000000000000000",
-                          "load", "cpus", 8, "cpus_busy", 2, "ttl_seconds", 60),
-                key);
+    return parsed(heartbeat_of(key, clock_real_us() + offset_us, 8));
 }
 
 static const char *caller_of(const struct signing_key *key)
@@ -137,7 +39,7 @@ static const char *caller_of(const struct signing_key *key)
 static enum status announce(struct fixture *fixture, const struct signing_key *key,
                             const char *name, struct error *error)
 {
-    AUTO_JSON json_t *body = site_of(key, name);
+    AUTO_JSON json_t *body = announcement_of(key, name);
     AUTO_BUFFER struct buffer out = {0};
     return peers_heard_announcement(fixture->peers, caller_of(key), PEERS_PUSH, body, &out, error);
 }
@@ -145,7 +47,7 @@ static enum status announce(struct fixture *fixture, const struct signing_key *k
 static void an_announced_site_is_known_and_survives_a_restart(void **state)
 {
     struct fixture *fixture = *state;
-    struct signing_key *ocean = make_key(fixture, "ocean");
+    const struct signing_key *ocean = fixture->ocean;
     struct peer peer;
     assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
     assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
@@ -167,18 +69,17 @@ static void an_announced_site_is_known_and_survives_a_restart(void **state)
     assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
     assert_int_equal(peer.standing, STANDING_MEMBER);
     assert_string_equal(peer.name, "lake");
-    signing_key_free(ocean);
 }
 
 static void a_heartbeat_is_heard_in_memory_only(void **state)
 {
     struct fixture *fixture = *state;
-    struct signing_key *ocean = make_key(fixture, "ocean");
+    const struct signing_key *ocean = fixture->ocean;
     struct error error = {0};
     struct peer peer;
     AUTO_BUFFER struct buffer out = {0};
-    AUTO_JSON json_t *ahead = heartbeat_of(ocean, INT64_C(3600000000));
-    AUTO_JSON json_t *behind = heartbeat_of(ocean, INT64_C(-3600000000));
+    AUTO_JSON json_t *ahead = heartbeat_in(ocean, INT64_C(3600000000));
+    AUTO_JSON json_t *behind = heartbeat_in(ocean, INT64_C(-3600000000));
     assert_int_equal(peers_heard_heartbeat(fixture->peers, caller_of(ocean), ahead, &out, &error),
                      NOT_FOUND);
     assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
@@ -199,13 +100,12 @@ static void a_heartbeat_is_heard_in_memory_only(void **state)
     // Announcing the same again writes nothing either.
     assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
     assert_int_equal(store_figures(fixture->store).commits, commits);
-    signing_key_free(ocean);
 }
 
 static void a_site_is_found_by_what_people_call_it(void **state)
 {
     struct fixture *fixture = *state;
-    struct signing_key *ocean = make_key(fixture, "ocean");
+    const struct signing_key *ocean = fixture->ocean;
     struct signing_key *other = make_key(fixture, "other");
     struct signing_key *desert = make_key(fixture, "desert");
     struct error error = {0};
@@ -236,7 +136,6 @@ static void a_site_is_found_by_what_people_call_it(void **state)
     assert_int_equal(peers_list(fixture->peers, list[1].site.text, 4, list), 1);
     assert_string_equal(list[0].name, "ocean");
     assert_int_equal(peers_list(fixture->peers, list[0].site.text, 4, list), 0);
-    signing_key_free(ocean);
     signing_key_free(other);
     signing_key_free(desert);
 }
@@ -244,7 +143,7 @@ static void a_site_is_found_by_what_people_call_it(void **state)
 static void the_name_of_a_member_is_not_for_another_key(void **state)
 {
     struct fixture *fixture = *state;
-    struct signing_key *ocean = make_key(fixture, "ocean");
+    const struct signing_key *ocean = fixture->ocean;
     struct signing_key *other = make_key(fixture, "other");
     struct error error = {0};
     struct peer peer;
@@ -262,7 +161,6 @@ static void the_name_of_a_member_is_not_for_another_key(void **state)
                      OK);
     assert_int_equal(announce(fixture, other, "ocean", &error), OK);
     assert_int_equal(announce(fixture, ocean, "ocean", &error), DENIED);
-    signing_key_free(ocean);
     signing_key_free(other);
 }
 
@@ -280,7 +178,7 @@ static enum status check_guest(struct fixture *fixture, const struct signing_key
 static void guests_are_let_in_by_the_site_s_own_policy(void **state)
 {
     struct fixture *fixture = *state;
-    struct signing_key *ocean = make_key(fixture, "ocean");
+    const struct signing_key *ocean = fixture->ocean;
     const struct fingerprint *site = signing_key_fingerprint(ocean);
     static const char *const POLICIES[] = {"none", "accepted", "members"};
     static const enum status MEMBER[] = {DENIED, OK, OK};
@@ -300,7 +198,6 @@ static void guests_are_let_in_by_the_site_s_own_policy(void **state)
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(check_guest(fixture, ocean, POLICIES[i]), DENIED);
     }
-    signing_key_free(ocean);
 }
 
 static enum status refuse_to_witness(struct sql *sql, void *context, const struct peer *peer,
@@ -314,7 +211,7 @@ static enum status refuse_to_witness(struct sql *sql, void *context, const struc
 static void what_cannot_be_audited_does_not_happen(void **state)
 {
     struct fixture *fixture = *state;
-    struct signing_key *ocean = make_key(fixture, "ocean");
+    const struct signing_key *ocean = fixture->ocean;
     bool has_seen = false;
     struct peer peer;
     const struct peers_witness witness = {.write = refuse_to_witness, .context = &has_seen};
@@ -325,7 +222,6 @@ static void what_cannot_be_audited_does_not_happen(void **state)
     assert_true(has_seen);
     assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
     assert_int_equal(peer.standing, STANDING_PENDING);
-    signing_key_free(ocean);
 }
 
 static void count_wake(void *context)
@@ -346,7 +242,7 @@ static void await_count(_Atomic int *count, int wanted)
 static void who_waits_for_the_feed_is_woken_once(void **state)
 {
     struct fixture *fixture = *state;
-    struct signing_key *ocean = make_key(fixture, "ocean");
+    const struct signing_key *ocean = fixture->ocean;
     _Atomic int woken = 0;
     bool is_something = false;
     AUTO_BUFFER struct buffer out = {0};
@@ -369,10 +265,9 @@ static void who_waits_for_the_feed_is_woken_once(void **state)
     await_count(&woken, 4);
     peers_watch(fixture->peers, cursor, far_us, count_wake, &woken); // None waits any more.
     await_count(&woken, 5);
-    signing_key_free(ocean);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start_hub, stop)
 
 int main(void)
 {

@@ -1,124 +1,16 @@
 #include "../cmocka_all.h"
+#include "fixture.h"
 
-#include "base/calendar.h"
 #include "base/memory.h"
 #include "os/clock.h"
-#include "os/file.h"
 #include "peers/state.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 enum { AWAIT_US = 30000000, NAP_NS = 2000000, SECOND_US = 1000000 };
 
-// What a hub says of others, heard by a site that is no hub and reaches nobody.
-struct fixture {
-    char folder[64];
-    struct signing_key *key;
-    struct signing_key *ocean;
-    struct signing_key *hub;
-    struct store *store;
-    struct ledger *ledger;
-    struct peers *peers;
-};
-
-static struct signing_key *make_key(const struct fixture *fixture, const char *name)
-{
-    struct signing_key *key = NULL;
-    struct fingerprint fingerprint;
-    AUTO_FREE char *folder = memory_format("%s/%s", fixture->folder, name);
-    assert_int_equal(file_make_folder(folder, NULL), OK);
-    assert_int_equal(key_ensure(folder, name, &fingerprint, NULL), OK);
-    assert_int_equal(signing_key_open(folder, &key, NULL), OK);
-    return key;
-}
-
-static void open_all(struct fixture *fixture)
-{
-    struct store_migration migrations[16];
-    size_t count = 0;
-    for (size_t i = 0; i < LEDGER_MIGRATION_COUNT; i++) {
-        migrations[count++] = LEDGER_MIGRATIONS[i];
-    }
-    for (size_t i = 0; i < PEERS_MIGRATION_COUNT; i++) {
-        migrations[count++] = PEERS_MIGRATIONS[i];
-    }
-    AUTO_FREE char *url = memory_format("%s/lode.db", fixture->folder);
-    AUTO_FREE char *own = memory_format("%s/desk", fixture->folder);
-    const struct store_options store = {
-        .url = url, .migrations = migrations, .migration_count = count};
-    assert_int_equal(store_open(&store, &fixture->store, NULL), OK);
-    const struct ledger_options ledger = {.store = fixture->store, .key = fixture->key};
-    assert_int_equal(ledger_open(&ledger, &fixture->ledger, NULL), OK);
-    const struct peers_options peers = {.store = fixture->store,
-                                        .key = fixture->key,
-                                        .directory = own,
-                                        .name = "desk",
-                                        .ledger = fixture->ledger};
-    assert_int_equal(peers_open(&peers, &fixture->peers, NULL), OK);
-}
-
-static int start(void **state)
-{
-    struct fixture *fixture = NEW(struct fixture);
-    (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/lode-test-told.XXXXXX");
-    *state = fixture;
-    if (!mkdtemp(fixture->folder)) {
-        return -1;
-    }
-    fixture->key = make_key(fixture, "desk");
-    fixture->ocean = make_key(fixture, "ocean");
-    fixture->hub = make_key(fixture, "hub");
-    open_all(fixture);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    struct fixture *fixture = *state;
-    peers_stop(fixture->peers);
-    ledger_close(fixture->ledger);
-    store_close(fixture->store);
-    peers_close(fixture->peers);
-    signing_key_free(fixture->key);
-    signing_key_free(fixture->ocean);
-    signing_key_free(fixture->hub);
-    enum status status = file_remove_tree(fixture->folder, NULL);
-    free(fixture);
-    return status == OK ? 0 : -1;
-}
-
-// The statement, signed, as text; it is given away.
-static char *sign(json_t *statement, const struct signing_key *key)
-{
-    AUTO_BUFFER struct buffer text = {0};
-    assert_int_equal(statement_sign(statement, key, &text, NULL), OK);
-    json_decref(statement);
-    return text_copy(buffer_text(&text));
-}
-
-static char *site_of(const struct signing_key *key)
-{
-    char text[PUBLIC_KEY_TEXT_SIZE];
-    public_key_to_text(signing_key_public(key), text);
-    return sign(json_pack("{s:s, s:s, s:s, s:s, s:[], s:s, s:i, s:b}", "kind", "site", "time",
-                          "2026-01-01T00:00:00Z", "name", "ocean", "public_key", text, "urls",
-                          "version", "1", "protocol", 1, "is_hub", 0),
-                key);
-}
-
-static char *heartbeat_of(const struct signing_key *key, int64_t time_us, int cpus)
-{
-    char time[CALENDAR_TEXT_SIZE];
-    (void)calendar_format(time_us, time);
-    return sign(json_pack("{s:s, s:s, s:i, s:i, s:s, s:{s:i, s:i}, s:i}", "kind", "heartbeat",
-                          "time", time, "epoch", 1, "serial", 0, "head",
-                          "sha256:0000000000000000000000000000000000000000000000000000000000000000",
-                          "load", "cpus", cpus, "cpus_busy", 2, "ttl_seconds", 60),
-                key);
-}
+// What a hub, here the lake, says of others, heard by a site that is no hub and reaches nobody.
 
 // A line of a hub's feed about ocean, with what the hub itself says.
 static enum status read_line(const char *statement, const char *heartbeat, const char *word,
@@ -136,7 +28,7 @@ static void a_hub_s_word_is_read_with_what_it_has_measured(void **state)
     struct fixture *fixture = *state;
     struct said_news news;
     struct error error;
-    AUTO_FREE char *statement = site_of(fixture->ocean);
+    AUTO_FREE char *statement = site_of(fixture->ocean, "ocean", NULL);
     AUTO_FREE char *heartbeat = heartbeat_of(fixture->ocean, clock_real_us(), 8);
     assert_int_equal(read_line(statement, heartbeat,
                                "\"standing\":\"pending\",\"epoch\":1,\"serial\":7,"
@@ -167,8 +59,8 @@ static void what_a_hub_cannot_mean_is_refused_with_the_reason(void **state)
     struct fixture *fixture = *state;
     struct said_news news;
     struct error error;
-    AUTO_FREE char *statement = site_of(fixture->ocean);
-    AUTO_FREE char *others = heartbeat_of(fixture->hub, clock_real_us(), 8);
+    AUTO_FREE char *statement = site_of(fixture->ocean, "ocean", NULL);
+    AUTO_FREE char *others = heartbeat_of(fixture->lake, clock_real_us(), 8);
     static const char GOOD[] = "\"standing\":\"member\",\"epoch\":1,\"serial\":7";
     static const struct {
         const char *word;
@@ -195,7 +87,7 @@ static void what_a_hub_cannot_mean_is_refused_with_the_reason(void **state)
     said_news_done(&news);
     // Another key in the statement, whose signature then is not that of the site.
     char *key = strstr(statement, "\"public_key\":\"") + strlen("\"public_key\":\"");
-    public_key_to_text(signing_key_public(fixture->hub), key);
+    public_key_to_text(signing_key_public(fixture->lake), key);
     key[strlen(key)] = '"';
     assert_int_equal(read_line(statement, "null", GOOD, &news, &error), CORRUPT);
     assert_non_null(strstr(error.detail, signing_key_fingerprint(fixture->ocean)->text));
@@ -209,7 +101,7 @@ static struct peer tell(struct fixture *fixture, int64_t heartbeat_us, int heard
     struct said_news news;
     struct error error;
     struct peer peer;
-    AUTO_FREE char *statement = site_of(fixture->ocean);
+    AUTO_FREE char *statement = site_of(fixture->ocean, "ocean", NULL);
     AUTO_FREE char *heartbeat = heartbeat_of(fixture->ocean, heartbeat_us, cpus);
     AUTO_FREE char *word = memory_format("\"standing\":\"member\",\"epoch\":1,\"serial\":7,"
                                          "\"heard_seconds\":%d,\"clock_offset_seconds\":-1.5",
@@ -217,9 +109,9 @@ static struct peer tell(struct fixture *fixture, int64_t heartbeat_us, int heard
     assert_int_equal(read_line(statement, heartbeat, word, &news, &error), OK);
     (void)pthread_rwlock_wrlock(&peers->lock);
     struct site *ocean = sites_find(peers, signing_key_fingerprint(fixture->ocean));
-    struct site *hub = sites_find(peers, signing_key_fingerprint(fixture->hub));
+    struct site *hub = sites_find(peers, signing_key_fingerprint(fixture->lake));
     ocean = ocean ? ocean : sites_add(peers, signing_key_fingerprint(fixture->ocean));
-    hub = hub ? hub : sites_add(peers, signing_key_fingerprint(fixture->hub));
+    hub = hub ? hub : sites_add(peers, signing_key_fingerprint(fixture->lake));
     site_told(peers, ocean, hub, &news);
     (void)pthread_rwlock_unlock(&peers->lock);
     said_news_done(&news);
@@ -230,7 +122,7 @@ static struct peer tell(struct fixture *fixture, int64_t heartbeat_us, int heard
 // The hub has said nothing of itself, so it has no name but its fingerprint.
 static const char *caller_name(const struct fixture *fixture)
 {
-    return signing_key_fingerprint(fixture->hub)->text;
+    return signing_key_fingerprint(fixture->lake)->text;
 }
 
 static void a_site_is_as_the_hub_last_heard_it(void **state)
@@ -316,7 +208,7 @@ static void when_no_hub_answers_that_is_said_and_all_who_look_go_on(void **state
     _Atomic int woken = 0;
     const struct peers_hub_request request = {
         .url = TEXT("https://127.0.0.1:1"), // Where nobody listens.
-        .fingerprint = text_of(signing_key_fingerprint(fixture->hub)->text),
+        .fingerprint = text_of(signing_key_fingerprint(fixture->lake)->text),
         .mode = PEERS_PUSH};
     assert_int_equal(peers_start(fixture->peers, NULL, NULL), OK);
     assert_int_equal(peers_add_hub(fixture->peers, &request, &hub, NULL), UNAVAILABLE);
@@ -329,7 +221,7 @@ static void when_no_hub_answers_that_is_said_and_all_who_look_go_on(void **state
     assert_int_equal(overview.age_seconds, -1);
     assert_false(overview.is_complete);
     assert_int_equal(overview.problem_count, 1);
-    assert_non_null(strstr(overview.problems[0], signing_key_fingerprint(fixture->hub)->text));
+    assert_non_null(strstr(overview.problems[0], signing_key_fingerprint(fixture->lake)->text));
     // Who looks right after is not kept waiting, and nobody is once the end has come.
     peers_look_around(fixture->peers, count_wake, &woken);
     assert_int_equal(woken, 4);
@@ -338,7 +230,7 @@ static void when_no_hub_answers_that_is_said_and_all_who_look_go_on(void **state
     assert_int_equal(woken, 5);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start_site, stop)
 
 int main(void)
 {

@@ -13,6 +13,7 @@ import pathlib
 import pty
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -302,12 +303,32 @@ def lode(make_lode):
 
 
 @pytest.fixture
+def make_port():
+    """make_port(): a port of this machine that nobody else is given until the end of the test, whoever listens on it comes and goes.
+
+    A socket that is bound to it and does not listen is in the way of all but those who ask for this port, and allow its address to be reused."""
+    held = []
+
+    def make():
+        holder = socket.socket()
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        held.append(holder)
+        return holder.getsockname()[1]
+
+    yield make
+    for holder in held:
+        holder.close()
+
+
+@pytest.fixture
 def make_site(request, lode):
-    """make_site(directory=None, options=("--workers", "0")): starts a site; all are stopped at the end."""
+    """make_site(directory=None, options=("--workers", "0")): starts a site; all are stopped at the end. `port`: one of make_port, for a site that is to come back."""
     request.node.sites = sites = []
 
-    def make(directory=None, options=(), user=lode, environment=None):
+    def make(directory=None, options=(), user=lode, environment=None, port=0):
         site = Site(user, directory or user.data, options)
+        site.address = f"127.0.0.1:{port}"
         sites.append(site)
         return site.start(environment)
 

@@ -17,11 +17,13 @@ SITE_KEY_OPTIONS = ("--workers", "0", "--name", "home")
 
 
 @pytest.fixture
-def home(folder, make_site, make_lode):
+def home(folder, make_site, make_lode, make_port):
     """The scripted home. Its key towards other sites is that of a real site, which has run once."""
     site = make_site(user=make_lode("keys"), options=SITE_KEY_OPTIONS)
     site.stop()
-    home = ScriptedHome(folder / "scripted-home").start()
+    home = ScriptedHome(folder / "scripted-home")
+    home.port = make_port()
+    home.start()
     home.keys = site.directory
     home.site_key = site.fingerprint
     yield home
@@ -67,12 +69,12 @@ def link(lode, home, folder):
 
 
 @pytest.fixture
-def make_there(make_site, make_lode, home):
+def make_there(make_site, make_lode, make_port, home):
     """make_there(*options): a real site that takes home's jobs, and is a place of home."""
 
     def make(*options):
         there = make_site(
-            user=make_lode("there"),
+            user=make_lode("there"), port=make_port(),
             options=("--name", "there", "--sandbox", "none", "--peer", f"home={home.site_key}@https://127.0.0.1:1", *options))
         home.place(there.fingerprint, there.url)
         return there
@@ -196,8 +198,8 @@ def test_what_the_other_site_refuses_for_good_fails_with_the_reason(home, link, 
     assert result[1] == 5 and "site there refused the job" in result[10] and "10.1/none" in result[10]
 
 
-def test_a_site_that_takes_no_guests_is_a_problem_until_it_does(home, link, make_site, make_lode):
-    there = make_site(user=make_lode("there"), options=("--name", "there", "--sandbox", "none"))
+def test_a_site_that_takes_no_guests_is_a_problem_until_it_does(home, link, make_site, make_lode, make_port):
+    there = make_site(user=make_lode("there"), port=make_port(), options=("--name", "there", "--sandbox", "none"))
     home.place(there.fingerprint, there.url)
     job = home.submit(there.fingerprint, {"command": ["true"], "count": 1})
     problem = eventually(lambda: [words for words in home.problems if words], about="the problem")[0]

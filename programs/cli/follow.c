@@ -52,6 +52,8 @@ static enum status write_out(int which, struct text bytes, struct error *error)
 struct copy {
     int which;
     int64_t *offset;
+    int64_t *attempt; // That wrote what is printed already; NULL: it does not matter.
+    bool is_other;    // Another one wrote what comes: nothing is copied.
     enum status status;
     struct error *error;
 };
@@ -59,6 +61,9 @@ struct copy {
 static bool copy_piece(void *context, struct text bytes)
 {
     struct copy *copy = context;
+    if (copy->is_other) {
+        return false;
+    }
     copy->status = write_out(copy->which, bytes, copy->error);
     *copy->offset += (int64_t)bytes.length;
     return copy->status == OK;
@@ -69,6 +74,15 @@ static void take_copy_header(void *context, struct text name, struct text value)
 {
     struct copy *copy = context;
     int64_t dropped = 0;
+    int64_t attempt = 0;
+    if (copy->attempt && text_equal_no_case(name, TEXT("lode-attempt")) &&
+        text_to_int64(text_trim(value), &attempt)) {
+        copy->is_other = *copy->attempt != 0 && *copy->attempt != attempt;
+        *copy->attempt = attempt;
+    }
+    if (copy->is_other) {
+        return;
+    }
     if (text_equal_no_case(name, TEXT("lode-dropped")) &&
         text_to_int64(text_trim(value), &dropped) && dropped > 0) {
         (void)fprintf(
@@ -78,22 +92,22 @@ static void take_copy_header(void *context, struct text name, struct text value)
     }
 }
 
-static enum status copy_output(struct contact *contact, bool is_aside, const char *path, int which,
-                               int64_t *offset, struct error *error)
+static enum status copy_output(struct contact *contact, bool is_aside, const char *path,
+                               struct copy *copy, struct error *error)
 {
-    struct copy copy = {which, offset, OK, error};
     const struct http_ask ask = {
         .method = "GET",
         .path = path,
         .on_data = copy_piece,
         .on_header = take_copy_header,
-        .context = &copy,
+        .context = copy,
     };
     struct error failure;
+    copy->error = error;
     enum status status = is_aside ? contact_ask_aside(contact, &ask, NULL, &failure)
                                   : contact_ask(contact, &ask, NULL, &failure);
-    if (copy.status != OK) {
-        return copy.status;
+    if (copy->is_other || copy->status != OK) {
+        return copy->status;
     }
     if (status != OK && error) {
         *error = failure;
@@ -108,15 +122,32 @@ static void output_path(struct buffer *path, int64_t job, int64_t task, const ch
                   which, (long long)offset);
 }
 
-enum status follow_copy_output(struct contact *contact, int64_t job, int64_t task,
-                               const char *which, int64_t *offset, struct error *error)
+static void say_attempt(int64_t attempt)
 {
+    (void)fprintf(stderr,
+                  "lode: the task began again (attempt %lld): what it prints follows, from its "
+                  "beginning\n",
+                  (long long)attempt);
+}
+
+enum status follow_copy_output(struct contact *contact, int64_t job, int64_t task, int which,
+                               struct printed *printed, struct error *error)
+{
+    int64_t *offset = &printed->bytes[which];
     for (;;) {
         AUTO_BUFFER struct buffer path = {0};
-        output_path(&path, job, task, which, *offset);
+        output_path(&path, job, task, STREAMS[which], *offset);
         int64_t before = *offset;
-        enum status status = copy_output(contact, false, path.bytes,
-                                         strcmp(which, STREAMS[0]) == 0 ? 0 : 1, offset, error);
+        struct copy copy = {.which = which, .offset = offset, .attempt = &printed->attempt};
+        enum status status = copy_output(contact, false, path.bytes, &copy, error);
+        if (copy.is_other) {
+            if (printed->bytes[0] > 0 || printed->bytes[1] > 0) {
+                say_attempt(printed->attempt);
+            }
+            printed->bytes[0] = 0;
+            printed->bytes[1] = 0;
+            continue;
+        }
         bool is_cut = contact_is_absence(status) && *offset > before && contact->is_patient;
         if (!is_cut || !contact_pause(contact)) {
             return status;
@@ -130,7 +161,8 @@ static enum status fetch_rest(struct follower *follower, int64_t task, int which
 {
     AUTO_BUFFER struct buffer path = {0};
     output_path(&path, follower->options->job, task, STREAMS[which], *printed);
-    return copy_output(follower->contact, true, path.bytes, which, printed, error);
+    struct copy copy = {.which = which, .offset = printed};
+    return copy_output(follower->contact, true, path.bytes, &copy, error);
 }
 
 // What was printed of an earlier attempt is none of this one's, which is printed from its beginning.
@@ -139,10 +171,7 @@ static void begin_attempt(struct follower *follower, int64_t attempt)
     bool is_other = attempt != 0 && follower->attempt != 0 && attempt != follower->attempt;
     if (is_other && (follower->printed[0] > 0 || follower->printed[1] > 0)) {
         progress_hide(&follower->progress);
-        (void)fprintf(stderr,
-                      "lode: the task began again (attempt %lld): what it prints follows, from its "
-                      "beginning\n",
-                      (long long)attempt);
+        say_attempt(attempt);
         follower->printed[0] = 0;
         follower->printed[1] = 0;
     }

@@ -17,8 +17,14 @@ struct follow_options {
 enum status follow_job(struct contact *contact, const struct follow_options *options, json_t **job,
                        struct error *error);
 
-// Prints one output of a task ("stdout", "stderr") from byte *offset on to the stream of that name, and moves *offset.
-enum status follow_copy_output(struct contact *contact, int64_t job, int64_t task,
-                               const char *which, int64_t *offset, struct error *error);
+// What was printed of a task.
+struct printed {
+    int64_t bytes[2]; // Of its outputs.
+    int64_t attempt;  // That wrote them; 0: it is not known.
+};
+// Prints what is not printed yet of one output of a task, "stdout" (0) or "stderr" (1), to the stream of that name. What another attempt wrote
+// is printed from its beginning, which is said.
+enum status follow_copy_output(struct contact *contact, int64_t job, int64_t task, int which,
+                               struct printed *printed, struct error *error);
 
 #endif

@@ -13,6 +13,8 @@
 
 enum { LIVE_WAIT_SECONDS = 1 };
 
+static const char *const STREAMS[2] = {"stdout", "stderr"};
+
 struct logs {
     struct contact *contact;
     int64_t job;
@@ -39,25 +41,23 @@ static enum status print_log_json(struct logs *logs, int64_t task, const char *w
     return print_json(line) ? OK : error_set(error, UNSUPPORTED, "nobody reads standard output");
 }
 
-static enum status print_log(struct logs *logs, int64_t task, const char *which,
-                             struct error *error)
+static enum status print_log(struct logs *logs, int64_t task, int which, struct error *error)
 {
     if (logs->is_json) {
-        return print_log_json(logs, task, which, error);
+        return print_log_json(logs, task, STREAMS[which], error);
     }
-    int64_t offset = 0;
-    return follow_copy_output(logs->contact, logs->job, task, which, &offset, error);
+    struct printed printed = {0};
+    return follow_copy_output(logs->contact, logs->job, task, which, &printed, error);
 }
 
 // A task of the list: what it has written, if anything.
 static enum status print_task(void *context, json_t *task, struct error *error)
 {
-    static const char *const STREAMS[] = {"stdout", "stderr"};
-    for (size_t i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++) {
         const json_t *output = json_object_get(task, STREAMS[i]);
         bool is_empty = json_is_object(output) && field_int64(output, "size_bytes") == 0;
         if (!is_empty) {
-            TRY(print_log(context, field_int64(task, "index"), STREAMS[i], error));
+            TRY(print_log(context, field_int64(task, "index"), i, error));
         }
     }
     return OK;
@@ -79,13 +79,14 @@ static enum status task_has_ended(struct logs *logs, int64_t task, bool *out, st
 // Copies both outputs of one task until it has ended.
 static enum status follow_task(struct logs *logs, int64_t task, struct error *error)
 {
-    int64_t offsets[2] = {0, 0};
+    struct printed printed = {0};
     for (bool has_ended = false; !has_ended;) {
         TRY(task_has_ended(logs, task, &has_ended, error));
-        int64_t before = offsets[0] + offsets[1];
-        TRY(follow_copy_output(logs->contact, logs->job, task, "stdout", &offsets[0], error));
-        TRY(follow_copy_output(logs->contact, logs->job, task, "stderr", &offsets[1], error));
-        if (!has_ended && offsets[0] + offsets[1] == before) {
+        int64_t before = printed.bytes[0] + printed.bytes[1];
+        for (int i = 0; i < 2; i++) {
+            TRY(follow_copy_output(logs->contact, logs->job, task, i, &printed, error));
+        }
+        if (!has_ended && printed.bytes[0] + printed.bytes[1] == before) {
             contact_sleep(logs->contact, LIVE_WAIT_SECONDS * INT64_C(200000));
         }
     }
@@ -112,8 +113,8 @@ static enum status show_logs(struct logs *logs, int64_t task, bool is_followed, 
         return follow_task(logs, task, error);
     }
     if (task >= 0) {
-        TRY(print_log(logs, task, "stdout", error));
-        return print_log(logs, task, "stderr", error);
+        TRY(print_log(logs, task, 0, error));
+        return print_log(logs, task, 1, error);
     }
     if (is_followed) {
         return follow_whole(logs, error);

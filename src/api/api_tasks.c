@@ -82,17 +82,25 @@ struct reading {
 static void reply_output(struct reading *self)
 {
     struct api_call *call = self->follow.call;
+    char attempt[24];
     char dropped[24];
-    struct http_field fields[2] = {
-        {"Lode-Complete", self->output.is_complete ? "true" : "false"},
-        {"Lode-Dropped", dropped},
-    };
+    size_t count = 0;
+    struct http_field fields[3];
+    (void)snprintf(attempt, sizeof attempt, "%" PRId64, self->output.attempt);
     (void)snprintf(dropped, sizeof dropped, "%" PRId64, self->output.dropped);
+    fields[count++] =
+        (struct http_field){"Lode-Complete", self->output.is_complete ? "true" : "false"};
+    if (self->output.attempt > 0) {
+        fields[count++] = (struct http_field){"Lode-Attempt", attempt};
+    }
+    if (self->output.dropped > 0) {
+        fields[count++] = (struct http_field){"Lode-Dropped", dropped};
+    }
     struct http_response response = {
         .code = 200,
         .content_type = "application/octet-stream",
         .fields = fields,
-        .field_count = self->output.dropped > 0 ? 2 : 1,
+        .field_count = count,
         .body = buffer_text(&self->output.bytes),
     };
     if (self->output.fd >= 0) {

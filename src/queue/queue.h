@@ -191,6 +191,7 @@ struct queue_output {
     int64_t size;        // Of the file.
     bool is_complete;    // There will be no more.
     int64_t dropped;     // Live output only: bytes from `offset` on that are no longer kept.
+    int64_t attempt;     // That wrote it; 0: none has.
 };
 enum status queue_read_output(struct queue *queue, int64_t job, int64_t index, bool is_error_output,
                               int64_t offset, struct queue_output *out, struct error *error);

@@ -46,6 +46,10 @@ static enum status run_look(struct sql *sql, void *context, struct error *error)
     }
     struct live_task *live = look->output ? live_find(look->queue, look->job, look->index) : NULL;
     if (live) {
+        AUTO_ROWS struct sql_rows *past = NULL;
+        TRY(sql_first(sql, SQL_LAST_ATTEMPT,
+                      SQL_VALUES(sql_int64(look->job), sql_int64(look->index)), &past, error));
+        look->output->attempt = live->attempt + sql_column_int64(past, 0);
         copy_live(look, &live->streams[look->is_error_output]);
     }
     return OK;
@@ -327,6 +331,7 @@ static enum status read_output(struct queue *queue, struct sql *sql, const struc
         return OK;
     }
     TRY(status);
+    look->output->attempt = task.attempts;
     return read_ended_output(queue, look->is_error_output ? &task.error_output : &task.output,
                              look->offset, look->output, error);
 }

@@ -176,14 +176,24 @@ def test_what_attempts_there_print_is_not_mixed(sites, tmp_path):
     home, there = sites
     count = tmp_path / "count"
     command = f"echo x >> {count}; n=$(wc -l < {count}); echo attempt $n printed this; [ $n = 2 ] || exec sleep 600; sleep 1; echo end of $n"
-    run = home.user.start("run", "--at", "there", "--cache", "off", "--", "sh", "-c", command, stdout=open(tmp_path / "out", "wb"), stderr=open(tmp_path / "err", "wb"))
-    eventually(lambda: "printed this\n" in (tmp_path / "out").read_text(), 60, "the first attempt's output at home")
+
+    def follow(name, *words):
+        with open(tmp_path / f"{name}.out", "wb") as out, open(tmp_path / f"{name}.err", "wb") as err:
+            process = home.user.start(*words, stdout=out, stderr=err)
+        eventually(lambda: "printed this\n" in (tmp_path / f"{name}.out").read_text(), 60, "the first attempt's output at home")
+        return process
+
+    followers = {"run": follow("run", "run", "--at", "there", "--cache", "off", "--", "sh", "-c", command)}
+    number = max(job["id"] for job in home.api("GET", "/v1/jobs").json["jobs"])
+    followers["job"] = follow("job", "logs", "-f", str(number))
+    followers["task"] = follow("task", "logs", "-f", f"{number}/0")
     for pid in worker_pids(there):
         os.kill(pid, signal.SIGKILL)
-    assert run.wait(120) == 0, (tmp_path / "err").read_text()
-    assert lines(tmp_path / "out") == ["attempt 1 printed this", "attempt 2 printed this", "end of 2"]
-    assert "began again (attempt 2)" in (tmp_path / "err").read_text()
-    number = max(job["id"] for job in home.api("GET", "/v1/jobs").json["jobs"])
+    for name, process in followers.items():
+        said = (tmp_path / f"{name}.err")
+        assert process.wait(120) == 0, said.read_text()
+        assert (tmp_path / f"{name}.out").read_text().splitlines() == ["attempt 1 printed this", "attempt 2 printed this", "end of 2"], name
+        assert "began again (attempt 2)" in said.read_text(), name
     assert home.api("GET", f"/v1/jobs/{number}/tasks/0").json["attempts"] == 2
 
 

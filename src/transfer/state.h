@@ -37,14 +37,15 @@ struct transfer {
     // Of one that has not ended:
     _Atomic int64_t files_done;
     _Atomic int64_t bytes_done;
-    int64_t round_began_us; // Steady; for the rate.
-    int64_t round_bytes;    // bytes_done then.
-    int64_t version;        // Rises with each change that is no progress.
-    int64_t next_try_us;    // Steady.
-    int fruitless;          // Attempts without any progress, in a row.
-    bool is_ordering;       // Its order is not durable yet: nobody is told of it.
-    bool is_running;        // A thread has it.
-    bool is_ending;         // Its end is being written.
+    int64_t round_began_us;     // Steady; for the rate.
+    int64_t round_bytes;        // bytes_done then.
+    int64_t version;            // Rises with each change that is no progress.
+    int64_t next_try_us;        // Steady.
+    int fruitless;              // Attempts without any progress, in a row.
+    int64_t fruitless_since_us; // Steady; 0: there was no attempt yet.
+    bool is_ordering;           // Its order is not durable yet: nobody is told of it.
+    bool is_running;            // A thread has it.
+    bool is_ending;             // Its end is being written.
     bool
         is_in_question; // Sites say different content of it, and none is named, or other content than the named one is here.
     _Atomic bool is_cancelled;
@@ -86,6 +87,12 @@ static inline void transfers_unlock(struct transfers *transfers)
 {
     (void)pthread_mutex_unlock(&transfers->mutex);
 }
+
+// When a transfer is given up. Who cannot be reached, or has nobody at the time who has it, may be there again tomorrow: a copy waits for him for a day, as a job that
+// waits for it does. Who answers, and not with the data, has as many attempts.
+enum { TRANSFER_FRUITLESS_MAX = 8 };
+#define TRANSFER_PATIENCE_US INT64_C(86400000000)
+bool transfer_is_hopeless(int fruitless, int64_t fruitless_us, enum status status);
 
 // One attempt to copy from one source.
 struct copying {

@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 enum {
-    FRUITLESS_MAX = 8, // So many attempts in a row without any progress end a transfer.
     BACK_OFF_FIRST_US = 250000,
     BACK_OFF_MAX_US = 30000000,
     LOOK_US = 200000, // How often progress is looked at for those who wait.
@@ -179,6 +178,12 @@ static int64_t back_off_us(int fruitless)
     return most / 2 + (int64_t)random % (most / 2 + 1);
 }
 
+bool transfer_is_hopeless(int fruitless, int64_t fruitless_us, enum status status)
+{
+    bool is_away = status == UNAVAILABLE || status == TIMEOUT || status == NOT_FOUND;
+    return is_away ? fruitless_us >= TRANSFER_PATIENCE_US : fruitless >= TRANSFER_FRUITLESS_MAX;
+}
+
 // With the mutex held: is one of the same dataset being copied? They would share a folder, and it decides whether there is anything left to do.
 static bool has_running_same(const struct transfers *transfers, const struct transfer *transfer)
 {
@@ -264,12 +269,17 @@ static void run_transfer(struct transfers *transfers, struct transfer *transfer)
         status = copying_run(transfers, transfer, &error);
     }
     bool is_better = atomic_load(&transfer->bytes_done) + atomic_load(&transfer->files_done) > had;
+    int64_t now_us = clock_steady_us();
     transfer->fruitless = is_better ? 0 : transfer->fruitless + 1;
+    transfer->fruitless_since_us =
+        is_better || transfer->fruitless_since_us == 0 ? now_us : transfer->fruitless_since_us;
+    int64_t fruitless_us = now_us - transfer->fruitless_since_us;
     if (status == OK) {
         end_transfer(transfers, transfer, TRANSFER_DONE, NULL);
     } else if (transfer->is_cancelled) {
         end_transfer(transfers, transfer, TRANSFER_CANCELLED, NULL);
-    } else if (transfer->fruitless >= FRUITLESS_MAX || transfer->is_in_question) {
+    } else if (transfer->is_in_question ||
+               transfer_is_hopeless(transfer->fruitless, fruitless_us, status)) {
         end_transfer(transfers, transfer, TRANSFER_FAILED, &error);
     } else {
         try_again_later(transfers, transfer, &error);

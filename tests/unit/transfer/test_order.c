@@ -3,6 +3,7 @@
 #include "world.h"
 
 #include "base/memory.h"
+#include "transfer/state.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -231,6 +232,23 @@ static void lists_are_paged_from_the_newest(void **state)
     assert_null(strstr(page.bytes, "{\"id\":2,"));
 }
 
+static void who_is_away_is_waited_for_and_who_gives_the_wrong_data_is_not(void **state)
+{
+    (void)state;
+    static const enum status AWAY[] = {UNAVAILABLE, TIMEOUT, NOT_FOUND};
+    static const enum status WRONG[] = {CORRUPT, DENIED, INTERNAL, INVALID};
+    const int64_t hour_us = INT64_C(3600000000);
+    for (size_t i = 0; i < sizeof AWAY / sizeof AWAY[0]; i++) {
+        assert_false(transfer_is_hopeless(TRANSFER_FRUITLESS_MAX, hour_us, AWAY[i]));
+        assert_false(transfer_is_hopeless(10000, 23 * hour_us, AWAY[i]));
+        assert_true(transfer_is_hopeless(1, 24 * hour_us, AWAY[i]));
+    }
+    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++) {
+        assert_false(transfer_is_hopeless(TRANSFER_FRUITLESS_MAX - 1, hour_us, WRONG[i]));
+        assert_true(transfer_is_hopeless(TRANSFER_FRUITLESS_MAX, 0, WRONG[i]));
+    }
+}
+
 int main(void)
 {
 #define IN_A_WORLD(test) cmocka_unit_test_setup_teardown(test, make_world, end_world)
@@ -248,6 +266,7 @@ int main(void)
         IN_A_WORLD(one_that_waits_for_another_can_be_cancelled),
         IN_A_WORLD(the_same_order_of_several_at_once_is_one_transfer),
         IN_A_WORLD(lists_are_paged_from_the_newest),
+        cmocka_unit_test(who_is_away_is_waited_for_and_who_gives_the_wrong_data_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

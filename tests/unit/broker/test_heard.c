@@ -36,8 +36,8 @@ static void a_wrong_offer_is_corrupt_and_leaves_nothing(void **state)
         "{\"offer\":\"a\",\"start_seconds\":-1,\"run_seconds\":1,\"price\":{\"core_hours\":1}}",
         "{\"offer\":\"a\",\"start_seconds\":1e13,\"run_seconds\":1,\"price\":{\"core_hours\":1}}",
         "{\"offer\":\"a\",\"start_seconds\":1,\"price\":{\"core_hours\":1}}",
-        "{\"offer\":\"a\",\"expires_at\":\"soon\",\"start_seconds\":1,\"run_seconds\":1,"
-        "\"price\":{\"core_hours\":1}}",
+        ("{\"offer\":\"a\",\"expires_at\":\"soon\",\"start_seconds\":1,\"run_seconds\":1,"
+         "\"price\":{\"core_hours\":1}}"),
         "{\"offer\":\"a\",\"start_seconds\":1,\"run_seconds\":1,\"price\":3}",
         "{\"offer\":\"a\",\"start_seconds\":1,\"run_seconds\":1,\"price\":{}}",
         "{\"offer\":\"a\",\"start_seconds\":1,\"run_seconds\":\"1\",\"price\":{\"core_hours\":1}}",

@@ -238,15 +238,49 @@ bool known_workers_find(struct known_workers *workers, const char *key, struct k
     return entry != NULL;
 }
 
-static bool is_named(const struct known_worker *worker, struct text said)
+static bool is_key(const struct fingerprint *fingerprint, struct text said)
 {
-    struct text key = text_of(worker->key.text);
+    struct text key = text_of(fingerprint->text);
     size_t prefix = sizeof "sha256:" - 1;
     bool has_prefix = text_starts_with(said, TEXT("sha256:"));
     struct text digits = has_prefix ? text_slice(said, prefix, said.length) : said;
-    return text_equal(said, text_of(worker->name)) ||
-           (digits.length >= DIGITS_MIN &&
-            text_starts_with(text_slice(key, prefix, key.length), digits));
+    return digits.length >= DIGITS_MIN &&
+           text_starts_with(text_slice(key, prefix, key.length), digits);
+}
+
+static bool is_named(const struct known_worker *worker, struct text said)
+{
+    return text_equal(said, text_of(worker->name)) || is_key(&worker->key, said);
+}
+
+// Nobody is named so. Is it a key that was refused for its name? That is not known itself, as anybody can make any number of them.
+static enum status miss(struct known_workers *workers, struct text said, struct error *error)
+{
+    struct known_worker owner = {0};
+    size_t at = 0;
+    (void)pthread_rwlock_rdlock(&workers->lock);
+    for (struct worker_entry *entry; (entry = map_next(workers->index.by_key, &at)) != NULL;) {
+        if (entry->worker.rival_us != 0 && is_key(&entry->worker.rival, said)) {
+            owner = worker_entry_copy(entry);
+        }
+    }
+    (void)pthread_rwlock_unlock(&workers->lock);
+    if (owner.rival_us == 0) {
+        (void)error_set(error, NOT_FOUND, "no worker \"%.*s\" has shown itself here",
+                        TEXT_ARGS(text_slice(said, 0, FINGERPRINT_SIZE)));
+        error_fix(error, "lode workers lists those that have, with their fingerprints");
+        return NOT_FOUND;
+    }
+    (void)error_set(
+        error, CONFLICT,
+        "the key %s came with the name %s, which is that of the worker with the key %s: it is "
+        "refused",
+        owner.rival.text, owner.name, owner.key.text);
+    error_fix(error,
+              "if it is the new key of %s: lode worker forget %s, start the worker there again, "
+              "and then lode worker accept %s",
+              owner.name, owner.key.text, owner.rival.text);
+    return CONFLICT;
 }
 
 enum status known_workers_match(struct known_workers *workers, struct text said,
@@ -262,15 +296,12 @@ enum status known_workers_match(struct known_workers *workers, struct text said,
         }
     }
     (void)pthread_rwlock_unlock(&workers->lock);
-    struct text shown = text_slice(said, 0, FINGERPRINT_SIZE);
     if (found == 0) {
-        (void)error_set(error, NOT_FOUND, "no worker \"%.*s\" has shown itself here",
-                        TEXT_ARGS(shown));
-        error_fix(error, "lode workers lists those that have, with their fingerprints");
-        return NOT_FOUND;
+        return miss(workers, said, error);
     }
     if (found > 1) {
-        (void)error_set(error, CONFLICT, "\"%.*s\" fits %zu workers", TEXT_ARGS(shown), found);
+        (void)error_set(error, CONFLICT, "\"%.*s\" fits %zu workers",
+                        TEXT_ARGS(text_slice(said, 0, FINGERPRINT_SIZE)), found);
         error_fix(error, "give the fingerprint, which the worker prints; lode workers lists all");
         return CONFLICT;
     }

@@ -92,8 +92,8 @@ enum status known_workers_admit(struct known_workers *workers, const struct work
 // Copies the entry of a key; false when there is none. Any thread.
 bool known_workers_find(struct known_workers *workers, const char *key, struct known_worker *out);
 
-// The one entry that `said` names: a name, a fingerprint, or its first 8 digits or more. NOT_FOUND; CONFLICT when several fit. Any
-// thread.
+// The one entry that `said` names: a name, a fingerprint, or its first 8 digits or more. NOT_FOUND; CONFLICT when several fit, or when it is the rival of
+// one. Any thread.
 enum status known_workers_match(struct known_workers *workers, struct text said,
                                 struct known_worker *out, struct error *error);
 

@@ -227,7 +227,7 @@ def test_a_forgotten_worker_waits_again(plain_site, lode, make_worker):
 
 
 def test_another_key_never_takes_the_place_of_an_accepted_name(plain_site, lode, make_worker):
-    make_worker("desk-2").start("--site", plain_site.url, "--trust")
+    worker = make_worker("desk-2").start("--site", plain_site.url, "--trust")
     eventually(lambda: "desk-2" in keys(plain_site))
     lode("worker", "accept", "desk-2")
     eventually(lambda: is_listed(plain_site, "desk-2"))
@@ -244,6 +244,17 @@ def test_another_key_never_takes_the_place_of_an_accepted_name(plain_site, lode,
     listed = plain_site.api("GET", "/v1/workers").json["workers"]
     assert [each["name"] for each in listed] == ["desk-2"] and listed[0]["state"] == "idle"
     runs(lode, "still mine")
+    # Its fingerprint is listed; whoever accepts it is told what to do if the machine has a new key.
+    rival = now["rival"]["fingerprint"]
+    refused = lode("worker", "accept", rival, status=1).stderr
+    assert f"lode worker forget {first['fingerprint']}" in refused and f"lode worker accept {rival}" in refused, refused
+    worker.process.terminate()
+    worker.process.wait(30)
+    lode("worker", "forget", first["fingerprint"])
+    make_worker("desk-2", home="thief").start("--site", plain_site.url, "--trust")
+    eventually(lambda: keys(plain_site).get("desk-2", {}).get("state") == "pending")
+    lode("worker", "accept", rival)
+    assert keys(plain_site)["desk-2"]["fingerprint"] == rival
 
 
 def test_a_stolen_name_is_told_so_by_code_and_a_stolen_key_is_the_worker(plain_site, lode, tmp_path):

@@ -222,6 +222,13 @@ static void a_name_stays_with_its_key(void **state)
     assert_string_equal(met.worker.key.text, key_of(1).text);
     assert_string_equal(met.worker.rival.text, key_of(2).text);
     assert_false(known_workers_find(site.workers, key_of(2).text, &found));
+    struct error error = {0};
+    assert_int_equal(known_workers_match(site.workers, text_of(key_of(2).text), &found, &error),
+                     CONFLICT);
+    assert_non_null(strstr(error.detail, key_of(1).text));
+    assert_non_null(strstr(error.fix, "lode worker forget"));
+    assert_int_equal(known_workers_match(site.workers, text_of(key_of(5).text), &found, NULL),
+                     NOT_FOUND);
     // Many others do not fill the log.
     for (int n = 3; n < 100; n++) {
         assert_false(meet(&site, n, TEXT("desk")).is_worth_a_word);

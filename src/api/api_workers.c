@@ -28,16 +28,23 @@ static void post_worker(struct api_call *call)
     }
 }
 
+struct post {
+    struct queue_poll poll;
+    const struct http_exchange *exchange;
+};
+
 static void poll_gone(void *context)
 {
-    struct queue_poll *poll = context;
-    atomic_store(&poll->is_gone, true);
+    struct post *post = context;
+    atomic_store(&post->poll.is_silent, http_fell_silent(post->exchange));
+    atomic_store(&post->poll.is_gone, true);
 }
 
 static void post_poll(struct api_call *call)
 {
     struct error error = {0};
-    struct queue_poll *poll = arena_new(call->request->arena, sizeof *poll);
+    struct post *post = arena_new(call->request->arena, sizeof *post);
+    struct queue_poll *poll = &post->poll;
     enum status status = api_parameter_int64(call, 0, "worker", &poll->worker, &error);
     if (status == OK) {
         status = poll_parse(call->request->body, &poll->body, &error);
@@ -48,7 +55,9 @@ static void post_poll(struct api_call *call)
     poll->owner = call->principal.name;
     poll->runner = call->runner;
     poll->answer = answer_ok(call);
-    http_on_gone(call->request->exchange, poll_gone, poll);
+    post->exchange = call->request->exchange;
+    http_on_gone(call->request->exchange, poll_gone, post);
+    http_watch_closely(call->request->exchange, queue_silence_seconds(call->api->queue));
     queue_poll(call->api->queue, poll);
 }
 

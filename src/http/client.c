@@ -101,6 +101,7 @@ enum status http_client_new(const struct http_client_options *options, struct ht
         .key = key,
         .connect_timeout_us =
             options->connect_timeout_us > 0 ? options->connect_timeout_us : CONNECT_TIMEOUT_US,
+        .watches = options->watches,
     };
     *out = client;
     return OK;

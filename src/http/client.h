@@ -34,6 +34,8 @@ struct http_client_options {
     int64_t connect_timeout_us; // Without the wait for others' calls; 0: 10 s.
     unsigned calls_max;         // Calls that http_client_start has under way; 0: no bound.
     unsigned connections_kept;  // Idle ones, over all servers; 0: 8.
+    bool
+        watches; // A server that is silent while it owes an answer is asked every few seconds whether it knows the connection still.
 };
 
 // Errors: a pin that is none, a key that cannot be used (INVALID), no libcurl (UNAVAILABLE).

@@ -21,6 +21,8 @@ enum {
     HEAD_SIZE_MAX =
         256 << 10, // Of an answer's head, and of those of informational ones before it, together.
     UNACKNOWLEDGED_MS_MAX = 10000, // As long as a connection may take to come about.
+    WATCH_IDLE_SECONDS = 4,        // A server that has given the connection up says so then.
+    WATCH_INTERVAL_SECONDS = 1,
 };
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
@@ -183,6 +185,10 @@ static void set_connection(const struct call_settings *settings, CURL *easy, con
     SET(TCP_NODELAY, 1L);
     SET(TCP_KEEPALIVE, 1L);
     SET(SOCKOPTFUNCTION, limit_silence);
+    if (settings->watches) {
+        SET(TCP_KEEPIDLE, (long)WATCH_IDLE_SECONDS);
+        SET(TCP_KEEPINTVL, (long)WATCH_INTERVAL_SECONDS);
+    }
     SET(USERAGENT, "lode/" LODE_VERSION);
     SET(CONNECTTIMEOUT_MS, (long)((connect_us + 999) / 1000));
     SET(SHARE, settings->sessions);

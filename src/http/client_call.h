@@ -35,6 +35,7 @@ struct call_settings {
     struct http_peer peer; // Of the calls that name none; its base_url may be NULL.
     SSL_CTX *key;          // The client's own, from tls_client_key_read; NULL: none.
     int64_t connect_timeout_us;
+    bool watches; // As in http_client_options.
 };
 
 // A call with the request set up on `easy`, which it takes over; or with its `refusal`, when a text cannot be sent.

@@ -44,6 +44,7 @@ struct connection {
     struct connection *turn_next;
     bool is_reading; // The event `readable` is added.
     bool is_advancing;
+    bool is_watched;  // http_watch_closely.
     bool must_close;  // After the answer under way.
     bool must_linger; // The client may still be sending.
     enum deadline_kind deadline_kind;

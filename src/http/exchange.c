@@ -43,6 +43,7 @@ void exchange_free(struct http_exchange *exchange)
 
 void exchange_leave(struct http_exchange *exchange)
 {
+    exchange->has_fallen_silent = exchange->connection->transport.is_silent;
     exchange->connection = NULL;
     atomic_store(&exchange->is_client_gone, true);
     if (exchange->gone && !atomic_load(&exchange->is_answered)) {
@@ -54,6 +55,20 @@ void http_on_gone(struct http_exchange *exchange, void (*gone)(void *context), v
 {
     exchange->gone = gone;
     exchange->gone_context = context;
+}
+
+void http_watch_closely(struct http_exchange *exchange, int seconds)
+{
+    struct connection *connection = exchange->connection;
+    if (connection && !connection->is_watched) {
+        connection->is_watched = true;
+        transport_watch(&connection->transport, seconds);
+    }
+}
+
+bool http_fell_silent(const struct http_exchange *exchange)
+{
+    return exchange->has_fallen_silent;
 }
 
 struct text http_header(const struct http_request *request, const char *name)

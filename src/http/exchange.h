@@ -19,6 +19,7 @@ struct http_exchange {
     bool
         is_handed_over; // To the handler, which has to answer; before that it ends with its connection.
     bool is_chunked; // The answer, once a stream has begun.
+    bool has_fallen_silent;
     void (*gone)(void *context);
     void *gone_context;
     _Atomic bool is_answered; // http_reply or http_stream_end was called.

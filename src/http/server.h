@@ -80,6 +80,14 @@ void http_stream_end(struct http_exchange *exchange);
 // use needs a lock or a count. The exchange stays valid and must still be answered. Set it from within the handler.
 void http_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context);
 
+// Has the system ask the client's machine whether it is there while nothing comes of it, so that a client whose machine or network is gone leaves (as above)
+// `seconds` (2 or more) after the last that came, not after minutes. Costs the machines one packet each way in half that time. Holds for
+// the connection from now on, of which the first call counts. Set it from within the handler.
+void http_watch_closely(struct http_exchange *exchange, int seconds);
+
+// Within `gone`: nothing came of the client's machine any more; false: it has closed the connection.
+bool http_fell_silent(const struct http_exchange *exchange);
+
 typedef void http_handler(struct http_request *request,
                           void *context); // A function type, for the table.
 

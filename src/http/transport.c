@@ -2,12 +2,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { RECORD_SIZE = 16384 }; // Of TLS (RFC 8446 section 5.1).
+enum {
+    RECORD_SIZE = 16384, // Of TLS (RFC 8446 section 5.1).
+    ASKED_COUNT = 2,     // One of the system's questions may be lost.
+};
 
 void transport_init(struct transport *transport, int fd, SSL_CTX *context)
 {
@@ -19,6 +24,25 @@ void transport_init(struct transport *transport, int fd, SSL_CTX *context)
         assert(is_set == 1);
         SSL_set_accept_state(transport->ssl);
     }
+}
+
+// Half of the time passes before the first question; the other half is for the answers.
+void transport_watch(struct transport *transport, int seconds)
+{
+    const int count = ASKED_COUNT;
+    const int idle = seconds >= 2 ? seconds / 2 : 1;
+    const int interval = seconds >= 2 * (ASKED_COUNT) ? seconds / 2 / ASKED_COUNT : 1;
+    const int on = 1;
+    (void)setsockopt(transport->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(transport->fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void)setsockopt(transport->fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    (void)setsockopt(transport->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+}
+
+// The system's words for a machine that does not answer; a router on the way may have said so.
+static void note_failure(struct transport *transport)
+{
+    transport->is_silent = errno == ETIMEDOUT || errno == EHOSTUNREACH || errno == ENETUNREACH;
 }
 
 void transport_done(struct transport *transport)
@@ -35,7 +59,7 @@ void transport_done(struct transport *transport)
     (void)close(transport->fd);
 }
 
-static enum transport_result after_tls(const struct transport *transport, int result)
+static enum transport_result after_tls(struct transport *transport, int result)
 {
     int reason = SSL_get_error(transport->ssl, result);
     switch (reason) {
@@ -44,17 +68,24 @@ static enum transport_result after_tls(const struct transport *transport, int re
         return TRANSPORT_BLOCKED;
     case SSL_ERROR_ZERO_RETURN:
         return TRANSPORT_CLOSED;
+    case SSL_ERROR_SYSCALL:
+        note_failure(transport);
+        return TRANSPORT_FAILED;
     default:
         return TRANSPORT_FAILED;
     }
 }
 
-static enum transport_result after_call(ssize_t result)
+static enum transport_result after_call(struct transport *transport, ssize_t result)
 {
     if (result == 0) {
         return TRANSPORT_CLOSED;
     }
-    return errno == EAGAIN || errno == EINTR ? TRANSPORT_BLOCKED : TRANSPORT_FAILED;
+    if (errno == EAGAIN || errno == EINTR) {
+        return TRANSPORT_BLOCKED;
+    }
+    note_failure(transport);
+    return TRANSPORT_FAILED;
 }
 
 enum transport_result transport_handshake(struct transport *transport)
@@ -73,7 +104,7 @@ enum transport_result transport_read(struct transport *transport, void *block, s
     if (!transport->ssl) {
         ssize_t result = recv(transport->fd, block, size, 0);
         *got = result > 0 ? (size_t)result : 0;
-        return result > 0 ? TRANSPORT_DONE : after_call(result);
+        return result > 0 ? TRANSPORT_DONE : after_call(transport, result);
     }
     // One call returns one record at most; more of them are gathered, so that a body goes on in large pieces.
     *got = 0;
@@ -125,7 +156,7 @@ enum transport_result transport_flush(struct transport *transport)
     while (evbuffer_get_length(transport->output) > 0) {
         int written = evbuffer_write(transport->output, transport->fd);
         if (written <= 0) {
-            return after_call(written);
+            return after_call(transport, written);
         }
         transport->sent_bytes += written;
     }
@@ -169,7 +200,7 @@ enum transport_result transport_send_file(struct transport *transport, int file_
             off_t offset = *from;
             ssize_t outcome = sendfile(transport->fd, file_fd, &offset, (size_t)most);
             sent = outcome > 0 ? (size_t)outcome : 0;
-            result = outcome > 0 ? TRANSPORT_DONE : after_call(outcome);
+            result = outcome > 0 ? TRANSPORT_DONE : after_call(transport, outcome);
         }
         *from += (int64_t)sent;
         *length -= (int64_t)sent;

@@ -15,6 +15,7 @@ struct transport {
     SSL *ssl; // NULL: plain.
     struct evbuffer *output;
     int64_t sent_bytes; // In all, to see whether a client takes what it gets.
+    bool is_silent;     // It has failed, as nothing came of the client's machine any more.
 };
 
 enum transport_result {
@@ -26,6 +27,8 @@ enum transport_result {
 
 // Takes the socket over; `context` NULL means plain.
 void transport_init(struct transport *transport, int fd, SSL_CTX *context);
+// Has the system ask the other machine, when it is silent, so that the socket fails `seconds` (2 or more) after the last that came.
+void transport_watch(struct transport *transport, int seconds);
 // Says goodbye as far as that does not block, and closes.
 void transport_done(struct transport *transport);
 

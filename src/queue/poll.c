@@ -10,13 +10,15 @@
 #include "records/jobs_sql.h"
 
 enum {
-    LEASE_SECONDS_DEFAULT = 5,
+    SILENCE_SECONDS_MIN = 2,
     WAIT_SECONDS = 20, // A waiting worker must not be taken for a lost one.
     ASK_AGAIN_MIN_US = 2000,
     ASK_AGAIN_MAX_US = QUEUE_TICK_US, // What is later, the tick sees.
 };
 
-#define HEARTBEAT_PART 0.4 // Of the lease: one heartbeat may be lost.
+// Parts of the lease.
+#define HEARTBEAT_PART 0.4 // One heartbeat may be lost.
+#define SILENCE_PART 0.8   // What is left is for what comes back, and for the ticks that see it.
 
 struct register_op {
     struct queue_op op;
@@ -123,10 +125,9 @@ static enum status run_register(struct queue_op *op, struct sql *sql, struct err
 static void done_register(struct queue_op *op, enum status status, const struct error *error)
 {
     struct register_op *self = (struct register_op *)op;
-    int64_t lease_us = op->queue->scheduler_options.lease_timeout_us;
     if (status == OK) {
         AUTO_BUFFER struct buffer body = {0};
-        double lease_seconds = lease_us > 0 ? (double)lease_us / 1e6 : LEASE_SECONDS_DEFAULT;
+        double lease_seconds = (double)op->queue->scheduler_options.lease_timeout_us / 1e6;
         buffer_printf(&body,
                       "{\"worker\":%lld,\"lease_seconds\":%g,\"heartbeat_seconds\":%g,"
                       "\"wait_seconds\":%d,\"sees_files\":%s",
@@ -161,6 +162,12 @@ void queue_register_worker(struct queue *queue, json_t *document, struct text ow
     self->witness = witness;
     self->answer = answer;
     queue_enqueue(queue, &self->op);
+}
+
+int queue_silence_seconds(const struct queue *queue)
+{
+    int seconds = (int)((double)queue->scheduler_options.lease_timeout_us * SILENCE_PART / 1e6);
+    return seconds > SILENCE_SECONDS_MIN ? seconds : SILENCE_SECONDS_MIN;
 }
 
 struct poll_op {
@@ -388,6 +395,7 @@ static void dispatch_worker(struct queue *queue, struct worker *worker, int64_t 
 {
     if (worker->waiting->is_gone) {
         worker->gone_us = now_us;
+        worker->is_silent = worker->waiting->is_silent;
     }
     if (worker->waiting->is_gone || worker->waiting_until_us <= now_us || queue->is_stopping) {
         poll_release(queue, worker);

@@ -12,6 +12,7 @@
 enum {
     LIFE_SHIFT =
         32, // Leases of one life of the site; a life's number takes the bits above, 2^53 in all.
+    LEASE_DEFAULT_US = 5000000,
     GONE_TIMEOUT_DEFAULT_US = 3000000, // Longer than a worker rests before it connects again.
 };
 
@@ -137,7 +138,8 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
     queue->job_ended = options->job_ended;
     queue->job_ended_context = options->job_ended_context;
     queue->check_group = options->check_group;
-    queue->scheduler_options.lease_timeout_us = options->lease_timeout_us;
+    queue->scheduler_options.lease_timeout_us =
+        options->lease_timeout_us > 0 ? options->lease_timeout_us : LEASE_DEFAULT_US;
     queue->gone_timeout_us =
         options->gone_timeout_us > 0 ? options->gone_timeout_us : GONE_TIMEOUT_DEFAULT_US;
     queue->jobs = map_new();

@@ -237,18 +237,23 @@ void queue_register_worker(struct queue *queue, json_t *document, struct text ow
                            const struct runner *runner, struct queue_witness witness,
                            struct queue_answer answer);
 
-// A poll under way. `is_gone` is set (any thread) when the one who asks has left: then it is answered without leases.
+// A poll under way. `is_gone` is set (any thread) when the one who asks has left: then it is answered without leases. Before that `is_silent` is, when
+// nothing came of its machine any more.
 struct queue_poll {
     int64_t worker;
     struct text owner;
     const struct runner *runner; // What its credential says; NULL: of the site. As the poll.
     struct poll_body *body;      // Taken.
     _Atomic bool is_gone;
+    _Atomic bool is_silent;
     struct queue_answer answer;
 };
 // The poll must live until its answer. NOT_FOUND also when its credential has another class than when it registered: it is to do so again. DENIED when
 // it speaks of a job that its class may not have.
 void queue_poll(struct queue *queue, struct queue_poll *poll);
+
+// After how many seconds without anything of its machine a waiting poll is `is_silent`. Any thread.
+int queue_silence_seconds(const struct queue *queue);
 
 // The worker is to be gone in so many microseconds (0: as soon as it can; < 0: the order is called off). It starts nothing that would not
 // have ended by then; what still runs goes on elsewhere. The answer is the worker. NOT_FOUND; CONFLICT: it is a link, or there is nothing to

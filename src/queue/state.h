@@ -111,6 +111,7 @@ struct worker {
     int64_t process;  // On its own machine; 0: not said.
     int64_t heard_us; // Wall clock.
     int64_t gone_us;  // Since when it has left its waiting poll and not been heard; 0: it has not.
+    bool is_silent;   // It has not closed that poll: its machine or network is gone.
     int64_t tasks_done;
     struct last_report last_report;
     bool is_draining;   // It has begun to leave.

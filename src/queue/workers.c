@@ -7,6 +7,7 @@
 
 enum {
     OVER_KEPT_US = 600000000, // One that is lost or gone is listed for ten minutes.
+    SILENT_LEASE_PART = 12,   // The part of a lease in which one comes back whose poll fell silent.
     HELD_UP_US = 4 * QUEUE_TICK_US,
     LENIENT_US = 3000000, // What waits to be read has been read by then.
 };
@@ -373,11 +374,19 @@ void worker_succeed_former(struct queue *queue, struct worker *worker)
 }
 
 // Its connection was closed under its waiting poll, most likely as it has died, and no other poll came since. One that leaves in order
-// does not wait any more.
+// does not wait any more. One whose machine fell silent has been waited for already, and comes back at once if it comes back at all; what it holds keeps the
+// time of its lease, as that poll has nothing to do with it.
 static bool has_gone(const struct queue *queue, const struct worker *worker, int64_t now_us)
 {
-    return !worker->is_over && !worker->is_draining && worker->gone_us != 0 &&
-           now_us - worker->gone_us >= queue->gone_timeout_us;
+    if (worker->is_over || worker->is_draining || worker->gone_us == 0 ||
+        (worker->is_silent && worker->lease_count > 0)) {
+        return false;
+    }
+    int64_t silent_us = queue->scheduler_options.lease_timeout_us / SILENT_LEASE_PART;
+    int64_t grace_us = worker->is_silent && silent_us < queue->gone_timeout_us
+                           ? silent_us
+                           : queue->gone_timeout_us;
+    return now_us - worker->gone_us >= grace_us;
 }
 
 static enum status lose_gone_workers(struct queue *queue, struct sql *sql, int64_t now_us,

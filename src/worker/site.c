@@ -98,6 +98,7 @@ enum status site_connect(struct worker *worker, struct error *error)
         .token = bearer,
         .key_path = options->key_path,
         .certificate_path = options->certificate_path,
+        .watches = true, // A site that has given its waiting poll up meanwhile is not waited for.
     };
     TRY(http_client_new(&client_options, &worker->client, error));
     free(worker->site_url);

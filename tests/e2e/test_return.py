@@ -9,6 +9,7 @@ import time
 import pytest
 from conftest import Lode, eventually
 from networks import FederationApart, make_network
+from office import Office
 from test_leaving import pool, starts  # noqa: F401  (a fixture)
 
 
@@ -128,6 +129,53 @@ def test_a_worker_behind_a_cut_is_missed_within_five_seconds(request, folder, ne
         os.kill(worker.pid, signal.SIGKILL)
         worker.communicate()
         apart.stop()
+
+
+@pytest.fixture
+def idle_behind_a_switch(folder, network):
+    """A site, the machine of an idle worker whose poll waits there, and what the site says of that worker: its id and state."""
+    office = Office(folder, network)
+    site = office.site("ocean")
+    desk = office.machine("desk")
+    office.worker(desk, site, "--sandbox", "none")
+
+    def said():
+        # The newest: an earlier life of it may be listed as lost.
+        workers = site.api("GET", "/v1/workers").json["workers"]
+        return max((worker["id"], worker["state"]) for worker in workers)
+
+    eventually(lambda: site.api("GET", "/v1/workers").json["workers"], about="the worker")
+    yield network, site, desk, said
+    office.stop()
+
+
+def test_an_idle_worker_behind_a_cut_is_missed_within_five_seconds(idle_behind_a_switch):
+    network, site, desk, said = idle_behind_a_switch
+    first, _ = said()
+    time.sleep(3)  # Its poll waits, and has been asked after once.
+    network.cut(site.node, desk.node)
+    began = time.monotonic()
+    eventually(lambda: said() == (first, "lost"), 20, "the site's notice")
+    assert 2 < time.monotonic() - began < 6  # Five, and what a busy machine adds.
+    # It does not wait for the end of its poll either, of which the site knows nothing any more.
+    network.heal()
+    began = time.monotonic()
+    eventually(lambda: said()[1] == "idle", 30, "the worker's return")
+    assert said()[0] > first and time.monotonic() - began < 15
+
+
+def test_an_idle_worker_is_not_lost_by_a_hiccup_of_two_seconds(idle_behind_a_switch):
+    network, site, desk, said = idle_behind_a_switch
+    first, _ = said()
+    for phase in (0, 0.5, 1, 1.5):
+        time.sleep(phase)
+        network.cut(site.node, desk.node)
+        time.sleep(2)
+        network.heal()
+        began = time.monotonic()
+        while time.monotonic() - began < 3:
+            assert said() == (first, "idle")
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize("lease", ("1s", "31s"))

@@ -303,6 +303,14 @@ void worker_leave_pool(struct scheduler *scheduler, struct worker_state *worker)
 bool worker_may_have(const struct worker_state *worker, const struct job_state *job);
 void scheduler_free_pools(struct scheduler *scheduler);
 
+// ahead.c: who comes before a waiting job, of those that can run somewhere.
+enum { JOBS_AHEAD_MAX = 1000 };
+struct jobs_ahead {
+    const struct group_state *group; // The first that comes before its own; NULL: none.
+    int64_t count;                   // Of its own group, JOBS_AHEAD_MAX at most.
+};
+struct jobs_ahead jobs_ahead_of(const struct scheduler *scheduler, const struct job_state *job);
+
 // labels.c
 void job_take_labels(struct scheduler *scheduler, struct job_state *job);
 void job_free_labels(struct scheduler *scheduler, struct job_state *job);

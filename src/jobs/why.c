@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { AHEAD_COUNTED_MAX = 1000, AMOUNT_SIZE = 48 };
+enum { AMOUNT_SIZE = 48 };
 
 // What there is to say, sentence by sentence: why it is so, and what would change it.
 struct answer {
@@ -328,9 +328,9 @@ static bool say_no_worker(const struct answer *answer, const struct survey *surv
 static void say_who_is_first(const struct answer *answer)
 {
     const struct job_state *job = answer->job;
-    const struct fit_node *first = fit_tree_first(&job->group->place->groups_ready);
-    const struct group_state *group = (const struct group_state *)first;
-    if (group && group != job->group) {
+    const struct jobs_ahead ahead = jobs_ahead_of(answer->scheduler, job);
+    const struct group_state *group = ahead.group;
+    if (group) {
         buffer_append_string(answer->why, "; group ");
         append_group(answer->why, group);
         buffer_printf(answer->why,
@@ -338,17 +338,11 @@ static void say_who_is_first(const struct answer *answer)
                       "%.1f %% (each divided by its weight)",
                       100 * group_share(group), 100 * group_share(job->group));
     }
-    int64_t ahead = 0;
-    const struct fit_node *node = fit_tree_first(&job->group->ready);
-    while (node && node != &job->node && ahead < AHEAD_COUNTED_MAX) {
-        node = fit_node_next(node);
-        ahead++;
-    }
-    if (ahead > 0) {
+    if (ahead.count > 0) {
         buffer_printf(answer->why,
                       "; %s%lld job%s of the same group come%s first by priority or age",
-                      ahead == AHEAD_COUNTED_MAX ? "more than " : "", (long long)ahead,
-                      plural(ahead), ahead == 1 ? "s" : "");
+                      ahead.count == JOBS_AHEAD_MAX ? "more than " : "", (long long)ahead.count,
+                      plural(ahead.count), ahead.count == 1 ? "s" : "");
         buffer_append_string(answer->change, "; give this job a higher priority");
     }
 }

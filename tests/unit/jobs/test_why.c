@@ -110,6 +110,32 @@ static void it_says_who_is_busy_and_who_comes_first(void **state)
     site_stop(&site);
 }
 
+// As they wait for a worker that is not there, whoever else waits does not wait for them.
+static void it_names_nobody_first_who_can_run_nowhere(void **state)
+{
+    (void)state;
+    struct site site = site_start();
+    struct job_plan vast = plan_of(2, 1, 10);
+    vast.need.cpu_millis = 64000;
+    vast.priority = 1;
+    site_add(&site, vast);
+    site_add(&site, plan_of(1, 1, 10));
+    vast.id = 3;
+    vast.group = 2;
+    site_add(&site, vast);
+    site_add_worker(&site, 1, 1);
+    assert_int_equal(site_lease(&site, 1), 1);
+    expect(&site, -1, "all workers are busy that could run it (1 slot)", "add workers");
+    AUTO_BUFFER struct buffer why = {0};
+    AUTO_BUFFER struct buffer change = {0};
+    scheduler_why(site.scheduler, 1, -1, NULL, &why, &change);
+    buffer_append_byte(&why, '\0');
+    buffer_append_byte(&change, '\0');
+    assert_null(strstr(why.bytes, "first"));
+    assert_null(strstr(change.bytes, "priority"));
+    site_stop(&site);
+}
+
 static void it_says_where_a_task_is(void **state)
 {
     (void)state;
@@ -195,6 +221,7 @@ int main(void)
         cmocka_unit_test(what_a_worker_cannot_run_does_not_hide_what_it_can),
         cmocka_unit_test(it_names_what_is_too_big_with_numbers),
         cmocka_unit_test(it_says_who_is_busy_and_who_comes_first),
+        cmocka_unit_test(it_names_nobody_first_who_can_run_nowhere),
         cmocka_unit_test(it_says_where_a_task_is),
         cmocka_unit_test(it_says_what_a_task_comes_after),
         cmocka_unit_test(it_says_what_a_job_of_another_place_waits_for),

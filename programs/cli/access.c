@@ -77,9 +77,29 @@ static void say_worker_keys(const json_t *keys, struct buffer *out)
     }
 }
 
-static void show_status(const struct contact *contact, const json_t *status, struct buffer *out)
+// That of the site's machine; and whether some worker, there or elsewhere, has none.
+static void say_sandbox(const json_t *status, struct buffer *out)
 {
     const json_t *sandbox = json_object_get(status, "sandbox");
+    struct text kind = field_text(sandbox, "kind");
+    int64_t without = field_int64(status, "workers_without_sandbox");
+    buffer_append_string(out, "Sandbox:      ");
+    if (text_equal(kind, TEXT("unknown"))) {
+        buffer_append_string(out, "no worker on this machine");
+    } else {
+        display_text(out, kind);
+    }
+    buffer_append_byte(out, '\n');
+    say_list(out, "  enforced:", json_object_get(sandbox, "enforced"));
+    say_list(out, "  unenforced:", json_object_get(sandbox, "not_enforced"));
+    if (without > 0) {
+        buffer_printf(out, "  NONE:       at %lld of %lld workers; lode workers --json has which\n",
+                      (long long)without, (long long)field_int64(status, "workers"));
+    }
+}
+
+static void show_status(const struct contact *contact, const json_t *status, struct buffer *out)
+{
     const json_t *tasks = json_object_get(status, "tasks");
     buffer_append_string(out, "Site:         ");
     display_text(out, field_text(status, "name"));
@@ -97,11 +117,7 @@ static void show_status(const struct contact *contact, const json_t *status, str
     say_list(out, "Reached at:", json_object_get(status, "reached_at"));
     say_announcement(out, json_object_get(status, "announcement"));
     say_worker_keys(json_object_get(status, "worker_keys"), out);
-    buffer_append_string(out, "Sandbox:      ");
-    display_text(out, field_text(sandbox, "kind"));
-    buffer_append_byte(out, '\n');
-    say_list(out, "  enforced:", json_object_get(sandbox, "enforced"));
-    say_list(out, "  unenforced:", json_object_get(sandbox, "not_enforced"));
+    say_sandbox(status, out);
     say_list(out, "Software:", json_object_get(status, "software"));
     buffer_append_string(out, "Memory:       ");
     display_bytes(out, field_int64(status, "memory_bytes"));

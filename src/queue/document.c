@@ -249,17 +249,34 @@ struct describe {
     json_t *status;
 };
 
+// That of the site's own machine, whose workers see files as it does: of the one that has been there for longest.
 static json_t *describe_sandbox(const struct queue *queue)
 {
+    const struct worker *own = NULL;
+    json_t *sandbox = NULL;
     size_t at = 0;
     for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        json_t *sandbox = NULL;
-        if (!worker->is_over && !worker->place &&
-            json_parse(text_of(worker->sandbox), &sandbox, NULL) == OK) {
-            return sandbox;
+        if (!worker->is_over && !worker->place && worker->sees_files &&
+            (!own || worker->id < own->id)) {
+            own = worker;
         }
     }
+    if (own && json_parse(text_of(own->sandbox), &sandbox, NULL) == OK) {
+        return sandbox;
+    }
     return json_pack("{s:s, s:[], s:[]}", "kind", "unknown", "enforced", "not_enforced");
+}
+
+// How many workers run tasks without a sandbox, wherever they are.
+static int64_t count_unsandboxed(const struct queue *queue)
+{
+    int64_t count = 0;
+    size_t at = 0;
+    for (const struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
+        count += !worker->is_over && !worker->place &&
+                 text_equal(text_of(worker->sandbox_kind), TEXT("none"));
+    }
+    return count;
 }
 
 // A new array of the kinds of software that some worker here gives.
@@ -320,6 +337,8 @@ static enum status describe(struct sql *sql, void *context, struct error *error)
         json_pack("{s:I, s:I}", "running", (json_int_t)running, "waiting", (json_int_t)waiting));
     (void)json_object_set_new(self->status, "workers", json_integer(workers));
     (void)json_object_set_new(self->status, "sandbox", describe_sandbox(queue));
+    (void)json_object_set_new(self->status, "workers_without_sandbox",
+                              json_integer(count_unsandboxed(queue)));
     (void)json_object_set_new(self->status, "software", software_of_workers(queue));
     return OK;
 }

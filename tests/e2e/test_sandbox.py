@@ -154,6 +154,18 @@ def test_status_says_what_is_not_enforced(site, lode):
     assert sandbox["kind"] == "bubblewrap"
     assert set(sandbox["enforced"]) | set(sandbox["not_enforced"]) >= {"memory", "pids", "cpu", "walltime", "disk"}, sandbox
     assert "sandbox" in lode("status").stdout.lower()
+    # A worker from elsewhere, which sees other files, says nothing of this machine; that it has no sandbox is said as well.
+    elsewhere = {"name": "elsewhere", "cpus": 1, "memory_bytes": 1 << 30, "disk_bytes": 1 << 30, "version": "0", "sandbox": {"kind": "none", "enforced": []}}
+    try:
+        for _ in range(3):
+            number = site.api("POST", "/v1/workers", elsewhere).json["worker"]
+        status = lode.json("status")
+        assert status["sandbox"] == sandbox and status["workers_without_sandbox"] == 3
+        said = lode("status").stdout
+        assert "Sandbox:      bubblewrap\n" in said and f"NONE:       at 3 of {status['workers']} workers" in said, said
+    finally:
+        for worker in range(number - 2, number + 1):
+            site.api("POST", f"/v1/workers/{worker}/poll", {"leaving": True, "gone": True})
 
 
 @pytest.fixture

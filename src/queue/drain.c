@@ -72,6 +72,7 @@ void worker_leave(struct queue *queue, struct worker *worker)
     queue->has_work = true;
     poll_release(queue, worker);
     worker->is_over = true;
+    worker->over_us = clock_steady_us();
     worker->has_left = true;
     worker_forget_leases(queue, worker);
     scheduler_remove_worker(queue->scheduler, worker->id, false, clock_steady_us(), NULL);

@@ -106,6 +106,7 @@ enum status worker_lose(struct queue *queue, struct sql *sql, struct worker *wor
     queue->has_work = true;
     poll_release(queue, worker);
     worker->is_over = true;
+    worker->over_us = clock_steady_us();
     worker_forget_leases(queue, worker);
     place_set_problem(worker->place, TEXT_NONE, TEXT_NONE);
     place_forget_words(queue, worker->place);

@@ -13,6 +13,7 @@ enum {
     LIFE_SHIFT =
         32, // Leases of one life of the site; a life's number takes the bits above, 2^53 in all.
     LEASE_DEFAULT_US = 5000000,
+    OVER_KEPT_DEFAULT_US = 600000000,
     GONE_TIMEOUT_DEFAULT_US = 3000000, // Longer than a worker rests before it connects again.
 };
 
@@ -142,6 +143,7 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
         options->lease_timeout_us > 0 ? options->lease_timeout_us : LEASE_DEFAULT_US;
     queue->gone_timeout_us =
         options->gone_timeout_us > 0 ? options->gone_timeout_us : GONE_TIMEOUT_DEFAULT_US;
+    queue->over_kept_us = options->over_kept_us > 0 ? options->over_kept_us : OVER_KEPT_DEFAULT_US;
     queue->jobs = map_new();
     queue->families = map_new();
     queue->workers = map_new();

@@ -39,6 +39,7 @@ struct queue_options {
     int64_t
         lease_timeout_us; // A worker with leases that was not heard for so long is lost. 0: 5 s. Another one after 30 s.
     int64_t gone_timeout_us; // So is one that left its waiting poll so long ago. 0: 3 s.
+    int64_t over_kept_us;    // One that is lost or gone is listed for so long. 0: ten minutes.
     const struct queue_place_ops *places; // NULL: places are shown by their fingerprints.
     void *places_context;
     // Within the write that ends a job: what else ends with it. May be NULL.

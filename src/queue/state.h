@@ -121,6 +121,7 @@ struct worker {
     int64_t ordered_end_us; // When it is to be gone; INT64_MAX: nobody has ordered that.
     bool has_order;         // It has not been told of the last change of the order.
     bool is_over;           // Lost or gone: kept for a while, to be seen.
+    int64_t over_us;        // Since when, steady time.
     bool has_left;          // It is over, and gone: it left in order.
     int64_t former;      // Its registration before this one, which holds its leases still; 0: none.
     int64_t lease_first; // Leases with greater numbers were given to this very registration.
@@ -184,6 +185,7 @@ struct queue {
     struct prepare_site site; // What jobs are prepared with: the same store and blobs.
     struct scheduler_options scheduler_options;
     int64_t gone_timeout_us;
+    int64_t over_kept_us;
     struct scheduler *scheduler;
     struct map *jobs;    // Active ones by id.
     struct map *workers; // By id.

@@ -6,7 +6,7 @@
 #include "records/jobs_sql.h"
 
 enum {
-    OVER_KEPT_US = 600000000, // One that is lost or gone is listed for ten minutes.
+    FORGOTTEN_AT_ONCE = 1000, // The next tick goes on.
     SILENT_LEASE_PART = 12,   // The part of a lease in which one comes back whose poll fell silent.
     HELD_UP_US = 4 * QUEUE_TICK_US,
     LENIENT_US = 3000000, // What waits to be read has been read by then.
@@ -414,6 +414,24 @@ static bool is_lenient(struct queue *queue, int64_t now_us)
     return now_us < queue->lenient_until_us;
 }
 
+// Those that have been listed long enough as lost or gone.
+static void forget_over(struct queue *queue, int64_t now_us)
+{
+    struct worker *over[FORGOTTEN_AT_ONCE];
+    size_t count = 0;
+    size_t at = 0;
+    for (struct worker *worker;
+         count < FORGOTTEN_AT_ONCE && (worker = map_next(queue->workers, &at)) != NULL;) {
+        if (worker->is_over && now_us - worker->over_us >= queue->over_kept_us) {
+            over[count++] = worker;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        (void)map_set_int64(queue->workers, over[i]->id, NULL);
+        worker_free(over[i]);
+    }
+}
+
 enum status workers_expire(struct queue *queue, struct sql *sql, struct error *error)
 {
     int64_t now_us = clock_steady_us();
@@ -432,15 +450,7 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
         TRY(worker_lose(queue, sql, worker, "nothing was heard of it for the time of a lease",
                         error));
     }
-    int64_t forget_us = clock_real_us() - OVER_KEPT_US;
-    size_t at = 0;
-    for (struct worker *worker; (worker = map_next(queue->workers, &at)) != NULL;) {
-        if (worker->is_over && worker->heard_us < forget_us) {
-            (void)map_set_int64(queue->workers, worker->id, NULL);
-            worker_free(worker);
-            break; // The map has changed; the next tick goes on.
-        }
-    }
+    forget_over(queue, now_us);
     return OK;
 }
 

@@ -26,7 +26,8 @@ static void open_site(struct site *site)
                                   .job_ended_context = site->job_ended_context,
                                   .check_group = site->check_group,
                                   .lease_timeout_us = site->lease_timeout_us,
-                                  .gone_timeout_us = site->gone_timeout_us};
+                                  .gone_timeout_us = site->gone_timeout_us,
+                                  .over_kept_us = site->over_kept_us};
     assert_int_equal(queue_open(&queue, &site->queue, NULL), OK);
 }
 

@@ -28,8 +28,9 @@ struct site {
     enum status (*job_ended)(void *context, struct sql *sql, int64_t job, struct error *error);
     void *job_ended_context; // Both taken by the next start.
     enum status (*check_group)(struct sql *sql, struct text name, struct error *error);
-    int64_t lease_timeout_us; // Both taken by the next start.
+    int64_t lease_timeout_us; // These are taken by the next start.
     int64_t gone_timeout_us;
+    int64_t over_kept_us;
 };
 
 // For cmocka's setup and teardown: a site with nothing in it.

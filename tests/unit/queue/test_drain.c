@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "base/memory.h"
+#include "os/clock.h"
 
 // Keeps what a drain was answered.
 struct drained {
@@ -147,6 +148,39 @@ static void an_end_of_its_own_counts_and_says_why_jobs_wait(void **state)
     expect_drain(site, worker, -1, CONFLICT, "is not being drained");
 }
 
+// However many there are, as after an hour of workers that start and end.
+static void those_that_are_gone_are_listed_as_long_as_they_are_to_be(void **state)
+{
+    enum { LIVES = 200, LISTED_MAX = 1000 };
+    struct site *site = *state;
+    double order = 0;
+    for (int i = 0; i < LIVES; i++) {
+        int64_t worker = site_worker(site, "desk", 1);
+        assert_int_equal(leases_of(site, worker, "{\"leaving\": true, \"gone\": true}", &order), 0);
+    }
+    struct reply listed = site_list_workers(site, 0, LISTED_MAX);
+    assert_int_equal(json_array_size(json_object_get(listed.document, "workers")), LIVES);
+    reply_done(&listed);
+    // The same, with less time: they go in masses, not one at a time.
+    site->over_kept_us = 1;
+    site_restart(site);
+    int64_t stays = site_worker(site, "other", 1);
+    for (int i = 0; i < LIVES; i++) {
+        int64_t worker = site_worker(site, "desk", 1);
+        assert_int_equal(leases_of(site, worker, "{\"leaving\": true, \"gone\": true}", &order), 0);
+    }
+    int64_t deadline_us = clock_steady_us() + INT64_C(20000000);
+    size_t left = LIVES;
+    while (left > 1 && clock_steady_us() < deadline_us) {
+        struct reply reply = site_poll(site, stays, "{\"wait_seconds\": 0.05}");
+        reply_done(&reply);
+        listed = site_list_workers(site, 0, LISTED_MAX);
+        left = json_array_size(json_object_get(listed.document, "workers"));
+        reply_done(&listed);
+    }
+    assert_int_equal(left, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +192,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_waiting_worker_hears_of_an_order_at_once, site_setup,
                                         site_teardown),
         cmocka_unit_test_setup_teardown(a_worker_that_says_its_last_word_is_gone_and_blames_nobody,
+                                        site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(those_that_are_gone_are_listed_as_long_as_they_are_to_be,
                                         site_setup, site_teardown),
         cmocka_unit_test_setup_teardown(an_end_of_its_own_counts_and_says_why_jobs_wait, site_setup,
                                         site_teardown),

@@ -32,8 +32,10 @@ enum status runner_making_complete(const struct api_call *call, struct runner *r
                                    struct error *error)
 {
     struct runner full = *runner;
+    bool is_of_job = false;
     if (runner_is_of_job(full.kind) && full.job != 0) {
         TRY(take_owner(call, &full, error));
+        is_of_job = true;
     } else if (runner_is_for_users(full.kind) && full.user[0] == '\0') {
         (void)snprintf(full.user, sizeof full.user, "%.*s", TEXT_ARGS(call->principal.name));
     }
@@ -42,6 +44,9 @@ enum status runner_making_complete(const struct api_call *call, struct runner *r
             ? api_may(call, ACTION_RUNNER_MAKE, text_of(full.user), error)
             : api_may(call, ACTION_TOKEN_CHANGE, TEXT_NONE, error));
     TRY(check_groups(call, &full, error));
+    if (is_of_job) {
+        TRY(queue_job_lasts(call->api->queue, full.job, error)); // Else it would be refused.
+    }
     *runner = full;
     return OK;
 }

@@ -253,6 +253,27 @@ enum status queue_job_owner(struct queue *queue, int64_t job, char *owner, struc
     return status;
 }
 
+enum status queue_job_lasts(struct queue *queue, int64_t job, struct error *error)
+{
+    struct sql *sql = NULL;
+    TRY(store_read_begin(queue->store, &sql, error));
+    struct sql_rows *rows = NULL;
+    enum status status = sql_first(sql, SQL_JOB_STATE, SQL_VALUES(sql_int64(job)), &rows, error);
+    if (status == NOT_FOUND) {
+        status = job_unknown(job, error);
+    }
+    enum job_state state = status == OK ? (enum job_state)sql_column_int64(rows, 0) : JOB_WAITING;
+    if (state == JOB_SUCCEEDED || state == JOB_FAILED || state == JOB_CANCELLED) {
+        (void)error_set(error, CONFLICT, "job %lld has ended: it %s%s", (long long)job,
+                        state == JOB_CANCELLED ? "was " : "has ", job_state_name(state));
+        error_fix(error, "name a job that is still to run; lode jobs lists them");
+        status = CONFLICT;
+    }
+    sql_end(rows);
+    store_read_end(queue->store, sql);
+    return status;
+}
+
 bool queue_is_stopping(const struct queue *queue)
 {
     return queue->is_stopping;

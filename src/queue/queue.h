@@ -112,6 +112,9 @@ enum status queue_find_repeat(struct queue *queue, const struct queue_submission
 // The owner of a job into `owner` (QUEUE_OWNER_MAX + 1 bytes); NOT_FOUND. May wait for the database.
 enum status queue_job_owner(struct queue *queue, int64_t job, char *owner, struct error *error);
 
+// CONFLICT when the job has ended; NOT_FOUND. May wait for the database.
+enum status queue_job_lasts(struct queue *queue, int64_t job, struct error *error);
+
 struct queue_view {
     int64_t wait_us;
     int64_t

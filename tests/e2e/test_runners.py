@@ -259,6 +259,12 @@ def test_users_make_runners_for_their_own_jobs_alone(own_site, lode):
                        ({"principal": "ada", "role": "user"}, 403), ({"principal": "ada", "role": "admin"}, 403)):
         refused = own_site.api("POST", "/v1/tokens", said, token=ada)
         assert refused.code == code, (said, refused)
+    # What has ended has nothing for a runner to do.
+    ended = submit(own_site, ada, "true")
+    own_site.api("POST", f"/v1/jobs/{ended}/cancel", token=ada)
+    for kind in ("job", "job-token"):
+        refused = own_site.api("POST", "/v1/tokens", {"class": kind, "job": ended}, token=ada)
+        assert refused.code == 409 and "has ended: it was cancelled" in refused.json["detail"] and "still to run" in refused.json["fix"], refused
     # The command line says what is to be said there.
     assert "(--job)" in lode("token", "create", "--class", "job", status=1).stderr
     assert "(--group)" in lode("token", "create", "--class", "group", status=1).stderr

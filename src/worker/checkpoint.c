@@ -123,9 +123,13 @@ static void on_stored(void *context, const struct transfer_end *end)
     }
 }
 
-bool checkpoints_are_under_way(const struct worker *worker)
+bool checkpoint_is_under_way(const struct worker *worker, const struct task_lease *lease)
 {
-    return worker->checkpoints_first != NULL;
+    const struct checkpoint *each = worker->checkpoints_first;
+    while (each && (each->job != lease->job->spec->id || each->index != lease->done)) {
+        each = each->next;
+    }
+    return each != NULL;
 }
 
 static bool is_busy(const struct seat *seat)

@@ -258,12 +258,30 @@ void lease_return(struct task_lease *lease)
     report_mark(worker, true);
 }
 
+static bool is_to_return(const struct task_lease *lease)
+{
+    return !lease->is_dead && !lease->is_returned && lease->done < lease->to;
+}
+
 void leases_return_all(struct worker *worker)
 {
     for (size_t i = 0; i < worker->lease_count; i++) {
+        if (is_to_return(worker->leases[i])) {
+            lease_return(worker->leases[i]);
+        }
+    }
+}
+
+bool leases_return_stored(struct worker *worker)
+{
+    bool is_storing = false;
+    for (size_t i = 0; i < worker->lease_count; i++) {
         struct task_lease *lease = worker->leases[i];
-        if (!lease->is_dead && !lease->is_returned && lease->done < lease->to) {
+        if (is_to_return(lease) && checkpoint_is_under_way(worker, lease)) {
+            is_storing = true;
+        } else if (is_to_return(lease)) {
             lease_return(lease);
         }
     }
+    return is_storing;
 }

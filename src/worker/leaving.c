@@ -9,6 +9,10 @@
 
 #define REPORT_TIME_US INT64_C(2500000) // For the last reports, behind the tasks' notice.
 #define LOOK_US INT64_C(20000)
+#define STORE_TIME_MAX_US                                                                          \
+    INT64_C(                                                                                       \
+        600000000) // For checkpoints on a slow way, when nobody has said when the worker is ended.
+#define AWAY_TIME_US INT64_C(5000000) // A site that is away for so long gets none of them.
 
 int64_t leaving_notice_us(const struct worker *worker)
 {
@@ -40,6 +44,9 @@ void leaving_take_signal(struct worker *worker, int number, int64_t now_us)
         worker->is_ended = true; // Asked twice: at once.
         return;
     }
+    if (!is_end && now_us + left_us < worker->hard_end_us) {
+        worker->hard_end_us = now_us + left_us;
+    }
     if (now_us + left_us < worker->own_end_us) {
         worker->own_end_us = now_us + left_us;
         report_mark(worker, true); // The site hears of it at once.
@@ -57,40 +64,68 @@ static void signal_seats(struct worker *worker, bool is_killing)
     }
 }
 
+// An order for now, as one that has passed, is none for a time. Nobody waits for a worker that was asked to go by SIGTERM either, as far as it knows.
+static int64_t store_until_us(const struct worker *worker, int64_t now_us)
+{
+    int64_t end_us = worker->hard_end_us;
+    if (worker->ordered_end_us > now_us && worker->ordered_end_us < end_us) {
+        end_us = worker->ordered_end_us;
+    }
+    int64_t least_us = worker->kill_us + REPORT_TIME_US / 2;
+    int64_t until_us = worker->kill_us + STORE_TIME_MAX_US;
+    until_us = end_us - REPORT_TIME_US / 2 < until_us ? end_us - REPORT_TIME_US / 2 : until_us;
+    return until_us > least_us ? until_us : least_us;
+}
+
 static void begin(struct worker *worker, int64_t now_us)
 {
     int64_t kill_us = end_us(worker) - REPORT_TIME_US;
     int64_t least_us = now_us + worker->options->notice_us;
     worker->is_stopping = true;
     worker->kill_us = kill_us > least_us ? kill_us : least_us;
+    worker->store_until_us = store_until_us(worker, now_us);
     report_mark(worker, true);
     signal_seats(worker, false);
     log_line(LOG_LEVEL_INFO, "event=stopping");
 }
 
-// Tasks that have not ended, or whose last checkpoint is not stored.
-static bool has_running(const struct worker *worker)
+static bool has_running(const struct worker *worker, int64_t now_us)
 {
+    bool is_any = false;
     for (size_t i = 0; i < worker->seat_count; i++) {
-        if (worker->seats[i]->lease_count > 0) {
-            return true;
-        }
+        is_any = is_any || worker->seats[i]->lease_count > 0;
     }
-    return checkpoints_are_under_way(worker);
+    return is_any && now_us < worker->kill_us + REPORT_TIME_US / 2;
+}
+
+// May the site still get last checkpoints?
+static bool can_store(const struct worker *worker, int64_t now_us)
+{
+    bool is_site_there =
+        worker->away_since_us == 0 || now_us - worker->away_since_us < AWAY_TIME_US;
+    return is_site_there && now_us < worker->store_until_us;
 }
 
 // One step of the end: tasks end, what did not run goes back, the last results are reported.
 static void go_on(struct worker *worker, int64_t now_us)
 {
-    if (has_running(worker) && now_us < worker->kill_us + REPORT_TIME_US / 2) {
+    if (has_running(worker, now_us)) {
         if (now_us >= worker->kill_us && !worker->is_killing) {
             worker->is_killing = true;
             signal_seats(worker, true);
         }
         return;
     }
+    if (can_store(worker, now_us) && leases_return_stored(worker)) {
+        return; // The rest goes back meanwhile.
+    }
     leases_return_all(worker);
-    if (worker->away_since_us != 0 || now_us >= worker->kill_us + REPORT_TIME_US) {
+    if (worker->last_us == 0) {
+        int64_t least_us = now_us + REPORT_TIME_US / 2;
+        worker->last_us = worker->kill_us + REPORT_TIME_US;
+        worker->last_us = worker->last_us > least_us ? worker->last_us : least_us;
+    }
+    if (worker->away_since_us != 0 || now_us >= worker->last_us) {
         worker->is_ended = true; // The site does not hear it, and notices by itself.
     } else if (!poll_has_unreported(worker)) {
         worker->is_ended = worker->is_parting;

@@ -311,12 +311,16 @@ struct worker {
     bool is_draining;   // The site wants no more of this worker.
     int64_t
         own_end_us; // When it is to be gone, steady time: by its lifetime or a signal; INT64_MAX: it stays.
+    int64_t
+        hard_end_us; // When somebody ends it, if it is not gone: by its lifetime or a batch system's warning; INT64_MAX: nobody has said so.
     int64_t ordered_end_us; // As the site has ordered it.
     bool is_stopping;       // It leaves: tasks were warned, and nothing is started.
     bool is_killing;        // Those that did not heed that were killed.
     bool is_parting;        // It has reported all: its last word is on its way.
     int64_t kill_us;        // Steady time when they are.
-    struct error fault;     // Why it ends.
+    int64_t store_until_us; // Their last checkpoints are uploaded until then.
+    int64_t last_us;    // The last reports wait for the site until then; 0: they are not due yet.
+    struct error fault; // Why it ends.
     bool is_ended;
 };
 
@@ -408,6 +412,8 @@ void lease_end_rest(struct task_lease *lease, enum runner_outcome outcome, const
 void leases_free_done(struct worker *worker);
 void lease_free(struct task_lease *lease);
 void leases_return_all(struct worker *worker); // At the end: what has not run goes back.
+// All but those whose checkpoint is being uploaded; true when there are such.
+bool leases_return_stored(struct worker *worker);
 
 // seat.c
 struct seat *seat_start(struct worker *worker, struct worker_job *job, struct error *error);
@@ -467,7 +473,8 @@ void checkpoint_begin(struct seat *seat); // A task of a job with checkpoints st
 int64_t checkpoints_work(struct worker *worker, int64_t now_us);
 // The task has been interrupted; its folder is as it left it.
 void checkpoint_take_last(struct seat *seat, const struct task_lease *lease);
-bool checkpoints_are_under_way(const struct worker *worker);
+// Is one of the lease's task at hand being uploaded?
+bool checkpoint_is_under_way(const struct worker *worker, const struct task_lease *lease);
 void checkpoints_free(struct worker *worker);
 
 // restore.c

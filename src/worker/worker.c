@@ -348,12 +348,13 @@ static int open_signals(const struct worker_options *options)
 enum status worker_run(const struct worker_options *options, struct error *error)
 {
     int64_t now_us = clock_steady_us();
-    struct worker worker = {.options = options,
-                            .own_end_us = options->lifetime_us > 0 ? now_us + options->lifetime_us
-                                                                   : INT64_MAX,
-                            .ordered_end_us = INT64_MAX,
-                            .live_next_us = INT64_MAX,
-                            .trim_us = now_us + TRIM_DELAY_US};
+    struct worker worker = {
+        .options = options,
+        .own_end_us = options->lifetime_us > 0 ? now_us + options->lifetime_us : INT64_MAX,
+        .hard_end_us = options->lifetime_us > 0 ? now_us + options->lifetime_us : INT64_MAX,
+        .ordered_end_us = INT64_MAX,
+        .live_next_us = INT64_MAX,
+        .trim_us = now_us + TRIM_DELAY_US};
     AUTO_CLOSE int lock_fd = -1;
     AUTO_CLOSE int signal_fd = -1;
     TRY(file_make_folder(options->directory, error));

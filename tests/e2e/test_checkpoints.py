@@ -2,9 +2,12 @@
 
 import json
 import signal
+import time
 
 import pytest
 from conftest import eventually
+from networks import make_network
+from office import Office
 from test_leaving import pool  # noqa: F401  (a fixture)
 
 STEPS = 60
@@ -113,6 +116,74 @@ def test_a_drained_worker_asks_by_signal_and_the_task_goes_on_from_there(pool, l
     assert attempts == [1, 2]
     record = pool.site.api("GET", f"/v1/jobs/{job}/tasks/0").json
     assert record["worker"] == "second" and record["failed_attempts"] == [], record
+
+
+# Leaves 12 MiB that cannot be compressed when it is asked; whoever goes on from them says so.
+LARGE = """
+import os, signal, sys, time
+if os.environ.get("LODE_CHECKPOINT"):
+    print("went on with", os.path.getsize("state"))
+    sys.exit()
+
+def save(*_):
+    with open("state.new", "wb") as file:
+        file.write(os.urandom(12 << 20))
+    os.rename("state.new", "state")
+    sys.exit(75)
+
+signal.signal(signal.SIGUSR1, save)
+open(sys.argv[1], "a").write("start\\n")
+time.sleep(120 if open(sys.argv[1]).read().count("start") == 1 else 0)
+print("from the beginning")
+"""
+
+
+@pytest.fixture
+def slow_desk(folder):
+    """A site, and a worker on a machine that sends it 8 Mbit/s; it runs a task with a checkpoint that takes twelve seconds to send."""
+    network = make_network()
+    office = Office(folder, network)
+    site = office.site("ocean")
+    desk = office.machine("desk")
+    (folder / "large.py").write_text(LARGE)
+    worker = office.worker(desk, site, "--sandbox", "none", "--notice", "1s", "--warning-signal", "USR2@4")
+    eventually(lambda: site.api("GET", "/v1/workers").json["workers"], about="the worker")
+    job = site.api("POST", "/v1/jobs", {"command": ["/usr/bin/python3", str(folder / "large.py"), str(folder / "starts")], "cache": "off",
+                                        "checkpoint": {"files": ["state"], "interval_seconds": 3600, "signal": "USR1"}}).json["id"]
+    eventually(lambda: (folder / "starts").exists() and (folder / "starts").read_text(), about="the task")
+    network.slow(desk.node, "8mbit")
+
+    def ended():
+        office.worker(office.machine("other"), site, "--sandbox", "none")
+        shown = site.api("GET", f"/v1/jobs/{job}?wait=60").json
+        assert shown["state"] == "succeeded" and shown["failures"]["lost"] == 0, shown
+        return site.api("GET", f"/v1/jobs/{job}/tasks/0/stdout").body.decode()
+
+    yield site, worker, ended
+    office.stop()
+    network.close()
+
+
+@pytest.mark.parametrize("how", ("drain", "term"))
+def test_a_large_checkpoint_is_stored_however_long_its_way_takes(slow_desk, how):
+    site, worker, ended = slow_desk
+    began = time.monotonic()
+    if how == "drain":
+        assert site.api("POST", f"/v1/workers/{site.api('GET', '/v1/workers').json['workers'][0]['id']}/drain", {}).code == 200
+    else:
+        worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0
+    assert time.monotonic() - began > 6  # Longer than notice and reports.
+    assert ended() == f"went on with {12 << 20}\n"
+
+
+def test_a_checkpoint_that_takes_too_long_is_given_up_for_the_end_that_is_known(slow_desk):
+    site, worker, ended = slow_desk
+    began = time.monotonic()
+    worker.send_signal(signal.SIGUSR2)
+    assert worker.wait(60) == 0
+    assert time.monotonic() - began < 9
+    assert ended() == "from the beginning\n"
 
 
 def test_a_signal_asks_for_checkpoints_at_the_interval(pool, program, tmp_path):

@@ -9,9 +9,8 @@
 
 #define REPORT_TIME_US INT64_C(2500000) // For the last reports, behind the tasks' notice.
 #define LOOK_US INT64_C(20000)
-#define STORE_TIME_MAX_US                                                                          \
-    INT64_C(                                                                                       \
-        600000000) // For checkpoints on a slow way, when nobody has said when the worker is ended.
+// For checkpoints on a slow way, when nobody has said when the worker is ended.
+#define STORE_TIME_MAX_US INT64_C(600000000)
 #define AWAY_TIME_US INT64_C(5000000) // A site that is away for so long gets none of them.
 
 int64_t leaving_notice_us(const struct worker *worker)
@@ -64,7 +63,7 @@ static void signal_seats(struct worker *worker, bool is_killing)
     }
 }
 
-// An order for now, as one that has passed, is none for a time. Nobody waits for a worker that was asked to go by SIGTERM either, as far as it knows.
+// Neither an order for now nor SIGTERM says when the worker is ended if it has not gone by itself.
 static int64_t store_until_us(const struct worker *worker, int64_t now_us)
 {
     int64_t end_us = worker->hard_end_us;

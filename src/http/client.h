@@ -72,7 +72,8 @@ struct http_ask {
         origin_key; // Lode-Origin-Key: the digest of a user's key at the site that asks; NULL: none
     const char *range; // "bytes=100-"; NULL: none
     const char *last_event_id;
-    int64_t timeout_us; // For the whole call; 0: none.
+    int64_t timeout_us;         // For the whole call; 0: none.
+    int64_t connect_timeout_us; // 0: that of the client's options.
     size_t
         answer_size_max; // Of a body kept in memory (QUOTA beyond it); 0: 64 MiB. Heads have a maximum of 256 KiB.
     // Gets the body of a successful answer piece by piece as it comes; false ends the call (status CONFLICT). NULL: kept.

@@ -173,10 +173,13 @@ static int limit_silence(void *context, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
-static void set_connection(const struct call_settings *settings, CURL *easy, const char *pin)
+static void set_connection(const struct call_settings *settings, const struct http_call *call,
+                           const char *pin)
 {
     const struct curl_library *curl = settings->curl;
-    int64_t connect_us = settings->connect_timeout_us;
+    CURL *easy = call->easy;
+    int64_t connect_us = call->ask.connect_timeout_us > 0 ? call->ask.connect_timeout_us
+                                                          : settings->connect_timeout_us;
     SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     // A pin says nothing to a server that shows no key, and the token would go to whoever answers.
     SET(PROTOCOLS_STR, pin ? "https" : "http,https");
@@ -276,7 +279,7 @@ static enum status prepare(const struct call_settings *settings, struct http_cal
     call->body = ask->body.length > 0 ? text_copy(ask->body) : NULL;
     buffer_init(&call->answer_body,
                 ask->answer_size_max > 0 ? ask->answer_size_max : ANSWER_SIZE_MAX);
-    set_connection(settings, easy, peer->pin ? pin : NULL);
+    set_connection(settings, call, peer->pin ? pin : NULL);
     set_answer(curl, call);
     set_body(curl, call);
     SET(URL, url);

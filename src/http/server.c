@@ -131,22 +131,9 @@ static void prepare_socket(int fd)
     (void)evutil_make_socket_nonblocking(fd);
 }
 
-static int port_of(int fd)
-{
-    struct sockaddr_storage address = {0};
-    socklen_t length = sizeof address;
-    char port[8] = "";
-    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0 ||
-        getnameinfo((struct sockaddr *)&address, length, NULL, 0, port, sizeof port,
-                    NI_NUMERICSERV) != 0) {
-        return 0;
-    }
-    int64_t number = 0;
-    return text_to_int64(text_of(port), &number) ? (int)number : 0;
-}
-
-static enum status make_listeners(struct http_server *server,
-                                  const struct http_server_options *options, struct error *error)
+// First of all: sockets that were handed over are the server's then, and closed with it, whatever fails.
+static enum status open_sockets(struct http_server *server,
+                                const struct http_server_options *options, struct error *error)
 {
     size_t count = options->address ? 1 : options->fd_count;
     if (count == 0) {
@@ -158,11 +145,19 @@ static enum status make_listeners(struct http_server *server,
     }
     server->listener_count = count;
     for (size_t i = 0; i < count; i++) {
-        struct listener *listener = &server->listeners[i];
         if (!options->address) {
-            listener->fd = options->fds[i];
+            server->listeners[i].fd = options->fds[i];
         }
-        prepare_socket(listener->fd);
+        prepare_socket(server->listeners[i].fd);
+    }
+    server->port = listening_port(server->listeners[0].fd);
+    return OK;
+}
+
+static enum status watch_sockets(struct http_server *server, struct error *error)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        struct listener *listener = &server->listeners[i];
         struct event_base *base = server->loops[0]->base;
         listener->server = server;
         listener->event =
@@ -172,7 +167,6 @@ static enum status make_listeners(struct http_server *server,
             return error_set(error, INTERNAL, "cannot watch the listening socket");
         }
     }
-    server->port = port_of(server->listeners[0].fd);
     return OK;
 }
 
@@ -263,13 +257,14 @@ static struct http_server *server_new(const struct http_server_options *options)
 static enum status prepare(struct http_server *server, const struct http_server_options *options,
                            struct error *error)
 {
+    TRY(open_sockets(server, options, error));
     if (options->key_path) {
         TRY(tls_context_new(options->key_path, options->certificate_path, options->authority_path,
                             &server->tls, error));
     }
     TRY(make_pools(server, error));
     TRY(make_loops(server, options->loops, error));
-    TRY(make_listeners(server, options, error));
+    TRY(watch_sockets(server, error));
     // The first loop, which accepts, comes last: by then the others are there to be given connections.
     for (size_t i = server->loop_count; i > 0; i--) {
         TRY(loop_start(server->loops[i - 1], error));

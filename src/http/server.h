@@ -116,7 +116,8 @@ struct http_route {
 struct http_server_options {
     const char *
         address; // "127.0.0.1:7733", "[::1]:0"; port 0 picks a free one. NULL: use the sockets of `fds`.
-    const int *fds; // Listening sockets handed over (socket activation).
+    const int *
+        fds; // Listening sockets handed over (socket activation); closed also when the start fails.
     size_t fd_count;
     const char *key_path; // PEM; NULL: plain HTTP (tests and measurements).
     const char *certificate_path;

@@ -8,4 +8,10 @@
 // one that is taken.
 enum status listening_open(const char *address, int *out, struct error *error);
 
+// Takes a port for later: who connects is refused until listening_begin. As above.
+enum status listening_reserve(const char *address, int *out, struct error *error);
+enum status listening_begin(int fd, struct error *error);
+// The port of such a socket.
+int listening_port(int fd);
+
 #endif

@@ -5,6 +5,8 @@
 #include "http/client.h"
 #include "http/server_parts.h"
 #include "os/clock.h"
+#include "os/file.h"
+#include "os/listening.h"
 
 #include <stdio.h>
 
@@ -213,6 +215,27 @@ static void another_thread_ends_the_wait(void **state)
 
 #define WITH_SITES(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
+static void a_call_may_have_less_patience_with_a_connection(void **state)
+{
+    (void)state;
+    enum { SHORT_US = 50000, LONG_US = 55000000 };
+    struct http_client *client =
+        client_new((struct http_client_options){.connect_timeout_us = WAIT_US});
+    AUTO_CLOSE int silent = -1; // It takes connections, and says nothing.
+    assert_int_equal(listening_open("127.0.0.1:0", &silent, NULL), OK);
+    AUTO_FREE char *url = memory_format("https://127.0.0.1:%d", listening_port(silent));
+    const struct http_peer peer = {url, WRONG_PIN, NULL};
+    const struct http_ask ask = {
+        .peer = &peer, .method = "GET", .path = "/hello", .connect_timeout_us = SHORT_US};
+    struct http_answer answer;
+    AUTO_BUFFER struct buffer keep = {0};
+    int64_t began_us = clock_steady_us();
+    enum status status = http_client_ask(client, &ask, &keep, &answer, NULL);
+    assert_true(status == TIMEOUT || status == UNAVAILABLE);
+    assert_true(clock_steady_us() - began_us < LONG_US);
+    http_client_free(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +246,7 @@ int main(void)
         WITH_SITES(a_session_is_resumed_when_its_connection_is_gone),
         WITH_SITES(no_more_calls_than_allowed_are_under_way),
         cmocka_unit_test(another_thread_ends_the_wait),
+        cmocka_unit_test(a_call_may_have_less_patience_with_a_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,13 +105,28 @@ static void get_input(struct api_call *call)
     }
 }
 
+static enum status read_workers(const json_t *body, const char *name, int64_t *out, size_t *count,
+                                struct error *error)
+{
+    json_t *workers = NULL;
+    TRY(json_field_array(body, name, JSON_OPTIONAL, QUEUE_FAILED_MAX, &workers, error));
+    for (size_t i = 0; i < json_array_size(workers); i++) {
+        const json_t *worker = json_array_get(workers, i);
+        if (!json_is_integer(worker)) {
+            return error_set(error, INVALID, "\"%s\" has something that is no worker's number",
+                             name);
+        }
+        out[(*count)++] = json_integer_value(worker);
+    }
+    return OK;
+}
+
 static enum status read_source(const struct api_call *call, struct queue_source_request *out,
                                struct error *error)
 {
-    static const char *const FIELDS[] = {"job", "digest", "failed", "has_it", NULL};
+    static const char *const FIELDS[] = {"job", "digest", "failed", "unreached", "has_it", NULL};
     AUTO_JSON json_t *body = NULL;
     struct text digest;
-    json_t *failed = NULL;
     TRY(api_parameter_int64(call, 0, "worker", &out->worker, error));
     TRY(api_body(call, &body, error));
     TRY(json_check_fields(body, FIELDS, error));
@@ -119,10 +134,10 @@ static enum status read_source(const struct api_call *call, struct queue_source_
     TRY(json_field_text(body, "digest", JSON_REQUIRED, DIGEST_TEXT_SIZE, &digest, error));
     TRY(digest_from_text(digest, &out->digest, error));
     TRY(json_field_bool(body, "has_it", JSON_OPTIONAL, &out->has_it, error));
-    TRY(json_field_array(body, "failed", JSON_OPTIONAL, QUEUE_FAILED_MAX, &failed, error));
-    for (size_t i = 0; i < json_array_size(failed); i++) {
-        out->failed[out->failed_count++] = json_integer_value(json_array_get(failed, i));
-    }
+    TRY(read_workers(body, "failed", out->failed, &out->failed_count, error));
+    TRY(read_workers(body, "unreached", out->unreached, &out->unreached_count, error));
+    (void)snprintf(out->address, sizeof out->address, "%.*s",
+                   TEXT_ARGS(call->request->peer_address));
     out->owner = call->principal.name;
     return OK;
 }

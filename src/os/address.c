@@ -11,6 +11,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
+enum {
+    MAPPED_SIZE = 12, // Bytes before an IPv4 address within an IPv6 address.
+    IPV4_NETWORK_SIZE = 3,
+    IPV6_NETWORK_SIZE = 8,
+};
 #define ANY_PORT "9" // A way is looked up to it; nothing is sent.
 
 static bool is_private_ipv4(const unsigned char bytes[4])
@@ -45,21 +50,52 @@ bool address_is_private(const struct sockaddr *address)
     }
 }
 
-bool address_text_is_private(struct text text)
+// Of either family: an IPv4 address as IPv6 has it mapped.
+static bool read_address(struct text text, struct in6_addr *out)
 {
-    struct in_addr ipv4;
-    struct in6_addr ipv6;
-    char copy[INET6_ADDRSTRLEN + 1];
+    char copy[sizeof "::ffff:" + INET6_ADDRSTRLEN];
     // A link-local address names its interface behind "%".
     struct text plain = text_slice(text, 0, text_find_byte(text, 0, '%'));
-    if (plain.length >= sizeof copy) {
+    if (plain.length > INET6_ADDRSTRLEN) {
         return false;
     }
-    (void)snprintf(copy, sizeof copy, "%.*s", TEXT_ARGS(plain));
-    if (inet_pton(AF_INET, copy, &ipv4) == 1) {
-        return is_private_ipv4((const unsigned char *)&ipv4);
+    (void)snprintf(copy, sizeof copy, "::ffff:%.*s", TEXT_ARGS(plain));
+    return inet_pton(AF_INET6, copy + sizeof "::ffff:" - 1, out) == 1 ||
+           inet_pton(AF_INET6, copy, out) == 1;
+}
+
+bool address_text_is_private(struct text text)
+{
+    struct in6_addr address;
+    return read_address(text, &address) && is_private_ipv6(&address);
+}
+
+bool address_text_is_same(struct text a, struct text b)
+{
+    struct in6_addr first;
+    struct in6_addr second;
+    return read_address(a, &first) && read_address(b, &second) &&
+           memcmp(&first, &second, sizeof first) == 0;
+}
+
+bool address_text_is_near(struct text a, struct text b)
+{
+    struct in6_addr first;
+    struct in6_addr second;
+    if (!read_address(a, &first) || !read_address(b, &second)) {
+        return false;
     }
-    return inet_pton(AF_INET6, copy, &ipv6) == 1 && is_private_ipv6(&ipv6);
+    bool is_ipv4 = IN6_IS_ADDR_V4MAPPED(&first);
+    size_t length = is_ipv4 ? MAPPED_SIZE + IPV4_NETWORK_SIZE : IPV6_NETWORK_SIZE;
+    return is_ipv4 == IN6_IS_ADDR_V4MAPPED(&second) && memcmp(&first, &second, length) == 0;
+}
+
+static bool is_loopback(struct text text)
+{
+    struct in6_addr address;
+    return read_address(text, &address) &&
+           (IN6_IS_ADDR_LOOPBACK(&address) ||
+            (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[MAPPED_SIZE] == 127));
 }
 
 static enum status check_all(const struct addrinfo *found, struct error *error)
@@ -97,8 +133,7 @@ enum status address_check_private(struct text host_and_port, struct error *error
     return status;
 }
 
-// The host of "https://host:port/path", without brackets.
-static struct text host_of(struct text url)
+struct text address_host(struct text url)
 {
     struct text rest = url;
     for (size_t i = 0; i + 3 <= url.length; i++) {
@@ -114,26 +149,34 @@ static struct text host_of(struct text url)
     return text_slice(rest, 0, text_find_byte(rest, 0, ':'));
 }
 
+static bool write_host(const struct sockaddr *address, socklen_t length, char *out, size_t size)
+{
+    return getnameinfo(address, length, out, (socklen_t)size, NULL, 0, NI_NUMERICHOST) == 0;
+}
+
 // The address of this machine's end of a socket that is connected to `to`; no packet is needed for that.
-static bool own_end(const struct addrinfo *to, char out[ADDRESS_TEXT_SIZE])
+static bool own_end(const struct addrinfo *to, char out[ADDRESS_TEXT_SIZE], bool *is_here)
 {
     struct sockaddr_storage own;
     socklen_t length = sizeof own;
     char text[INET6_ADDRSTRLEN];
+    char other[INET6_ADDRSTRLEN];
     AUTO_CLOSE int fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, to->ai_addr, to->ai_addrlen) < 0 ||
         getsockname(fd, (struct sockaddr *)&own, &length) < 0 ||
-        getnameinfo((struct sockaddr *)&own, length, text, sizeof text, NULL, 0, NI_NUMERICHOST) !=
-            0) {
+        !write_host((struct sockaddr *)&own, length, text, sizeof text) ||
+        !write_host(to->ai_addr, to->ai_addrlen, other, sizeof other)) {
         return false;
     }
+    *is_here = strcmp(text, other) == 0 || is_loopback(text_of(text));
     (void)snprintf(out, ADDRESS_TEXT_SIZE, to->ai_family == AF_INET6 ? "[%s]" : "%s", text);
     return true;
 }
 
-enum status address_toward(const char *url, char out[ADDRESS_TEXT_SIZE], struct error *error)
+enum status address_toward(const char *url, char out[ADDRESS_TEXT_SIZE], bool *is_here,
+                           struct error *error)
 {
-    struct text host = host_of(text_of(url));
+    struct text host = address_host(text_of(url));
     AUTO_FREE char *name = text_copy(host);
     struct addrinfo *found = NULL;
     const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
@@ -144,7 +187,7 @@ enum status address_toward(const char *url, char out[ADDRESS_TEXT_SIZE], struct 
     }
     bool is_there = false;
     for (const struct addrinfo *each = found; each && !is_there; each = each->ai_next) {
-        is_there = own_end(each, out);
+        is_there = own_end(each, out, is_here);
     }
     freeaddrinfo(found);
     return is_there

@@ -20,8 +20,17 @@ enum status address_check_private(struct text host_and_port, struct error *error
 
 enum { ADDRESS_TEXT_SIZE = 64 };
 
-// The address of this machine that leads to the host of a URL ("https://desk:7733/"), as "10.0.0.5" or "[fd00::5]". Nothing is sent there.
-// INVALID for what cannot be resolved, UNAVAILABLE when no way leads there.
-enum status address_toward(const char *url, char out[ADDRESS_TEXT_SIZE], struct error *error);
+// The address of this machine that leads to the host of a URL ("https://desk:7733/"), as "10.0.0.5" or "[fd00::5]"; *is_here: that host is this
+// machine itself. Nothing is sent there. INVALID for what cannot be resolved, UNAVAILABLE when no way leads there.
+enum status address_toward(const char *url, char out[ADDRESS_TEXT_SIZE], bool *is_here,
+                           struct error *error);
+
+// The host of "https://host:port/path", without brackets; borrowed.
+struct text address_host(struct text url);
+
+// Are both addresses of one network, as far as they say: the first 24 bits of IPv4 or 64 of IPv6 are the same? false for what is no address.
+bool address_text_is_near(struct text a, struct text b);
+// Are they one address? false for what is none.
+bool address_text_is_same(struct text a, struct text b);
 
 #endif

@@ -48,9 +48,10 @@ static enum status parse_labels(const json_t *document, struct worker_hello *out
 static enum status parse_serving(const json_t *document, struct worker_hello *out,
                                  struct error *error)
 {
-    static const char *const FIELDS[] = {"url", "fingerprint", NULL};
+    static const char *const FIELDS[] = {"url", "fingerprint", "reach", NULL};
     json_t *serve = NULL;
     struct digest fingerprint;
+    struct text reach = TEXT("all");
     TRY(json_field_object(document, "serve", JSON_OPTIONAL, &serve, error));
     if (!serve) {
         return OK;
@@ -60,6 +61,11 @@ static enum status parse_serving(const json_t *document, struct worker_hello *ou
     TRY(json_field_text(serve, "fingerprint", JSON_REQUIRED, DIGEST_TEXT_SIZE,
                         &out->serve_fingerprint, error));
     TRY(digest_from_text(out->serve_fingerprint, &fingerprint, error));
+    TRY(json_field_text(serve, "reach", JSON_OPTIONAL, sizeof "network", &reach, error));
+    out->serves_near = text_equal(reach, TEXT("network"));
+    if (!out->serves_near && !text_equal(reach, TEXT("all"))) {
+        return error_set(error, INVALID, "\"reach\" of \"serve\" is neither all nor network");
+    }
     return text_starts_with(out->serve_url, TEXT("https://")) && !text_has_control(out->serve_url)
                ? OK
                : error_set(error, INVALID, "\"url\" of \"serve\" must begin with https://");

@@ -34,6 +34,7 @@ struct worker_hello {
     int64_t gpus;
     struct text serve_url; // Where other workers get files from it; empty: nowhere.
     struct text serve_fingerprint;
+    bool serves_near; // To workers of its own zone or network only.
     struct text view; // How it sees files (os/view.h); empty: not said.
     int64_t software; // The last kind that it gives to tasks.
 };

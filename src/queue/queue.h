@@ -267,14 +267,17 @@ void queue_drain_worker(struct queue *queue, int64_t worker, int64_t in_us,
 
 // Where a worker is to get a file of a job from: {"from": "site"}, {"from": "worker", "worker", "url", "fingerprint", "pass"} or {"from": "wait"}.
 // Or, when `has_it`, that it has the file now, and others may get it from there. DENIED as below. Any thread.
-enum { QUEUE_FAILED_MAX = 16 };
+enum { QUEUE_FAILED_MAX = 16, QUEUE_ADDRESS_SIZE = 64 };
 struct queue_source_request {
     int64_t worker;
     struct text owner;
     int64_t job;
     struct digest digest;
+    char address[QUEUE_ADDRESS_SIZE]; // From where it asks.
     int64_t failed[QUEUE_FAILED_MAX]; // Workers that it could not get the file from.
     size_t failed_count;
+    int64_t unreached[QUEUE_FAILED_MAX]; // Workers that it could not reach lately, for any file.
+    size_t unreached_count;
     bool has_it;
 };
 void queue_find_source(struct queue *queue, const struct queue_source_request *request,

@@ -1,8 +1,9 @@
 // Where workers get a file from: from each other as soon as one of them has it, so that the site sends it twice at most.
 //
 // A file spreads as a tree: the site sends it to at most SENDS_MAX workers at a time, each of these to as many, and so on. Who asks while
-// all are busy waits. Nothing of this is written: after a restart workers say anew what they have when they next ask.
-#include "queue/state.h"
+// all are busy waits. Nothing of this is written: after a restart workers say anew what they have when they next ask. Who serves only
+// those near it gives the file to these; the others have it from the site, still by twos, or from others.
+#include "queue/reach.h"
 
 #include "base/hex.h"
 #include "base/memory.h"
@@ -13,7 +14,6 @@ enum {
     SENDS_MAX = 2,       // Of one file, by the site or one worker, at a time.
     SPREADS_MAX = 10000, // Files that are known to be at workers; beyond that all is forgotten.
     HOLDERS_MAX = 10000, // Of one file.
-    ZONE_LABEL_MAX = SPEC_LABEL_SIZE_MAX,
 };
 #define SEND_TIME_MAX_US                                                                           \
     INT64_C(600000000) // A worker that says nothing for so long is taken to have given up.
@@ -63,6 +63,7 @@ void worker_take_serving(struct worker *worker, const struct worker_hello *hello
 {
     worker->serve_url = text_copy(hello->serve_url);
     worker->serve_fingerprint = text_copy(hello->serve_fingerprint);
+    worker->serves_near = hello->serves_near;
     random_fill(worker->serve_key.bytes, sizeof worker->serve_key.bytes);
 }
 
@@ -119,27 +120,38 @@ static int64_t sends_from(const struct spread *spread, int64_t worker)
     return count;
 }
 
-static const char *zone_of(const struct worker *worker)
+static bool is_among(const int64_t *workers, size_t count, int64_t worker)
 {
-    for (size_t i = 0; i < worker->label_count; i++) {
-        if (label_fits(worker->labels[i], "zone")) {
-            return worker->labels[i];
-        }
-    }
-    return "";
-}
-
-static bool has_failed(const struct queue_source_request *request, int64_t worker)
-{
-    for (size_t i = 0; i < request->failed_count; i++) {
-        if (request->failed[i] == worker) {
+    for (size_t i = 0; i < count; i++) {
+        if (workers[i] == worker) {
             return true;
         }
     }
     return false;
 }
 
-// The worker that the file is best taken from: of the same zone, then the least busy. NULL: none is free; *is_there: though some have it.
+static bool has_failed(const struct queue_source_request *request, int64_t worker)
+{
+    return is_among(request->failed, request->failed_count, worker) ||
+           is_among(request->unreached, request->unreached_count, worker);
+}
+
+// What has become of sending the worker to another one, when it was sent to one.
+static void note_end(const struct queue *queue, const struct spread *spread,
+                     const struct queue_source_request *request, struct worker *taker)
+{
+    const struct send *send = spread->sends;
+    while (send && send->to != taker->id) {
+        send = send->next;
+    }
+    struct worker *holder = send && send->from != 0 ? queue_find_worker(queue, send->from) : NULL;
+    bool is_missed = holder && is_among(request->unreached, request->unreached_count, holder->id);
+    if (holder && (request->has_it || is_missed)) {
+        reach_note_end(holder, taker, request->has_it);
+    }
+}
+
+// The worker that the file is best taken from: one that is near, then the least busy. NULL: none is free; *is_there: though some have it.
 static const struct worker *choose_holder(const struct queue *queue, struct spread *spread,
                                           const struct queue_source_request *request,
                                           const struct worker *taker, bool *is_there)
@@ -149,15 +161,19 @@ static const struct worker *choose_holder(const struct queue *queue, struct spre
     for (size_t r = 0; r < spread->holders.count; r++) {
         for (int64_t id = spread->holders.items[r].from; id < spread->holders.items[r].to; id++) {
             const struct worker *worker = queue_find_worker(queue, id);
-            if (!worker || worker == taker || has_failed(request, id)) {
+            if (!worker || worker == taker || has_failed(request, id) ||
+                !reach_may_give(worker, taker)) {
                 continue;
             }
             int64_t sends = sends_from(spread, id);
-            int64_t cost = sends + (strcmp(zone_of(worker), zone_of(taker)) == 0 ? 0 : SENDS_MAX);
+            int64_t cost = sends + (reach_is_near(worker, taker) ? 0 : SENDS_MAX);
             *is_there = true;
             if (sends < SENDS_MAX && cost < best_cost) {
                 best = worker;
                 best_cost = cost;
+            }
+            if (best_cost == 0) {
+                return best; // There is no better one, and there may be thousands.
             }
         }
     }
@@ -192,11 +208,20 @@ static void answer_with_worker(struct source_op *self, struct spread *spread,
                   holder->serve_fingerprint, pass);
 }
 
-static void find_source(struct source_op *self, const struct worker *taker)
+// Else it reaches none.
+static bool asks_others(const struct queue_source_request *request, const struct worker *taker)
+{
+    return request->failed_count < QUEUE_FAILED_MAX &&
+           request->unreached_count < QUEUE_FAILED_MAX && !reach_is_alone(taker);
+}
+
+static void find_source(struct source_op *self, struct worker *taker)
 {
     struct queue *queue = self->op.queue;
     struct spread *spread = spread_get(queue, &self->request.digest);
     bool is_there = false;
+    reach_note(taker, self->request.address);
+    note_end(queue, spread, &self->request, taker);
     end_sends(queue, spread, taker->id);
     if (self->request.has_it) {
         bool serves = taker->serve_url[0] != '\0' && ranges_total(&spread->holders) < HOLDERS_MAX;
@@ -205,9 +230,10 @@ static void find_source(struct source_op *self, const struct worker *taker)
         return;
     }
     (void)ranges_remove(&spread->holders, taker->id, taker->id + 1);
-    bool asks_others = self->request.failed_count < QUEUE_FAILED_MAX; // Else it reaches none.
     const struct worker *holder =
-        asks_others ? choose_holder(queue, spread, &self->request, taker, &is_there) : NULL;
+        asks_others(&self->request, taker)
+            ? choose_holder(queue, spread, &self->request, taker, &is_there)
+            : NULL;
     if (holder) {
         answer_with_worker(self, spread, holder);
     } else if (is_there || sends_from(spread, 0) >= SENDS_MAX) {
@@ -224,7 +250,7 @@ static enum status run_source(struct queue_op *op, struct sql *sql, struct error
     struct source_op *self = (struct source_op *)op;
     const struct queue_source_request *request = &self->request;
     TRY(told_check(op->queue, request->worker, text_of(self->owner), request->job, error));
-    const struct worker *taker = queue_find_worker(op->queue, request->worker);
+    struct worker *taker = queue_find_worker(op->queue, request->worker);
     if (runner_shares_inputs(taker->runner.kind)) {
         find_source(self, taker);
     } else {

@@ -138,6 +138,8 @@ struct worker {
     char *serve_url; // Where other workers get files from it; empty: nowhere.
     char *serve_fingerprint;
     struct digest serve_key; // Between it and this site.
+    struct reach *reach;     // NULL: it has not asked for a source.
+    bool serves_near;        // To those near it only (reach.h).
     bool sees_files;         // It has this site's view of files: every path is the same file.
     struct worker_note *notes;
     size_t note_count;

@@ -35,6 +35,7 @@ void worker_free(struct worker *worker)
     worker_drop_labels(worker);
     free(worker->serve_url);
     free(worker->serve_fingerprint);
+    free(worker->reach);
     free(worker);
 }
 

@@ -106,6 +106,7 @@ static enum status find_serve_address(const struct worker_options *options, char
 {
     const char *said = options->serve_address;
     char own[ADDRESS_TEXT_SIZE];
+    bool is_here = false;
     size_t length = strlen(WORKER_SERVE_AUTO);
     if (strncmp(said, WORKER_SERVE_AUTO, length) != 0 ||
         (said[length] != '\0' && said[length] != ':')) {
@@ -115,7 +116,7 @@ static enum status find_serve_address(const struct worker_options *options, char
     if (!options->site) {
         return error_set(error, INVALID, "--serve auto needs a site at an address");
     }
-    TRY(address_toward(options->site, own, error));
+    TRY(address_toward(options->site, own, &is_here, error));
     *out = memory_format("%s%s", own, said[length] != '\0' ? said + length : ":0");
     return OK;
 }

@@ -167,7 +167,7 @@ def test_every_call_of_the_description_answers_as_described(site, call, tmp_path
     there = {"worker": large, "job": told, "name": "d", "path": "a"}
     assert call("get", "/v1/workers/{worker}/jobs/{job}/data/{name}/{path}", 200, query=f"?digest={file['digest']}", **there).body == b"content"
     source = {"job": told, "digest": file["digest"]}
-    assert call("post", "/v1/workers/{worker}/sources", 200, {**source, "failed": []}, worker=large).json == {"from": "site"}
+    assert call("post", "/v1/workers/{worker}/sources", 200, {**source, "failed": [], "unreached": [9]}, worker=large).json == {"from": "site"}
     call("post", "/v1/workers/{worker}/sources", 200, {**source, "has_it": True}, worker=large)
     notes = [[told, "waiting", "worker large fetches its inputs", "nothing needs to be done"]]
     call("post", "/v1/workers/{worker}/poll", 200, {"wait_seconds": 0, "notes": notes}, worker=large)

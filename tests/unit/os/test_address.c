@@ -97,14 +97,62 @@ static void the_own_address_towards_a_host_is_found(void **state)
     (void)state;
     char own[ADDRESS_TEXT_SIZE] = "";
     struct error error = {0};
-    assert_int_equal(address_toward("https://127.0.0.1:7733/", own, NULL), OK);
+    bool is_here = false;
+    assert_int_equal(address_toward("https://127.0.0.1:7733/", own, &is_here, NULL), OK);
     assert_string_equal(own, "127.0.0.1");
-    assert_int_equal(address_toward("https://127.0.0.9", own, NULL), OK);
+    assert_true(is_here);
+    is_here = false;
+    assert_int_equal(address_toward("https://127.0.0.9", own, &is_here, NULL), OK);
     assert_string_equal(own, "127.0.0.1");
-    assert_int_equal(address_toward("https://localhost:7733/v1/x", own, NULL), OK);
-    assert_int_equal(address_toward("https:///v1", own, &error), INVALID);
+    assert_true(is_here);
+    assert_int_equal(address_toward("https://localhost:7733/v1/x", own, &is_here, NULL), OK);
+    assert_int_equal(address_toward("https:///v1", own, &is_here, &error), INVALID);
     assert_non_null(strstr(error.detail, "names no machine"));
-    assert_int_equal(address_toward("", own, NULL), INVALID);
+    assert_int_equal(address_toward("", own, &is_here, NULL), INVALID);
+}
+
+static void addresses_of_one_network_are_near(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a;
+        const char *b;
+        bool is_near;
+    } CASES[] = {
+        {"10.0.0.1", "10.0.0.250", true},
+        {"10.0.0.1", "10.0.1.1", false},
+        {"10.0.0.1", "::ffff:10.0.0.9", true}, // As a socket of IPv6 sees it.
+        {"fd00::1", "fd00::ffff:0:0:1", true},
+        {"fd00::1", "fd00:0:0:1::1", false},
+        {"::1", "127.0.0.1", false},
+        {"10.0.0.1", "", false},
+        {"desk", "desk", false},
+        {"", "", false},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        assert_int_equal(address_text_is_near(text_of(CASES[i].a), text_of(CASES[i].b)),
+                         CASES[i].is_near);
+        assert_int_equal(address_text_is_near(text_of(CASES[i].b), text_of(CASES[i].a)),
+                         CASES[i].is_near);
+    }
+}
+
+static void one_address_may_be_written_in_several_ways(void **state)
+{
+    (void)state;
+    assert_true(address_text_is_same(TEXT("10.0.0.1"), TEXT("::ffff:10.0.0.1")));
+    assert_true(address_text_is_same(TEXT("fd00::1"), TEXT("FD00:0::1")));
+    assert_false(address_text_is_same(TEXT("10.0.0.1"), TEXT("10.0.0.2")));
+    assert_false(address_text_is_same(TEXT(""), TEXT("")));
+}
+
+static void the_host_of_a_url_is_read(void **state)
+{
+    (void)state;
+    assert_true(text_equal(address_host(TEXT("https://10.0.0.5:7744")), TEXT("10.0.0.5")));
+    assert_true(text_equal(address_host(TEXT("https://[fd00::5]:1/v1")), TEXT("fd00::5")));
+    assert_true(text_equal(address_host(TEXT("desk")), TEXT("desk")));
+    assert_int_equal(address_host(TEXT("https://")).length, 0);
 }
 
 int main(void)
@@ -114,6 +162,9 @@ int main(void)
         cmocka_unit_test(a_socket_s_address_is_judged_as_its_text),
         cmocka_unit_test(a_listening_address_must_be_private_as_a_whole),
         cmocka_unit_test(the_own_address_towards_a_host_is_found),
+        cmocka_unit_test(addresses_of_one_network_are_near),
+        cmocka_unit_test(one_address_may_be_written_in_several_ways),
+        cmocka_unit_test(the_host_of_a_url_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

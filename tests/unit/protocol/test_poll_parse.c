@@ -246,10 +246,40 @@ static void a_worker_lists_the_software_that_it_gives(void **state)
     }
 }
 
+static void a_worker_says_whom_it_serves(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *said;
+        enum status status;
+        bool is_near;
+    } cases[] = {
+        {"", OK, false},
+        {",\"reach\":\"all\"", OK, false},
+        {",\"reach\":\"network\"", OK, true},
+        {",\"reach\":\"networks\"", INVALID, false},
+        {",\"reach\":\"\"", INVALID, false},
+        {",\"reach\":1", INVALID, false},
+        {",\"near\":true", INVALID, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        AUTO_JSON json_t *document = NULL;
+        struct worker_hello hello = {0};
+        AUTO_FREE char *text = memory_format(
+            "{\"name\":\"w\",\"cpus\":1,\"memory_bytes\":1,\"disk_bytes\":1,\"serve\":{\"url\":"
+            "\"https://10.0.0.5:1\",\"fingerprint\":\"sha256:%064d\"%s}}",
+            1, cases[i].said);
+        assert_int_equal(json_parse(text_of(text), &document, NULL), OK);
+        assert_int_equal(worker_hello_parse(document, &hello, NULL), cases[i].status);
+        assert_true(cases[i].status != OK || hello.serves_near == cases[i].is_near);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_lists_the_software_that_it_gives),
+        cmocka_unit_test(a_worker_says_whom_it_serves),
         cmocka_unit_test(a_full_poll_is_read),
         cmocka_unit_test(what_is_wrong_is_refused_by_name),
         cmocka_unit_test(a_place_has_a_problem_or_none),

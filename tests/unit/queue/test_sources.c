@@ -13,15 +13,15 @@ enum {
 static const char FINGERPRINT[] =
     "sha256:0000000000000000000000000000000000000000000000000000000000000001";
 
-// A worker that serves, and was told of the job.
-static int64_t start_worker(struct site *site, int number)
+// A worker that was told of the job. `serve` is its object of that name, and taken; NULL: it serves nobody. `zone`: a label, or NULL.
+static int64_t register_worker(struct site *site, int number, json_t *serve, const char *zone)
 {
     char name[16];
     (void)snprintf(name, sizeof name, "w%d", number);
-    json_t *document = json_pack("{s:s, s:i, s:I, s:I, s:{s:s}, s:i, s:{s:s, s:s}}", "name", name,
-                                 "cpus", 1, "memory_bytes", (json_int_t)1 << 36, "disk_bytes",
-                                 (json_int_t)1 << 40, "sandbox", "kind", "none", "process", number,
-                                 "serve", "url", "https://w:1", "fingerprint", FINGERPRINT);
+    json_t *document =
+        json_pack("{s:s, s:i, s:I, s:I, s:{s:s}, s:i, s:o*, s:[s*]}", "name", name, "cpus", 1,
+                  "memory_bytes", (json_int_t)1 << 36, "disk_bytes", (json_int_t)1 << 40, "sandbox",
+                  "kind", "none", "process", number, "serve", serve, "labels", zone);
     struct reply reply = site_register(site, document);
     assert_int_equal(reply.status, OK);
     int64_t worker = number_of(reply.document, "worker");
@@ -30,6 +30,23 @@ static int64_t start_worker(struct site *site, int number)
     assert_int_equal(reply.status, OK);
     reply_done(&reply);
     return worker;
+}
+
+// One that serves everybody.
+static int64_t start_worker(struct site *site, int number)
+{
+    return register_worker(
+        site, number, json_pack("{s:s, s:s}", "url", "https://w:1", "fingerprint", FINGERPRINT),
+        NULL);
+}
+
+// One that serves those near it, as `lode worker` without an option, at a URL of its own address.
+static int64_t start_near(struct site *site, int number, const char *url, const char *zone)
+{
+    return register_worker(
+        site, number,
+        json_pack("{s:s, s:s, s:s}", "url", url, "fingerprint", FINGERPRINT, "reach", "network"),
+        zone);
 }
 
 static int64_t start_job(struct site *site)
@@ -121,6 +138,132 @@ static void those_that_are_gone_make_room_for_others(void **state)
     assert_int_equal(source_of(site, start_worker(site, 2), job), holder);
 }
 
+// Of a worker that this site sees at an address.
+static struct queue_source_request request_from(int64_t worker, int64_t job, const char *address)
+{
+    struct queue_source_request request = request_of(worker, job);
+    (void)snprintf(request.address, sizeof request.address, "%s", address);
+    return request;
+}
+
+// What a worker at `address`, which serves at `url` (NULL: not), is answered when the one that has the file serves its network at `holder_url` and
+// is seen at `holder_address`.
+struct case_of_nearness {
+    const char *holder_url;
+    const char *holder_address;
+    const char *holder_zone;
+    const char *url;
+    const char *address;
+    const char *zone;
+    bool is_near;
+};
+
+static void files_go_to_those_that_are_near(void **state)
+{
+    static const struct case_of_nearness CASES[] = {
+        {"https://10.0.0.1:1", "10.0.0.1", NULL, "https://10.0.0.2:1", "10.0.0.2", NULL, true},
+        {"https://10.0.0.1:1", "::ffff:10.0.0.1", NULL, NULL, "::ffff:10.0.0.2", NULL, true},
+        {"https://[fd00::1]:1", "fd00::1", NULL, "https://[fd00::2]:1", "fd00::2", NULL, true},
+        {"https://10.0.0.1:1", "10.0.0.1", NULL, "https://10.0.1.2:1", "10.0.1.2", NULL, false},
+        {"https://10.0.0.1:1", "10.0.0.1", NULL, NULL, "127.0.0.1", NULL, false},
+        // Behind one translator, and behind two of the same addresses.
+        {"https://10.0.0.1:1", "192.0.2.1", NULL, "https://10.0.0.2:1", "192.0.2.1", NULL, true},
+        {"https://10.0.0.1:1", "192.0.2.1", NULL, "https://10.0.0.2:1", "192.0.2.2", NULL, false},
+        {"https://10.0.0.1:1", "192.0.2.1", NULL, "https://10.0.0.2:1", "10.0.0.2", NULL, false},
+        {"https://10.0.0.1:1", "192.0.2.1", NULL, NULL, "192.0.2.1", NULL, false},
+        // Zones say it, when both have one.
+        {"https://10.0.0.1:1", "10.0.0.1", "zone=a", "https://10.0.1.2:1", "10.0.1.2", "zone=a",
+         true},
+        {"https://10.0.0.1:1", "10.0.0.1", "zone=a", "https://10.0.0.2:1", "10.0.0.2", "zone=b",
+         false},
+        {"https://10.0.0.1:1", "10.0.0.1", "zone=a", "https://10.0.0.2:1", "10.0.0.2", NULL, true},
+    };
+    struct site *site = *state;
+    int64_t job = start_job(site);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        const struct case_of_nearness *each = &CASES[i];
+        int64_t holder = start_near(site, 1, each->holder_url, each->holder_zone);
+        struct queue_source_request question = request_from(holder, job, each->holder_address);
+        question.has_it = true;
+        question.digest.bytes[1] = (unsigned char)i;
+        assert_int_equal(answer_to(site, &question), -1);
+        int64_t taker = each->url ? start_near(site, 2, each->url, each->zone)
+                                  : register_worker(site, 2, NULL, each->zone);
+        question = request_from(taker, job, each->address);
+        question.digest.bytes[1] = (unsigned char)i;
+        int64_t source = answer_to(site, &question);
+        if (source != (each->is_near ? holder : 0)) {
+            fail_msg("case %zu: %lld", i, (long long)source);
+        }
+    }
+}
+
+static void one_that_is_near_is_preferred_to_one_that_serves_all(void **state)
+{
+    struct site *site = *state;
+    int64_t job = start_job(site);
+    int64_t all = start_worker(site, 1);
+    int64_t near = start_near(site, 2, "https://10.0.0.2:1", NULL);
+    say_has_it(site, all, job);
+    struct queue_source_request question = request_from(near, job, "10.0.0.2");
+    question.has_it = true;
+    assert_int_equal(answer_to(site, &question), -1);
+    int64_t inside = start_near(site, 3, "https://10.0.0.3:1", NULL);
+    int64_t outside = start_near(site, 4, "https://10.9.9.9:1", NULL);
+    question = request_from(inside, job, "10.0.0.3");
+    assert_int_equal(answer_to(site, &question), near);
+    question = request_from(outside, job, "10.9.9.9");
+    assert_int_equal(answer_to(site, &question), all);
+}
+
+// The worker is sent to the holder, and does not reach it.
+static void miss(struct site *site, int64_t taker, int64_t job, int64_t holder)
+{
+    struct queue_source_request question = request_from(taker, job, "10.0.0.9");
+    assert_int_equal(answer_to(site, &question), holder);
+    question.unreached[question.unreached_count++] = holder;
+    int64_t source = answer_to(site, &question);
+    assert_true(source != holder);
+    (void)source;
+}
+
+static void one_that_several_did_not_reach_is_left_alone(void **state)
+{
+    struct site *site = *state;
+    int64_t job = start_job(site);
+    int64_t holder = start_worker(site, 1);
+    say_has_it(site, holder, job);
+    int64_t first = start_worker(site, 2);
+    miss(site, first, job, holder);
+    miss(site, first, job, holder); // The same one: nothing new.
+    miss(site, first, job, holder);
+    miss(site, start_worker(site, 3), job, holder);
+    miss(site, start_worker(site, 4), job, holder);
+    int64_t source = source_of(site, start_worker(site, 5), job);
+    assert_true(source == 0 || source == -1);
+}
+
+static void one_that_reaches_none_of_several_asks_the_site(void **state)
+{
+    struct site *site = *state;
+    int64_t job = start_job(site);
+    int64_t taker = start_worker(site, 1);
+    for (int i = 0; i < 3; i++) {
+        int64_t holder = start_worker(site, i + 2);
+        struct queue_source_request question = request_from(holder, job, "10.0.0.1");
+        question.has_it = true;
+        question.digest.bytes[1] = (unsigned char)(i + 1);
+        assert_int_equal(answer_to(site, &question), -1);
+        question = request_from(taker, job, "10.0.0.9");
+        question.digest.bytes[1] = (unsigned char)(i + 1);
+        assert_int_equal(answer_to(site, &question), holder);
+        question.unreached[question.unreached_count++] = holder;
+        assert_int_equal(answer_to(site, &question), 0);
+    }
+    say_has_it(site, start_worker(site, 9), job);
+    assert_int_equal(source_of(site, taker, job), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_setup, site_teardown)
@@ -128,6 +271,10 @@ int main(void)
         TEST(the_site_and_each_worker_send_to_two_at_a_time),
         TEST(who_is_reached_by_none_of_many_gets_it_from_the_site),
         TEST(those_that_are_gone_make_room_for_others),
+        TEST(files_go_to_those_that_are_near),
+        TEST(one_that_is_near_is_preferred_to_one_that_serves_all),
+        TEST(one_that_several_did_not_reach_is_left_alone),
+        TEST(one_that_reaches_none_of_several_asks_the_site),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 
     bench/idle_workers.py [--workers 2000] [--seconds 60] [--programs build/programs]
 
-Each shows a key of its own, as `lode worker` does; with --token all show one token. With --busy each holds a lease of a task that does not end, and says
+Each shows a key of its own, and says where it would serve others, as `lode worker` does; with --token all show one token. With --busy each holds a lease of a task that does not end, and says
 so as often as the site asks for.
 """
 
@@ -62,7 +62,8 @@ async def worker(number, site, context, busy, state):
     reader, writer = await asyncio.open_connection(site["host"], site["port"], ssl=context)
     shown = f"Authorization: Bearer {site['token']}\r\n" if site["token"] else ""
     head = f"Host: site\r\n{shown}Content-Type: application/json\r\n"
-    hello = {"name": f"idle-{number}", "cpus": 1, "memory_bytes": 4 << 30, "disk_bytes": 100 << 30}
+    hello = {"name": f"idle-{number}", "cpus": 1, "memory_bytes": 4 << 30, "disk_bytes": 100 << 30,
+             "serve": {"url": f"https://192.168.100.100:{30000 + number}", "fingerprint": f"sha256:{number:064x}", "reach": "network"}}
     said = await call(reader, writer, head, "/v1/workers", hello)
     state["connected"] += 1
     leases = []

@@ -95,9 +95,10 @@ static const struct command_option WORKER_OPTIONS[] = {
      NULL},
     {"gpus", 0, OPTION_COUNT, "N", "graphics processors to use, numbers 0 to N-1 (default: none)",
      NULL},
-    {"serve", 0, OPTION_TEXT, "ADDRESS:PORT|auto[:PORT]",
+    {"serve", 0, OPTION_TEXT, "ADDRESS:PORT|auto[:PORT]|none",
      "give fetched inputs to other workers of the site here (port 0: any; auto: at the address of "
-     "this machine that leads to the site; default: nobody)",
+     "this machine that leads to the site; default: as auto, to those of its own zone or network, "
+     "but not on the site's machine)",
      NULL},
     {"cache-size", 0, OPTION_BYTES, "SIZE",
      "room for inputs that it fetches, kept for later (default: half of the free disk)", NULL},

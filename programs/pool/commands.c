@@ -248,8 +248,9 @@ static const struct command_option START_OPTIONS[] = {
     {"lifetime", 0, OPTION_DURATION, "TIME", "be gone after this time", NULL},
     {"notice", 0, OPTION_DURATION, "TIME", "how long running tasks are warned before", NULL},
     {"cache-size", 0, OPTION_BYTES, "SIZE", "room for inputs that they fetch", NULL},
-    {"serve", 0, OPTION_TEXT, "auto[:PORT]",
-     "have them give each other what they have fetched, each at its address towards the site",
+    {"serve", 0, OPTION_TEXT, "auto[:PORT]|none",
+     "give what they have fetched to all workers of the site, each at its address towards it, or "
+     "to nobody (default: to those of their own zone or network)",
      NULL},
     {"sandbox", 0, OPTION_TEXT, "KIND", "how tasks are shut in (default: bubblewrap)",
      "bubblewrap|none"},

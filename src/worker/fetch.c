@@ -6,6 +6,7 @@
 #include "os/log.h"
 #include "protocol/source_answer.h"
 #include "worker/part.h"
+#include "worker/unreached.h"
 
 #include <inttypes.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@ enum { ACTIVE_MAX = 4, FAILED_MAX = 16, SOURCE_BYTES_MIN = 1 << 20 };
 #define SILENCE_MAX_US                                                                             \
     INT64_C(20000000) // A connection that brings nothing for so long is given up.
 #define SOURCE_WAIT_US INT64_C(200000)
+#define REACH_MAX_US INT64_C(3000000) // For the connection to another worker.
 #define DENIED_MAX_US                                                                              \
     INT64_C(30000000) // A site that was started anew needs a while to know what its workers do.
 
@@ -41,6 +43,7 @@ struct fetch {
     int64_t heard_us;
     int64_t denied_us;           // Since when the site says no; 0: it does not.
     struct source_answer source; // Who sends it.
+    bool has_come;               // Something of what was asked for last.
     int64_t failed[FAILED_MAX];  // Workers that it could not be had from.
     size_t failed_count;
     int wrongs; // Times that other bytes came.
@@ -52,16 +55,22 @@ struct fetch {
 
 struct fetches {
     struct input_cache *cache;
+    void (*on_shared)(void *context);
+    void *context;
+    struct unreached unreached;
     struct http_client *client;
     int64_t worker;
     struct fetch *first; // In order of arrival.
     size_t active;       // With a call under way.
 };
 
-struct fetches *fetches_new(struct input_cache *cache)
+struct fetches *fetches_new(struct input_cache *cache, void (*on_shared)(void *context),
+                            void *context)
 {
     struct fetches *fetches = NEW(struct fetches);
     fetches->cache = cache;
+    fetches->on_shared = on_shared;
+    fetches->context = context;
     return fetches;
 }
 
@@ -226,6 +235,7 @@ static bool on_data(void *context, struct text bytes)
 {
     struct fetch *fetch = context;
     fetch->heard_us = clock_steady_us();
+    fetch->has_come = true;
     if (fetch->part.have + (int64_t)bytes.length > fetch->order.size) {
         (void)error_set(&fetch->fault, CORRUPT, "the site sends more of %s/%.200s than it lists",
                         fetch->data, fetch->path);
@@ -244,12 +254,15 @@ static void empty_part(struct fetch *fetch)
     }
 }
 
-// Not to be asked again for this file.
-static void blame_peer(struct fetch *fetch)
+// Not to be asked again for this file, or for any.
+static void blame_peer(struct fetch *fetch, bool is_unreached)
 {
     log_line(LOG_LEVEL_WARNING, "event=worker-failed worker=%" PRId64 " path=\"%s\"",
              fetch->source.worker, fetch->path);
     fetch->failed[fetch->failed_count++ % FAILED_MAX] = fetch->source.worker;
+    if (is_unreached) {
+        unreached_add(&fetch->all->unreached, fetch->source.worker, clock_steady_us());
+    }
 }
 
 static void take_nothing(void *context, const struct http_answer *answer)
@@ -268,7 +281,9 @@ static void write_question(const struct fetch *fetch, bool has_it, struct buffer
     for (size_t i = 0; i < count; i++) {
         buffer_printf(out, "%s%" PRId64, i > 0 ? "," : "", fetch->failed[i]);
     }
-    buffer_append_string(out, "]}");
+    buffer_append_byte(out, ']');
+    unreached_write(&fetch->all->unreached, clock_steady_us(), out);
+    buffer_append_byte(out, '}');
 }
 
 static struct http_call *ask_site(struct fetch *fetch, bool has_it,
@@ -297,7 +312,7 @@ static void take_wrong(struct fetch *fetch)
     struct error error = {0};
     empty_part(fetch);
     if (fetch->source.kind == SOURCE_WORKER) {
-        blame_peer(fetch);
+        blame_peer(fetch, false);
         rest(fetch, 0);
         return;
     }
@@ -325,6 +340,7 @@ static void take_whole(struct fetch *fetch)
                  "event=input-fetched data=%s path=\"%s\" bytes=%" PRId64 " worker=%" PRId64,
                  fetch->data, fetch->path, fetch->order.size, fetch->source.worker);
         if (is_shared(fetch) && fetch->all->client) {
+            fetch->all->on_shared(fetch->all->context);
             (void)ask_site(fetch, true, take_nothing);
         }
     }
@@ -343,7 +359,9 @@ static void take_failure(struct fetch *fetch, enum status status, const struct e
 {
     int64_t now_us = clock_steady_us();
     if (fetch->source.kind == SOURCE_WORKER) {
-        blame_peer(fetch);
+        bool is_unreached =
+            !fetch->has_come && (status == UNAVAILABLE || status == TIMEOUT || status == DENIED);
+        blame_peer(fetch, is_unreached);
         rest(fetch, now_us);
         return;
     }
@@ -423,10 +441,13 @@ static void send(struct fetch *fetch, int64_t now_us)
                                  .method = "GET",
                                  .path = target.bytes,
                                  .range = range,
+                                 .connect_timeout_us =
+                                     source->kind == SOURCE_WORKER ? REACH_MAX_US : 0,
                                  .on_data = on_data,
                                  .context = fetch};
     fetch->step = STEP_SEND;
     fetch->heard_us = now_us;
+    fetch->has_come = false;
     fetch->all->active++;
     fetch->call = http_client_start(fetch->all->client, &ask, on_call_end);
 }
@@ -529,7 +550,7 @@ static void work(struct fetch *fetch, int64_t now_us)
     case STEP_SEND:
         if (now_us - fetch->heard_us > SILENCE_MAX_US) {
             if (fetch->source.kind == SOURCE_WORKER) {
-                blame_peer(fetch);
+                blame_peer(fetch, !fetch->has_come);
             }
             try_again(fetch, now_us);
         }

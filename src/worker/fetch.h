@@ -24,7 +24,9 @@ struct fetch_order {
 // INVALID: the site has the file no more as it was registered, or sends other bytes. QUOTA: no room. Anything else: this worker cannot.
 typedef void (*fetch_done)(void *context, enum status status, const struct error *error);
 
-struct fetches *fetches_new(struct input_cache *cache);
+// `on_shared(context)` is called when a file has come that the site is then told of, as other workers may want it.
+struct fetches *fetches_new(struct input_cache *cache, void (*on_shared)(void *context),
+                            void *context);
 // Drops all without their `done`.
 void fetches_free(struct fetches *fetches);
 // The client to use from now on, and this worker's number at its site; what was under way goes on with it. NULL: none at present.

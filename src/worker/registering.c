@@ -97,6 +97,7 @@ void register_start(struct worker *worker)
 {
     const struct worker_options *options = worker->options;
     AUTO_BUFFER struct buffer body = {0};
+    serving_settle(worker);
     buffer_append_string(&body, "{\"name\":");
     buffer_append_json_string(&body, text_of(options->name));
     buffer_printf(&body,
@@ -111,11 +112,7 @@ void register_start(struct worker *worker)
         buffer_append_json_string(&body, text_of(options->labels[i]));
     }
     buffer_append_byte(&body, ']');
-    if (worker->sharing) {
-        buffer_append_string(&body, ",\"serve\":{\"url\":");
-        buffer_append_json_string(&body, text_of(sharing_url(worker->sharing)));
-        buffer_printf(&body, ",\"fingerprint\":\"%s\"}", sharing_fingerprint(worker->sharing));
-    }
+    serving_write(worker, &body);
     buffer_append_string(&body, ",\"view\":");
     buffer_append_json_string(&body, text_of(worker->view));
     buffer_printf(&body, ",\"software\":[\"host\"%s]", worker->shelf ? ",\"bundle\",\"oci\"" : "");

@@ -5,17 +5,22 @@
 #include "http/server.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "os/listening.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { CONNECTIONS_MAX = 64, CODE_OK = 200, CODE_PART = 206 };
 
 struct sharing {
-    struct http_server *server;
+    struct http_server *server; // NULL: it has not begun.
+    int fd;                     // Holds the port before; -1 after that.
     char *cache;
+    char *keys;
+    char *host;
     char *url;
     struct fingerprint fingerprint;
     pthread_mutex_t mutex; // Guards the next two.
@@ -107,19 +112,48 @@ static enum status check_address(struct text address, struct text *host, struct 
     }
     (void)error_set(error, INVALID, "--serve \"%.*s\" is no address that other workers reach",
                     TEXT_ARGS(text_slice(address, 0, 80)));
-    error_fix(error, "give one address of this machine, --serve 192.168.1.9:7744, or --serve auto");
+    error_fix(error, "give one address of this machine, --serve 192.168.1.9:7744, or --serve auto, "
+                     "or --serve none");
     return INVALID;
 }
 
-static enum status start(struct sharing *sharing, const char *address, const char *keys,
-                         struct error *error)
+static enum status prepare(struct sharing *sharing, const char *address, const char *keys,
+                           struct error *error)
 {
     struct text host;
-    AUTO_FREE char *key = memory_format("%s/key.pem", keys);
-    AUTO_FREE char *certificate = memory_format("%s/certificate.pem", keys);
     TRY(check_address(text_of(address), &host, error));
     TRY(key_ensure(keys, "lode-worker", &sharing->fingerprint, error));
-    const struct http_server_options options = {.address = address,
+    TRY(listening_reserve(address, &sharing->fd, error));
+    sharing->host = text_copy(host);
+    sharing->url = memory_format("https://%s:%d", sharing->host, listening_port(sharing->fd));
+    return OK;
+}
+
+enum status sharing_new(const char *address, const char *keys, const char *cache,
+                        struct sharing **out, struct error *error)
+{
+    struct sharing *sharing = NEW(struct sharing);
+    (void)pthread_mutex_init(&sharing->mutex, NULL);
+    sharing->fd = -1;
+    sharing->cache = memory_copy_string(cache);
+    sharing->keys = memory_copy_string(keys);
+    enum status status = prepare(sharing, address, keys, error);
+    if (status != OK) {
+        sharing_stop(sharing);
+        return status;
+    }
+    *out = sharing;
+    return OK;
+}
+
+enum status sharing_begin(struct sharing *sharing, struct error *error)
+{
+    AUTO_FREE char *key = memory_format("%s/key.pem", sharing->keys);
+    AUTO_FREE char *certificate = memory_format("%s/certificate.pem", sharing->keys);
+    TRY(listening_begin(sharing->fd, error));
+    int fd = file_take_fd(&sharing->fd); // The server's from here on.
+    const struct http_server_options options = {.fds = &fd,
+                                                .fd_count = 1,
                                                 .key_path = key,
                                                 .certificate_path = certificate,
                                                 .loops = 1,
@@ -127,25 +161,12 @@ static enum status start(struct sharing *sharing, const char *address, const cha
                                                 .route_count = sizeof ROUTES / sizeof ROUTES[0],
                                                 .context = sharing,
                                                 .connections_max = CONNECTIONS_MAX};
-    TRY(http_server_start(&options, &sharing->server, error));
-    sharing->url =
-        memory_format("https://%.*s:%d", TEXT_ARGS(host), http_server_port(sharing->server));
-    return OK;
+    return http_server_start(&options, &sharing->server, error);
 }
 
-enum status sharing_start(const char *address, const char *keys, const char *cache,
-                          struct sharing **out, struct error *error)
+bool sharing_has_begun(const struct sharing *sharing)
 {
-    struct sharing *sharing = NEW(struct sharing);
-    (void)pthread_mutex_init(&sharing->mutex, NULL);
-    sharing->cache = memory_copy_string(cache);
-    enum status status = start(sharing, address, keys, error);
-    if (status != OK) {
-        sharing_stop(sharing);
-        return status;
-    }
-    *out = sharing;
-    return OK;
+    return sharing->server;
 }
 
 void sharing_stop(struct sharing *sharing)
@@ -157,10 +178,20 @@ void sharing_stop(struct sharing *sharing)
         http_server_stop(sharing->server, 0);
         http_server_free(sharing->server);
     }
+    if (sharing->fd >= 0) {
+        (void)close(sharing->fd);
+    }
     (void)pthread_mutex_destroy(&sharing->mutex);
     free(sharing->cache);
+    free(sharing->keys);
+    free(sharing->host);
     free(sharing->url);
     free(sharing);
+}
+
+bool sharing_is_at(const struct sharing *sharing, const char *host)
+{
+    return strcmp(sharing->host, host) == 0;
 }
 
 const char *sharing_url(const struct sharing *sharing)
@@ -181,4 +212,12 @@ void sharing_set_key(struct sharing *sharing, const char *key)
     sharing->has_key = has_key;
     sharing->key = has_key ? read : sharing->key;
     (void)pthread_mutex_unlock(&sharing->mutex);
+}
+
+bool sharing_has_key(struct sharing *sharing)
+{
+    (void)pthread_mutex_lock(&sharing->mutex);
+    bool has_key = sharing->has_key;
+    (void)pthread_mutex_unlock(&sharing->mutex);
+    return has_key;
 }

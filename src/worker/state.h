@@ -13,6 +13,7 @@
 //     supply.c   data that is not here: proof of what is, and what is fetched before a job's tasks can run
 //     supply_items.c, supply_seen.c  the same for index sets over files: one file a task
 //     room.c     a full disk: nothing is started
+//     serving.c  whether and where others get from it what it has fetched
 //     notes.c    what the site is to know of a job here: what it waits for, why it cannot run
 #ifndef LODE_WORKER_STATE_H
 #define LODE_WORKER_STATE_H
@@ -323,6 +324,14 @@ struct worker {
     struct error fault; // Why it ends.
     bool is_ended;
 };
+
+// serving.c
+enum status serving_prepare(struct worker *worker,
+                            struct error *error); // Listens, when the options say where.
+void serving_settle(struct worker *worker);       // Else finds out where it would listen.
+void serving_write(const struct worker *worker,
+                   struct buffer *out); // As a member of what the site is told.
+void serving_begin(void *worker);       // There is something to give: listens, if it may.
 
 // prepare.c
 enum status worker_job_add(struct worker *worker, const json_t *document, struct error *error);

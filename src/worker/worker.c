@@ -1,7 +1,6 @@
 #include "worker/state.h"
 
 #include "base/memory.h"
-#include "os/address.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/log.h"
@@ -100,38 +99,6 @@ static int64_t default_cache_size(const struct worker *worker, const char *folde
     return (worker->disk_bytes + used) / 2;
 }
 
-// "auto:PORT" stands for the address of this machine that leads to the site; *out is the caller's.
-static enum status find_serve_address(const struct worker_options *options, char **out,
-                                      struct error *error)
-{
-    const char *said = options->serve_address;
-    char own[ADDRESS_TEXT_SIZE];
-    bool is_here = false;
-    size_t length = strlen(WORKER_SERVE_AUTO);
-    if (strncmp(said, WORKER_SERVE_AUTO, length) != 0 ||
-        (said[length] != '\0' && said[length] != ':')) {
-        *out = memory_copy_string(said);
-        return OK;
-    }
-    if (!options->site) {
-        return error_set(error, INVALID, "--serve auto needs a site at an address");
-    }
-    TRY(address_toward(options->site, own, &is_here, error));
-    *out = memory_format("%s%s", own, said[length] != '\0' ? said + length : ":0");
-    return OK;
-}
-
-static enum status start_sharing(struct worker *worker, const char *folder, struct error *error)
-{
-    AUTO_FREE char *keys = memory_format("%s/serve", worker->options->directory);
-    AUTO_FREE char *address = NULL;
-    TRY(find_serve_address(worker->options, &address, error));
-    TRY(file_make_folder(keys, error));
-    TRY(sharing_start(address, keys, folder, &worker->sharing, error));
-    log_line(LOG_LEVEL_INFO, "event=serving url=%s", sharing_url(worker->sharing));
-    return OK;
-}
-
 static enum status prepare_inputs(struct worker *worker, struct error *error)
 {
     const char *directory = worker->options->directory;
@@ -141,8 +108,8 @@ static enum status prepare_inputs(struct worker *worker, struct error *error)
     worker->proofs = proofs_open(proofs);
     TRY(input_cache_open(folder, size >= 0 ? size : default_cache_size(worker, folder),
                          &worker->input_cache, error));
-    worker->fetches = fetches_new(worker->input_cache);
-    return worker->options->serve_address ? start_sharing(worker, folder, error) : OK;
+    worker->fetches = fetches_new(worker->input_cache, serving_begin, worker);
+    return serving_prepare(worker, error);
 }
 
 static enum status prepare(struct worker *worker, struct error *error)

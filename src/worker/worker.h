@@ -10,6 +10,7 @@
 
 #define WORKER_SERVE_AUTO                                                                          \
     "auto" // Or "auto:PORT": at the address of this machine that leads to the site.
+#define WORKER_SERVE_NONE "none"
 
 // What the site says to a worker that comes.
 enum worker_welcome {
@@ -30,8 +31,9 @@ struct worker_options {
     const char *groups;  // That it works for, in order: "physics,spare"; NULL: for all.
     const char *runner;  // Path of lode-runner.
     const char *program; // Path of lode, which unpacks software.
-    const char *
-        serve_address; // Where other workers of the site get its fetched files, or WORKER_SERVE_AUTO; NULL: nowhere.
+    // Where other workers of the site get its fetched files, or one of the words above. NULL: as auto, for those of its own zone or network, once it
+    // has some; a worker on the site's machine, or that reads a site_file, serves nobody then.
+    const char *serve_address;
     const char *const *labels; // "NAME=VALUE" or "NAME".
     size_t label_count;
     int64_t gpus;

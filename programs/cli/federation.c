@@ -338,9 +338,10 @@ const struct command COMMAND_SITES = {
         "At a hub these are the sites that it hears. Any other site asks its hubs, in turn and for "
         "3 s at most, and verifies what each site has signed of itself; when no hub tells "
         "anything, what the site itself knows is listed, with that said. STATE is up, stale or "
-        "down by when the site was last heard; never: not since whoever says so was started. IN is "
-        "what this site's operator says of it; where "
-        "nothing, what the hub says (\"by hub\": it is a member there). CLOCK is by how much its "
+        "down by when the site was last heard; never: not yet. IN is what this site's operator "
+        "says "
+        "of it; where nothing, what the hub says (\"by hub\": it is a member there). CLOCK is by "
+        "how much its "
         "clock is ahead, as the site or the hub measured it. BY is the hub by whose word STATE and "
         "HEARD are; \"-\": the site has heard it itself, or nobody has told of it.",
     .group = GROUP_FEDERATION,

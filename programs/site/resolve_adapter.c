@@ -31,7 +31,7 @@ static void visit_peer(void *context, const struct peer *peer)
         .heard_seconds = peer->heard_seconds,
         .load_permille = load_permille(peer->cpus, peer->cpus_busy),
         .rtt_us = peer->rtt_us,
-        .is_heard = peer->liveness != LIVENESS_NEVER && !peer->by_hub[0],
+        .is_heard = peer->liveness == LIVENESS_UP && !peer->by_hub[0],
     };
     visit->visit(visit->visitor, &site);
 }

@@ -12,5 +12,14 @@ const struct store_migration PEERS_MIGRATIONS[] = {
      "    hub_mode BIGINT NOT NULL,\n"
      "    hub_url TEXT NOT NULL\n"
      ")"},
+    // When each site was last heard, now and then. `heard_us` is by the wall clock; `heard_by` is the hub by whose word, empty when it was heard itself; `heartbeat` may be empty.
+    {"peers", 2,
+     "CREATE TABLE peers_heard (\n"
+     "    site TEXT PRIMARY KEY,\n"
+     "    heard_us BIGINT NOT NULL,\n"
+     "    ttl_us BIGINT NOT NULL,\n"
+     "    heard_by TEXT NOT NULL,\n"
+     "    heartbeat TEXT NOT NULL\n"
+     ")"},
 };
 const size_t PEERS_MIGRATION_COUNT = sizeof PEERS_MIGRATIONS / sizeof PEERS_MIGRATIONS[0];

@@ -4,6 +4,7 @@
 #include "os/clock.h"
 #include "os/crew.h"
 #include "os/thread.h"
+#include "peers/last_heard.h"
 #include "peers/pace.h"
 #include "peers/watch.h"
 
@@ -229,6 +230,7 @@ static void *serve(void *context)
         next_us = sooner(next_us, start_due(peers, &peers->polls, poll_start));
         int64_t now_us = clock_steady_us();
         next_us = sooner(next_us, watch_run(peers, now_us));
+        next_us = sooner(next_us, last_heard_run(peers, now_us));
         int64_t wait_us = next_us > now_us ? sooner(next_us - now_us, IDLE_US) : 0;
         (void)http_client_wait(peers->client, NULL, 0, wait_us);
     }

@@ -4,6 +4,7 @@
 #include "os/clock.h"
 #include "os/random.h"
 #include "peers/change.h"
+#include "peers/last_heard.h"
 #include "peers/outgoing.h"
 #include "peers/pace.h"
 #include "peers/watch.h"
@@ -83,6 +84,7 @@ enum status peers_open(const struct peers_options *options, struct peers **out, 
     if (status == OK) {
         peers->statement = text_copy(buffer_text(&own));
         status = changes_load(peers, error);
+        status = status == OK ? last_heard_load(peers, error) : status;
     }
     if (status != OK) {
         peers_close(peers);
@@ -106,8 +108,13 @@ enum status peers_start(struct peers *peers, const char *url, struct error *erro
 
 void peers_stop(struct peers *peers)
 {
-    if (peers) {
-        outgoing_stop(peers);
+    if (!peers) {
+        return;
+    }
+    struct error error = {0};
+    outgoing_stop(peers);
+    if (last_heard_save(peers, &error) != OK) {
+        peers_say(peers, "last_heard_lost", &error);
     }
 }
 

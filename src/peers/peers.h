@@ -1,7 +1,8 @@
 // The other sites that this one knows: who they are, where, how they are, and the exchange of logs with them.
 //
 // One thread with one loop of outgoing calls announces, pushes, polls and mirrors hubs, and hands what blocks (verifying and storing what came) to a few threads beside it;
-// requests of others come in by peers_heard_* on any thread. What must survive (sites, standing, hubs, pins) is in the store; liveness is memory, so a heartbeat writes nothing.
+// requests of others come in by peers_heard_* on any thread. What must survive (sites, standing, hubs, pins) is in the store; liveness is memory, so a heartbeat writes nothing: when each site was last
+// heard is written every few minutes and at the stop.
 #ifndef LODE_PEERS_PEERS_H
 #define LODE_PEERS_PEERS_H
 
@@ -92,7 +93,7 @@ enum status peers_open(const struct peers_options *options, struct peers **out,
                        struct error *error);
 // Starts the thread. `url` is where others reach this site; NULL: from nowhere.
 enum status peers_start(struct peers *peers, const char *url, struct error *error);
-// Ends calls under way and threads, while the store still works. The other functions may still be called, but nothing goes out any more. NULL is allowed.
+// Ends calls under way and threads, and keeps when each site was last heard, while the store still works. The other functions may still be called, but nothing goes out any more. NULL is allowed.
 void peers_stop(struct peers *peers);
 // Frees it, when nobody, the writer's thread of the store included, uses it any more. NULL is allowed.
 void peers_close(struct peers *peers);

@@ -67,7 +67,8 @@ struct site {
     enum peer_standing standing;
     enum peers_mode mode; // How it announced to be kept in step with; 0: it never announced here.
     bool is_hub;
-    int64_t heard_us; // Steady clock, before the machine's start also negative; 0: never.
+    int64_t heard_us;      // Steady clock, before the machine's start also negative; 0: never.
+    int64_t kept_heard_us; // As `heard_us` was last written to the store.
     int64_t ttl_us;
     int64_t heartbeat_time_us; // By its own clock.
     enum { CLOCK_UNKNOWN, CLOCK_TOLD, CLOCK_MEASURED } clock;
@@ -135,6 +136,8 @@ struct peers {
     struct http_client *client; // The thread's, but for http_client_wake.
     struct turn *turns;         // The thread's: under way.
     struct crew *crew;
+    int64_t
+        next_kept_us; // The thread's: when it is next written who was heard; 0: before the first time.
 };
 
 // --- peers.c

@@ -33,7 +33,7 @@ struct resolve_site {
     int64_t load_permille; // -1: not known.
     int64_t rtt_us;        // -1: not measured.
     bool is_self;
-    bool is_heard; // By this site itself, not by the word of a hub.
+    bool is_heard; // Lately, by this site itself, not by the word of a hub.
 };
 // The rank of "up", "stale", "down", and of anything else, which is between stale and down.
 int resolve_liveness_rank(struct text liveness);

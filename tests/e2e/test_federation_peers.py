@@ -83,7 +83,8 @@ def test_a_site_that_is_silent_is_stale_then_down_and_never_forgotten(federation
     eventually(lambda: hub.sites()["ocean"]["state"] == "down", 60, about="down")
     hub.stop()
     hub.start()
-    assert hub.sites()["ocean"]["state"] == "never" and hub.sites()["ocean"]["standing"] == "member"
+    assert hub.sites()["ocean"]["state"] == "down" and hub.sites()["ocean"]["standing"] == "member"
+    assert hub.sites()["ocean"]["heard_seconds"] >= 1
     ocean.start()
     eventually(lambda: hub.sites()["ocean"]["state"] == "up", about="its return")
 

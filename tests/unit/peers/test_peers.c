@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "peers/last_heard.h"
 #include "peers/peers.h"
 
 #include <stdatomic.h>
@@ -100,6 +101,68 @@ static void a_heartbeat_is_heard_in_memory_only(void **state)
     // Announcing the same again writes nothing either.
     assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
     assert_int_equal(store_figures(fixture->store).commits, commits);
+}
+
+static void hear(struct fixture *fixture, const struct signing_key *key)
+{
+    AUTO_BUFFER struct buffer out = {0};
+    AUTO_JSON json_t *body = heartbeat_in(key, 0);
+    assert_int_equal(peers_heard_heartbeat(fixture->peers, caller_of(key), body, &out, NULL), OK);
+}
+
+static void await_commits(struct fixture *fixture, int64_t commits)
+{
+    int64_t deadline_us = clock_steady_us() + AWAIT_US;
+    while (store_figures(fixture->store).commits < commits && clock_steady_us() < deadline_us) {
+        (void)nanosleep(&(struct timespec){0, NAP_NS}, NULL);
+    }
+    assert_int_equal(store_figures(fixture->store).commits, commits);
+}
+
+static void who_was_heard_is_written_now_and_then_in_one_commit(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct signing_key *ocean = fixture->ocean;
+    const struct signing_key *lake = fixture->lake;
+    assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
+    assert_int_equal(announce(fixture, lake, "lake", NULL), OK);
+    int64_t commits = store_figures(fixture->store).commits;
+    int64_t now_us = clock_steady_us();
+    assert_true(last_heard_run(fixture->peers, now_us) == now_us + LAST_HEARD_FIRST_US);
+    hear(fixture, ocean);
+    hear(fixture, lake);
+    now_us += LAST_HEARD_FIRST_US - 1;
+    assert_true(last_heard_run(fixture->peers, now_us) == now_us + 1);
+    assert_int_equal(store_figures(fixture->store).commits, commits);
+    now_us += 1;
+    assert_true(last_heard_run(fixture->peers, now_us) == now_us + LAST_HEARD_EVERY_US);
+    await_commits(fixture, commits + 1);
+    // Nobody was heard since.
+    now_us += LAST_HEARD_EVERY_US;
+    (void)last_heard_run(fixture->peers, now_us);
+    assert_int_equal(last_heard_save(fixture->peers, NULL), OK);
+    assert_int_equal(store_figures(fixture->store).commits, commits + 1);
+}
+
+static void how_a_site_is_survives_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct signing_key *ocean = fixture->ocean;
+    AUTO_BUFFER struct buffer out = {0};
+    struct peer peer;
+    assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
+    hear(fixture, ocean);
+    close_all(fixture);
+    open_all(fixture, false);
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
+    assert_int_equal(peer.liveness, LIVENESS_UP);
+    assert_in_range(peer.heard_seconds, 0, 59);
+    assert_int_equal(peer.cpus, 8);
+    assert_string_equal(peer.by_hub, "");
+    // Other hubs are told too.
+    assert_int_equal(peers_describe(fixture->peers, signing_key_fingerprint(ocean), &out, NULL),
+                     OK);
+    assert_non_null(strstr(out.bytes, "\"heartbeat\":{"));
 }
 
 static void a_site_is_found_by_what_people_call_it(void **state)
@@ -274,6 +337,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_announced_site_is_known_and_survives_a_restart),
         TEST(a_heartbeat_is_heard_in_memory_only),
+        TEST(who_was_heard_is_written_now_and_then_in_one_commit),
+        TEST(how_a_site_is_survives_a_restart),
         TEST(a_site_is_found_by_what_people_call_it),
         TEST(the_name_of_a_member_is_not_for_another_key),
         TEST(guests_are_let_in_by_the_site_s_own_policy),

@@ -158,7 +158,7 @@ static enum status ask_site(struct finding *finding, struct error *error)
         return status == NOT_FOUND ? UNAVAILABLE : status;
     }
     finding->self = contact.site.pin;
-    write_path(finding, "?hubs=true", &path);
+    write_path(finding, "?hubs=true&distances=true", &path);
     const struct http_ask ask = {.method = "GET",
                                  .path = path.bytes,
                                  .timeout_us = SITE_TIMEOUT_US,
@@ -453,8 +453,8 @@ const struct command COMMAND_RESOLVE = {
         "Prints every replica that the site and its hubs know of, the best first, and verifies the "
         "signature of each site that says it has the data. What does not hold is left out, and it "
         "is said which entry and whose answer it was. LIVENESS is as STATE in lode sites; DISTANCE "
-        "how long a small call to that site took lately, once there was one: to a hub, or for an "
-        "offer.\n\n"
+        "how long a small call to that site took lately; where the site knows it of none, it "
+        "measures that, for which the command waits half a second at most.\n\n"
         "Any site may say that it has a dataset of any name. When sites say different content of "
         "one, this says so, and who said what first by the time in its signed entry; a job is "
         "refused then unless it names the digest or the site that is meant.\n\n"

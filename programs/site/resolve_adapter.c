@@ -148,11 +148,18 @@ static enum status own_entry(void *context, struct text name, struct buffer *out
     return ledger_find_entry(adapter->federation->ledger, text_of(dataset.id), out, error);
 }
 
+static void note_distance(void *context, const struct fingerprint *site, int64_t rtt_us)
+{
+    const struct resolve_adapter *adapter = context;
+    peers_measured_call(adapter->federation->peers, site, rtt_us);
+}
+
 const struct resolve_ops RESOLVE_ADAPTER = {
     .visit_site = visit_number,
     .visit_fingerprint = visit_fingerprint,
     .hubs = list_hubs,
     .has_own = has_own,
     .index_has_own = index_has_own,
+    .note_distance = note_distance,
     .own_entry = own_entry,
 };

@@ -12,7 +12,8 @@ struct resolving {
     struct api_call *call;
     struct text name; // In normal form.
     enum resolve_reach reach;
-    bool wants_hubs; // The client remembers which hubs it can ask when this site is away.
+    bool wants_distances; // It waits a moment for sites to be measured.
+    bool wants_hubs;      // The client remembers which hubs it can ask when this site is away.
 };
 
 static json_t *find_own_location(const struct api *api, const json_t *answer)
@@ -50,14 +51,25 @@ static void add_hubs(const struct resolving *resolving, json_t *answer)
     }
 }
 
+// Who has no token makes this site call nobody but its hubs.
+static enum status ask(const struct resolving *resolving, struct buffer *out, struct error *error)
+{
+    struct resolver *resolver = resolving->call->api->resolver;
+    if (!resolving->call->token || resolving->reach == RESOLVE_HERE) {
+        return resolver_ask(resolver, resolving->name, resolving->reach, out, error);
+    }
+    return resolver_ask_measuring(resolver, resolving->name, resolving->reach,
+                                  resolving->wants_distances ? RESOLVE_MEASURING_US : 0, out,
+                                  error);
+}
+
 static void answer_on_pool(void *context)
 {
     struct resolving *resolving = context;
     struct api_call *call = resolving->call;
     AUTO_BUFFER struct buffer out = {0};
     struct error error = {0};
-    enum status status =
-        resolver_ask(call->api->resolver, resolving->name, resolving->reach, &out, &error);
+    enum status status = ask(resolving, &out, &error);
     if (answer_failure(call, status, &error)) {
         return;
     }
@@ -84,6 +96,7 @@ static enum status read_question(struct api_call *call, struct resolving *out, s
     TRY(identifier_parse(call->request->parameters[0], &identifier, error));
     TRY(api_query_bool(call, "forward", &may_forward, error));
     TRY(api_query_bool(call, "anew", &is_anew, error));
+    TRY(api_query_bool(call, "distances", &out->wants_distances, error));
     TRY(api_query_bool(call, "hubs", &out->wants_hubs, error));
     struct text name = identifier_text(&identifier);
     out->call = call;
@@ -102,7 +115,7 @@ static void get_resolution(struct api_call *call)
     AUTO_BUFFER struct buffer out = {0};
     (void)buffer_reserve(&out, ANSWER_FIRST_SIZE);
     // Where our own files lie, which who has a token is told, is in the database.
-    if (!question.wants_hubs &&
+    if (!question.wants_hubs && !question.wants_distances &&
         resolver_answer_fast(call->api->resolver, question.name, call->token != NULL, &out)) {
         api_reply_json(call, 200, buffer_text(&out));
         return;
@@ -112,7 +125,7 @@ static void get_resolution(struct api_call *call)
     http_server_offload(call->api->server, answer_on_pool, kept);
 }
 
-static const char *const RESOLVE_QUERY[] = {"forward", "anew", "hubs", NULL};
+static const char *const RESOLVE_QUERY[] = {"forward", "anew", "distances", "hubs", NULL};
 
 const struct api_route API_RESOLVE_ROUTES[] = {
     {.method = "GET",

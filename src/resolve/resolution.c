@@ -10,6 +10,8 @@ enum {
     NUMBER_UNKNOWN = INT32_MAX,
 };
 
+static const struct text RTT_KEY = {",\"rtt_ms\":", 10};
+
 void resolution_init(struct resolution *resolution)
 {
     resolution->count = 0;
@@ -161,7 +163,17 @@ static void write_site(struct buffer *out, const struct resolve_site *site)
     }
     append_text(out, TEXT(",\"standing\":"), site->standing);
     append_thousandths(out, TEXT(",\"load\":"), site->load_permille);
-    append_thousandths(out, TEXT(",\"rtt_ms\":"), site->rtt_us);
+    append_thousandths(out, RTT_KEY, site->rtt_us); // The last, for resolution_set_distance.
+}
+
+// Kept sorted: there are few, and the list is short.
+static void insert(struct resolution *resolution, const struct resolution_location *location)
+{
+    size_t at = resolution->count++;
+    for (; at > 0 && is_better(location, &resolution->locations[at - 1]); at--) {
+        resolution->locations[at] = resolution->locations[at - 1];
+    }
+    resolution->locations[at] = *location;
 }
 
 void resolution_add(struct resolution *resolution, struct text entry,
@@ -185,12 +197,38 @@ void resolution_add(struct resolution *resolution, struct text entry,
     buffer_append_text(parts, entry);
     write_site(parts, site);
     location.length = parts->length - location.from;
-    // Kept sorted: there are few, and the list is short.
-    size_t at = resolution->count++;
-    for (; at > 0 && is_better(&location, &resolution->locations[at - 1]); at--) {
-        resolution->locations[at] = resolution->locations[at - 1];
+    insert(resolution, &location);
+}
+
+void resolution_set_distance(struct resolution *resolution, const struct fingerprint *site,
+                             int64_t rtt_us)
+{
+    static const struct text UNKNOWN = {"null", 4};
+    size_t at = 0;
+    while (at < resolution->count && strcmp(resolution->locations[at].site.text, site->text) != 0) {
+        at++;
     }
-    resolution->locations[at] = location;
+    if (rtt_us < 0 || at == resolution->count ||
+        resolution->locations[at].rank.distance_class != DISTANCE_UNKNOWN) {
+        return;
+    }
+    struct resolution_location location = resolution->locations[at];
+    AUTO_BUFFER struct buffer part = {0};
+    buffer_append(&part, resolution->parts.bytes + location.from,
+                  location.length - RTT_KEY.length - UNKNOWN.length);
+    append_thousandths(&part, RTT_KEY, rtt_us);
+    if (location.id_length > 0) {
+        location.id_from += resolution->parts.length - location.from;
+    }
+    location.from = resolution->parts.length;
+    location.length = part.length;
+    location.rank.distance_class = DISTANCE_MEASURED;
+    location.rank.rtt_us = rtt_us;
+    buffer_append_text(&resolution->parts, buffer_text(&part));
+    resolution->count--;
+    memmove(&resolution->locations[at], &resolution->locations[at + 1],
+            (resolution->count - at) * sizeof location);
+    insert(resolution, &location);
 }
 
 bool resolution_has_own(const struct resolution *resolution)

@@ -42,6 +42,10 @@ void resolution_done(struct resolution *resolution);
 void resolution_add(struct resolution *resolution, struct text entry,
                     const struct resolve_site *site);
 
+// The site's calls take so long, as was found since it was added: its place changes with that. Nothing when `rtt_us` is negative, the site is not there, or its distance was known.
+void resolution_set_distance(struct resolution *resolution, const struct fingerprint *site,
+                             int64_t rtt_us);
+
 // Is one of its locations this site itself?
 bool resolution_has_own(const struct resolution *resolution);
 

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "resolve/distances.h"
 #include "resolve/hubs.h"
 #include "resolve/recall.h"
 #include "resolve/resolution.h"
@@ -23,6 +24,7 @@ struct resolver {
     struct resolver_options options;
     struct recall *recall;
     struct hubs *hubs;
+    struct distances *distances;
     _Atomic int asking;
     pthread_mutex_t mutex; // Guards `unknown`.
     struct unknown_names *unknown;
@@ -37,6 +39,8 @@ enum status resolver_open(const struct resolver_options *options, struct resolve
     resolver->options = *options;
     resolver->recall = recall;
     resolver->hubs = hubs_new(options->directory);
+    resolver->distances =
+        distances_new(options->directory, options->ops->note_distance, options->context);
     resolver->unknown = unknown_names_new(UNKNOWN_MAX);
     (void)pthread_mutex_init(&resolver->mutex, NULL);
     *out = resolver;
@@ -50,6 +54,7 @@ void resolver_close(struct resolver *resolver)
     }
     recall_close(resolver->recall);
     hubs_free(resolver->hubs);
+    distances_free(resolver->distances);
     unknown_names_free(resolver->unknown);
     (void)pthread_mutex_destroy(&resolver->mutex);
     free(resolver);
@@ -57,16 +62,25 @@ void resolver_close(struct resolver *resolver)
 
 // --- own catalogue and index
 
+struct question;
+
 struct visited_entry {
     const struct resolver *resolver;
     struct resolution *resolution;
+    struct question *question; // NULL: on the fast path.
     struct text entry;
 };
+
+static void add_site(struct question *question, struct text entry, const struct resolve_site *site);
 
 static void visit_site(void *visitor, const struct resolve_site *site)
 {
     const struct visited_entry *visited = visitor;
-    resolution_add(visited->resolution, visited->entry, site);
+    if (visited->question) {
+        add_site(visited->question, visited->entry, site);
+    } else {
+        resolution_add(visited->resolution, visited->entry, site);
+    }
 }
 
 static void visit_entry(void *context, const struct mirror_entry *entry)
@@ -79,9 +93,10 @@ static void visit_entry(void *context, const struct mirror_entry *entry)
 }
 
 static void add_index(const struct resolver *resolver, struct text name,
-                      struct resolution *resolution)
+                      struct resolution *resolution, struct question *question)
 {
-    struct visited_entry visited = {.resolver = resolver, .resolution = resolution};
+    struct visited_entry visited = {
+        .resolver = resolver, .resolution = resolution, .question = question};
     (void)mirror_find(resolver->options.mirror, name, RESOLVE_LOCATIONS_MAX, visit_entry, &visited);
 }
 
@@ -100,7 +115,7 @@ bool resolver_answer_fast(struct resolver *resolver, struct text name, bool only
     }
     AUTO_RESOLUTION struct resolution resolution;
     resolution_init(&resolution);
-    add_index(resolver, name, &resolution);
+    add_index(resolver, name, &resolution, NULL);
     if (resolution.count == 0 || (only_others && resolution_has_own(&resolution))) {
         return false;
     }
@@ -132,7 +147,52 @@ struct question {
     struct location *rest; // What held in the first answer in which something did not,
     size_t rest_count;
     const char *rest_hub; // and who gave it.
+    bool is_measuring;    // What is far is to be measured,
+    int64_t measuring_us; // waiting for so long.
+    struct distance_target targets[DISTANCES_WANTED_MAX];
+    size_t target_count;
 };
+
+static void note_target(struct question *question, const struct resolve_site *site)
+{
+    size_t length = strlen(site->url);
+    bool is_down = site->liveness_rank >= resolve_liveness_rank(TEXT("down"));
+    if (is_down || length == 0 || length >= RESOLVE_URL_SIZE ||
+        question->target_count == DISTANCES_WANTED_MAX) {
+        return;
+    }
+    struct distance_target *target = &question->targets[question->target_count++];
+    target->site = site->site;
+    memcpy(target->url, site->url, length + 1);
+}
+
+// A site that nobody else has measured is as far as it was measured for an earlier answer.
+static void add_site(struct question *question, struct text entry, const struct resolve_site *site)
+{
+    struct resolve_site known = *site;
+    if (!site->is_self) {
+        int64_t rtt_us = distances_find(question->resolver->distances, &site->site);
+        known.rtt_us = site->rtt_us >= 0 ? site->rtt_us : rtt_us;
+        if (question->is_measuring && (site->rtt_us < 0 || rtt_us >= 0)) {
+            note_target(question, site);
+        }
+    }
+    resolution_add(&question->resolution, entry, &known);
+}
+
+static void measure(struct question *question)
+{
+    struct distances *distances = question->resolver->distances;
+    int64_t until_us = question->measuring_us > 0 ? clock_steady_us() + question->measuring_us : 0;
+    if (question->target_count == 0) {
+        return;
+    }
+    distances_want(distances, question->targets, question->target_count, until_us);
+    for (size_t i = 0; i < question->target_count; i++) {
+        const struct fingerprint *site = &question->targets[i].site;
+        resolution_set_distance(&question->resolution, site, distances_find(distances, site));
+    }
+}
 
 static void question_done(struct question *question)
 {
@@ -161,14 +221,13 @@ static enum status add_own(struct question *question, struct error *error)
     struct text site = json_text(json_object_get(object, "site"));
     memcpy(self.text, site.bytes ? site.bytes : "",
            site.length < sizeof self.text ? site.length : sizeof self.text - 1);
-    struct visited_entry visited = {.resolution = &question->resolution,
-                                    .entry = buffer_text(&entry)};
+    struct visited_entry visited = {.question = question, .entry = buffer_text(&entry)};
     (void)options->ops->visit_fingerprint(options->context, &self, visit_site, &visited);
     return OK;
 }
 
 struct visited_location {
-    struct resolution *resolution;
+    struct question *question;
     const struct location *location;
     bool has_hints;
 };
@@ -185,14 +244,14 @@ static void visit_known_site(void *visitor, const struct resolve_site *known)
         site.heard_seconds = location->heard_seconds;
         site.load_permille = location->load_permille;
     }
-    resolution_add(visited->resolution, location->entry, &site);
+    add_site(visited->question, location->entry, &site);
 }
 
 // A location of somebody else's answer: what this site knows of the site itself counts for more than what the other says of it.
 static void add_location(struct question *question, const struct location *location, bool has_hints)
 {
     const struct resolver_options *options = &question->resolver->options;
-    struct visited_location visited = {&question->resolution, location, has_hints};
+    struct visited_location visited = {question, location, has_hints};
     if (options->ops->visit_fingerprint(options->context, &location->site, visit_known_site,
                                         &visited)) {
         return;
@@ -209,7 +268,7 @@ static void add_location(struct question *question, const struct location *locat
         .load_permille = has_hints ? location->load_permille : -1,
         .rtt_us = -1,
     };
-    resolution_add(&question->resolution, location->entry, &site);
+    add_site(question, location->entry, &site);
 }
 
 static void add_locations(struct question *question, const struct location *locations, size_t count,
@@ -223,6 +282,7 @@ static void add_locations(struct question *question, const struct location *loca
 static void write_answer(struct question *question, const char *source, const char *hub,
                          int64_t age_us, struct buffer *out)
 {
+    measure(question);
     const struct resolution_origin origin = {
         .source = source,
         .hub = hub,
@@ -515,7 +575,7 @@ static enum status answer(struct question *question, struct buffer *out, struct 
     struct resolver *resolver = question->resolver;
     TRY(add_own(question, error));
     if (resolver->options.mirror) {
-        add_index(resolver, question->name, &question->resolution);
+        add_index(resolver, question->name, &question->resolution, question);
     }
     bool has_some = question->resolution.count > 0;
     if (has_some && (resolver->options.mirror || question->reach == RESOLVE_HERE)) {
@@ -541,19 +601,32 @@ static enum status answer(struct question *question, struct buffer *out, struct 
     return ask_others(question, out, error);
 }
 
+static enum status ask(struct question *question, struct buffer *out, struct error *error)
+{
+    question->now_us = clock_real_us();
+    resolution_init(&question->resolution);
+    enum status status = answer(question, out, error);
+    question_done(question);
+    return status;
+}
+
 enum status resolver_ask(struct resolver *resolver, struct text name, enum resolve_reach reach,
                          struct buffer *out, struct error *error)
 {
-    struct question question = {
-        .resolver = resolver,
-        .name = name,
-        .reach = reach,
-        .now_us = clock_real_us(),
-    };
-    resolution_init(&question.resolution);
-    enum status status = answer(&question, out, error);
-    question_done(&question);
-    return status;
+    struct question question = {.resolver = resolver, .name = name, .reach = reach};
+    return ask(&question, out, error);
+}
+
+enum status resolver_ask_measuring(struct resolver *resolver, struct text name,
+                                   enum resolve_reach reach, int64_t wait_us, struct buffer *out,
+                                   struct error *error)
+{
+    struct question question = {.resolver = resolver,
+                                .name = name,
+                                .reach = reach,
+                                .is_measuring = true,
+                                .measuring_us = wait_us};
+    return ask(&question, out, error);
 }
 
 void resolver_write_hubs(struct resolver *resolver, struct buffer *out)

@@ -17,6 +17,7 @@ enum {
     RESOLVE_WAIT_US = 3000000,      // For all hubs together.
     RESOLVE_HUBS_MAX = 8,           // Asked for one answer.
     RESOLVE_ASKING_MAX = 4,         // Answers for which hubs are being asked, at the same time.
+    RESOLVE_MEASURING_US = 500000,  // An answer is held for, that wants distances.
     RESOLVE_REMEMBERED_MAX = 10000, // Answers that are kept in the store.
 };
 
@@ -59,6 +60,8 @@ struct resolve_ops {
     bool (*has_own)(void *context);
     // Does the index have everything that own_entry would find? From memory alone; hot. Else an answer of the index would leave our own replica out.
     bool (*index_has_own)(void *context);
+    // A small call to the site took so long. On a thread of the resolver; memory only.
+    void (*note_distance)(void *context, const struct fingerprint *site, int64_t rtt_us);
     // The own site's entry about the dataset of this name (id or alias), canonical; NOT_FOUND. May block for the database.
     enum status (*own_entry)(void *context, struct text name, struct buffer *out,
                              struct error *error);
@@ -93,6 +96,11 @@ enum resolve_reach {
 // answered lied; BUSY when too many answers are being looked for already. What a hub lied about stands in the answer's `problems`.
 enum status resolver_ask(struct resolver *resolver, struct text name, enum resolve_reach reach,
                          struct buffer *out, struct error *error);
+
+// The same, and has the sites measured whose distance is not known, some of the best, each at most once in ten minutes. The answer waits up to `wait_us` for that; 0: not at all.
+enum status resolver_ask_measuring(struct resolver *resolver, struct text name,
+                                   enum resolve_reach reach, int64_t wait_us, struct buffer *out,
+                                   struct error *error);
 
 // Appends [{"site", "name", "url"}, ...]: the hubs that are asked, for clients to remember.
 void resolver_write_hubs(struct resolver *resolver, struct buffer *out);

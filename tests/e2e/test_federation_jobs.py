@@ -47,10 +47,7 @@ def test_the_exit_status_and_errors_come_home(three):
 
 def test_a_plan_shows_numbers_and_runs_nothing(three):
     home = three["home"]
-    distance = lambda: json.loads(home("resolve", "t:sea", "--anew", "--json").stdout)["locations"][0]["rtt_ms"]
-    assert distance() is None, "home has not called ocean yet"
     plan = json.loads(home("plan", "--json", "--data", "t:sea", "--", "true").stdout)
-    assert distance() > 0, "an offer tells how far a site is"
     assert plan["chosen"] == "at" and plan["alternatives"][0]["site"] == "ocean"
     offers = {site["name"]: site for site in plan["candidates"]}
     assert offers["ocean"]["has_offer"] and offers["ocean"]["price"]["core_hours"] > 0

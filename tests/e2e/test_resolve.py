@@ -323,3 +323,15 @@ def test_a_request_on_behalf_is_not_passed_on(federation, liar):
     assert ask(ice, query="?forward=false").code == 404 and liar.asked == 0
     assert ask(ice).code == 404 and liar.asked == 1
     assert [path for method, path in liar.seen if "resolve" in path] == [path_of(DOI, "?forward=false")]
+
+
+def test_how_far_a_site_is_shows_the_first_time_that_a_user_asks(waves):
+    _, _, ice = waves
+
+    def distance(**options):
+        return ask(ice, query="?anew=true", **options).json["locations"][0]["rtt_ms"]
+
+    assert distance(token=False) is None, "who has no token makes the site call nobody"
+    # Half a second is enough but for a busy machine, and the site goes on measuring meanwhile.
+    eventually(lambda: ice("resolve", DOI).stdout.splitlines()[1].split()[4] != "-", about="the distance")
+    assert distance(token=False) > 0

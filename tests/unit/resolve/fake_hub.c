@@ -45,7 +45,23 @@ static void handle(struct http_request *request, void *context)
     pthread_mutex_unlock(&hub->mutex);
 }
 
+static void handle_call(struct http_request *request, void *context)
+{
+    struct fake_hub *hub = context;
+    pthread_mutex_lock(&hub->mutex);
+    hub->called++;
+    if (hub->manner == HUB_ANSWERS) {
+        const struct http_response response = {
+            .code = 200, .content_type = "application/json", .body = TEXT("{}")};
+        http_reply(request->exchange, &response);
+    } else {
+        wait_forever(hub, request->exchange);
+    }
+    pthread_mutex_unlock(&hub->mutex);
+}
+
 static const struct http_route ROUTES[] = {
+    {.method = "GET", .pattern = "/v1/federation/site", .handle = handle_call},
     {.method = "GET", .pattern = "/v1/resolve/{id}", .handle = handle},
 };
 
@@ -63,7 +79,7 @@ void fake_hub_start(struct fake_hub *hub, const char *name)
         .certificate_path = certificate,
         .loops = 1,
         .routes = ROUTES,
-        .route_count = 1,
+        .route_count = sizeof ROUTES / sizeof ROUTES[0],
         .context = hub,
     };
     if (http_server_start(&options, &hub->server, &error) != OK) {
@@ -107,4 +123,12 @@ int fake_hub_asked(struct fake_hub *hub)
     int asked = hub->asked;
     pthread_mutex_unlock(&hub->mutex);
     return asked;
+}
+
+int fake_hub_called(struct fake_hub *hub)
+{
+    pthread_mutex_lock(&hub->mutex);
+    int called = hub->called;
+    pthread_mutex_unlock(&hub->mutex);
+    return called;
 }

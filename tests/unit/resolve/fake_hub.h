@@ -21,6 +21,7 @@ struct fake_hub {
     int code;
     struct buffer document;
     int asked;
+    int called;     // As a site, for how far it is.
     char query[64]; // Of the last question.
     struct http_exchange *waiting[64];
     size_t waiting_count;
@@ -33,5 +34,6 @@ void fake_hub_stop(struct fake_hub *hub);
 void fake_hub_says(struct fake_hub *hub, enum fake_hub_manner manner, int code,
                    struct text document);
 int fake_hub_asked(struct fake_hub *hub);
+int fake_hub_called(struct fake_hub *hub);
 
 #endif

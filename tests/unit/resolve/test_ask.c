@@ -6,6 +6,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,6 +23,7 @@ struct world {
     struct buffer own;   // The own entry; empty: none.
     bool own_is_indexed; // Does index_has_own say so?
     bool knows_ocean;
+    _Atomic int distances_noted;
     struct fake_hub hubs[HUBS];
     size_t hub_count;
     struct mirror *mirror;
@@ -122,12 +124,21 @@ static enum status own_entry(void *context, struct text name, struct buffer *out
     return OK;
 }
 
+static void note_distance(void *context, const struct fingerprint *site, int64_t rtt_us)
+{
+    struct world *world = context;
+    assert_string_equal(site->text, world->hubs[1].signer.site.text);
+    assert_true(rtt_us > 0);
+    atomic_fetch_add(&world->distances_noted, 1);
+}
+
 static const struct resolve_ops OPS = {
     .visit_site = visit_number,
     .visit_fingerprint = visit_fingerprint,
     .hubs = list_hubs,
     .has_own = has_own,
     .index_has_own = index_has_own,
+    .note_distance = note_distance,
     .own_entry = own_entry,
 };
 
@@ -335,6 +346,71 @@ static void what_is_known_here_of_a_site_counts_for_more_than_what_a_hub_says(vo
     hub_knows(world, 0, 1);
     AUTO_JSON json_t *document = resolved(world, "doi:10.1/a", RESOLVE_ASKS);
     assert_string_equal(member(location_at(document, 0), "name"), "ocean as known here");
+}
+
+// The first hub says that the second one, whose address this is, has the dataset too.
+static void hub_names_a_site_that_can_be_called(struct world *world)
+{
+    AUTO_BUFFER struct buffer entry = {0};
+    AUTO_BUFFER struct buffer location = {0};
+    AUTO_BUFFER struct buffer near = {0};
+    AUTO_BUFFER struct buffer document = {0};
+    static const char PLACE[] = "https://far.example";
+    write_entry(&world->hubs[1].signer, &(struct entry_fields){0}, &entry);
+    write_location(&world->hubs[1].signer, "far", buffer_text(&entry), &location);
+    const char *at = strstr(location.bytes, PLACE);
+    assert_non_null(at);
+    buffer_append(&near, location.bytes, (size_t)(at - location.bytes));
+    buffer_append_string(&near, world->hubs[1].hub.url);
+    buffer_append_string(&near, at + strlen(PLACE));
+    write_document(buffer_text(&near), &document);
+    fake_hub_says(&world->hubs[0], HUB_ANSWERS, 200, buffer_text(&document));
+}
+
+static json_t *measured(struct world *world, int64_t wait_us)
+{
+    AUTO_BUFFER struct buffer out = {0};
+    json_t *document = NULL;
+    assert_int_equal(resolver_ask_measuring(world->resolver, TEXT("doi:10.1/a"), RESOLVE_ASKS_ANEW,
+                                            wait_us, &out, NULL),
+                     OK);
+    assert_int_equal(json_parse(buffer_text(&out), &document, NULL), OK);
+    return document;
+}
+
+static bool has_distance(const json_t *document)
+{
+    return json_is_number(json_object_get(location_at(document, 0), "rtt_ms"));
+}
+
+static void a_site_whose_distance_nobody_knows_is_measured_once(void **state)
+{
+    struct world *world = *state;
+    hub_names_a_site_that_can_be_called(world);
+    AUTO_JSON json_t *plain = resolved(world, "doi:10.1/a", RESOLVE_ASKS);
+    assert_false(has_distance(plain));
+    assert_int_equal(fake_hub_called(&world->hubs[1]), 0);
+    AUTO_JSON json_t *first = measured(world, BUSY_MACHINE_US);
+    assert_true(has_distance(first));
+    assert_int_equal(fake_hub_called(&world->hubs[1]), 2);
+    assert_int_equal(atomic_load(&world->distances_noted), 1);
+    AUTO_JSON json_t *again = measured(world, BUSY_MACHINE_US);
+    assert_true(has_distance(again));
+    AUTO_JSON json_t *told = resolved(world, "doi:10.1/a", RESOLVE_ASKS_ANEW);
+    assert_true(has_distance(told));
+    assert_int_equal(fake_hub_called(&world->hubs[1]), 2);
+}
+
+static void an_answer_does_not_wait_for_a_distance_longer_than_it_may(void **state)
+{
+    struct world *world = *state;
+    hub_names_a_site_that_can_be_called(world);
+    fake_hub_says(&world->hubs[1], HUB_SILENT, 0, TEXT_NONE);
+    AUTO_JSON json_t *at_once = measured(world, 0);
+    assert_false(has_distance(at_once));
+    AUTO_JSON json_t *soon = measured(world, 1000);
+    assert_false(has_distance(soon));
+    assert_int_equal(atomic_load(&world->distances_noted), 0);
 }
 
 static void an_unknown_name_says_who_was_asked_and_is_not_asked_for_again(void **state)
@@ -581,6 +657,8 @@ int main(void)
         TEST(all_hubs_dead_the_remembered_answer_counts_with_its_age),
         TEST(the_own_replica_is_there_whatever_hubs_say),
         TEST(what_is_known_here_of_a_site_counts_for_more_than_what_a_hub_says),
+        TEST(a_site_whose_distance_nobody_knows_is_measured_once),
+        TEST(an_answer_does_not_wait_for_a_distance_longer_than_it_may),
         TEST(an_unknown_name_says_who_was_asked_and_is_not_asked_for_again),
         TEST(a_name_is_not_taken_for_unknown_when_a_hub_was_not_reached),
         TEST(without_hubs_an_unknown_name_is_refused_at_once),

@@ -352,8 +352,36 @@ static void say_problems(const struct finding *finding)
     }
 }
 
+static void say_one_age(const struct location *location)
+{
+    AUTO_BUFFER struct buffer words = {0};
+    if (location->age_seconds == 0) {
+        return;
+    }
+    display_text(&words, text_of(location->name));
+    buffer_append_string(&words, " was last named ");
+    display_duration(&words, location->age_seconds * 1000000);
+    (void)fprintf(stderr, "lode: %.*s ago, and newer answers do not name it\n",
+                  TEXT_ARGS(buffer_text(&words)));
+}
+
+// Who is not told by anybody but this site and its memory learns why.
+static void say_unanswered(const struct finding *finding)
+{
+    struct text hubs = field_text(finding->answer, "unanswered");
+    if (hubs.length > 0) {
+        AUTO_BUFFER struct buffer words = {0};
+        display_text(&words, hubs);
+        (void)fprintf(stderr, "lode: not answered by %.*s\n", TEXT_ARGS(buffer_text(&words)));
+    }
+}
+
 static void say_age(const struct finding *finding)
 {
+    say_unanswered(finding);
+    for (size_t i = 0; i < finding->count; i++) {
+        say_one_age(&finding->locations[i]);
+    }
     int64_t age_seconds = field_int64(finding->answer, "age_seconds");
     bool is_remembered = text_equal(field_text(finding->answer, "source"), TEXT("memory"));
     if (is_remembered && age_seconds >= field_int64(finding->answer, "ttl_seconds")) {

@@ -161,6 +161,10 @@ static void write_site(struct buffer *out, const struct resolve_site *site)
     } else {
         buffer_append_int64(out, site->heard_seconds);
     }
+    if (site->age_seconds > 0) {
+        append(out, TEXT(",\"age_seconds\":"));
+        buffer_append_int64(out, site->age_seconds);
+    }
     append_text(out, TEXT(",\"standing\":"), site->standing);
     append_thousandths(out, TEXT(",\"load\":"), site->load_permille);
     append_thousandths(out, RTT_KEY, site->rtt_us); // The last, for resolution_set_distance.
@@ -258,6 +262,10 @@ void resolution_write(struct resolution *resolution, const struct resolution_ori
     append_text(out, TEXT(",\"source\":"), origin->source);
     if (origin->hub) {
         append_text(out, TEXT(",\"hub\":"), origin->hub);
+    }
+    if (origin->unanswered.length > 0) {
+        append(out, TEXT(",\"unanswered\":"));
+        buffer_append_json_string(out, origin->unanswered);
     }
     if (origin->problems.length > 0) {
         append(out, TEXT(",\"problems\":["));

@@ -53,7 +53,8 @@ struct resolution_origin {
     const char *source; // "index" ...
     const char *hub;    // Its name; NULL: no hub.
     int64_t age_seconds;
-    struct text problems; // JSON texts with commas between them; empty: none.
+    struct text unanswered; // Hubs that did not answer, with why; empty: none.
+    struct text problems;   // JSON texts with commas between them; empty: none.
 };
 
 // Appends the document. There is at least one location. The `id` is that of the first one.

@@ -2,32 +2,17 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
-#include "resolve/distances.h"
-#include "resolve/hubs.h"
-#include "resolve/recall.h"
-#include "resolve/resolution.h"
-#include "resolve/unknown.h"
+#include "resolve/question.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 enum {
+    REMEMBER_AGAIN_S =
+        150, // An answer that did not change is written again when it is older than this.
     UNKNOWN_MAX = 4096,  // Names that are known to be unknown.
     SAID_SIZE_MAX = 360, // Bytes of a message about hubs.
     SAID_NAME_MAX = 120, // Of an identifier in it.
-    REMEMBER_AGAIN_S =
-        150, // An answer that did not change is written again when it is older than this.
     PROBLEMS_MAX = 8,
-};
-
-struct resolver {
-    struct resolver_options options;
-    struct recall *recall;
-    struct hubs *hubs;
-    struct distances *distances;
-    _Atomic int asking;
-    pthread_mutex_t mutex; // Guards `unknown`.
-    struct unknown_names *unknown;
 };
 
 enum status resolver_open(const struct resolver_options *options, struct resolver **out,
@@ -62,44 +47,6 @@ void resolver_close(struct resolver *resolver)
 
 // --- own catalogue and index
 
-struct question;
-
-struct visited_entry {
-    const struct resolver *resolver;
-    struct resolution *resolution;
-    struct question *question; // NULL: on the fast path.
-    struct text entry;
-};
-
-static void add_site(struct question *question, struct text entry, const struct resolve_site *site);
-
-static void visit_site(void *visitor, const struct resolve_site *site)
-{
-    const struct visited_entry *visited = visitor;
-    if (visited->question) {
-        add_site(visited->question, visited->entry, site);
-    } else {
-        resolution_add(visited->resolution, visited->entry, site);
-    }
-}
-
-static void visit_entry(void *context, const struct mirror_entry *entry)
-{
-    struct visited_entry *visited = context;
-    const struct resolver_options *options = &visited->resolver->options;
-    visited->entry = entry->entry;
-    // A site that is not known has no key to verify with, so nobody could use it.
-    (void)options->ops->visit_site(options->context, entry->site_number, visit_site, visited);
-}
-
-static void add_index(const struct resolver *resolver, struct text name,
-                      struct resolution *resolution, struct question *question)
-{
-    struct visited_entry visited = {
-        .resolver = resolver, .resolution = resolution, .question = question};
-    (void)mirror_find(resolver->options.mirror, name, RESOLVE_LOCATIONS_MAX, visit_entry, &visited);
-}
-
 // Where the locations are from when no hub was asked.
 static const char *local_source(const struct resolution *resolution)
 {
@@ -115,7 +62,7 @@ bool resolver_answer_fast(struct resolver *resolver, struct text name, bool only
     }
     AUTO_RESOLUTION struct resolution resolution;
     resolution_init(&resolution);
-    add_index(resolver, name, &resolution, NULL);
+    gather_index(resolver, name, &resolution, NULL);
     if (resolution.count == 0 || (only_others && resolution_has_own(&resolution))) {
         return false;
     }
@@ -126,74 +73,6 @@ bool resolver_answer_fast(struct resolver *resolver, struct text name, bool only
 
 // --- the whole answer
 
-// One question on its way to its answer.
-struct question {
-    struct resolver *resolver;
-    struct text name;
-    enum resolve_reach reach;
-    struct arena arena;
-    struct resolution resolution;
-    struct remembered remembered;
-    struct location *before; // What is remembered, verified.
-    size_t before_count;
-    int64_t now_us;         // Wall clock.
-    struct buffer asked;    // Names of hubs that answered,
-    struct buffer unasked;  // and of those that did not, with why.
-    struct buffer problems; // What hubs lied about, as JSON texts.
-    size_t problem_count;
-    size_t hub_count;
-    size_t answered_count;
-    size_t lied_count;
-    struct location *rest; // What held in the first answer in which something did not,
-    size_t rest_count;
-    const char *rest_hub; // and who gave it.
-    bool is_measuring;    // What is far is to be measured,
-    int64_t measuring_us; // waiting for so long.
-    struct distance_target targets[DISTANCES_WANTED_MAX];
-    size_t target_count;
-};
-
-static void note_target(struct question *question, const struct resolve_site *site)
-{
-    size_t length = strlen(site->url);
-    bool is_down = site->liveness_rank >= resolve_liveness_rank(TEXT("down"));
-    if (is_down || length == 0 || length >= RESOLVE_URL_SIZE ||
-        question->target_count == DISTANCES_WANTED_MAX) {
-        return;
-    }
-    struct distance_target *target = &question->targets[question->target_count++];
-    target->site = site->site;
-    memcpy(target->url, site->url, length + 1);
-}
-
-// A site that nobody else has measured is as far as it was measured for an earlier answer.
-static void add_site(struct question *question, struct text entry, const struct resolve_site *site)
-{
-    struct resolve_site known = *site;
-    if (!site->is_self) {
-        int64_t rtt_us = distances_find(question->resolver->distances, &site->site);
-        known.rtt_us = site->rtt_us >= 0 ? site->rtt_us : rtt_us;
-        if (question->is_measuring && (site->rtt_us < 0 || rtt_us >= 0)) {
-            note_target(question, site);
-        }
-    }
-    resolution_add(&question->resolution, entry, &known);
-}
-
-static void measure(struct question *question)
-{
-    struct distances *distances = question->resolver->distances;
-    int64_t until_us = question->measuring_us > 0 ? clock_steady_us() + question->measuring_us : 0;
-    if (question->target_count == 0) {
-        return;
-    }
-    distances_want(distances, question->targets, question->target_count, until_us);
-    for (size_t i = 0; i < question->target_count; i++) {
-        const struct fingerprint *site = &question->targets[i].site;
-        resolution_set_distance(&question->resolution, site, distances_find(distances, site));
-    }
-}
-
 static void question_done(struct question *question)
 {
     arena_done(&question->arena);
@@ -203,90 +82,16 @@ static void question_done(struct question *question)
     buffer_done(&question->problems);
 }
 
-static enum status add_own(struct question *question, struct error *error)
-{
-    const struct resolver_options *options = &question->resolver->options;
-    if (!options->ops->has_own(options->context)) {
-        return OK;
-    }
-    AUTO_BUFFER struct buffer entry = {0};
-    enum status status = options->ops->own_entry(options->context, question->name, &entry, error);
-    if (status == NOT_FOUND) {
-        return OK;
-    }
-    TRY(status);
-    AUTO_JSON json_t *object = NULL;
-    struct fingerprint self = {0};
-    TRY(json_parse(buffer_text(&entry), &object, error));
-    struct text site = json_text(json_object_get(object, "site"));
-    memcpy(self.text, site.bytes ? site.bytes : "",
-           site.length < sizeof self.text ? site.length : sizeof self.text - 1);
-    struct visited_entry visited = {.question = question, .entry = buffer_text(&entry)};
-    (void)options->ops->visit_fingerprint(options->context, &self, visit_site, &visited);
-    return OK;
-}
-
-struct visited_location {
-    struct question *question;
-    const struct location *location;
-    bool has_hints;
-};
-
-// A site that is known here, but was not heard here, is as the other says that it is: what a hub once said of it may be old.
-static void visit_known_site(void *visitor, const struct resolve_site *known)
-{
-    const struct visited_location *visited = visitor;
-    const struct location *location = visited->location;
-    struct resolve_site site = *known;
-    if (visited->has_hints && !known->is_self && !known->is_heard) {
-        site.liveness = location->liveness;
-        site.liveness_rank = resolve_liveness_rank(text_of(location->liveness));
-        site.heard_seconds = location->heard_seconds;
-        site.load_permille = location->load_permille;
-    }
-    add_site(visited->question, location->entry, &site);
-}
-
-// A location of somebody else's answer: what this site knows of the site itself counts for more than what the other says of it.
-static void add_location(struct question *question, const struct location *location, bool has_hints)
-{
-    const struct resolver_options *options = &question->resolver->options;
-    struct visited_location visited = {question, location, has_hints};
-    if (options->ops->visit_fingerprint(options->context, &location->site, visit_known_site,
-                                        &visited)) {
-        return;
-    }
-    const struct resolve_site site = {
-        .site = location->site,
-        .key = location->key,
-        .name = location->name,
-        .url = location->url,
-        .standing = has_hints ? location->standing : "unknown",
-        .liveness = has_hints ? location->liveness : "unknown",
-        .liveness_rank = resolve_liveness_rank(has_hints ? text_of(location->liveness) : TEXT_NONE),
-        .heard_seconds = has_hints ? location->heard_seconds : -1,
-        .load_permille = has_hints ? location->load_permille : -1,
-        .rtt_us = -1,
-    };
-    add_site(question, location->entry, &site);
-}
-
-static void add_locations(struct question *question, const struct location *locations, size_t count,
-                          bool has_hints)
-{
-    for (size_t i = 0; i < count; i++) {
-        add_location(question, &locations[i], has_hints);
-    }
-}
-
 static void write_answer(struct question *question, const char *source, const char *hub,
                          int64_t age_us, struct buffer *out)
 {
-    measure(question);
+    gather_distances(question);
     const struct resolution_origin origin = {
         .source = source,
         .hub = hub,
         .age_seconds = age_us > 0 ? age_us / 1000000 : 0,
+        // Where a hub has answered, those that did not are no matter.
+        .unanswered = hub ? TEXT_NONE : buffer_text(&question->unasked),
         .problems = buffer_text(&question->problems),
     };
     resolution_write(&question->resolution, &origin, out);
@@ -300,28 +105,27 @@ static int64_t remembered_age(const struct question *question)
 static void load_remembered(struct question *question)
 {
     struct error ignored;
-    struct error problem;
-    // What cannot be read or does not verify any more is as good as not remembered.
     if (recall_find(question->resolver->recall, question->name, &question->arena,
-                    &question->remembered, &ignored) != OK ||
-        question->remembered.document.length == 0 ||
-        resolve_read_answer(question->remembered.document, question->name, &question->arena,
-                            &question->before, &question->before_count, &problem, &ignored) != OK) {
-        question->before_count = 0;
+                    &question->remembered, &ignored) == OK) {
+        kept_read(question->remembered.document, question->name, &question->arena,
+                  &question->before);
     }
 }
 
 static bool is_fresh(const struct question *question)
 {
     int64_t age_us = remembered_age(question);
-    return question->before_count > 0 && age_us >= 0 &&
+    return question->before.now_count > 0 && age_us >= 0 &&
            age_us < (int64_t)RESOLVE_TTL_SECONDS * 1000000;
 }
 
-static bool answer_from_memory(struct question *question, struct buffer *out)
+// What newer answers omitted counts only when nobody gave one: `has_omitted`.
+static bool answer_from_memory(struct question *question, bool has_omitted, struct buffer *out)
 {
+    const struct kept *before = &question->before;
     size_t own = question->resolution.count;
-    add_locations(question, question->before, question->before_count, false);
+    gather_locations(question, before->now, before->now_count, false);
+    gather_locations(question, before->omitted, has_omitted ? before->omitted_count : 0, false);
     if (question->resolution.count == own) {
         return false;
     }
@@ -329,29 +133,12 @@ static bool answer_from_memory(struct question *question, struct buffer *out)
     return true;
 }
 
-// What is kept of an answer: what is signed, and how to reach and verify it. The rest would be old news.
-static void write_kept(const struct location *locations, size_t count, struct buffer *out)
-{
-    buffer_append_string(out, "{\"locations\":[");
-    for (size_t i = 0; i < count; i++) {
-        const struct location *each = &locations[i];
-        char key[PUBLIC_KEY_TEXT_SIZE];
-        public_key_to_text(&each->key, key);
-        buffer_append_string(out, i > 0 ? ",{\"entry\":" : "{\"entry\":");
-        buffer_append_text(out, each->entry);
-        buffer_printf(out, ",\"public_key\":\"%s\",\"name\":", key);
-        buffer_append_json_string(out, text_of(each->name));
-        buffer_append_string(out, ",\"url\":");
-        buffer_append_json_string(out, text_of(each->url));
-        buffer_append_byte(out, '}');
-    }
-    buffer_append_string(out, "]}");
-}
-
-static void remember(struct question *question, const struct location *locations, size_t count)
+static void remember(struct question *question)
 {
     AUTO_BUFFER struct buffer kept = {0};
-    write_kept(locations, count, &kept);
+    kept_keep(&question->found, &question->before, question->remembered.answered_us,
+              &question->arena);
+    kept_write(&question->found, &kept);
     int64_t age_us = remembered_age(question);
     bool is_recent = age_us >= 0 && age_us < (int64_t)REMEMBER_AGAIN_S * 1000000;
     if (!is_recent || !text_equal(buffer_text(&kept), question->remembered.document)) {
@@ -382,7 +169,16 @@ static void note_unasked(struct question *question, const struct resolve_hub *hu
                   hub->name, error->detail);
 }
 
-// Reads a hub's answer; true when all of it holds, and it is remembered then.
+static bool is_old_answer(const struct question *question, const struct location *locations,
+                          size_t count, struct error *error)
+{
+    const struct kept *before = &question->before;
+    return resolve_check_newer(locations, count, before->now, before->now_count, error) != OK ||
+           resolve_check_newer(locations, count, before->omitted, before->omitted_count, error) !=
+               OK;
+}
+
+// Reads a hub's answer; true when all of it holds, and it is among what was found then.
 static bool take_answer(struct question *question, const struct resolve_hub *hub,
                         struct text document)
 {
@@ -395,8 +191,7 @@ static bool take_answer(struct question *question, const struct resolve_hub *hub
         note_problem(question, hub, &error);
         return false;
     }
-    bool is_old = resolve_check_newer(locations, count, question->before, question->before_count,
-                                      &error) != OK;
+    bool is_old = is_old_answer(question, locations, count, &error);
     if (problem.status != OK || is_old || count == 0) {
         if (problem.status == OK && !is_old) {
             (void)error_set(&error, CORRUPT, "it answered without a location");
@@ -409,12 +204,15 @@ static bool take_answer(struct question *question, const struct resolve_hub *hub
         }
         return false;
     }
-    add_locations(question, locations, count, true);
-    remember(question, locations, count);
+    if (!question->found.now) {
+        question->found.now =
+            arena_new(&question->arena, RESOLVE_LOCATIONS_MAX * sizeof *question->found.now);
+    }
+    kept_merge(&question->found, locations, count);
     return true;
 }
 
-// Asks one hub; true when it gave a good answer, which is then in the resolution.
+// Asks one hub; true when it gave a good answer.
 static bool ask_hub(struct question *question, const struct resolve_hub *hub, int64_t timeout_us)
 {
     AUTO_BUFFER struct buffer document = {0};
@@ -434,23 +232,31 @@ static bool ask_hub(struct question *question, const struct resolve_hub *hub, in
     return false;
 }
 
-// Asks the hubs in turn, each for its part of the time that is left. *answerer gets the one whose answer holds; false when there is none.
+// Asks the hubs in turn, each for its part of the time that is left, until one has answered that omits nothing which is remembered: that one may have a part of the logs
+// only. *answerer gets the first one whose answer holds; false when there is none.
 static bool ask_hubs(struct question *question, const struct resolve_hub *hubs,
                      const struct resolve_hub **answerer)
 {
     int64_t deadline_us = clock_steady_us() + RESOLVE_WAIT_US;
     for (size_t i = 0; i < question->hub_count; i++) {
         int64_t left_us = deadline_us - clock_steady_us();
+        if (*answerer && !kept_omits(&question->found, &question->before)) {
+            break;
+        }
         if (left_us <= 0) {
             struct error late;
             (void)error_set(&late, TIMEOUT, "no time was left");
             note_unasked(question, &hubs[i], &late);
-        } else if (ask_hub(question, &hubs[i], left_us / (int64_t)(question->hub_count - i))) {
+        } else if (ask_hub(question, &hubs[i], left_us / (int64_t)(question->hub_count - i)) &&
+                   !*answerer) {
             *answerer = &hubs[i];
-            return true;
         }
     }
-    return false;
+    if (*answerer) {
+        gather_locations(question, question->found.now, question->found.now_count, true);
+        remember(question);
+    }
+    return *answerer != NULL;
 }
 
 static enum status say_unknown(const struct question *question, struct error *error)
@@ -517,10 +323,10 @@ static enum status answer_without_hubs(struct question *question, struct buffer 
     bool has_own = question->resolution.count > 0;
     // A hub that says that there is none is believed, unlike one that is silent or lies.
     bool is_denied = question->answered_count > question->lied_count;
-    if (!is_denied && answer_from_memory(question, out)) {
+    if (!is_denied && answer_from_memory(question, true, out)) {
         return OK;
     }
-    add_locations(question, question->rest, question->rest_count, true);
+    gather_locations(question, question->rest, question->rest_count, true);
     if (question->resolution.count > 0) {
         bool is_own = has_own && question->rest_count == 0;
         write_answer(question, is_own ? "own" : "hub", is_own ? NULL : question->rest_hub, 0, out);
@@ -541,7 +347,7 @@ static enum status answer_without_hubs(struct question *question, struct buffer 
 static enum status answer_while_busy(struct question *question, struct buffer *out,
                                      struct error *error)
 {
-    if (question->resolution.count == 0 && question->before_count == 0) {
+    if (question->resolution.count == 0 && question->before.now_count == 0) {
         (void)error_set(error, BUSY, "hubs are being asked about other datasets");
         error_fix(error, "try again in a moment");
         return BUSY;
@@ -573,9 +379,9 @@ static enum status ask_others(struct question *question, struct buffer *out, str
 static enum status answer(struct question *question, struct buffer *out, struct error *error)
 {
     struct resolver *resolver = question->resolver;
-    TRY(add_own(question, error));
+    TRY(gather_own(question, error));
     if (resolver->options.mirror) {
-        add_index(resolver, question->name, &question->resolution, question);
+        gather_index(resolver, question->name, &question->resolution, question);
     }
     bool has_some = question->resolution.count > 0;
     if (has_some && (resolver->options.mirror || question->reach == RESOLVE_HERE)) {
@@ -588,7 +394,7 @@ static enum status answer(struct question *question, struct buffer *out, struct 
     }
     load_remembered(question);
     if (question->reach == RESOLVE_ASKS && is_fresh(question) &&
-        answer_from_memory(question, out)) {
+        answer_from_memory(question, false, out)) {
         return OK;
     }
     if (question->reach == RESOLVE_ASKS && was_unknown(question, has_some ? NULL : error)) {

@@ -33,6 +33,7 @@ struct resolve_site {
     int64_t heard_seconds; // -1: never.
     int64_t load_permille; // -1: not known.
     int64_t rtt_us;        // -1: not measured.
+    int64_t age_seconds;   // Of its entry when newer answers omit it; 0: as old as the answer.
     bool is_self;
     bool is_heard; // Lately, by this site itself, not by the word of a hub.
 };
@@ -128,6 +129,8 @@ struct location {
     int64_t load_permille; // -1: not known.
     int64_t rtt_us;        // -1: not measured.
     int64_t heard_seconds; // -1: never, or not known.
+    int64_t age_seconds;   // Of this one when newer answers omit it; 0: as old as the answer.
+    int64_t told_us;       // The same as a time of the wall clock, of what is kept.
 };
 // Reads an answer, verifies the signature of each entry and that it is about `name` (id or alias), and drops what does not hold: *problem (an error of status
 // CORRUPT naming the entry; OK when all held) tells of the first. CORRUPT as the result: this is no answer at all. For the client too.

@@ -150,6 +150,7 @@ def test_with_all_hubs_dead_remembered_answers_count_and_sites_go_on(federation)
     shown = ice("resolve", DOI, "--anew")
     assert "old" in shown.stderr and shown.stdout.splitlines()[1].startswith("ocean")
     assert names(ask(ocean).json) == ["ocean"]
+    assert "not answered by hub (" in ocean("resolve", DOI, "--anew").stderr
     assert ocean("run", "--data", f"{DOI}=waves", "--", "cat", "/data/waves/waves.txt").stdout == "waves"
     unknown = ask(ice, "doi:10.1234/none")
     assert unknown.code == 503 and "hub (" in unknown.json["detail"]

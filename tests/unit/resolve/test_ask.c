@@ -323,6 +323,81 @@ static void all_hubs_dead_the_remembered_answer_counts_with_its_age(void **state
     assert_non_null(strstr(error.detail, "second ("));
 }
 
+// The hub answers that ocean, and ice too, has it.
+static void hub_knows_two(struct world *world, size_t at)
+{
+    AUTO_BUFFER struct buffer first = {0};
+    AUTO_BUFFER struct buffer second = {0};
+    AUTO_BUFFER struct buffer locations = {0};
+    AUTO_BUFFER struct buffer document = {0};
+    write_entry(&world->ocean, &(struct entry_fields){.serial = 2}, &first);
+    write_entry(&world->ice, &(struct entry_fields){.serial = 4}, &second);
+    write_location(&world->ocean, "ocean", buffer_text(&first), &locations);
+    write_location(&world->ice, "ice", buffer_text(&second), &locations);
+    write_document(buffer_text(&locations), &document);
+    fake_hub_says(&world->hubs[at], HUB_ANSWERS, 200, buffer_text(&document));
+}
+
+static size_t location_count(const json_t *document)
+{
+    return json_array_size(json_object_get(document, "locations"));
+}
+
+static void a_hub_with_a_part_of_the_logs_does_not_hide_what_another_one_has(void **state)
+{
+    struct world *world = *state;
+    hub_knows_two(world, 0);
+    hub_knows_two(world, 1);
+    json_decref(resolved(world, "doi:10.1/a", RESOLVE_ASKS));
+    assert_int_equal(fake_hub_asked(&world->hubs[1]), 0);
+    hub_knows(world, 0, 3);
+    AUTO_JSON json_t *both = resolved(world, "doi:10.1/a", RESOLVE_ASKS_ANEW);
+    assert_int_equal(location_count(both), 2);
+    assert_int_equal(fake_hub_asked(&world->hubs[1]), 1);
+    for (size_t i = 0; i < 2; i++) { // The newer entry of ocean, which only the first hub has.
+        int64_t serial = json_integer_value(
+            json_object_get(json_object_get(location_at(both, i), "entry"), "serial"));
+        assert_int_equal(serial,
+                         strcmp(member(location_at(both, i), "name"), "ocean") == 0 ? 3 : 4);
+    }
+}
+
+static void what_newer_answers_omit_counts_with_its_age_when_nobody_answers(void **state)
+{
+    struct world *world = *state;
+    world->hub_count = 1;
+    hub_knows_two(world, 0);
+    json_decref(resolved(world, "doi:10.1/a", RESOLVE_ASKS));
+    hub_knows(world, 0, 3);
+    AUTO_JSON json_t *fewer = resolved(world, "doi:10.1/a", RESOLVE_ASKS_ANEW);
+    assert_int_equal(location_count(fewer), 1);
+    AUTO_JSON json_t *fresh = resolved(world, "doi:10.1/a", RESOLVE_ASKS);
+    assert_string_equal(member(fresh, "source"), "memory");
+    assert_int_equal(location_count(fresh), 1);
+    json_decref(resolved(world, "doi:10.1/a", RESOLVE_ASKS_ANEW));
+    fake_hub_stop(&world->hubs[0]);
+    AUTO_JSON json_t *all = resolved(world, "doi:10.1/a", RESOLVE_ASKS_ANEW);
+    assert_int_equal(location_count(all), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *location = location_at(all, i);
+        bool is_omitted = strcmp(member(location, "name"), "ice") == 0;
+        int64_t age = json_integer_value(json_object_get(location, "age_seconds"));
+        assert_true(is_omitted ? age > 0 : age == 0);
+    }
+}
+
+static void the_own_replica_alone_comes_with_the_hubs_that_did_not_answer(void **state)
+{
+    struct world *world = *state;
+    write_entry(&world->self, &(struct entry_fields){0}, &world->own);
+    fake_hub_stop(&world->hubs[0]);
+    fake_hub_stop(&world->hubs[1]);
+    AUTO_JSON json_t *alone = resolved(world, "doi:10.1/a", RESOLVE_ASKS_ANEW);
+    assert_string_equal(member(alone, "source"), "own");
+    assert_non_null(strstr(member(alone, "unanswered"), "first ("));
+    assert_non_null(strstr(member(alone, "unanswered"), "second ("));
+}
+
 static void the_own_replica_is_there_whatever_hubs_say(void **state)
 {
     struct world *world = *state;
@@ -655,6 +730,9 @@ int main(void)
         TEST(an_answer_that_did_not_change_is_not_written_again),
         TEST(the_second_hub_is_asked_when_the_first_is_dead),
         TEST(all_hubs_dead_the_remembered_answer_counts_with_its_age),
+        TEST(a_hub_with_a_part_of_the_logs_does_not_hide_what_another_one_has),
+        TEST(what_newer_answers_omit_counts_with_its_age_when_nobody_answers),
+        TEST(the_own_replica_alone_comes_with_the_hubs_that_did_not_answer),
         TEST(the_own_replica_is_there_whatever_hubs_say),
         TEST(what_is_known_here_of_a_site_counts_for_more_than_what_a_hub_says),
         TEST(a_site_whose_distance_nobody_knows_is_measured_once),

@@ -249,16 +249,20 @@ static void delete_transfer(struct api_call *call)
     struct fingerprint site;
     AUTO_BUFFER struct buffer out = {0};
     bool is_there = false;
+    bool is_taken_back = false;
     int64_t number = 0;
     enum status status = api_parameter_int64(call, 0, "transfer", &number, &error);
     status = status == OK ? read_site(call, &is_there, &site, &error) : status;
+    status = status == OK ? api_query_bool(call, "take_back", &is_taken_back, &error) : status;
     if (status == OK && is_there) {
-        const char *path =
-            arena_format(call->request->arena, "/v1/transfers/%lld", (long long)number);
+        const char *path = arena_format(call->request->arena, "/v1/transfers/%lld%s",
+                                        (long long)number, is_taken_back ? "?take_back=true" : "");
         status = call_site(call, &site, "DELETE", path, TEXT_NONE, &out, &error);
     } else if (status == OK) {
+        enum status (*end)(struct transfers *, int64_t, struct error *) =
+            is_taken_back ? transfers_take_back : transfers_cancel;
         status = check_owner(call, number, &error);
-        status = status == OK ? transfers_cancel(call->api->transfers, number, &error) : status;
+        status = status != OK ? status : end(call->api->transfers, number, &error);
     }
     if (!answer_failure(call, status, &error)) {
         api_reply_nothing(call);
@@ -267,7 +271,7 @@ static void delete_transfer(struct api_call *call)
 
 static const char *const LIST[] = {"limit", "cursor", NULL};
 static const char *const SHOW[] = {"wait", "version", "site", NULL};
-static const char *const END[] = {"site", NULL};
+static const char *const END[] = {"site", "take_back", NULL};
 
 const struct api_route API_TRANSFER_ROUTES[] = {
     {.method = "POST",

@@ -242,6 +242,35 @@ static void settle(struct staging *staging, int64_t job, const char *failure)
     }
 }
 
+// What was ordered for a job that was cancelled is not brought any more, unless somebody else wants it. A site that does not answer now goes on: nothing depends on it.
+static void take_back(struct staging *staging, const struct need *need)
+{
+    struct broker *broker = staging->broker;
+    if (need->transfer == 0 || need->is_done || need->has_failed) {
+        return;
+    }
+    if (need->site[0] == '\0') {
+        (void)transfers_take_back(broker->transfers, need->transfer, NULL);
+        return;
+    }
+    struct fingerprint site = {{0}};
+    struct error error = {0};
+    AUTO_BUFFER struct buffer document = {0};
+    AUTO_FREE char *path =
+        memory_format("/v1/transfers/%lld?take_back=true", (long long)need->transfer);
+    (void)snprintf(site.text, sizeof site.text, "%s", need->site);
+    (void)broker_call(broker, &site, need->owner, "DELETE", path, TEXT_NONE, &document, &error);
+}
+
+static void take_back_all(struct staging *staging, int64_t job)
+{
+    for (const struct need *need = staging->needs; need; need = need->next) {
+        if (need->job == job) {
+            take_back(staging, need);
+        }
+    }
+}
+
 // False when the job does not wait any more.
 static bool tell_reason(struct staging *staging, int64_t job, const char *reason)
 {
@@ -272,7 +301,8 @@ static void look_at_job(struct staging *staging, int64_t job)
         AUTO_FREE char *message = memory_copy_string(failure);
         settle(staging, job, message);
     } else if (!tell_reason(staging, job, reason)) {
-        settle(staging, job, NULL); // It was cancelled.
+        take_back_all(staging, job); // It was cancelled.
+        settle(staging, job, NULL);
     }
 }
 

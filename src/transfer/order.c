@@ -9,16 +9,16 @@
 
 // Those of the same dataset that were ordered before and go on; NULL: there is none.
 struct same {
-    const struct transfer *ordering; // Its order is not durable yet.
-    const struct transfer *first;
-    const struct transfer *named; // The first that names a content.
+    struct transfer *ordering; // Its order is not durable yet.
+    struct transfer *first;
+    struct transfer *named; // The first that names a content.
 };
 
 // With the mutex held.
 static struct same find_same(const struct transfers *transfers, const char *id)
 {
     struct same same = {0};
-    for (const struct transfer *each = transfers->active; each; each = each->next) {
+    for (struct transfer *each = transfers->active; each; each = each->next) {
         if (each->is_cancelled || strcmp(each->id, id) != 0) {
             continue;
         }
@@ -30,7 +30,7 @@ static struct same find_same(const struct transfers *transfers, const char *id)
 }
 
 // What is ordered joins it; NULL: it is one of its own. What one without content brings may be other content than the named one.
-static const struct transfer *choose_same(const struct same *same, const char *content)
+static struct transfer *choose_same(const struct same *same, const char *content)
 {
     return content[0] ? same->named : same->first;
 }
@@ -95,6 +95,7 @@ static struct transfer *new_transfer(const struct transfer_request *request)
     transfer->wanted_site = memory_copy_string(request->from ? request->from->text : "");
     transfer->wanted_content = memory_copy_string(content);
     transfer->ordered_us = clock_real_us();
+    transfer->orders = 1;
     return transfer;
 }
 
@@ -109,7 +110,7 @@ static enum status take_place(struct transfers *transfers, struct transfer *tran
     while ((others = find_same(transfers, transfer->id)).ordering) {
         (void)pthread_cond_wait(&transfers->changed, &transfers->mutex);
     }
-    const struct transfer *same = choose_same(&others, transfer->wanted_content);
+    struct transfer *same = choose_same(&others, transfer->wanted_content);
     *is_known = same != NULL;
     if (same) {
         status = check_same(same, transfer->wanted_content, error);
@@ -117,6 +118,7 @@ static enum status take_place(struct transfers *transfers, struct transfer *tran
         status = check_guest(transfers, text_of(transfer->owner), error);
     }
     if (status == OK && same) {
+        same->orders += same->orders != TRANSFER_ORDERS_UNKNOWN ? 1 : 0;
         transfer_write(same, clock_steady_us(), out);
     } else if (status == OK) {
         if (others.first) {

@@ -19,6 +19,9 @@ enum transfer_state {
 };
 enum { TRANSFER_NAME_MAX = 72 };
 
+// Of these none can be taken back, as others may have ordered the same.
+enum { TRANSFER_ORDERS_UNKNOWN = 0 };
+
 // What the database has of a transfer, and what is more of one that has not ended.
 struct transfer {
     struct transfer *next; // Of the list of those that have not ended.
@@ -43,6 +46,7 @@ struct transfer {
     int64_t next_try_us;        // Steady.
     int fruitless;              // Attempts without any progress, in a row.
     int64_t fruitless_since_us; // Steady; 0: there was no attempt yet.
+    int64_t orders;             // Not taken back; TRANSFER_ORDERS_UNKNOWN after a restart.
     bool is_ordering;           // Its order is not durable yet: nobody is told of it.
     bool is_running;            // A thread has it.
     bool is_ending;             // Its end is being written.

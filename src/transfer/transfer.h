@@ -79,6 +79,8 @@ enum status transfers_show(struct transfers *transfers, int64_t number, struct b
                            struct error *error);
 enum status transfers_list(struct transfers *transfers, int64_t before, int64_t limit,
                            struct buffer *out, struct error *error);
+// One of those who ordered it does not want it any more: it is cancelled when nobody else can have ordered it; else it goes on, which is OK.
+enum status transfers_take_back(struct transfers *transfers, int64_t number, struct error *error);
 enum status transfers_cancel(struct transfers *transfers, int64_t number, struct error *error);
 // A dataset is not registered any more whose files were at this path: they are removed when they are a replica that was copied here (below DIRECTORY/replicas) and nothing else needs them. Nothing else is
 // ever removed.

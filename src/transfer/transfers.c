@@ -428,6 +428,24 @@ enum status transfers_list(struct transfers *transfers, int64_t before, int64_t 
     return status;
 }
 
+// Others have ordered it too, or may have.
+static bool is_shared(struct transfers *transfers, int64_t number)
+{
+    transfers_lock(transfers);
+    struct transfer *transfer = find_active(transfers, number);
+    bool is = transfer && transfer->orders != 1;
+    if (is && transfer->orders != TRANSFER_ORDERS_UNKNOWN) {
+        transfer->orders--;
+    }
+    transfers_unlock(transfers);
+    return is;
+}
+
+enum status transfers_take_back(struct transfers *transfers, int64_t number, struct error *error)
+{
+    return is_shared(transfers, number) ? OK : transfers_cancel(transfers, number, error);
+}
+
 enum status transfers_cancel(struct transfers *transfers, int64_t number, struct error *error)
 {
     transfers_lock(transfers);

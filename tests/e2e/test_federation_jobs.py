@@ -145,6 +145,24 @@ def test_a_job_whose_data_cannot_be_brought_fails_with_the_reason(three):
     assert len(transfers()) == 1
 
 
+def test_a_copy_that_was_ordered_for_a_job_ends_when_that_is_cancelled(three):
+    """The one site that has the data is away, so that the copy stays under way; one that somebody else has ordered too goes on."""
+    land = three["land"]
+    three["ocean"].kill()
+    submit = lambda word: str(json.loads(land("submit", "--data", "t:sea", "--json", "--", "echo", word).stdout)["id"])
+    transfers = lambda: json.loads(land("transfers", "--json").stdout)["transfers"]
+    first = submit("first")
+    eventually(transfers, about="the order")
+    second = submit("second")
+    copied = lambda job: "is being brought" in land("why", job).stdout
+    eventually(lambda: copied(first) and copied(second), about="both jobs wait for the copy")
+    land("cancel", first)
+    eventually(lambda: not copied(first), about="the end of the first job")
+    assert copied(second) and [each["state"] for each in transfers()] != ["cancelled"]
+    land("cancel", second)
+    eventually(lambda: [each["state"] for each in transfers()] == ["cancelled"], about="the end of the copy")
+
+
 def test_over_the_files_of_data_elsewhere(three):
     home = three["home"]
     result = home("run", "--over", "t:sea", "--", "wc", "-l", "{file}")

@@ -152,6 +152,26 @@ static void a_cancelled_one_ends(void **state)
     assert_non_null(strstr(error.detail, "no transfer 99"));
 }
 
+static void one_that_others_ordered_too_goes_on_when_it_is_taken_back(void **state)
+{
+    struct world *world = *state;
+    world->mischief = SILENT;
+    int64_t number = order(world, "s:sea");
+    await_text(world, number, "state", "copying");
+    assert_int_equal(order(world, "s:sea"), number);
+    assert_int_equal(transfers_take_back(world->transfers, number, NULL), OK);
+    AUTO_BUFFER struct buffer document = {0};
+    assert_int_equal(transfers_show(world->transfers, number, &document, NULL), OK);
+    assert_non_null(strstr(document.bytes, "\"state\":\"copying\""));
+    assert_int_equal(order(world, "s:sea"), number);
+    assert_int_equal(transfers_take_back(world->transfers, number, NULL), OK);
+    assert_int_equal(order(world, "s:sea"), number);
+    assert_int_equal(transfers_take_back(world->transfers, number, NULL), OK);
+    assert_int_equal(transfers_take_back(world->transfers, number, NULL), OK);
+    await_text(world, number, "state", "cancelled");
+    assert_int_equal(transfers_take_back(world->transfers, number, NULL), CONFLICT);
+}
+
 static void a_restart_takes_it_up(void **state)
 {
     struct world *world = *state;
@@ -210,6 +230,7 @@ int main(void)
         IN_A_WORLD(a_source_that_is_gone_is_passed_over),
         IN_A_WORLD(data_that_nobody_has_is_tried_again_with_the_reason),
         IN_A_WORLD(a_cancelled_one_ends),
+        IN_A_WORLD(one_that_others_ordered_too_goes_on_when_it_is_taken_back),
         IN_A_WORLD(a_restart_takes_it_up),
         IN_A_WORLD(those_who_wait_hear_of_the_end),
     };

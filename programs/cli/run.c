@@ -2,6 +2,7 @@
 #include "cli/answers.h"
 #include "cli/fetch.h"
 #include "cli/follow.h"
+#include "cli/merged.h"
 #include "cli/output.h"
 #include "cli/submission.h"
 #include "cli/waiting.h"
@@ -149,6 +150,9 @@ static int follow_to_end(struct contact *contact, const struct options *options,
     }
     int exit_status = job_exit_status(job);
     const char *folder = options_text(options, "fetch", NULL);
+    if (!is_json && options_text(options, "merge", NULL)) {
+        merged_say_parts(contact, job);
+    }
     if (!is_json) {
         say_end(contact, job, exit_status, folder != NULL);
     }

@@ -71,6 +71,21 @@ def test_data_at_two_sites_is_split_and_merged(federation, three):
     assert {three["ocean"].fingerprint, three["land"].fingerprint} <= set(jobs)
 
 
+def test_what_parts_write_on_standard_error_is_shown_by_who_wrote_it(federation, three):
+    home = federation.site("mill", workers=1)
+    home.add_hub(three["hub"])
+    merge = ("run", "--stage", "never", "--data", "t:sea=sea", "--data", "t:soil=soil", "--output", "lines", "--merge", "sh -c 'cat inputs/*/lines | sort'", "--")
+    both = home(*merge, "sh", "-c", "cat /data/*/* | uniq | tee lines; sed 's/^/I saw /' lines >&2")
+    assert both.stdout == "clay\nsalt\n"
+    lines = both.stderr.splitlines()
+    for site, word in (("ocean", "salt"), ("land", "clay")):
+        assert [line for line in lines if line.startswith(f"[{site}, job ") and line.endswith(f"] I saw {word}")], both.stderr
+    failed = home(*merge, "sh", "-c", "cat /data/*/* | uniq > lines; if grep salt lines; then echo too salty >&2; exit 3; fi", status=None)
+    assert failed.returncode != 0
+    assert [line for line in failed.stderr.splitlines() if line.startswith("[ocean, job ") and line.endswith("] too salty")], failed.stderr
+    assert "lode: the part at ocean, job " in failed.stderr and "lode: the part at land" not in failed.stderr
+
+
 def test_without_a_merge_the_smaller_part_is_moved(three):
     home, ocean = three["home"], three["ocean"]
     plan = json.loads(home("plan", "--json", "--data", "t:sea", "--data", "t:soil", "--", "true").stdout)

@@ -150,6 +150,10 @@ static bool on_data(void *context, struct text bytes)
     struct submission *submission = context;
     struct error error = {0};
     submission->heard_us = clock_steady_us();
+    submission->place->heard_us = submission->heard_us;
+    if (submission->place->is_quiet) {
+        place_answered(submission->place);
+    }
     enum status status =
         event_stream_feed(&submission->events, bytes, on_event, submission, &error);
     if (status != OK && status != CONFLICT) {
@@ -196,8 +200,15 @@ static void on_followed(void *context, const struct http_answer *answer)
 static void check_silence(struct submission *submission)
 {
     struct link *link = submission->place->link;
+    int64_t now_us = clock_steady_us();
+    int64_t quiet_us = submission->heard_us + QUIET_US;
     int64_t until_us = submission->heard_us + SILENCE_US;
-    if (clock_steady_us() < until_us) {
+    if (now_us < quiet_us) {
+        link_wake(link, quiet_us);
+        return;
+    }
+    if (now_us < until_us) {
+        place_is_quiet(submission->place);
         link_wake(link, until_us);
         return;
     }
@@ -231,7 +242,8 @@ void submission_follow(struct submission *submission)
         .context = submission,
     };
     submission->heard_us = clock_steady_us();
-    link_wake(place->link, submission->heard_us + SILENCE_US);
+    place->heard_us = submission->heard_us;
+    link_wake(place->link, submission->heard_us + QUIET_US);
     submission->call = http_client_start(place->link->client, &ask, on_followed);
 }
 

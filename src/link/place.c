@@ -93,6 +93,7 @@ static void say_problem(struct place *place, const char *verb, const struct erro
 void place_failed(struct place *place, const struct error *error)
 {
     int64_t now_us = clock_steady_us();
+    place->is_quiet = false;
     if (place->trouble_us == 0) {
         place->trouble_us = clock_real_us();
         place->trouble_steady_us = now_us;
@@ -131,12 +132,29 @@ void place_failed(struct place *place, const struct error *error)
     }
 }
 
+void place_is_quiet(struct place *place)
+{
+    struct error error = {0};
+    int64_t silent_us = clock_steady_us() - place->heard_us;
+    if (place->trouble_us != 0 || silent_us < QUIET_US) {
+        return;
+    }
+    (void)error_set(&error, TIMEOUT, "nothing is heard of it");
+    place->is_quiet = true;
+    place->trouble_us = clock_real_us() - silent_us;
+    place->trouble_steady_us = place->heard_us;
+    log_line(LOG_LEVEL_WARNING, "event=place-away place=\"%s\" detail=\"%s\"", place->known.name,
+             error.detail);
+    say_problem(place, "does not answer", &error);
+}
+
 void place_answered(struct place *place)
 {
     if (place->trouble_us != 0) {
         log_line(LOG_LEVEL_INFO, "event=place-back place=\"%s\"", place->known.name);
     }
     place->trouble_us = 0;
+    place->is_quiet = false;
     place->retry_us = 0;
     place->pause_us = 0;
     place->is_problem_told = place->is_problem_told && place->problem[0] == '\0';

@@ -30,6 +30,8 @@ enum {
 };
 #define CALL_TIMEOUT_US INT64_C(30000000)
 #define SILENCE_US INT64_C(45000000) // The stream of events has a sign of life each 15 s.
+#define QUIET_US                                                                                   \
+    INT64_C(18000000) // One of these is missing: that is said, though the stream may go on.
 #define ASK_WHY_FIRST_US                                                                           \
     INT64_C(2000000) // A job that has not begun so long after its submission is asked why; again
 #define ASK_WHY_LAST_US INT64_C(20000000) // after twice the time, and then as often as this.
@@ -174,6 +176,8 @@ struct place {
     size_t logs_sent;
     int64_t idle_us; // Since when there is nothing to do; 0: there is.
     // How the site does.
+    int64_t heard_us;   // Steady clock, when its streams last showed life.
+    bool is_quiet;      // That is its only trouble: no call has failed.
     int64_t trouble_us; // Wall clock, since when; 0: it does well.
     int64_t trouble_steady_us;
     int64_t retry_us; // Steady time before which it is left alone.
@@ -224,6 +228,8 @@ void place_free(struct place *place);
 void place_work(struct place *place, int64_t now_us);
 // It was tried and did not work; for the words of `why`, and to leave it alone for a while.
 void place_failed(struct place *place, const struct error *error);
+// Its streams have shown no life for QUIET_US: that is its trouble, until they do or a call fails.
+void place_is_quiet(struct place *place);
 void place_answered(struct place *place);
 bool place_is_full(const struct place *place);
 // Home does not know its worker any more.

@@ -1,5 +1,6 @@
 """Jobs that travel between two real sites, with real workers: submitted at one, run at the other."""
 
+import datetime
 import json
 import os
 import pathlib
@@ -118,6 +119,25 @@ def test_why_says_that_the_other_site_is_away(sites):
     assert "there" in why
     there.start()
     assert ended(home, job["id"])["state"] == "succeeded"
+
+
+def test_why_says_since_when_nothing_is_heard_of_the_other_site(sites):
+    """It is not dead, so no call fails for long: it has stopped, as one behind a partition seems to."""
+    home, there = sites
+    job = submit(home, {"command": ["sleep", "600"]})["id"]
+    why = lambda: home.api("GET", f"/v1/jobs/{job}/why").json["why"]
+    eventually(lambda: [each for each in there.api("GET", "/v1/jobs").json["jobs"] if each["state"] == "running"], 60, "the job there")
+    eventually(lambda: "runs there since" in why(), 60, "its run")
+    stopped = datetime.datetime.now(datetime.timezone.utc)
+    os.kill(there.process.pid, signal.SIGSTOP)
+    try:
+        said = eventually(lambda: (lambda text: text if "nothing is heard of it (since " in text else None)(why()), 60, "the silence")
+    finally:
+        os.kill(there.process.pid, signal.SIGCONT)
+    since = datetime.datetime.fromisoformat(said.split("(since ")[1].split(")")[0].replace("Z", "+00:00"))
+    assert since <= stopped + datetime.timedelta(seconds=1), "when it was last heard, not when that was noticed"
+    eventually(lambda: "nothing is heard" not in why(), 60, "its return")
+    home.api("POST", f"/v1/jobs/{job}/cancel")
 
 
 def test_a_submission_that_is_repeated_gives_its_job_although_the_other_site_is_away(sites):

@@ -331,7 +331,7 @@ enum status serving_prepare(struct worker *worker,
 void serving_settle(struct worker *worker);       // Else finds out where it would listen.
 void serving_write(const struct worker *worker,
                    struct buffer *out); // As a member of what the site is told.
-void serving_begin(void *worker);       // There is something to give: listens, if it may.
+void serving_begin(void *context);      // There is something to give: listens, if it may.
 
 // prepare.c
 enum status worker_job_add(struct worker *worker, const json_t *document, struct error *error);

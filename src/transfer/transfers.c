@@ -428,44 +428,45 @@ enum status transfers_list(struct transfers *transfers, int64_t before, int64_t 
     return status;
 }
 
-// Others have ordered it too, or may have.
-static bool is_shared(struct transfers *transfers, int64_t number)
+// With the mutex held, so that nobody joins it meanwhile. False: it has ended, or its end is being written.
+static bool cancel_active(struct transfers *transfers, struct transfer *transfer)
 {
-    transfers_lock(transfers);
-    struct transfer *transfer = find_active(transfers, number);
-    bool is = transfer && transfer->orders != 1;
-    if (is && transfer->orders != TRANSFER_ORDERS_UNKNOWN) {
-        transfer->orders--;
+    if (!transfer || transfer->is_ending) {
+        return false;
     }
-    transfers_unlock(transfers);
-    return is;
+    transfer->is_cancelled = true;
+    (void)pthread_cond_broadcast(&transfers->changed);
+    return true;
 }
 
-enum status transfers_take_back(struct transfers *transfers, int64_t number, struct error *error)
+static enum status say_ended(struct transfers *transfers, int64_t number, struct error *error)
 {
-    return is_shared(transfers, number) ? OK : transfers_cancel(transfers, number, error);
-}
-
-enum status transfers_cancel(struct transfers *transfers, int64_t number, struct error *error)
-{
-    transfers_lock(transfers);
-    struct transfer *transfer = find_active(transfers, number);
-    if (transfer && transfer->is_ending) {
-        transfer = NULL; // Its end is being written.
-    }
-    if (transfer) {
-        transfer->is_cancelled = true;
-        (void)pthread_cond_broadcast(&transfers->changed);
-    }
-    transfers_unlock(transfers);
-    if (transfer) {
-        return OK;
-    }
     AUTO_BUFFER struct buffer document = {0};
     TRY(transfers_show(transfers, number, &document, error));
     (void)error_set(error, CONFLICT, "transfer %lld has ended", (long long)number);
     error_fix(error, "lode data remove takes a replica out of the catalogue");
     return CONFLICT;
+}
+
+enum status transfers_take_back(struct transfers *transfers, int64_t number, struct error *error)
+{
+    transfers_lock(transfers);
+    struct transfer *transfer = find_active(transfers, number);
+    bool is_shared = transfer && transfer->orders != 1; // By others too, or it may be.
+    if (is_shared && transfer->orders != TRANSFER_ORDERS_UNKNOWN) {
+        transfer->orders--;
+    }
+    bool is_cancelled = !is_shared && cancel_active(transfers, transfer);
+    transfers_unlock(transfers);
+    return is_shared || is_cancelled ? OK : say_ended(transfers, number, error);
+}
+
+enum status transfers_cancel(struct transfers *transfers, int64_t number, struct error *error)
+{
+    transfers_lock(transfers);
+    bool is_cancelled = cancel_active(transfers, find_active(transfers, number));
+    transfers_unlock(transfers);
+    return is_cancelled ? OK : say_ended(transfers, number, error);
 }
 
 void transfers_watch(struct transfers *transfers, int64_t number, int64_t version,

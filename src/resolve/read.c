@@ -100,7 +100,9 @@ static void read_hints(const struct reading *reading, const json_t *location, st
     const json_t *age = json_object_get(location, "age_seconds");
     int64_t age_seconds = json_is_integer(age) ? (int64_t)json_integer_value(age) : 0;
     out->age_seconds = age_seconds > 0 && age_seconds <= SECONDS_MAX ? age_seconds : 0;
-    out->told_us = (int64_t)json_integer_value(json_object_get(location, "told_us"));
+    const json_t *told = json_object_get(location, "told_us");
+    int64_t told_us = json_is_integer(told) ? (int64_t)json_integer_value(told) : 0;
+    out->told_us = told_us > 0 ? told_us : 0;
     out->load_permille = read_thousandths(json_object_get(location, "load"));
     out->rtt_us = read_thousandths(json_object_get(location, "rtt_ms"));
 }

@@ -191,6 +191,9 @@ static bool take_answer(struct question *question, const struct resolve_hub *hub
         note_problem(question, hub, &error);
         return false;
     }
+    for (size_t i = 0; i < count; i++) {
+        locations[i].told_us = 0; // When we were told is ours to say.
+    }
     bool is_old = is_old_answer(question, locations, count, &error);
     if (problem.status != OK || is_old || count == 0) {
         if (problem.status == OK && !is_old) {

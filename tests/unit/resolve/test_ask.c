@@ -362,6 +362,31 @@ static void a_hub_with_a_part_of_the_logs_does_not_hide_what_another_one_has(voi
     }
 }
 
+static void a_hub_does_not_say_when_we_were_told(void **state)
+{
+    static const char *const TIMES[] = {"1", "-9223372036854775808", "9223372036854775807",
+                                        "\"x\""};
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof TIMES / sizeof TIMES[0]; i++) {
+        AUTO_BUFFER struct buffer entry = {0};
+        AUTO_BUFFER struct buffer location = {0};
+        AUTO_BUFFER struct buffer document = {0};
+        write_entry(&world->ocean, &(struct entry_fields){.serial = 2}, &entry);
+        write_location(&world->ocean, "ocean", buffer_text(&entry), &location);
+        location.length--; // The brace.
+        buffer_printf(&location, ",\"told_us\":%s}", TIMES[i]);
+        write_document(buffer_text(&location), &document);
+        fake_hub_says(&world->hubs[0], HUB_ANSWERS, 200, buffer_text(&document));
+        AUTO_JSON json_t *answer = resolved(world, "doi:10.1/a", RESOLVE_ASKS_ANEW);
+        AUTO_JSON json_t *kept = resolved(world, "doi:10.1/a", RESOLVE_ASKS);
+        assert_int_equal(location_count(answer), 1);
+        assert_int_equal(json_integer_value(json_object_get(location_at(answer, 0), "age_seconds")),
+                         0);
+        assert_int_equal(json_integer_value(json_object_get(location_at(kept, 0), "age_seconds")),
+                         0);
+    }
+}
+
 static void what_newer_answers_omit_counts_with_its_age_when_nobody_answers(void **state)
 {
     struct world *world = *state;
@@ -731,6 +756,7 @@ int main(void)
         TEST(the_second_hub_is_asked_when_the_first_is_dead),
         TEST(all_hubs_dead_the_remembered_answer_counts_with_its_age),
         TEST(a_hub_with_a_part_of_the_logs_does_not_hide_what_another_one_has),
+        TEST(a_hub_does_not_say_when_we_were_told),
         TEST(what_newer_answers_omit_counts_with_its_age_when_nobody_answers),
         TEST(the_own_replica_alone_comes_with_the_hubs_that_did_not_answer),
         TEST(the_own_replica_is_there_whatever_hubs_say),

@@ -4,6 +4,8 @@
 #include "os/clock.h"
 #include "peers/last_heard_sql.h"
 
+#define AHEAD_US_MAX INT64_C(300000000) // Of a site's clock.
+
 // One row on its way to the writer or from the store.
 struct row {
     struct fingerprint site;
@@ -126,9 +128,10 @@ static void load_heartbeat(struct site *site, struct text text)
 {
     AUTO_JSON json_t *statement = NULL;
     struct said_heartbeat heartbeat;
-    // One that an older version wrote and this one cannot read is as good as none.
+    // One that an older version wrote and this one cannot read is as good as none; so is one of a clock that was ahead, behind which all later ones would count as old.
     if (text.length > 0 && json_parse(text, &statement, NULL) == OK &&
-        said_heartbeat_read(statement, &heartbeat, NULL) == OK) {
+        said_heartbeat_read(statement, &heartbeat, NULL) == OK &&
+        heartbeat.time_us <= clock_real_us() + AHEAD_US_MAX) {
         site->heartbeat_time_us = heartbeat.time_us;
         site->load = heartbeat.load;
         site_set_text(&site->heartbeat, text);

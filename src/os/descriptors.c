@@ -6,6 +6,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum {
+    DESCRIPTORS_MAX = 1 << 20
+}; // That are looked at where the system cannot do it at once, whatever the limit is.
+
 void descriptors_keep(int count)
 {
     struct rlimit limit;
@@ -13,7 +17,8 @@ void descriptors_keep(int count)
         getrlimit(RLIMIT_NOFILE, &limit) < 0) {
         return;
     }
-    for (int fd = count; (rlim_t)fd < limit.rlim_cur; fd++) { // Linux before 5.11.
+    int end = limit.rlim_cur < DESCRIPTORS_MAX ? (int)limit.rlim_cur : DESCRIPTORS_MAX;
+    for (int fd = count; fd < end; fd++) { // Linux before 5.11.
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
     }
 }

@@ -2,6 +2,7 @@
 
 #include "base/hex.h"
 #include "base/memory.h"
+#include "os/address.h"
 #include "os/clock.h"
 
 #include <errno.h>
@@ -343,15 +344,10 @@ enum status contact_json(struct contact *contact, const char *method, const char
 
 bool address_is_own(const char *address)
 {
-    static const char *const OWN[] = {"127.", "localhost", "[::1]", "::1"};
-    const char *scheme = strstr(address, "://");
-    struct text host = text_of(scheme ? scheme + 3 : address);
-    for (size_t i = 0; i < sizeof OWN / sizeof OWN[0]; i++) {
-        if (text_starts_with(host, text_of(OWN[i]))) {
-            return true;
-        }
-    }
-    return false;
+    struct text host = address_host(text_of(address));
+    bool is_loopback = text_starts_with(host, TEXT("127.")) && address_text_is_private(host);
+    return is_loopback || text_equal(host, TEXT("localhost")) || text_equal(host, TEXT("::1")) ||
+           strcmp(address, "::1") == 0;
 }
 
 char *contact_reach(const struct contact *contact, const json_t *status)

@@ -145,8 +145,15 @@ static bool is_of_active_job(const struct queue *queue, struct text name)
 enum status group_check(const struct queue *queue, struct sql *sql, struct text name,
                         struct error *error)
 {
-    enum status status = queue->check_group ? queue->check_group(sql, name, error) : OK;
-    return status == NOT_FOUND && is_of_active_job(queue, name) ? OK : status;
+    struct error unknown = {0};
+    enum status status = queue->check_group ? queue->check_group(sql, name, &unknown) : OK;
+    if (status == OK || (status == NOT_FOUND && is_of_active_job(queue, name))) {
+        return OK;
+    }
+    if (error) {
+        *error = unknown;
+    }
+    return status;
 }
 
 enum status groups_find_unknown(const struct queue *queue, struct sql *sql,
@@ -154,11 +161,15 @@ enum status groups_find_unknown(const struct queue *queue, struct sql *sql,
                                 struct error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        enum status status = group_check(queue, sql, names[i], error);
+        struct error unknown = {0};
+        enum status status = group_check(queue, sql, names[i], &unknown);
         if (status == NOT_FOUND) {
             buffer_append_string(out, out->length > 0 ? "," : "");
             buffer_append_json_string(out, names[i]);
         } else if (status != OK) {
+            if (error) {
+                *error = unknown;
+            }
             return status;
         }
     }

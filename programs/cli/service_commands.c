@@ -39,6 +39,8 @@ static const struct command_option SITE_OPTIONS[] = {
      "a worker with tasks that is silent for so long is lost; up to 30s for slow links (default: "
      "5s)",
      NULL},
+    {"sweep-after", 0, OPTION_DURATION, "TIME",
+     "after the start, until uploads that nobody named are removed; up to 24h (default: 1h)", NULL},
     {"worker-ca", 0, OPTION_TEXT, "FILE",
      "accept workers whose certificate one of these authorities (PEM) has signed", NULL},
     {"open", 0, OPTION_FLAG, NULL,

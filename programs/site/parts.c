@@ -472,7 +472,8 @@ enum status parts_start(struct site_parts *parts, const struct site_settings *se
     if (settings->peer_count > 0 || peers_count(parts->federation.peers) > 0) {
         TRY(parts_need_link(parts, error));
     }
-    TRY(sweeper_start(parts->store, parts->blobs, &parts->sweeper, error));
+    TRY(sweeper_start(parts->store, parts->blobs, settings->sweep_after_us, &parts->sweeper,
+                      error));
     return start_executor(parts, error);
 }
 

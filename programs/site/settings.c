@@ -19,9 +19,13 @@ enum {
     HEARTBEAT_MIN_US = 1000000,
     HEARTBEAT_MAX_US = 600000000,
     LEASE_US = 5000000,
+    SWEEP_AFTER_MIN_US = 1000000,
     LEASE_MIN_US = 2000000,
     LEASE_MAX_US = 30000000,
 };
+
+#define SWEEP_AFTER_US INT64_C(3600000000)
+#define SWEEP_AFTER_MAX_US INT64_C(86400000000)
 
 static const char ADDRESS_DEFAULT[] = "127.0.0.1:7733";
 
@@ -117,6 +121,10 @@ enum status settings_read(const struct options *options, struct site_settings *o
     out->lease_us = options_int64(options, "lease", LEASE_US);
     if (out->lease_us < LEASE_MIN_US || out->lease_us > LEASE_MAX_US) {
         return error_set(error, INVALID, "--lease must be from 2s to 30s");
+    }
+    out->sweep_after_us = options_int64(options, "sweep-after", SWEEP_AFTER_US);
+    if (out->sweep_after_us < SWEEP_AFTER_MIN_US || out->sweep_after_us > SWEEP_AFTER_MAX_US) {
+        return error_set(error, INVALID, "--sweep-after must be from 1s to 24h");
     }
     out->worker_authority = options_text(options, "worker-ca", NULL);
     out->is_open = options_has(options, "open");

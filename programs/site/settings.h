@@ -22,8 +22,9 @@ struct site_settings {
     const char *join;                    // Of a hub: "open" or "ask".
     const char *guests;                  // Whose jobs it takes: "none", "accepted", "members".
     struct senders_limits upload_limits; // Of people, a day.
-    const char *hub_mode; // How a hub keeps in step with sites: "push", "poll", "both".
-    int64_t lease_us;     // A worker with tasks that is silent for so long is lost.
+    const char *hub_mode;   // How a hub keeps in step with sites: "push", "poll", "both".
+    int64_t sweep_after_us; // From the start to the first sweep of blobs.
+    int64_t lease_us;       // A worker with tasks that is silent for so long is lost.
     int64_t heartbeat_us;
     const char *worker_authority; // PEM; who has a certificate of it may be a worker. NULL: none.
     bool is_open;                 // Any worker may join.

@@ -8,8 +8,7 @@
 
 #include <inttypes.h>
 
-#define FIRST_US INT64_C(10000000)
-#define PERIOD_US INT64_C(3600000000)
+#define PERIOD_US INT64_C(86400000000)
 #define PAUSE_US INT64_C(20000) // Between two turns: the disk is for others.
 
 struct sweeper {
@@ -18,6 +17,7 @@ struct sweeper {
     struct blob_names names;
     struct sweep_figures told;
     bool has_told_error; // Of this sweep.
+    int64_t first_us;
     pthread_t thread;
     pthread_mutex_t lock; // Guards what follows.
     pthread_cond_t changed;
@@ -61,7 +61,7 @@ static void tell_removed(struct sweeper *sweeper)
 static void *run(void *context)
 {
     struct sweeper *sweeper = context;
-    int64_t next_us = clock_steady_us() + FIRST_US;
+    int64_t next_us = sweeper->first_us;
     while (rest(sweeper, next_us)) {
         struct error error = {0};
         bool is_over = false;
@@ -85,12 +85,13 @@ static void destroy(struct sweeper *sweeper)
     free(sweeper);
 }
 
-enum status sweeper_start(struct store *store, struct blobs *blobs, struct sweeper **out,
-                          struct error *error)
+enum status sweeper_start(struct store *store, struct blobs *blobs, int64_t after_us,
+                          struct sweeper **out, struct error *error)
 {
     struct sweeper *sweeper = NEW(struct sweeper);
     const struct sweep_ops ops = {.read_names = read_names, .context = sweeper};
     sweeper->store = store;
+    sweeper->first_us = clock_steady_us() + after_us;
     sweeper->sweep = sweep_new(blobs, &ops);
     (void)pthread_mutex_init(&sweeper->lock, NULL);
     condition_init(&sweeper->changed);

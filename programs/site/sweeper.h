@@ -1,4 +1,4 @@
-// The thread that removes blobs which nobody has named (store/sweep.h): soon after the start, then every hour, in small turns.
+// The thread that removes blobs which nobody has named (store/sweep.h): first so long after the start that reports of before it have come, then every day, in turns.
 #ifndef LODE_PROGRAMS_SITE_SWEEPER_H
 #define LODE_PROGRAMS_SITE_SWEEPER_H
 
@@ -7,9 +7,9 @@
 
 struct sweeper;
 
-// Both are borrowed until it has stopped.
-enum status sweeper_start(struct store *store, struct blobs *blobs, struct sweeper **out,
-                          struct error *error);
+// Both are borrowed until it has stopped. `after_us`: to the first sweep.
+enum status sweeper_start(struct store *store, struct blobs *blobs, int64_t after_us,
+                          struct sweeper **out, struct error *error);
 // NULL is allowed.
 void sweeper_stop(struct sweeper *sweeper);
 

@@ -3,8 +3,9 @@
 // Bytes are here before the database names them, so what nobody came to name is removed again (store/sweep.h), and never anything else:
 //
 //   Who finds a blob here in order to name it, or to tell somebody that it need not be sent, claims it (blob_claim), and names it within BLOB_CLAIM_US. Nothing is removed within
-//   that time of its coming or its last claim. A sweep begins at a time S, then reads all names, and removes what has none and was last claimed before S - BLOB_UNCLAIMED_US. A name
-//   that it did not see was written after S, so the claim for it is younger than that.
+//   that time of its coming or its last claim, if the wall clock was right both when the site started before that and when it last started. A sweep begins at a time S, then reads
+//   all names, and removes what has none and was last claimed before S - BLOB_UNCLAIMED_US. A name that it did not see was written after S, so the claim for it is younger than that.
+//   The time that a site is down counts, so the first sweep leaves those that come back time to report (programs/site/sweeper.h).
 //
 // The time of the last claim is the file's time of modification, by a clock of the store's own that starts with the wall clock and does not jump. A claim and a removal of the same
 // blob exclude each other. Blobs that a sweep found named, or that are to stay, have the mode 0444 and are not looked at again, others 0400.

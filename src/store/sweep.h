@@ -1,7 +1,8 @@
 // Removes blobs that nobody has named: uploads that led to nothing, and what was named by checkpoints alone that are over. See store/blobs.h for why nothing else goes.
 //
 // A sweep goes through the store in batches: it gathers blobs that were not claimed for a day, has all names read, and removes those of its batch that have none. What it finds named
-// for good it marks, so that each blob is looked at a few times in its life. It works in turns of bounded work, on one thread.
+// for good it marks, so that each blob is looked at a few times in its life. It works in turns, on one thread: one gathers from one of the 256 folders, reading it whole and looking at
+// each of its files, however many these are; one has some of the names read; one judges some blobs.
 #ifndef LODE_STORE_SWEEP_H
 #define LODE_STORE_SWEEP_H
 

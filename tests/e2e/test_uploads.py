@@ -12,6 +12,7 @@ import pytest
 from conftest import eventually
 
 HELLO = {"name": "rogue", "cpus": 1, "memory_bytes": 1 << 40, "disk_bytes": 1 << 40}
+SWEEP = ("--sweep-after", "10s")
 DISK = 1 << 20
 MAY_SEND = 3 << 20  # For a task that may have so much on disk: what it prints, what it leaves, and 1 MiB.
 
@@ -31,7 +32,7 @@ def incoming(site):
 @pytest.fixture
 def own_site(make_site):
     """A site without workers of its own."""
-    return make_site(options=("--workers", "0"))
+    return make_site(options=("--workers", "0", *SWEEP))
 
 
 class Rogue:
@@ -215,7 +216,7 @@ def put(site, content):
 
 
 def test_uploads_that_nobody_named_go_after_a_day(make_site):
-    site = make_site(options=("--workers", "1", "--sandbox", "none"))
+    site = make_site(options=("--workers", "1", "--sandbox", "none", *SWEEP))
     script = b"#!/bin/sh\nprintf 'left\\n' > out; head -c 20000 /dev/zero\n"
     job = site.api("POST", "/v1/jobs?wait=60", {
         "command": ["./x"], "files": [{"name": "x", "blob": put(site, script), "executable": True}], "outputs": ["out"]}).json
@@ -238,7 +239,7 @@ def test_uploads_that_nobody_named_go_after_a_day(make_site):
 
 def test_a_blob_that_was_said_to_be_here_is_here_for_the_job_that_names_it(make_site):
     """Clients find old blobs here, and submit jobs with them, while the site removes what nobody asks for."""
-    site = make_site(options=("--workers", "0"))
+    site = make_site(options=("--workers", "0", *SWEEP))
     contents = [b"content %d" % number for number in range(300)]
     digests = [put(site, content) for content in contents]
     site.stop()
@@ -287,7 +288,7 @@ def test_checkpoints_go_with_their_tasks(own_site):
 
 
 def test_what_a_task_sent_with_its_token_stays(make_site):
-    site = make_site(options=("--workers", "1", "--sandbox", "none"))
+    site = make_site(options=("--workers", "1", "--sandbox", "none", *SWEEP))
     job = site.api("POST", "/v1/jobs", {"command": ["sh", "-c", 'echo "$LODE_TOKEN"; exec sleep 1000'], "network": True, "api": True}).json["id"]
     token = eventually(lambda: site.api("GET", f"/v1/jobs/{job}/tasks/0/stdout").body.decode().strip())
     content = b"named by what the task prints"

@@ -67,6 +67,25 @@ static void note_blob(struct poll_body *body, const struct digest *digest)
     body->blobs[body->blob_count++] = *digest;
 }
 
+static int compare_digests(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct digest));
+}
+
+static void sort_blobs(struct poll_body *body)
+{
+    size_t kept = 0;
+    if (body->blob_count > 0) {
+        qsort(body->blobs, body->blob_count, sizeof *body->blobs, compare_digests);
+    }
+    for (size_t i = 0; i < body->blob_count; i++) {
+        if (kept == 0 || compare_digests(&body->blobs[kept - 1], &body->blobs[i]) != 0) {
+            body->blobs[kept++] = body->blobs[i];
+        }
+    }
+    body->blob_count = kept;
+}
+
 static enum status decode_base64(struct poll_body *body, struct text encoded, size_t max,
                                  struct text *out, struct error *error)
 {
@@ -506,6 +525,7 @@ enum status poll_parse(struct text text, struct poll_body **out, struct error *e
     enum status status = json_parse(text, &body->document, error);
     if (status == OK) {
         status = parse_all(body, error);
+        sort_blobs(body);
     }
     if (status != OK) {
         poll_free(body);

@@ -21,6 +21,9 @@ enum {
     POLL_WAIT_SECONDS_MAX = 60,
     POLL_INLINE_MAX = 16 << 10, // Bytes of output that a result carries itself.
     POLL_OUTPUTS_MAX = 10000,
+    // Different blobs that one poll of a runner names. Results of one lease are fewer (a part of 1 MiB and one more task); a worker sends them alone
+    // when all it has was refused.
+    POLL_RUNNER_BLOBS_MAX = 32768,
     POLL_PATH_MAX = 4096,
     POLL_DETAIL_MAX = 1000,
     POLL_ATTEMPT_MAX = 1 << 20,
@@ -168,7 +171,7 @@ struct poll_body {
     size_t word_count;
     struct poll_note *notes;
     size_t note_count;
-    // Blobs that the results name; whoever takes them checks that they are there.
+    // Blobs that the results and checkpoints name, in order, each once; whoever takes them checks that they are there.
     struct digest *blobs;
     size_t blob_count;
     size_t blob_capacity;

@@ -346,12 +346,25 @@ static enum status check_blobs(struct queue *queue, const struct poll_body *body
     return OK;
 }
 
+// Each is looked up on the writer's thread.
+static enum status check_blob_count(const struct poll_body *body, struct error *error)
+{
+    if (body->blob_count <= POLL_RUNNER_BLOBS_MAX) {
+        return OK;
+    }
+    (void)error_set(error, INVALID, "a poll of a runner names at most %d blobs, this one %zu",
+                    POLL_RUNNER_BLOBS_MAX, body->blob_count);
+    error_fix(error, "report the results of one lease at a time");
+    return INVALID;
+}
+
 void queue_poll(struct queue *queue, struct queue_poll *poll)
 {
     struct error error = {0};
     // What is here a runner does not learn: it may name what it has uploaded (worker_check_uploads).
     bool is_runner = poll->runner && poll->runner->kind != RUNNER_SITE;
-    enum status status = is_runner ? OK : check_blobs(queue, poll->body, &error);
+    enum status status =
+        is_runner ? check_blob_count(poll->body, &error) : check_blobs(queue, poll->body, &error);
     if (status != OK) {
         poll_free(TAKE(poll->body));
         queue_answer_error(poll->answer, status, &error);

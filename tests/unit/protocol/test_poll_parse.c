@@ -40,7 +40,24 @@ static void a_full_poll_is_read(void **state)
     assert_int_equal(body->results[0].tasks[1].index, 4);
     assert_true(body->results[0].has_chunk);
     assert_int_equal(body->results[0].chunk.to, 9);
-    assert_int_equal(body->blob_count, 3);
+    poll_free(body);
+}
+
+#define OTHER "sha256:5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+static void each_blob_is_noted_once_and_in_order(void **state)
+{
+    (void)state;
+    struct poll_body *body = NULL;
+    struct text text = TEXT(
+        "{\"results\": [{\"lease\": 5, \"job\": 17, \"tasks\": [[3, 0, 0, 1, 2, 3, 4, {\"blob\": "
+        "\"" DIGEST "\", \"size\": 9}, null, [[\"a\", \"" OTHER "\", 7, 420], [\"b\", \"" DIGEST
+        "\", 9, 420]]]]}], \"checkpoints\": [{\"job\": 17, \"index\": 4, \"attempt\": 1, \"files\":"
+        "[[\"a\", \"" OTHER "\", 7, 420]]}]}");
+    assert_int_equal(poll_parse(text, &body, NULL), OK);
+    assert_int_equal(body->blob_count, 2);
+    assert_int_equal(body->blobs[0].bytes[0], 0x5a);
+    assert_int_equal(body->blobs[1].bytes[0], 0xaa);
     poll_free(body);
 }
 
@@ -281,6 +298,7 @@ int main(void)
         cmocka_unit_test(a_worker_lists_the_software_that_it_gives),
         cmocka_unit_test(a_worker_says_whom_it_serves),
         cmocka_unit_test(a_full_poll_is_read),
+        cmocka_unit_test(each_blob_is_noted_once_and_in_order),
         cmocka_unit_test(what_is_wrong_is_refused_by_name),
         cmocka_unit_test(a_place_has_a_problem_or_none),
         cmocka_unit_test(a_place_says_words_of_its_jobs),

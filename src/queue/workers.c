@@ -209,14 +209,16 @@ static void reattach(struct queue *queue, struct worker *worker, const struct po
                                     .seen_us = now_us});
 }
 
-// What it holds of jobs that it has nothing to do with any more: an answer that told it so was lost.
+// What it holds of jobs that it has nothing to do with any more: an answer that told it so was lost. What there is no room for it says again.
 static void drop_again(const struct queue *queue, struct worker *worker,
                        const struct poll_body *body)
 {
-    for (size_t i = 0; i < body->job_count; i++) {
+    int64_t room = POLL_JOBS_MAX - ranges_total(&worker->drops);
+    for (size_t i = 0; i < body->job_count && room > 0; i++) {
         const struct active_job *job = queue_find_job(queue, body->jobs[i]);
         if (!job || job->has_ended || !ranges_contains(&job->told, worker->id)) {
             add_drop(worker, body->jobs[i]);
+            room--;
         }
     }
 }

@@ -231,6 +231,30 @@ static void what_a_worker_still_holds_of_an_ended_job_is_dropped_again(void **st
     expect_drop(site, worker, works, 0);
 }
 
+static void poll_with_numbers(struct site *site, int64_t worker, int64_t from)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    buffer_append_string(&body, "{\"jobs\":[");
+    for (int64_t i = 0; i < POLL_JOBS_MAX; i++) {
+        buffer_printf(&body, "%s%lld", i > 0 ? "," : "", (long long)(from + 2 * i));
+    }
+    buffer_append_string(&body, "]}");
+    buffer_append_byte(&body, '\0');
+    expect_ok(site, worker, body.bytes);
+}
+
+// What it invents does not gather here: the rest is said once it says it again.
+static void so_many_jobs_are_dropped_at_once(void **state)
+{
+    struct site *site = *state;
+    int64_t worker = site_worker(site, "desk", 1);
+    poll_with_numbers(site, worker, 1000);
+    poll_with_numbers(site, worker, 1000 + 2 * POLL_JOBS_MAX);
+    struct reply reply = site_poll(site, worker, "{\"wait_seconds\":20}");
+    assert_int_equal(json_array_size(json_object_get(reply.document, "drop_jobs")), POLL_JOBS_MAX);
+    reply_done(&reply);
+}
+
 // What it does not speak of never arrived: it goes to others, also what another process of that name has.
 static void what_a_worker_that_registers_again_does_not_have_waits_again(void **state)
 {
@@ -349,6 +373,7 @@ int main(void)
         TEST(a_cancellation_that_was_not_heard_is_said_again),
         TEST(a_worker_that_registers_again_keeps_its_leases),
         TEST(what_a_worker_still_holds_of_an_ended_job_is_dropped_again),
+        TEST(so_many_jobs_are_dropped_at_once),
         TEST(what_a_worker_that_registers_again_does_not_have_waits_again),
         TEST(waiting_polls_are_answered_when_they_are_released),
         TEST(what_waits_at_a_worker_does_not_count_as_running),

@@ -8,6 +8,7 @@
 enum { WORKERS_SAID_MAX = 300 }; // Bytes of who is there, in an answer.
 // What a worker is called that is to stay unknown.
 #define ANONYMOUS "anonymous"
+#define FORGET_UPLOADS_US INT64_C(3600000000)
 
 bool worker_may_have_job(const struct worker *worker, const struct active_job *job)
 {
@@ -229,6 +230,31 @@ enum status runners_expire(struct queue *queue, struct sql *sql, struct error *e
     return OK;
 }
 
+enum status runners_forget_uploads(struct sql *sql, int64_t now_us, bool *is_more,
+                                   struct error *error)
+{
+    int64_t count = 0;
+    TRY(sql_run(sql, SQL_FORGET_OLD_UPLOADS,
+                SQL_VALUES(sql_int64(now_us - RUNNERS_UPLOAD_KEPT_US),
+                           sql_int64(RUNNERS_UPLOADS_FORGOTTEN_MAX)),
+                &count, error));
+    *is_more = count == RUNNERS_UPLOADS_FORGOTTEN_MAX;
+    return OK;
+}
+
+enum status runners_tick(struct queue *queue, struct sql *sql, int64_t now_us, struct error *error)
+{
+    bool is_more = false;
+    if (queue->forget_uploads_us == 0) {
+        queue->forget_uploads_us = now_us + FORGET_UPLOADS_US;
+    }
+    if (now_us >= queue->forget_uploads_us) {
+        TRY(runners_forget_uploads(sql, clock_real_us(), &is_more, error));
+        queue->forget_uploads_us = is_more ? now_us : now_us + FORGET_UPLOADS_US;
+    }
+    return OK;
+}
+
 void worker_write_class(const struct worker *worker, struct buffer *out)
 {
     const struct runner *runner = &worker->runner;
@@ -354,7 +380,8 @@ static enum status run_uploaded(struct sql *sql, void *context, struct error *er
 {
     const struct upload_op *self = context;
     return sql_run(sql, SQL_NOTE_UPLOAD,
-                   SQL_VALUES(sql_text(self->owner), sql_blob(self->digest->bytes, DIGEST_SIZE)),
+                   SQL_VALUES(sql_text(self->owner), sql_blob(self->digest->bytes, DIGEST_SIZE),
+                              sql_int64(clock_real_us())),
                    NULL, error);
 }
 

@@ -4,6 +4,10 @@
 
 #include "queue/state.h"
 
+enum { RUNNERS_UPLOADS_FORGOTTEN_MAX = 1000 }; // At once.
+// So long after the last upload a runner may name a blob; the blob itself has no longer either (store/blobs.h).
+#define RUNNERS_UPLOAD_KEPT_US INT64_C(86400000000)
+
 // A worker that registers gets the class of its credential. DENIED, saying why: it asks for groups that are not its class's, or brings jobs to another
 // site; its job has ended. QUOTA: its credential has QUEUE_RUNNERS_MAX workers. An anonymous one gets a name that says nothing of it.
 enum status worker_take_class(struct queue *queue, struct worker *worker,
@@ -30,6 +34,11 @@ enum status worker_check_uploads(const struct queue *queue, struct sql *sql,
 void runners_end_job(struct queue *queue, int64_t job);
 // Workers whose credentials have ended are lost, without blame.
 enum status runners_expire(struct queue *queue, struct sql *sql, struct error *error);
+// What was uploaded a day before this wall-clock time is forgotten, RUNNERS_UPLOADS_FORGOTTEN_MAX of it; *is_more: there may be more.
+enum status runners_forget_uploads(struct sql *sql, int64_t now_us, bool *is_more,
+                                   struct error *error);
+// Calls that when its time has come: first an hour after the start, as reports of what came before it may be coming still.
+enum status runners_tick(struct queue *queue, struct sql *sql, int64_t now_us, struct error *error);
 
 // "class", whom it works for and whom its results are for, as members of a worker's entry in lists.
 void worker_write_class(const struct worker *worker, struct buffer *out);

@@ -217,14 +217,15 @@ struct queue {
     struct active_job **changed; // Since the last commit that was told of.
     size_t changed_count;
     size_t changed_capacity;
-    bool is_touched;          // The operation under way changed memory.
-    bool needs_reload;        // Memory may differ from the database.
-    bool tell_all;            // After a reload.
-    int64_t tick_us;          // Steady time of the last tick.
-    int64_t lenient_until_us; // Until then silence loses nobody: the site itself did not listen.
-    bool has_work;            // There may be something to lease for waiting workers.
-    bool has_runners;         // There has been a worker of another class than that of the site.
-    bool has_job_runners;     // And one that is for one job.
+    bool is_touched;           // The operation under way changed memory.
+    bool needs_reload;         // Memory may differ from the database.
+    bool tell_all;             // After a reload.
+    int64_t tick_us;           // Steady time of the last tick.
+    int64_t forget_uploads_us; // Then old uploads of runners are forgotten.
+    int64_t lenient_until_us;  // Until then silence loses nobody: the site itself did not listen.
+    bool has_work;             // There may be something to lease for waiting workers.
+    bool has_runners;          // There has been a worker of another class than that of the site.
+    bool has_job_runners;      // And one that is for one job.
     _Atomic bool is_stopping;
     char executor_problem[JOB_MESSAGE_MAX];
     char executor_change[JOB_MESSAGE_MAX];

@@ -443,6 +443,7 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
     }
     TRY(lose_gone_workers(queue, sql, now_us, error));
     TRY(runners_expire(queue, sql, error));
+    TRY(runners_tick(queue, sql, now_us, error));
     uploads_tick(queue, now_us);
     for (int64_t id; (id = scheduler_expired_worker(queue->scheduler, now_us)) != 0;) {
         struct worker *worker = queue_find_worker(queue, id);

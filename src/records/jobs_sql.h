@@ -252,11 +252,15 @@ static const char SQL_FIND_MOVE[] =
 static const char SQL_SET_MOVE[] =
     "INSERT INTO moves (owner, name, said, moved_to) VALUES ($1, $2, $3, $4)"
     " ON CONFLICT (owner, name) DO UPDATE SET said = EXCLUDED.said, moved_to = EXCLUDED.moved_to";
-static const char SQL_NOTE_UPLOAD[] = "INSERT INTO runner_uploads (owner, digest) VALUES ($1, $2)"
-                                      " ON CONFLICT (owner, digest) DO NOTHING";
+static const char SQL_NOTE_UPLOAD[] =
+    "INSERT INTO runner_uploads (owner, digest, noted_us) VALUES ($1, $2, $3)"
+    " ON CONFLICT (owner, digest) DO UPDATE SET noted_us = EXCLUDED.noted_us";
 static const char SQL_FIND_UPLOAD[] =
     "SELECT digest FROM runner_uploads WHERE owner = $1 AND digest = $2";
 static const char SQL_FORGET_UPLOADS[] = "DELETE FROM runner_uploads WHERE owner = $1";
+static const char SQL_FORGET_OLD_UPLOADS[] =
+    "DELETE FROM runner_uploads WHERE (owner, digest) IN (SELECT owner, digest FROM runner_uploads"
+    " WHERE noted_us < $1 ORDER BY noted_us LIMIT $2)";
 static const char SQL_INSERT_WORKER[] =
     "INSERT INTO workers (id, name, owner, version, cpu_millis, memory_bytes, disk_bytes, sandbox,"
     " registered_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";

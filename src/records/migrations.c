@@ -115,10 +115,11 @@ const struct store_migration QUEUE_MIGRATIONS[] = {
      "ALTER TABLE checkpoints ADD COLUMN class BIGINT NOT NULL DEFAULT 0;\n"
      "CREATE TABLE scoped_families (family BLOB_TYPE NOT NULL, scope TEXT NOT NULL,"
      " job BIGINT NOT NULL, PRIMARY KEY (family, scope, job))"},
-    // What runners have uploaded: they speak of these blobs alone.
+    // What runners have uploaded, and when last: they speak of these blobs alone.
     {"queue", 17,
      "CREATE TABLE runner_uploads (owner TEXT NOT NULL, digest BLOB_TYPE NOT NULL,"
-     " PRIMARY KEY (owner, digest))"},
+     " noted_us BIGINT NOT NULL, PRIMARY KEY (owner, digest));\n"
+     "CREATE INDEX runner_uploads_noted ON runner_uploads (noted_us)"},
 };
 
 const size_t QUEUE_MIGRATION_COUNT = sizeof QUEUE_MIGRATIONS / sizeof QUEUE_MIGRATIONS[0];

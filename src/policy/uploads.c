@@ -145,20 +145,29 @@ static int64_t take_tasks(struct upload_account *account, struct lease *lease, i
     return count;
 }
 
-void upload_give_back(struct upload_account *account, int64_t files, int64_t bytes)
+// Gives a part of what was spent back, of which so many bytes stray no more.
+static void give_back(struct upload_account *account, int64_t files, int64_t part,
+                      int64_t named_bytes, int64_t now_us)
 {
+    int64_t bytes = lesser(part, account->spent);
     account->spent_files -= lesser(files, account->spent_files);
-    account->spent -= lesser(bytes, account->spent);
+    account->spent -= bytes;
+    day_sum_add(&account->strays, bytes - named_bytes, now_us);
+}
+
+void upload_give_back(struct upload_account *account, int64_t files, int64_t bytes, int64_t now_us)
+{
+    give_back(account, files, bytes, bytes, now_us);
 }
 
 void upload_tasks_reported(struct upload_account *account, int64_t job, int64_t lease,
-                           int64_t tasks)
+                           int64_t tasks, int64_t named_bytes, int64_t now_us)
 {
     struct lease *known = find(account, lease);
     if (known && known->job == job) {
         int64_t count = take_tasks(account, known, tasks);
-        upload_give_back(account, times(count, UPLOAD_FILES_A_TASK),
-                         times(count, known->task_bytes));
+        give_back(account, times(count, UPLOAD_FILES_A_TASK), times(count, known->task_bytes),
+                  named_bytes, now_us);
         known->is_done = known->left == 0;
     }
 }
@@ -172,13 +181,13 @@ void upload_tasks_returned(struct upload_account *account, int64_t lease, int64_
 }
 
 void upload_checkpoint_taken(struct upload_account *account, int64_t job, int64_t task,
-                             int64_t now_us)
+                             int64_t named_bytes, int64_t now_us)
 {
     struct lease *known = find_task(account, job, task);
     if (known && known->interval_us > 0 &&
         known->checkpoints < (now_us - known->since_us) / known->interval_us + 2) {
         known->checkpoints++;
-        upload_give_back(account, UPLOAD_FILES_A_TASK, known->base_bytes / 2);
+        give_back(account, UPLOAD_FILES_A_TASK, known->base_bytes / 2, named_bytes, now_us);
     }
 }
 

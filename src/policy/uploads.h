@@ -1,8 +1,9 @@
 // How many bytes may come into a site's store of blobs from the workers of one principal before results name them. Pure.
 //
-// A lease grants what its tasks may leave. What is sent is spent from the sum of all that is granted. A task whose result is taken gives its part back: what it sent has a name
-// now, and each attempt has one result. A lease that ends otherwise keeps its grant for UPLOAD_LATE_US, as its worker may only have been away; of one that was given back unrun that
-// is what checkpoints need, which may still be on their way. What was spent beyond all grants after that has strayed: no result will name it. Strays count for a day,
+// A lease grants what its tasks may leave. What is sent is spent from the sum of all that is granted. A task whose result is taken gives its part back, as each attempt has one
+// result; what the result names has a name now, and of the rest of what was spent as much as the part strays. It may be another task's that is not reported yet: it strays no more
+// once a result names it. A lease that ends otherwise keeps its grant for UPLOAD_LATE_US, as its worker may only have been away; of one that was given back unrun that
+// is what checkpoints need, which may still be on their way. What was spent beyond all grants after that has strayed too: no result will name it. Strays count for a day,
 // when the store may remove such bytes, and with more than upload_stray_max of them nothing more is taken.
 //
 // So a principal has at any time at most what is granted, and strays, in the store beside what results and checkpoints name.
@@ -55,14 +56,14 @@ bool upload_account_is_empty(const struct upload_account *account);
 // The lease is held from now on, with so many tasks of the job from `from` on.
 void upload_lease_given(struct upload_account *account, const struct upload_job *job, int64_t lease,
                         int64_t from, int64_t tasks, int64_t now_us);
-// Results of so many of its tasks were taken. Here and below nothing happens when it is no lease of the account, or not of that job.
+// Results of so many of its tasks were taken, which name so many bytes of what was spent and had no name. Here and below nothing happens when it is no lease of the account, or not of that job.
 void upload_tasks_reported(struct upload_account *account, int64_t job, int64_t lease,
-                           int64_t tasks);
+                           int64_t tasks, int64_t named_bytes, int64_t now_us);
 // So many were given back unrun.
 void upload_tasks_returned(struct upload_account *account, int64_t lease, int64_t tasks);
-// A checkpoint of the job's task was taken. As many count as there was time for since the lease was given, and two more.
+// A checkpoint of the job's task was taken, which names so many bytes in the same way. As many count as there was time for since the lease was given, and two more.
 void upload_checkpoint_taken(struct upload_account *account, int64_t job, int64_t task,
-                             int64_t now_us);
+                             int64_t named_bytes, int64_t now_us);
 // It is held no more.
 void upload_lease_ended(struct upload_account *account, int64_t lease, int64_t now_us);
 // Ends grants whose time is over, and forgets strays that are a day old.
@@ -74,6 +75,6 @@ int64_t upload_stray_max(const struct upload_account *account);
 enum status upload_spend(struct upload_account *account, int64_t files, int64_t bytes,
                          struct error *error);
 // What became no blob, or was one that came before, was not spent.
-void upload_give_back(struct upload_account *account, int64_t files, int64_t bytes);
+void upload_give_back(struct upload_account *account, int64_t files, int64_t bytes, int64_t now_us);
 
 #endif

@@ -94,8 +94,10 @@ enum status checkpoints_commit(struct queue *queue, struct sql *sql, const struc
         checkpoint.files = text_copy(said->files);
         release(queue, find(job, said->index));
         remember(job, said->index, &checkpoint);
-        const struct upload_news news = {
-            .what = UPLOAD_CHECKPOINT, .job = job->row.id, .task = said->index};
+        const struct upload_news news = {.what = UPLOAD_CHECKPOINT,
+                                         .job = job->row.id,
+                                         .task = said->index,
+                                         .files = said->files};
         uploads_note(queue, worker, &news);
     }
     return OK;

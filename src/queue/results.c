@@ -157,12 +157,37 @@ enum status attempt_commit(struct queue *queue, struct sql *sql, struct active_j
                    NULL, error);
 }
 
-// What these tasks sent has a name now. The lease is as the worker calls it: it may be one that it has lost.
+static const struct digest *blob_of(const struct poll_stream *stream)
+{
+    return stream->is_blob ? &stream->digest : NULL;
+}
+
+// What the task sent has a name now, as far as its result names it. The lease is as the worker calls it: it may be one that it has lost.
 static void name_uploads(struct queue *queue, const struct worker *worker,
-                         const struct active_job *job, int64_t lease, int64_t tasks)
+                         const struct active_job *job, int64_t lease, const struct poll_task *task)
 {
     const struct upload_news news = {
-        .what = UPLOAD_REPORTED, .job = job->row.id, .lease = lease, .tasks = tasks};
+        .what = UPLOAD_REPORTED,
+        .job = job->row.id,
+        .lease = lease,
+        .tasks = 1,
+        .blobs = {blob_of(&task->output), blob_of(&task->error_output)},
+        .files = task->outputs,
+    };
+    uploads_note(queue, worker, &news);
+}
+
+// The same of streamed tasks.
+static void name_answers(struct queue *queue, const struct worker *worker,
+                         const struct active_job *job, int64_t lease, const struct chunk_row *row)
+{
+    const struct upload_news news = {
+        .what = UPLOAD_REPORTED,
+        .job = job->row.id,
+        .lease = lease,
+        .tasks = row->to - row->from,
+        .blobs = {&row->answers, blob_of(&row->error_output)},
+    };
     uploads_note(queue, worker, &news);
 }
 
@@ -197,7 +222,7 @@ static enum status commit_one(struct queue *queue, struct sql *sql, struct worke
     if (verdict == TASK_DUPLICATE) {
         return OK;
     }
-    name_uploads(queue, worker, job, lease, 1);
+    name_uploads(queue, worker, job, lease, task);
     job_began(job, task->started_us);
     AUTO_BUFFER struct buffer message = {0};
     outcome_message(task->outcome, task->code, task->detail, &message);
@@ -267,7 +292,7 @@ static enum status commit_chunk(struct queue *queue, struct sql *sql, struct wor
             .kind = class_of(worker, chunk->made_by),
         };
         worker->tasks_done += row.to - row.from;
-        name_uploads(queue, worker, job, lease, row.to - row.from);
+        name_answers(queue, worker, job, lease, &row);
         status = chunk_commit(queue, sql, job, &row, error);
     }
     ranges_done(&fresh);

@@ -404,6 +404,7 @@ void uploads_free(struct uploads *uploads);
 void uploads_lease_given(struct queue *queue, const struct worker *worker,
                          const struct given_lease *lease);
 // What became of a worker's leases; see policy/uploads.h.
+enum { UPLOAD_BLOBS = 3 };
 struct upload_news {
     enum {
         UPLOAD_REPORTED,   // Results of so many tasks of a lease of the job were taken.
@@ -415,6 +416,9 @@ struct upload_news {
     int64_t lease;
     int64_t task;
     int64_t tasks;
+    // What the results or the checkpoint name.
+    const struct digest *blobs[UPLOAD_BLOBS]; // NULL: none.
+    struct text files;                        // The digests that stand in it.
 };
 void uploads_note(struct queue *queue, const struct worker *worker, const struct upload_news *news);
 // Forgets whom nothing is known of any more.

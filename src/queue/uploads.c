@@ -7,14 +7,21 @@
 
 #include <pthread.h>
 
-enum { RECENT_MAX = 256 }; // Digests by which a file that comes once more is known.
+enum {
+    RECENT_MAX = 256,      // Digests by which a file that comes once more is known.
+    UNNAMED_MAX = 1 << 20, // More than tasks can have here ahead of their results.
+};
 #define SWEEP_US INT64_C(60000000)
+#define UNNAMED_US (DAY_SUM_US / 2)
 
 struct principal_uploads {
     char *owner;
     struct upload_account account;
     struct digest recent[RECENT_MAX];
     size_t recent_count; // Ever.
+    // Bytes that were counted, by the digests of files that no result has named: those of late, and those before, which strayed and are forgotten with that.
+    struct map *unnamed[2];
+    int64_t unnamed_until_us; // Then those of late are those before.
 };
 
 struct uploads {
@@ -31,8 +38,19 @@ struct uploads *uploads_new(void)
     return uploads;
 }
 
+static void free_unnamed(struct map *unnamed)
+{
+    size_t at = 0;
+    for (int64_t *each; (each = map_next(unnamed, &at)) != NULL;) {
+        free(each);
+    }
+    map_free(unnamed);
+}
+
 static void free_principal(struct principal_uploads *principal)
 {
+    free_unnamed(principal->unnamed[0]);
+    free_unnamed(principal->unnamed[1]);
     upload_account_done(&principal->account);
     free(principal->owner);
     free(principal);
@@ -63,6 +81,9 @@ static struct principal_uploads *find_or_make(struct uploads *uploads, const cha
     if (!principal) {
         principal = NEW(struct principal_uploads);
         principal->owner = memory_copy_string(owner);
+        principal->unnamed[0] = map_new();
+        principal->unnamed[1] = map_new();
+        principal->unnamed_until_us = clock_steady_us() + UNNAMED_US;
         (void)map_set_text(uploads->by_owner, text_of(owner), principal);
     }
     return principal;
@@ -86,17 +107,74 @@ void uploads_lease_given(struct queue *queue, const struct worker *worker,
     (void)pthread_mutex_unlock(&queue->uploads->lock);
 }
 
-static void note(struct upload_account *account, const struct upload_news *news, int64_t now_us)
+static struct text key_of(const struct digest *blob)
 {
+    return (struct text){(const char *)blob->bytes, DIGEST_SIZE};
+}
+
+static void count_unnamed(struct principal_uploads *principal, const struct digest *blob,
+                          int64_t bytes)
+{
+    struct map *unnamed = principal->unnamed[0];
+    int64_t *known = map_find_text(unnamed, key_of(blob));
+    if (!known && map_count(unnamed) < UNNAMED_MAX) {
+        known = NEW(int64_t);
+        (void)map_set_text(unnamed, key_of(blob), known);
+    }
+    if (known) {
+        *known += bytes;
+    }
+}
+
+// It has a name now; returns what it was counted as, once.
+static int64_t name_blob(struct principal_uploads *principal, const struct digest *blob)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < 2; i++) {
+        AUTO_FREE int64_t *known = map_set_text(principal->unnamed[i], key_of(blob), NULL);
+        bytes += known ? *known : 0;
+    }
+    return bytes;
+}
+
+static int64_t name_all(struct principal_uploads *principal, const struct upload_news *news)
+{
+    struct text rest = news->files;
+    struct digest digest;
+    int64_t bytes = 0;
+    for (int i = 0; i < UPLOAD_BLOBS; i++) {
+        bytes += news->blobs[i] ? name_blob(principal, news->blobs[i]) : 0;
+    }
+    while (digest_next(&rest, &digest)) {
+        bytes += name_blob(principal, &digest);
+    }
+    return bytes;
+}
+
+static void age_unnamed(struct principal_uploads *principal, int64_t now_us)
+{
+    if (now_us >= principal->unnamed_until_us) {
+        free_unnamed(principal->unnamed[1]);
+        principal->unnamed[1] = principal->unnamed[0];
+        principal->unnamed[0] = map_new();
+        principal->unnamed_until_us = now_us + UNNAMED_US;
+    }
+}
+
+static void note(struct principal_uploads *principal, const struct upload_news *news,
+                 int64_t now_us)
+{
+    struct upload_account *account = &principal->account;
+    int64_t named_bytes = name_all(principal, news);
     switch (news->what) {
     case UPLOAD_REPORTED:
-        upload_tasks_reported(account, news->job, news->lease, news->tasks);
+        upload_tasks_reported(account, news->job, news->lease, news->tasks, named_bytes, now_us);
         break;
     case UPLOAD_RETURNED:
         upload_tasks_returned(account, news->lease, news->tasks);
         break;
     case UPLOAD_CHECKPOINT:
-        upload_checkpoint_taken(account, news->job, news->task, now_us);
+        upload_checkpoint_taken(account, news->job, news->task, named_bytes, now_us);
         break;
     case UPLOAD_ENDED:
         upload_lease_ended(account, news->lease, now_us);
@@ -111,7 +189,7 @@ void uploads_note(struct queue *queue, const struct worker *worker, const struct
     (void)pthread_mutex_lock(&uploads->lock);
     struct principal_uploads *principal = find(uploads, text_of(worker->owner));
     if (principal) {
-        note(&principal->account, news, now_us);
+        note(principal, news, now_us);
     }
     (void)pthread_mutex_unlock(&uploads->lock);
 }
@@ -122,6 +200,7 @@ static struct principal_uploads *find_empty(const struct uploads *uploads, int64
     struct principal_uploads *each = NULL;
     while ((each = map_next(uploads->by_owner, &at)) != NULL) {
         upload_account_expire(&each->account, now_us);
+        age_unnamed(each, now_us);
         if (upload_account_is_empty(&each->account)) {
             return each;
         }
@@ -200,9 +279,10 @@ void worker_upload_end(struct queue *queue, const struct worker_upload *upload,
     (void)pthread_mutex_lock(&queue->uploads->lock);
     struct principal_uploads *principal = find(queue->uploads, upload->owner);
     if (principal && (!blob || is_known(principal, blob))) {
-        upload_give_back(&principal->account, 1, upload->bytes);
+        upload_give_back(&principal->account, 1, upload->bytes, clock_steady_us());
     } else if (principal) {
         principal->recent[principal->recent_count++ % RECENT_MAX] = *blob;
+        count_unnamed(principal, blob, upload->bytes);
     }
     (void)pthread_mutex_unlock(&queue->uploads->lock);
 }

@@ -34,7 +34,7 @@ static void a_lease_grants_what_its_tasks_may_leave(void **state)
     assert_non_null(strstr(error.detail, "send 44040192 bytes"));
     assert_non_null(strstr(error.detail, "has sent 44040192 bytes"));
     assert_non_null(strstr(error.fix, "--disk"));
-    upload_give_back(&account, 1, TASK);
+    upload_give_back(&account, 1, TASK, 0);
     assert_int_equal(upload_spend(&account, 1, TASK, NULL), OK);
     assert_int_equal(upload_spend(&account, 2 * UPLOAD_FILES_A_TASK, 0, NULL), QUOTA);
     upload_account_done(&account);
@@ -48,7 +48,7 @@ static void many_tasks_send_only_so_much_ahead_of_their_results(void **state)
     assert_int_equal(upload_spend(&account, 1, UPLOAD_LEASE_BYTES + 1, NULL), QUOTA);
     assert_int_equal(upload_spend(&account, 1, UPLOAD_LEASE_BYTES, NULL), OK);
     assert_int_equal(upload_spend(&account, 1, TASK, NULL), QUOTA);
-    upload_tasks_reported(&account, JOB.number, LEASE, 1);
+    upload_tasks_reported(&account, JOB.number, LEASE, 1, TASK, 0);
     assert_int_equal(upload_spend(&account, 1, TASK + 1, NULL), QUOTA);
     assert_int_equal(upload_spend(&account, 1, TASK, NULL), OK);
     // At another site they all run at the same time.
@@ -65,13 +65,13 @@ static void only_results_of_the_leases_own_tasks_give_anything_back(void **state
     struct upload_account account = {0};
     upload_lease_given(&account, &JOB, LEASE, 0, 1, 0);
     assert_int_equal(upload_spend(&account, 1, TASK, NULL), OK);
-    upload_tasks_reported(&account, JOB.number + 1, LEASE, 1);
-    upload_tasks_reported(&account, JOB.number, LEASE + 1, 1);
-    upload_tasks_reported(&account, JOB.number, LEASE, -1);
+    upload_tasks_reported(&account, JOB.number + 1, LEASE, 1, TASK, 0);
+    upload_tasks_reported(&account, JOB.number, LEASE + 1, 1, TASK, 0);
+    upload_tasks_reported(&account, JOB.number, LEASE, -1, 0, 0);
     upload_tasks_returned(&account, LEASE, -5);
     assert_int_equal(account.spent, TASK);
     assert_int_equal(account.granted, TASK);
-    upload_tasks_reported(&account, JOB.number, LEASE, 7);
+    upload_tasks_reported(&account, JOB.number, LEASE, 7, TASK, 0);
     assert_int_equal(account.spent, 0);
     assert_int_equal(account.granted, 0);
     upload_lease_ended(&account, LEASE, 0);
@@ -89,7 +89,7 @@ static void a_worker_that_was_lost_may_still_send_for_a_while(void **state)
     upload_account_expire(&account, MINUTE_US + UPLOAD_LATE_US - 1);
     assert_int_equal(upload_spend(&account, 1, TASK, NULL), OK);
     // Its result counts when it comes.
-    upload_tasks_reported(&account, JOB.number, LEASE, 1);
+    upload_tasks_reported(&account, JOB.number, LEASE, 1, TASK, 0);
     assert_int_equal(account.spent, 0);
     upload_account_expire(&account, MINUTE_US + UPLOAD_LATE_US);
     assert_int_equal(upload_spend(&account, 1, 0, NULL), CONFLICT);
@@ -158,12 +158,12 @@ static void checkpoints_may_be_sent_as_often_as_there_is_time_for(void **state)
     upload_lease_given(&account, &job, LEASE, 3, 1, 0);
     for (int64_t minute = 0; minute < 100; minute++) {
         assert_int_equal(upload_spend(&account, 1, 10 * MIB, NULL), OK);
-        upload_checkpoint_taken(&account, job.number, 3, minute * MINUTE_US);
+        upload_checkpoint_taken(&account, job.number, 3, 10 * MIB, minute * MINUTE_US);
         assert_int_equal(account.spent, 0);
     }
     int sent = 0;
     while (upload_spend(&account, 1, 10 * MIB, NULL) == OK) {
-        upload_checkpoint_taken(&account, job.number, 3, 99 * MINUTE_US);
+        upload_checkpoint_taken(&account, job.number, 3, 10 * MIB, 99 * MINUTE_US);
         sent++;
     }
     assert_int_equal(sent, 1 + (20 + 21) / 10);
@@ -176,6 +176,54 @@ static void checkpoints_may_be_sent_as_often_as_there_is_time_for(void **state)
     upload_tasks_returned(&account, LEASE + 2, 1);
     upload_lease_ended(&account, LEASE + 2, 99 * MINUTE_US);
     assert_true(account.granted <= (20 + 20 + 21) * MIB);
+    upload_account_done(&account);
+}
+
+static void what_a_taken_result_does_not_name_strays(void **state)
+{
+    (void)state;
+    struct upload_account account = {0};
+    const struct upload_job job = {.number = 18, .disk_bytes = UPLOAD_STRAY_BYTES / 8};
+    int64_t task = 2 * job.disk_bytes + UPLOAD_LOG_BYTES;
+    int64_t sent = 0;
+    for (int64_t lease = 1; lease <= 4; lease++) {
+        upload_lease_given(&account, &job, lease, lease, 1, 0);
+        assert_int_equal(upload_spend(&account, 1, task, NULL), OK);
+        upload_tasks_reported(&account, job.number, lease, 1, MIB, 0);
+        upload_lease_ended(&account, lease, 0);
+        sent += task - MIB;
+        assert_int_equal(account.spent, 0);
+        assert_int_equal(day_sum_total(&account.strays), sent);
+    }
+    upload_lease_given(&account, &JOB, LEASE, 0, 1, 0);
+    assert_int_equal(upload_spend(&account, 1, 0, NULL), OK);
+    upload_tasks_reported(&account, JOB.number, LEASE, 1, 0, 0);
+    upload_lease_given(&account, &job, LEASE, 0, 1, 0);
+    assert_int_equal(upload_spend(&account, 1, task, NULL), OK);
+    upload_tasks_reported(&account, job.number, LEASE, 1, 0, 0);
+    upload_lease_given(&account, &JOB, LEASE, 0, 1, 0);
+    assert_int_equal(upload_spend(&account, 1, 0, NULL), QUOTA);
+    upload_account_done(&account);
+}
+
+static void what_a_result_names_strays_no_more(void **state)
+{
+    (void)state;
+    struct upload_account account = {0};
+    upload_lease_given(&account, &JOB, LEASE, 0, 2, 0);
+    assert_int_equal(upload_spend(&account, 2, 2 * MIB, NULL), OK);
+    // Whose the other one is nobody knows until it is named, or comes to nothing.
+    upload_tasks_reported(&account, JOB.number, LEASE, 1, MIB, 0);
+    assert_int_equal(account.spent, 0);
+    assert_int_equal(day_sum_total(&account.strays), MIB);
+    upload_tasks_reported(&account, JOB.number, LEASE, 1, MIB, DAY_SUM_HOUR_US);
+    assert_int_equal(day_sum_total(&account.strays), 0);
+    upload_lease_given(&account, &JOB, LEASE, 0, 2, 0);
+    assert_int_equal(upload_spend(&account, 1, MIB, NULL), OK);
+    upload_tasks_reported(&account, JOB.number, LEASE, 1, 0, DAY_SUM_HOUR_US);
+    upload_give_back(&account, 1, MIB, DAY_SUM_HOUR_US);
+    assert_int_equal(day_sum_total(&account.strays), 0);
+    assert_int_equal(account.spent, 0);
     upload_account_done(&account);
 }
 
@@ -201,7 +249,7 @@ static void no_honest_worker_is_refused_and_no_other_sends_more(void **state)
             upload_lease_ended(&account, *slot, now_us); // It was lost with it.
             *slot = 0;
         } else {
-            upload_tasks_reported(&account, JOB.number, *slot, 1);
+            upload_tasks_reported(&account, JOB.number, *slot, 1, TASK, now_us);
             upload_lease_ended(&account, *slot, now_us);
             *slot = 0;
         }
@@ -222,6 +270,8 @@ int main(void)
         cmocka_unit_test(what_no_result_names_strays_and_ends_uploads_when_it_is_much),
         cmocka_unit_test(a_lease_that_is_given_back_grants_nothing),
         cmocka_unit_test(checkpoints_may_be_sent_as_often_as_there_is_time_for),
+        cmocka_unit_test(what_a_taken_result_does_not_name_strays),
+        cmocka_unit_test(what_a_result_names_strays_no_more),
         cmocka_unit_test(no_honest_worker_is_refused_and_no_other_sends_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

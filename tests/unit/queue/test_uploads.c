@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "base/memory.h"
+#include "policy/uploads.h"
 #include "queue/uploads.h"
 
 // A task of it may send 21 MiB: what it prints, what it leaves, and a little.
@@ -18,9 +19,9 @@ struct held {
     long long lease;
 };
 
-static struct held take(struct site *site, const char *name)
+static struct held take_job(struct site *site, const char *name, const char *job)
 {
-    struct held held = {.worker = site_worker(site, name, 1), .job = site_job(site, JOB)};
+    struct held held = {.worker = site_worker(site, name, 1), .job = site_job(site, job)};
     struct reply reply = site_poll(site, held.worker, "{}");
     const json_t *lease = json_array_get(json_object_get(reply.document, "leases"), 0);
     held.lease = json_integer_value(json_array_get(lease, 0));
@@ -28,6 +29,11 @@ static struct held take(struct site *site, const char *name)
     assert_int_not_equal(held.lease, 0);
     reply_done(&reply);
     return held;
+}
+
+static struct held take(struct site *site, const char *name)
+{
+    return take_job(site, name, JOB);
 }
 
 static enum status send(struct site *site, int64_t bytes, const char *content)
@@ -41,14 +47,20 @@ static enum status send(struct site *site, int64_t bytes, const char *content)
     return status;
 }
 
-static void report(struct site *site, const struct held *held)
+// `named`: what follows of the task.
+static void report_naming(struct site *site, const struct held *held, const char *named)
 {
     AUTO_FREE char *said =
-        memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}",
-                      held->lease, (long long)held->job);
+        memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0%s]]}]}",
+                      held->lease, (long long)held->job, named);
     struct reply reply = site_poll(site, held->worker, said);
     assert_int_equal(reply.status, OK);
     reply_done(&reply);
+}
+
+static void report(struct site *site, const struct held *held)
+{
+    report_naming(site, held, "");
 }
 
 static void a_worker_may_send_while_it_has_a_lease(void **state)
@@ -138,6 +150,81 @@ static void a_result_that_was_taken_before_gives_nothing_back(void **state)
     assert_int_equal(send(site, 1, "more"), QUOTA);
 }
 
+// A task of it may send 8 GiB and a little: eight of them are more than may stray.
+static const char WIDE[] =
+    "{\"command\": [\"sleep\", \"1\"], \"cache\": \"off\", \"disk_bytes\": 4294967296}";
+enum { WIDE_TASKS = 20, NAMED_SIZE = 1024 };
+static const int64_t WIDE_TASK = INT64_C(8) << 30;
+
+// Sends a file for each of many tasks, whose results name what `name` says; returns how many were taken.
+static int send_many(struct site *site, const char *(*name)(const char *digest, char *out))
+{
+    int taken = 0;
+    for (int i = 0; i < WIDE_TASKS; i++) {
+        char digest_text[DIGEST_TEXT_SIZE];
+        char named[NAMED_SIZE];
+        struct digest digest;
+        AUTO_FREE char *content = memory_format("file %d", i);
+        struct held held = take_job(site, "desk", WIDE);
+        assert_int_equal(blob_put(site->blobs, text_of(content), &digest, NULL), OK);
+        taken += send(site, WIDE_TASK, content) == OK;
+        report_naming(site, &held, name(digest_to_text(&digest, digest_text), named));
+    }
+    return taken;
+}
+
+static const char *name_nothing(const char *digest, char *out)
+{
+    (void)digest;
+    out[0] = '\0';
+    return out;
+}
+
+static const char *name_output(const char *digest, char *out)
+{
+    (void)snprintf(out, NAMED_SIZE,
+                   ",0,0,0,0,null,null,[[\"a\",\"%s\",1,420],[\"b\",\"%s\",1,420]]", digest,
+                   digest);
+    return out;
+}
+
+static const char *name_stream(const char *digest, char *out)
+{
+    (void)snprintf(out, NAMED_SIZE, ",0,0,0,0,{\"blob\":\"%s\",\"size\":1}", digest);
+    return out;
+}
+
+// The first that was sent, again and again, as if it were large.
+static const char *name_first(const char *digest, char *out)
+{
+    const struct digest first = digest_of("file 0", 6);
+    char text[DIGEST_TEXT_SIZE];
+    (void)digest;
+    (void)snprintf(out, NAMED_SIZE, ",0,0,0,0,{\"blob\":\"%s\",\"size\":8589934592}",
+                   digest_to_text(&first, text));
+    return out;
+}
+
+static void what_results_name_does_not_stray(void **state)
+{
+    assert_int_equal(send_many(*state, name_output), WIDE_TASKS);
+}
+
+static void what_a_result_prints_does_not_stray(void **state)
+{
+    assert_int_equal(send_many(*state, name_stream), WIDE_TASKS);
+}
+
+static void what_no_result_names_strays(void **state)
+{
+    assert_int_equal(send_many(*state, name_nothing), UPLOAD_STRAY_BYTES / WIDE_TASK + 1);
+}
+
+static void a_file_has_a_name_once(void **state)
+{
+    assert_int_equal(send_many(*state, name_first), UPLOAD_STRAY_BYTES / WIDE_TASK + 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +240,12 @@ int main(void)
                                         site_teardown),
         cmocka_unit_test_setup_teardown(a_result_that_was_taken_before_gives_nothing_back,
                                         site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(what_results_name_does_not_stray, site_setup,
+                                        site_teardown),
+        cmocka_unit_test_setup_teardown(what_a_result_prints_does_not_stray, site_setup,
+                                        site_teardown),
+        cmocka_unit_test_setup_teardown(what_no_result_names_strays, site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(a_file_has_a_name_once, site_setup, site_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

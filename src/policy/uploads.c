@@ -5,6 +5,8 @@
 // Of one lease: the sum of a hundred thousand is a number still.
 #define GRANT_MAX (INT64_C(1) << 46)
 
+enum { LATE_AT_ONCE = 1000 };
+
 struct lease {
     int64_t number;
     int64_t job;
@@ -204,14 +206,22 @@ void upload_lease_ended(struct upload_account *account, int64_t lease, int64_t n
     }
 }
 
-static struct lease *find_late(const struct upload_account *account, int64_t now_us)
+// Returns how many there were, at most LATE_AT_ONCE.
+static size_t remove_late(struct upload_account *account, int64_t now_us)
 {
+    struct lease *late[LATE_AT_ONCE];
+    size_t count = 0;
     size_t at = 0;
-    struct lease *lease = NULL;
-    while (account->leases && (lease = map_next(account->leases, &at)) != NULL &&
-           (lease->ended_us == INT64_MAX || now_us - lease->ended_us < UPLOAD_LATE_US)) {
+    for (struct lease *lease;
+         count < LATE_AT_ONCE && (lease = map_next(account->leases, &at)) != NULL;) {
+        if (lease->ended_us != INT64_MAX && now_us - lease->ended_us >= UPLOAD_LATE_US) {
+            late[count++] = lease;
+        }
     }
-    return lease;
+    for (size_t i = 0; i < count; i++) {
+        remove_lease(account, late[i]);
+    }
+    return count;
 }
 
 static int64_t next_expiry_us(const struct upload_account *account, int64_t now_us)
@@ -232,8 +242,7 @@ void upload_account_expire(struct upload_account *account, int64_t now_us)
     if (now_us < account->expiry_us) {
         return;
     }
-    for (struct lease *late; (late = find_late(account, now_us)) != NULL;) {
-        remove_lease(account, late);
+    while (account->ended_count > 0 && remove_late(account, now_us) == LATE_AT_ONCE) {
     }
     int64_t excess = greater(account->spent - account->granted, 0);
     day_sum_add(&account->strays, excess, now_us);

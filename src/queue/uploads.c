@@ -8,7 +8,8 @@
 #include <pthread.h>
 
 enum {
-    RECENT_MAX = 256,      // Digests by which a file that comes once more is known.
+    RECENT_MAX = 256, // Digests by which a file that comes once more is known.
+    FORGOTTEN_AT_ONCE = 1000,
     UNNAMED_MAX = 1 << 20, // More than tasks can have here ahead of their results.
 };
 #define SWEEP_US INT64_C(60000000)
@@ -194,18 +195,25 @@ void uploads_note(struct queue *queue, const struct worker *worker, const struct
     (void)pthread_mutex_unlock(&uploads->lock);
 }
 
-static struct principal_uploads *find_empty(const struct uploads *uploads, int64_t now_us)
+static void forget_empty(struct uploads *uploads, int64_t now_us)
 {
+    struct principal_uploads *empty[FORGOTTEN_AT_ONCE];
+    size_t count = 0;
     size_t at = 0;
-    struct principal_uploads *each = NULL;
-    while ((each = map_next(uploads->by_owner, &at)) != NULL) {
+    for (struct principal_uploads *each;
+         count < FORGOTTEN_AT_ONCE && (each = map_next(uploads->by_owner, &at)) != NULL;) {
         upload_account_expire(&each->account, now_us);
         age_unnamed(each, now_us);
         if (upload_account_is_empty(&each->account)) {
-            return each;
+            empty[count++] = each;
         }
     }
-    return NULL;
+    for (size_t i = 0; i < count; i++) {
+        (void)map_set_text(uploads->by_owner, text_of(empty[i]->owner), NULL);
+        free_principal(empty[i]);
+    }
+    // The next tick goes on.
+    uploads->sweep_us = count == FORGOTTEN_AT_ONCE ? now_us : now_us + SWEEP_US;
 }
 
 void uploads_tick(struct queue *queue, int64_t now_us)
@@ -213,11 +221,7 @@ void uploads_tick(struct queue *queue, int64_t now_us)
     struct uploads *uploads = queue->uploads;
     (void)pthread_mutex_lock(&uploads->lock);
     if (now_us >= uploads->sweep_us) {
-        uploads->sweep_us = now_us + SWEEP_US;
-        for (struct principal_uploads *empty; (empty = find_empty(uploads, now_us)) != NULL;) {
-            (void)map_set_text(uploads->by_owner, text_of(empty->owner), NULL);
-            free_principal(empty);
-        }
+        forget_empty(uploads, now_us);
     }
     (void)pthread_mutex_unlock(&uploads->lock);
 }

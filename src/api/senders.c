@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+enum { FORGOTTEN_AT_ONCE = 1000 };
 #define SWEEP_US INT64_C(600000000)
 
 struct sender {
@@ -51,32 +52,36 @@ void senders_free(struct senders *senders)
     free(senders);
 }
 
-static struct sender *find_idle(const struct senders *senders, int64_t now_us)
+static bool is_idle(struct sender *sender, int64_t now_us)
 {
-    size_t at = 0;
-    struct sender *each = NULL;
-    while ((each = map_next(senders->by_name, &at)) != NULL) {
-        day_sum_expire(&each->sent, now_us);
-        if (day_sum_total(&each->sent) == 0 && each->guests == 0) {
-            return each;
-        }
-    }
-    return NULL;
+    day_sum_expire(&sender->sent, now_us);
+    return day_sum_total(&sender->sent) == 0 && sender->guests == 0;
 }
 
+// A site goes at a later time than its last guest.
 static void forget_idle(struct senders *senders, int64_t now_us)
 {
+    struct sender *idle[FORGOTTEN_AT_ONCE];
+    size_t count = 0;
+    size_t at = 0;
     if (now_us < senders->sweep_us) {
         return;
     }
-    senders->sweep_us = now_us + SWEEP_US;
-    for (struct sender *idle; (idle = find_idle(senders, now_us)) != NULL;) {
-        if (idle->site) {
-            idle->site->guests--;
+    for (struct sender *each;
+         count < FORGOTTEN_AT_ONCE && (each = map_next(senders->by_name, &at)) != NULL;) {
+        if (is_idle(each, now_us)) {
+            idle[count++] = each;
         }
-        (void)map_set_text(senders->by_name, text_of(idle->name), NULL);
-        free_sender(idle);
     }
+    for (size_t i = 0; i < count; i++) {
+        if (idle[i]->site) {
+            idle[i]->site->guests--;
+        }
+        (void)map_set_text(senders->by_name, text_of(idle[i]->name), NULL);
+        free_sender(idle[i]);
+    }
+    // Who sends next goes on.
+    senders->sweep_us = count == FORGOTTEN_AT_ONCE ? now_us : now_us + SWEEP_US;
 }
 
 static struct sender *find_or_make(struct senders *senders, struct text name)
@@ -103,29 +108,35 @@ static int64_t limit_of(const struct senders *senders, const struct principal *p
                                           : 0;
 }
 
-static enum status refuse(const struct sender *sender, int64_t limit, int64_t bytes,
+static enum status refuse(struct text name, int64_t limit, int64_t sent, int64_t bytes,
                           struct error *error)
 {
-    bool is_site = sender->name[0] == '@';
-    (void)error_set(error, QUOTA,
-                    "%s%s may send %lld bytes a day and has sent %lld; these are %lld more",
-                    is_site ? "all users of the site " : "", sender->name + is_site,
-                    (long long)limit, (long long)day_sum_total(&sender->sent), (long long)bytes);
+    bool is_site = name.bytes[0] == '@';
+    (void)error_set(
+        error, QUOTA, "%s%.*s may send %lld bytes a day and has sent %lld; these are %lld more",
+        is_site ? "all users of the site " : "", TEXT_ARGS(text_slice(name, is_site, name.length)),
+        (long long)limit, (long long)sent, (long long)bytes);
     error_fix(error, "send less, or tomorrow; the site's operator can allow more: lode site "
                      "--guest-upload-max or --user-upload-max");
     return QUOTA;
 }
 
-static enum status check(const struct sender *sender, int64_t limit, int64_t bytes,
-                         struct error *error)
+// Of one that may have sent nothing yet: who is refused leaves nothing here.
+static enum status check(const struct senders *senders, struct text name, int64_t limit,
+                         int64_t bytes, int64_t now_us, struct error *error)
 {
-    return bytes <= limit - day_sum_total(&sender->sent) ? OK : refuse(sender, limit, bytes, error);
+    struct sender *known = map_find_text(senders->by_name, name);
+    if (known) {
+        day_sum_expire(&known->sent, now_us);
+    }
+    int64_t sent = known ? day_sum_total(&known->sent) : 0;
+    return bytes <= limit - sent ? OK : refuse(name, limit, sent, bytes, error);
 }
 
 static enum status check_name(const struct senders *senders, const struct sender *site,
                               struct text name, struct error *error)
 {
-    if (map_find_text(senders->by_name, name) || site->guests < SENDERS_OF_SITE_MAX) {
+    if (map_find_text(senders->by_name, name) || !site || site->guests < SENDERS_OF_SITE_MAX) {
         return OK;
     }
     (void)error_set(error, QUOTA,
@@ -136,20 +147,21 @@ static enum status check_name(const struct senders *senders, const struct sender
     return QUOTA;
 }
 
-static enum status spend_of_guest(struct senders *senders, struct text name, struct sender *site,
+static enum status spend_of_guest(struct senders *senders, const struct principal *principal,
                                   int64_t bytes, int64_t now_us, struct error *error)
 {
     int64_t limit = senders->limits.guest_bytes;
     int64_t site_limit =
         limit > INT64_MAX / SENDERS_SITE_FACTOR ? INT64_MAX : limit * SENDERS_SITE_FACTOR;
-    day_sum_expire(&site->sent, now_us);
-    TRY(check(site, site_limit, bytes, error));
-    TRY(check_name(senders, site, name, error));
+    struct text name = principal->name;
+    struct text site_name = site_of(principal);
+    TRY(check(senders, site_name, site_limit, bytes, now_us, error));
+    TRY(check_name(senders, map_find_text(senders->by_name, site_name), name, error));
+    TRY(check(senders, name, limit, bytes, now_us, error));
+    struct sender *site = find_or_make(senders, site_name);
     struct sender *sender = find_or_make(senders, name);
     site->guests += sender->site == NULL;
     sender->site = site;
-    day_sum_expire(&sender->sent, now_us);
-    TRY(check(sender, limit, bytes, error));
     day_sum_add(&site->sent, bytes, now_us);
     day_sum_add(&sender->sent, bytes, now_us);
     return OK;
@@ -158,10 +170,8 @@ static enum status spend_of_guest(struct senders *senders, struct text name, str
 static enum status spend_of_user(struct senders *senders, struct text name, int64_t bytes,
                                  int64_t now_us, struct error *error)
 {
-    struct sender *sender = find_or_make(senders, name);
-    day_sum_expire(&sender->sent, now_us);
-    TRY(check(sender, senders->limits.user_bytes, bytes, error));
-    day_sum_add(&sender->sent, bytes, now_us);
+    TRY(check(senders, name, senders->limits.user_bytes, bytes, now_us, error));
+    day_sum_add(&find_or_make(senders, name)->sent, bytes, now_us);
     return OK;
 }
 
@@ -173,11 +183,9 @@ enum status senders_spend(struct senders *senders, const struct principal *princ
     }
     (void)pthread_mutex_lock(&senders->lock);
     forget_idle(senders, now_us);
-    enum status status =
-        principal->role == ROLE_PEER
-            ? spend_of_guest(senders, principal->name, find_or_make(senders, site_of(principal)),
-                             bytes, now_us, error)
-            : spend_of_user(senders, principal->name, bytes, now_us, error);
+    enum status status = principal->role == ROLE_PEER
+                             ? spend_of_guest(senders, principal, bytes, now_us, error)
+                             : spend_of_user(senders, principal->name, bytes, now_us, error);
     (void)pthread_mutex_unlock(&senders->lock);
     return status;
 }

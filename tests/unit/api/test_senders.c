@@ -65,6 +65,38 @@ static void names_of_users_are_made_up_in_vain(void **state)
     senders_free(senders);
 }
 
+static void who_is_refused_takes_no_other_users_place(void **state)
+{
+    (void)state;
+    struct senders *senders = senders_new(&LIMITS);
+    char name[64];
+    for (int i = 0; i < 2 * SENDERS_OF_SITE_MAX; i++) {
+        (void)snprintf(name, sizeof name, "user%d@0123456789abcdef", i);
+        assert_int_equal(spend(senders, guest(name), 10 * MIB + 1, 0), QUOTA);
+    }
+    assert_int_equal(spend(senders, guest("alice@0123456789abcdef"), 1, 0), OK);
+    senders_free(senders);
+}
+
+static void many_are_forgotten(void **state)
+{
+    (void)state;
+    struct senders *senders = senders_new(&LIMITS);
+    char name[64];
+    for (int turn = 0; turn < 2; turn++) {
+        int64_t now_us = turn * 2 * DAY_SUM_US;
+        // The first sweep leaves some, which the next that sends finds.
+        assert_int_equal(spend(senders, guest("alice@ffff456789abcdef"), 1, now_us), OK);
+        assert_int_equal(spend(senders, guest("alice@ffff456789abcdef"), 1, now_us), OK);
+        assert_int_equal(spend(senders, guest("alice@ffff456789abcdef"), 1, now_us), OK);
+        for (int i = 0; i < 2 * SENDERS_OF_SITE_MAX; i++) {
+            (void)snprintf(name, sizeof name, "user%d_%d@%d123456789abcdef", i, turn, i % 2);
+            assert_int_equal(spend(senders, guest(name), 1, now_us), OK);
+        }
+    }
+    senders_free(senders);
+}
+
 static void users_have_a_limit_where_one_is_set_and_operators_none(void **state)
 {
     (void)state;
@@ -87,6 +119,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_guest_sends_so_much_a_day),
         cmocka_unit_test(names_of_users_are_made_up_in_vain),
+        cmocka_unit_test(who_is_refused_takes_no_other_users_place),
+        cmocka_unit_test(many_are_forgotten),
         cmocka_unit_test(users_have_a_limit_where_one_is_set_and_operators_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,20 +27,24 @@ PROGRAMS = pathlib.Path(os.environ.get("LODE_PROGRAMS", ROOT / "build" / "progra
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
 COMMAND_SECONDS_MAX = 120
+# How often a condition is looked at: what is true soon is seen soon, and what takes long, and may be a program that is run, leaves the processors to others.
 POLL_SECONDS = 0.01
+POLL_SECONDS_MAX = 0.2
 MARK = "LODE_TEST_FOLDER"  # In the environment of every process that a test starts.
 
 
 def eventually(condition, seconds=60, about="the condition"):
     """Awaits a true value of `condition()` and returns it."""
     deadline = time.monotonic() + seconds
+    pause = POLL_SECONDS
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
             pytest.fail(f"{about} did not come true in {seconds} s; last seen: {value!r}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(pause * 1.2, POLL_SECONDS_MAX)
 
 
 def _contains(pid, name, needle):

@@ -147,6 +147,32 @@ def filled_hub(folder):
         yield hub, empty_mib, None if STORE else round(IDS * REPLICAS / seconds)
 
 
+@contextlib.contextmanager
+def own_processor(processes):
+    """While it lasts these servers, children too, have the machine's first processor, and what this thread starts, the client, has the others: as
+    clients on other machines would. Yields whether there are enough for that."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        yield False
+        return
+
+    def place(where):
+        for process in processes:
+            parents = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+            pids = [process.pid] + [int(pid) for pid, parent in map(str.split, parents) if int(parent) == process.pid]
+            for pid in pids:
+                for thread in os.listdir(f"/proc/{pid}/task"):
+                    os.sched_setaffinity(int(thread), where)
+
+    place(cores[:1])
+    os.sched_setaffinity(0, cores[1:])
+    try:
+        yield True
+    finally:
+        os.sched_setaffinity(0, cores)
+        place(cores)
+
+
 def latency(name, ports, rate, rounds):
     """The line of a fixed rate: at ours, and at nginx."""
     fixed = [[load(port, seed, rate) for port in ports] for seed in range(101, rounds + 101)]
@@ -158,7 +184,8 @@ def latency(name, ports, rate, rounds):
 
 
 def measure_resolve(rounds=5):
-    """Answers a second at full speed, and the 99th percentile at fixed rates: half and a third of what both sustain."""
+    """Answers a second at full speed, and the 99th percentile at fixed rates: half and a third of what both sustain, and half of what both
+    sustain on a processor that the client has no part of."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lode-bench-resolve-"))
     peer = folder / "nginx"
     peer.mkdir()
@@ -184,6 +211,10 @@ def measure_resolve(rounds=5):
                        mapped_mib=round(hub.resident_mib(what="RssFile"), 1), stored_mib=round(size_mib, 1))
             yield latency("resolve_p99", (hub.port, port), rate / 2, rounds)
             yield latency("resolve_p99_third", (hub.port, port), rate / 3, rounds)
+            with own_processor((hub.process, nginx)) as is_apart:
+                if is_apart:
+                    rate = statistics.median(min(load(each, seed)["per_second"] for each in (hub.port, port)) for seed in range(201, rounds + 201))
+                    yield latency("resolve_p99_apart", (hub.port, port), rate / 2, rounds)
     finally:
         if nginx:
             nginx.terminate()

@@ -1,4 +1,4 @@
-// The statements of known_workers.c.
+// The statements of known_workers.c and known_workers_change.c.
 #ifndef LODE_IDENTITY_KNOWN_WORKERS_SQL_H
 #define LODE_IDENTITY_KNOWN_WORKERS_SQL_H
 

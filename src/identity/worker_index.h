@@ -1,4 +1,4 @@
-// The known workers in memory, found by key and, those who are accepted, by name; for known_workers.c, which has the lock.
+// The known workers in memory, found by key and, those who are accepted, by name; for known_workers_table.h, which has the lock.
 #ifndef LODE_IDENTITY_WORKER_INDEX_H
 #define LODE_IDENTITY_WORKER_INDEX_H
 

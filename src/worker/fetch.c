@@ -1,68 +1,19 @@
-#include "worker/fetch.h"
+#include "worker/fetch_state.h"
 
-#include "base/hex.h"
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/log.h"
-#include "protocol/source_answer.h"
-#include "worker/part.h"
-#include "worker/unreached.h"
 
 #include <inttypes.h>
 #include <unistd.h>
 
-enum { ACTIVE_MAX = 4, FAILED_MAX = 16, SOURCE_BYTES_MIN = 1 << 20 };
+enum { ACTIVE_MAX = 4 };
 #define RETRY_MIN_US INT64_C(100000)
 #define RETRY_MAX_US INT64_C(2000000)
-#define SILENCE_MAX_US                                                                             \
-    INT64_C(20000000) // A connection that brings nothing for so long is given up.
 #define SOURCE_WAIT_US INT64_C(200000)
 #define REACH_MAX_US INT64_C(3000000) // For the connection to another worker.
 #define DENIED_MAX_US                                                                              \
     INT64_C(30000000) // A site that was started anew needs a while to know what its workers do.
-
-enum step {
-    STEP_LOOK,    // Is it in the cache?
-    STEP_VERIFY,  // It is there, from an earlier life.
-    STEP_WAIT,    // To be asked for.
-    STEP_TAKE_UP, // What has come of it earlier is read.
-    STEP_ASK,     // The site is asked who sends it.
-    STEP_SEND,    // The site, or another worker, sends.
-};
-
-struct fetch {
-    struct fetch *next;
-    struct fetches *all;
-    struct fetch_order order; // Its texts are the next two.
-    char *data;
-    char *path;
-    enum step step;
-    struct part part;
-    int64_t retry_us; // Steady time before which it is not tried again.
-    int64_t pause_us;
-    int64_t heard_us;
-    int64_t denied_us;           // Since when the site says no; 0: it does not.
-    struct source_answer source; // Who sends it.
-    bool has_come;               // Something of what was asked for last.
-    int64_t failed[FAILED_MAX];  // Workers that it could not be had from.
-    size_t failed_count;
-    int wrongs; // Times that other bytes came.
-    struct error fault;
-    struct http_call *call;
-    fetch_done done;
-    void *context;
-};
-
-struct fetches {
-    struct input_cache *cache;
-    void (*on_shared)(void *context);
-    void *context;
-    struct unreached unreached;
-    struct http_client *client;
-    int64_t worker;
-    struct fetch *first; // In order of arrival.
-    size_t active;       // With a call under way.
-};
 
 struct fetches *fetches_new(struct input_cache *cache, void (*on_shared)(void *context),
                             void *context)
@@ -254,56 +205,10 @@ static void empty_part(struct fetch *fetch)
     }
 }
 
-// Not to be asked again for this file, or for any.
-static void blame_peer(struct fetch *fetch, bool is_unreached)
-{
-    log_line(LOG_LEVEL_WARNING, "event=worker-failed worker=%" PRId64 " path=\"%s\"",
-             fetch->source.worker, fetch->path);
-    fetch->failed[fetch->failed_count++ % FAILED_MAX] = fetch->source.worker;
-    if (is_unreached) {
-        unreached_add(&fetch->all->unreached, fetch->source.worker, clock_steady_us());
-    }
-}
-
 static void take_nothing(void *context, const struct http_answer *answer)
 {
     (void)context;
     (void)answer;
-}
-
-static void write_question(const struct fetch *fetch, bool has_it, struct buffer *out)
-{
-    char digest[DIGEST_TEXT_SIZE];
-    size_t count = fetch->failed_count < FAILED_MAX ? fetch->failed_count : FAILED_MAX;
-    buffer_printf(out, "{\"job\":%" PRId64 ",\"digest\":\"%s\",\"has_it\":%s,\"failed\":[",
-                  fetch->order.job, digest_to_text(&fetch->order.digest, digest),
-                  has_it ? "true" : "false");
-    for (size_t i = 0; i < count; i++) {
-        buffer_printf(out, "%s%" PRId64, i > 0 ? "," : "", fetch->failed[i]);
-    }
-    buffer_append_byte(out, ']');
-    unreached_write(&fetch->all->unreached, clock_steady_us(), out);
-    buffer_append_byte(out, '}');
-}
-
-static struct http_call *ask_site(struct fetch *fetch, bool has_it,
-                                  void (*done)(void *context, const struct http_answer *answer))
-{
-    AUTO_BUFFER struct buffer body = {0};
-    AUTO_FREE char *path = memory_format("/v1/workers/%" PRId64 "/sources", fetch->all->worker);
-    write_question(fetch, has_it, &body);
-    const struct http_ask ask = {.method = "POST",
-                                 .path = path,
-                                 .body = buffer_text(&body),
-                                 .timeout_us = SILENCE_MAX_US,
-                                 .context = fetch};
-    return http_client_start(fetch->all->client, &ask, done);
-}
-
-// Is it large enough to be worth the question who sends it?
-static bool is_shared(const struct fetch *fetch)
-{
-    return fetch->order.size >= SOURCE_BYTES_MIN;
 }
 
 // Other bytes came than those that the file was registered with.
@@ -312,7 +217,7 @@ static void take_wrong(struct fetch *fetch)
     struct error error = {0};
     empty_part(fetch);
     if (fetch->source.kind == SOURCE_WORKER) {
-        blame_peer(fetch, false);
+        fetch_blame_peer(fetch, false);
         rest(fetch, 0);
         return;
     }
@@ -339,9 +244,9 @@ static void take_whole(struct fetch *fetch)
         log_line(LOG_LEVEL_INFO,
                  "event=input-fetched data=%s path=\"%s\" bytes=%" PRId64 " worker=%" PRId64,
                  fetch->data, fetch->path, fetch->order.size, fetch->source.worker);
-        if (is_shared(fetch) && fetch->all->client) {
+        if (fetch_is_shared(fetch) && fetch->all->client) {
             fetch->all->on_shared(fetch->all->context);
-            (void)ask_site(fetch, true, take_nothing);
+            (void)fetch_ask_site(fetch, true, take_nothing);
         }
     }
     finish(fetch, status, &error);
@@ -361,7 +266,7 @@ static void take_failure(struct fetch *fetch, enum status status, const struct e
     if (fetch->source.kind == SOURCE_WORKER) {
         bool is_unreached =
             !fetch->has_come && (status == UNAVAILABLE || status == TIMEOUT || status == DENIED);
-        blame_peer(fetch, is_unreached);
+        fetch_blame_peer(fetch, is_unreached);
         rest(fetch, now_us);
         return;
     }
@@ -402,24 +307,6 @@ static void on_call_end(void *context, const struct http_answer *answer)
     }
 }
 
-static void write_target(const struct fetch *fetch, struct buffer *out)
-{
-    char digest[DIGEST_TEXT_SIZE];
-    if (fetch->source.kind == SOURCE_WORKER) {
-        buffer_printf(out, "/v1/blobs/%s", digest_to_text(&fetch->order.digest, digest));
-        return;
-    }
-    buffer_printf(out, "/v1/workers/%" PRId64 "/jobs/%" PRId64 "/data/", fetch->all->worker,
-                  fetch->order.job);
-    percent_append(out, text_of(fetch->data));
-    struct text rest_of_path = text_of(fetch->path);
-    for (struct text part; text_next_part(&rest_of_path, '/', &part);) {
-        buffer_append_byte(out, '/');
-        percent_append(out, part);
-    }
-    buffer_printf(out, "?digest=%s", digest_to_text(&fetch->order.digest, digest));
-}
-
 static void send(struct fetch *fetch, int64_t now_us)
 {
     AUTO_BUFFER struct buffer target = {0};
@@ -429,7 +316,7 @@ static void send(struct fetch *fetch, int64_t now_us)
         try_again(fetch, now_us);
         return;
     }
-    write_target(fetch, &target);
+    fetch_write_target(fetch, &target);
     if (fetch->part.have > 0) {
         log_line(LOG_LEVEL_INFO,
                  "event=input-resumed data=%s path=\"%s\" from=%" PRId64 " bytes=%" PRId64,
@@ -482,7 +369,7 @@ static void ask(struct fetch *fetch, int64_t now_us)
     fetch->step = STEP_ASK;
     fetch->heard_us = now_us;
     fetch->all->active++;
-    fetch->call = ask_site(fetch, false, on_source);
+    fetch->call = fetch_ask_site(fetch, false, on_source);
 }
 
 // Opens the part, and begins to read what is in it.
@@ -512,7 +399,7 @@ static void take_up(struct fetch *fetch, int64_t now_us)
     if (fetch->part.have == fetch->order.size) {
         take_whole(fetch); // An empty one, or whole already.
     } else if (fetch->all->client && fetch->all->worker != 0 && fetch->all->active < ACTIVE_MAX) {
-        (is_shared(fetch) ? ask : send)(fetch, now_us);
+        (fetch_is_shared(fetch) ? ask : send)(fetch, now_us);
     }
 }
 
@@ -550,7 +437,7 @@ static void work(struct fetch *fetch, int64_t now_us)
     case STEP_SEND:
         if (now_us - fetch->heard_us > SILENCE_MAX_US) {
             if (fetch->source.kind == SOURCE_WORKER) {
-                blame_peer(fetch, !fetch->has_come);
+                fetch_blame_peer(fetch, !fetch->has_come);
             }
             try_again(fetch, now_us);
         }

@@ -183,13 +183,23 @@ static void retry_task(struct api_call *call)
     }
 }
 
+static void answer_why(struct api_call *call, int64_t job, int64_t index)
+{
+    struct error error = {0};
+    AUTO_BUFFER struct buffer body = {0};
+    bool may_read = api_may_with_object(call, ACTION_JOB_CONTENT);
+    enum status status = queue_why(call->api->queue, job, index, may_read, &body, &error);
+    if (!answer_failure(call, status, &error)) {
+        api_reply_json(call, 200, buffer_text(&body));
+    }
+}
+
 static void why_job(struct api_call *call)
 {
     struct error error = {0};
     int64_t job = 0;
     if (!answer_failure(call, api_parameter_int64(call, 0, "job", &job, &error), &error)) {
-        queue_why(call->api->queue, job, -1, api_may_with_object(call, ACTION_JOB_CONTENT),
-                  answer_ok(call));
+        answer_why(call, job, -1);
     }
 }
 
@@ -199,8 +209,7 @@ static void why_task(struct api_call *call)
     int64_t job = 0;
     int64_t index = 0;
     if (!answer_failure(call, read_task(call, &job, &index, &error), &error)) {
-        queue_why(call->api->queue, job, index, api_may_with_object(call, ACTION_JOB_CONTENT),
-                  answer_ok(call));
+        answer_why(call, job, index);
     }
 }
 

@@ -17,7 +17,6 @@ struct control_op {
     struct queue_op op;
     int64_t job;
     int64_t index;
-    bool may_read;
     char *by;
     struct buffer document;
     struct queue_witness witness;
@@ -457,69 +456,81 @@ static enum status explain_task(struct queue *queue, struct sql *sql, const stru
     return OK;
 }
 
-// The last line on standard error of the task that failed; of a failed job, of the first that did.
-static enum status write_last_line(const struct queue *queue, struct sql *sql,
-                                   const struct job_row *row, int64_t index, struct buffer *out,
-                                   struct error *error)
+struct why_op {
+    struct queue *queue;
+    int64_t job;
+    int64_t index;
+    bool may_read;
+    struct buffer document; // Without its last value.
+    struct poll_stream error_output;
+    struct buffer printed; // What of that is in the database.
+};
+
+// What the task that failed wrote to standard error; of a failed job, the first that did. Of others it stays empty.
+static enum status find_error_output(struct why_op *self, struct sql *sql,
+                                     const struct job_row *row, struct error *error)
 {
     AUTO_ROWS struct sql_rows *rows = NULL;
-    bool is_job = index < 0;
-    struct task_row task = {.state = JOB_WAITING};
-    index = is_job && row->progress.state == JOB_FAILED ? row->progress.first_failed : index;
-    if (index >= 0) {
-        enum status status = sql_first(
-            sql, SQL_ONE_TASK, SQL_VALUES(sql_int64(row->id), sql_int64(index)), &rows, error);
-        if (status == OK) {
-            task_row_read(rows, &task);
-        } else if (status != NOT_FOUND) {
-            return status;
-        }
+    struct task_row task;
+    bool is_failed_job = self->index < 0 && row->progress.state == JOB_FAILED;
+    int64_t index = is_failed_job ? row->progress.first_failed : self->index;
+    if (index < 0) {
+        return OK;
     }
+    enum status status = sql_first(sql, SQL_ONE_TASK,
+                                   SQL_VALUES(sql_int64(row->id), sql_int64(index)), &rows, error);
+    if (status != OK) {
+        return status == NOT_FOUND ? OK : status;
+    }
+    task_row_read(rows, &task);
     if (task.state == JOB_FAILED) {
-        last_line_write(queue->blobs, &task.error_output, out);
-    } else {
-        buffer_append_string(out, "null");
+        buffer_append_text(&self->printed, task.error_output.bytes);
+        self->error_output = task.error_output;
+        self->error_output.bytes = buffer_text(&self->printed);
     }
     return OK;
 }
 
-static enum status run_why(struct queue_op *op, struct sql *sql, struct error *error)
+static enum status run_why(struct sql *sql, void *context, struct error *error)
 {
-    struct control_op *self = (struct control_op *)op;
+    struct why_op *self = context;
     AUTO_BUFFER struct buffer why = {0};
     AUTO_BUFFER struct buffer change = {0};
     AUTO_ROWS struct sql_rows *rows = NULL;
     struct job_row row;
+    TRY(queue_settle(self->queue, sql, error));
     TRY(read_job(sql, self->job, &rows, &row, error));
     if (self->index >= 0) {
-        TRY(explain_task(op->queue, sql, &row, self->index, &why, &change, error));
+        TRY(explain_task(self->queue, sql, &row, self->index, &why, &change, error));
     } else {
-        TRY(explain_job(op->queue, sql, &row, -1, &why, &change, error));
+        TRY(explain_job(self->queue, sql, &row, -1, &why, &change, error));
+    }
+    if (self->may_read) {
+        TRY(find_error_output(self, sql, &row, error));
     }
     buffer_append_string(&self->document, "{\"why\":");
     buffer_append_json_string(&self->document, buffer_text(&why));
     buffer_append_string(&self->document, ",\"change\":");
     buffer_append_json_string(&self->document, buffer_text(&change));
-    buffer_append_string(&self->document, ",\"stderr_line\":");
-    if (self->may_read) {
-        TRY(write_last_line(op->queue, sql, &row, self->index, &self->document, error));
-    } else {
-        buffer_append_string(&self->document, "null");
-    }
     buffer_append_string(&self->document, ",\"evidence\":[");
     if (self->index >= 0) {
         TRY(losses_write(sql, self->job, self->index, &self->document, error));
     }
-    buffer_append_string(&self->document, "]}\n");
+    buffer_append_string(&self->document, "],\"stderr_line\":");
     return OK;
 }
 
-void queue_why(struct queue *queue, int64_t job, int64_t index, bool may_read,
-               struct queue_answer answer)
+enum status queue_why(struct queue *queue, int64_t job, int64_t index, bool may_read,
+                      struct buffer *out, struct error *error)
 {
-    struct control_op *self = new_control(job, answer);
-    self->op.run = run_why;
-    self->index = index;
-    self->may_read = may_read;
-    queue_enqueue(queue, &self->op);
+    struct why_op self = {.queue = queue, .job = job, .index = index, .may_read = may_read};
+    enum status status = store_write_wait(queue->store, run_why, &self, error);
+    if (status == OK) {
+        buffer_append_text(out, buffer_text(&self.document));
+        last_line_write(queue->blobs, &self.error_output, out);
+        buffer_append_string(out, "}\n");
+    }
+    buffer_done(&self.document);
+    buffer_done(&self.printed);
+    return status;
 }

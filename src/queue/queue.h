@@ -144,9 +144,10 @@ void queue_retry_job(struct queue *queue, int64_t job, struct queue_witness witn
 // A held task of a job that has not ended runs again. CONFLICT when it is not held. The answer is the job.
 void queue_retry_task(struct queue *queue, int64_t job, int64_t index, struct queue_witness witness,
                       struct queue_answer answer);
-// `index` < 0: the job. With `may_read`, who asks may read what its tasks print: the answer has the last line of the one that failed.
-void queue_why(struct queue *queue, int64_t job, int64_t index, bool may_read,
-               struct queue_answer answer);
+// `index` < 0: the job. With `may_read`, who asks may read what its tasks print: the answer has the last line of the one that failed. Waits for the
+// writer's thread, and blocks for the disk.
+enum status queue_why(struct queue *queue, int64_t job, int64_t index, bool may_read,
+                      struct buffer *out, struct error *error);
 
 // A held job starts, at the place that is given now, with the data as it is known now: blocks for the disk, as queue_submit. CONFLICT
 // when it is not held, or would compute something else than when it was submitted. The answer is the job.

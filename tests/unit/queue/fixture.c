@@ -215,13 +215,11 @@ struct reply site_retry_task(struct site *site, int64_t job, int64_t index)
 
 char *site_why(struct site *site, int64_t job)
 {
-    struct waiting waiting;
-    queue_why(site->queue, job, -1, true, expect(&waiting));
-    struct reply reply = await(&waiting);
-    assert_int_equal(reply.status, OK);
-    char *why = text_copy(json_text(json_object_get(reply.document, "why")));
-    reply_done(&reply);
-    return why;
+    AUTO_BUFFER struct buffer out = {0};
+    AUTO_JSON json_t *document = NULL;
+    assert_int_equal(queue_why(site->queue, job, -1, true, &out, NULL), OK);
+    assert_int_equal(json_parse(buffer_text(&out), &document, NULL), OK);
+    return text_copy(json_text(json_object_get(document, "why")));
 }
 
 static struct text principal_of(const struct site *site)

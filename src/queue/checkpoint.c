@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "os/crew.h"
 #include "records/jobs_sql.h"
 
 struct checkpoint {
@@ -27,13 +28,31 @@ static void forget(struct active_job *job, int64_t index)
     }
 }
 
-// Its files stay for a while yet, as for a copy of the database that was made when they had a name.
-static void release(const struct queue *queue, const struct checkpoint *checkpoint)
+struct released {
+    struct blobs *blobs;
+    char *files;
+};
+
+static void claim_files(void *context)
 {
-    struct text rest = checkpoint ? text_of(checkpoint->files) : TEXT_NONE;
+    struct released *released = context;
+    struct text rest = text_of(released->files);
     struct digest digest;
     while (digest_next(&rest, &digest)) {
-        (void)blob_claim(queue->blobs, &digest);
+        (void)blob_claim(released->blobs, &digest);
+    }
+    free(released->files);
+    free(released);
+}
+
+// Its files stay for a while yet, as for a copy of the database that was made when they had a name. Nobody waits for that.
+static void release(const struct queue *queue, const struct checkpoint *checkpoint)
+{
+    if (checkpoint) {
+        struct released *released = NEW(struct released);
+        released->blobs = queue->blobs;
+        released->files = memory_copy_string(checkpoint->files);
+        crew_add(queue->claimer, claim_files, released);
     }
 }
 

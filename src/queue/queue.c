@@ -4,6 +4,7 @@
 #include "crypto/file_digests.h"
 #include "os/alarm.h"
 #include "os/clock.h"
+#include "os/crew.h"
 #include "queue/second_look.h"
 #include "records/jobs_sql.h"
 
@@ -163,6 +164,9 @@ enum status queue_open(const struct queue_options *options, struct queue **out, 
         status = gatherer_new(queue, &queue->gatherer, error);
     }
     if (status == OK) {
+        status = crew_start("lode-claimer", 1, &queue->claimer, error);
+    }
+    if (status == OK) {
         status = store_write_wait(queue->store, begin_life, queue, error);
     }
     if (status != OK) {
@@ -228,6 +232,7 @@ void queue_free(struct queue *queue)
     alarm_free(queue->alarm);
     second_looks_free(queue->looks);
     gatherer_free(queue->gatherer);
+    crew_stop(queue->claimer);
     ranges_done(&queue->to_gather);
     ranges_done(&queue->to_look_up);
     free(queue->dirty);

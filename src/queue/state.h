@@ -177,6 +177,7 @@ struct live_task {
 };
 
 struct alarm;
+struct crew;
 struct gatherer;
 
 enum { QUEUE_LOAD_CPUS, QUEUE_LOAD_BUSY, QUEUE_LOAD_WAITING, QUEUE_LOAD_WORKERS, QUEUE_LOAD_COUNT };
@@ -235,6 +236,7 @@ struct queue {
     struct second_looks *looks;             // Its own too. NULL: there is no catalogue.
     _Atomic int64_t load[QUEUE_LOAD_COUNT]; // As of the last tick, for other threads.
     struct gatherer *gatherer;              // Its own too.
+    struct crew *claimer; // Its own too: claims blobs that lose a name (checkpoint.c).
     // Jobs that the gatherer is to be asked for once what was changed is durable, as it reads the database.
     struct ranges to_gather;
     struct map *spreads;      // By digest: files that workers fetch, and who has them (sources.c).

@@ -29,6 +29,7 @@ static void post_worker(struct api_call *call)
 }
 
 struct post {
+    struct queue *queue;
     struct queue_poll poll;
     const struct http_exchange *exchange;
 };
@@ -38,6 +39,12 @@ static void poll_gone(void *context)
     struct post *post = context;
     atomic_store(&post->poll.is_silent, http_fell_silent(post->exchange));
     atomic_store(&post->poll.is_gone, true);
+}
+
+static void poll_on_pool(void *context)
+{
+    struct post *post = context;
+    queue_poll(post->queue, &post->poll);
 }
 
 static void post_poll(struct api_call *call)
@@ -58,7 +65,12 @@ static void post_poll(struct api_call *call)
     post->exchange = call->request->exchange;
     http_on_gone(call->request->exchange, poll_gone, post);
     http_watch_closely(call->request->exchange, queue_silence_seconds(call->api->queue));
-    queue_poll(call->api->queue, poll);
+    if (poll->body->blob_count == 0) {
+        queue_poll(call->api->queue, poll);
+        return;
+    }
+    post->queue = call->api->queue;
+    http_server_offload(call->api->server, poll_on_pool, post);
 }
 
 // When the worker is to be gone: "in_seconds" or "at"; neither: now.

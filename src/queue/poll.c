@@ -173,6 +173,7 @@ int queue_silence_seconds(const struct queue *queue)
 struct poll_op {
     struct queue_op op;
     struct queue_poll *poll;
+    size_t missing; // The first of the blobs that it names which is not here; their number: none.
 };
 
 static void answer_poll(struct queue_poll *poll, struct text document)
@@ -248,11 +249,12 @@ static void note_readiness(struct queue *queue, struct worker *worker, const str
 static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct queue *queue = op->queue;
-    const struct queue_poll *poll = ((struct poll_op *)op)->poll;
+    const struct poll_op *self = (const struct poll_op *)op;
+    const struct queue_poll *poll = self->poll;
     struct worker *worker = NULL;
     TRY(find_poller(queue, poll, &worker, error));
     TRY(worker_check_words(queue, worker, poll->body, error));
-    TRY(worker_check_uploads(queue, sql, worker, poll->body, error));
+    TRY(worker_check_uploads(queue, sql, worker, poll->body, self->missing, error));
     worker->runner.until_us = poll->runner ? poll->runner->until_us : 0;
     worker->heard_us = clock_real_us();
     worker->gone_us = 0;
@@ -330,22 +332,6 @@ static void done_poll(struct queue_op *op, enum status status, const struct erro
     ask_again(queue, worker);
 }
 
-// Somebody has to have uploaded what a result names: a record must never lead to nothing.
-static enum status check_blobs(struct queue *queue, const struct poll_body *body,
-                               struct error *error)
-{
-    for (size_t i = 0; i < body->blob_count; i++) {
-        if (!blob_claim(queue->blobs, &body->blobs[i])) {
-            char text[DIGEST_TEXT_SIZE];
-            (void)error_set(error, CONFLICT, "a result names the blob %s, which is not here",
-                            digest_to_text(&body->blobs[i], text));
-            error_fix(error, "upload it with PUT /v1/blobs/{digest} before the poll");
-            return CONFLICT;
-        }
-    }
-    return OK;
-}
-
 // Each is looked up on the writer's thread.
 static enum status check_blob_count(const struct poll_body *body, struct error *error)
 {
@@ -358,13 +344,35 @@ static enum status check_blob_count(const struct poll_body *body, struct error *
     return INVALID;
 }
 
+// Somebody has to have uploaded what a result names: a record must never lead to nothing. What is here a runner does not learn, neither by what is answered
+// (worker_check_uploads) nor by how long that takes.
+static enum status claim_blobs(struct queue *queue, const struct poll_body *body, bool is_runner,
+                               size_t *missing, struct error *error)
+{
+    *missing = body->blob_count;
+    for (size_t i = 0; i < body->blob_count; i++) {
+        bool is_here = blob_claim(queue->blobs, &body->blobs[i]);
+        *missing = !is_here && *missing > i ? i : *missing;
+    }
+    if (is_runner || *missing == body->blob_count) {
+        return OK;
+    }
+    char text[DIGEST_TEXT_SIZE];
+    (void)error_set(error, CONFLICT, "a result names the blob %s, which is not here",
+                    digest_to_text(&body->blobs[*missing], text));
+    error_fix(error, "upload it with PUT /v1/blobs/{digest} before the poll");
+    return CONFLICT;
+}
+
 void queue_poll(struct queue *queue, struct queue_poll *poll)
 {
     struct error error = {0};
-    // What is here a runner does not learn: it may name what it has uploaded (worker_check_uploads).
+    size_t missing = 0;
     bool is_runner = poll->runner && poll->runner->kind != RUNNER_SITE;
-    enum status status =
-        is_runner ? check_blob_count(poll->body, &error) : check_blobs(queue, poll->body, &error);
+    enum status status = is_runner ? check_blob_count(poll->body, &error) : OK;
+    if (status == OK) {
+        status = claim_blobs(queue, poll->body, is_runner, &missing, &error);
+    }
     if (status != OK) {
         poll_free(TAKE(poll->body));
         queue_answer_error(poll->answer, status, &error);
@@ -374,6 +382,7 @@ void queue_poll(struct queue *queue, struct queue_poll *poll)
     op->op.run = run_poll;
     op->op.done = done_poll;
     op->poll = poll;
+    op->missing = missing;
     queue_enqueue(queue, &op->op);
 }
 

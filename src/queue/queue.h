@@ -254,7 +254,7 @@ struct queue_poll {
     struct queue_answer answer;
 };
 // The poll must live until its answer. NOT_FOUND also when its credential has another class than when it registered: it is to do so again. DENIED when
-// it speaks of a job that its class may not have.
+// it speaks of a job that its class may not have. Blocks for the disk when it names blobs.
 void queue_poll(struct queue *queue, struct queue_poll *poll);
 
 // After how many seconds without anything of its machine a waiting poll is `is_silent`. Any thread.

@@ -25,10 +25,11 @@ bool worker_is_as_said(const struct worker *worker, const struct runner *runner)
 enum status worker_check_words(const struct queue *queue, const struct worker *worker,
                                const struct poll_body *body, struct error *error);
 
-// Has it uploaded all blobs that it names, or may it read them? CONFLICT when not, whether they are here or not: that is not told.
+// Has it uploaded all blobs that it names, or may it read them? `missing` is the first of them that is not here. CONFLICT when not, whether they are here or
+// not: that is not told.
 enum status worker_check_uploads(const struct queue *queue, struct sql *sql,
                                  const struct worker *worker, const struct poll_body *body,
-                                 struct error *error);
+                                 size_t missing, struct error *error);
 
 // The job has ended: workers that were for it alone leave.
 void runners_end_job(struct queue *queue, int64_t job);

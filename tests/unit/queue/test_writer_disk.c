@@ -169,6 +169,26 @@ static void what_checkpoints_that_are_over_named_is_claimed_behind_the_writers_b
     expect_calls(&claims, 3);
 }
 
+static void what_a_runner_names_is_claimed_on_the_thread_of_its_poll(void **state)
+{
+    struct site *site = *state;
+    char text[DIGEST_TEXT_SIZE];
+    const struct digest printed = store_blob(site, TEXT("a\nb\n"));
+    int64_t worker = come(site, "runner:1", &ALICES);
+    int64_t job = submit_as(site, "alice", ONE);
+    AUTO_FREE char *done = memory_format(
+        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0,1,1,1,1,"
+        "{\"blob\":\"%s\",\"size\":4}]]}]}",
+        (long long)take_lease(site, worker), (long long)job, digest_to_text(&printed, text));
+    assert_int_equal(queue_runner_uploaded(site->queue, TEXT("runner:1"), &printed, NULL), OK);
+    const int64_t began_s = look_at(site, &printed).st_mtim.tv_sec;
+    age(site, &printed);
+    poll(site, worker, done);
+    assert_job(site, job, "succeeded", 1);
+    assert_true(look_at(site, &printed).st_mtim.tv_sec >= began_s);
+    expect_calls(&claims, 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, site_teardown)
 
 int main(void)
@@ -176,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_last_line_of_a_failed_task_is_read_on_the_thread_of_who_asks),
         TEST(what_checkpoints_that_are_over_named_is_claimed_behind_the_writers_back),
+        TEST(what_a_runner_names_is_claimed_on_the_thread_of_its_poll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

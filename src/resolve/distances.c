@@ -32,10 +32,13 @@ struct distances {
     size_t count;
     size_t next; // To be replaced when it is full.
     size_t running_count;
+    size_t waiting_count; // Threads that wait for what they want.
     bool is_stopping;
+    bool is_starting;
     bool is_started;
+    // Of who has started it, then the thread's, but for http_client_wake.
     pthread_t thread;
-    struct http_client *client; // The thread's, but for http_client_wake.
+    struct http_client *client;
 };
 
 struct distances *distances_new(const char *directory,
@@ -182,23 +185,6 @@ static void *serve(void *context)
     return NULL;
 }
 
-// With the mutex held. False: nothing can be measured.
-static bool make_sure_it_runs(struct distances *distances)
-{
-    const struct http_client_options options = {.key_path = distances->key_path,
-                                                .certificate_path = distances->certificate_path,
-                                                .connect_timeout_us = DISTANCE_TIMEOUT_US};
-    if (distances->is_started || distances->is_stopping) {
-        return distances->is_started;
-    }
-    if (!distances->client && http_client_new(&options, &distances->client, NULL) != OK) {
-        return false;
-    }
-    distances->is_started =
-        thread_start(&distances->thread, "distances", serve, distances, NULL) == OK;
-    return distances->is_started;
-}
-
 // With the mutex held: one for a site that has none; NULL when all are under way.
 static struct distance *make(struct distances *distances, const struct fingerprint *site)
 {
@@ -247,19 +233,60 @@ static bool have_ended(const struct distances *distances, const struct distance_
     return true;
 }
 
+// Loads a library and reads keys, so nobody is to wait for it.
+static bool start(struct distances *distances)
+{
+    const struct http_client_options options = {.key_path = distances->key_path,
+                                                .certificate_path = distances->certificate_path,
+                                                .connect_timeout_us = DISTANCE_TIMEOUT_US};
+    if (!distances->client && http_client_new(&options, &distances->client, NULL) != OK) {
+        return false;
+    }
+    return thread_start(&distances->thread, "distances", serve, distances, NULL) == OK;
+}
+
+// With the mutex held, but for while it starts.
+static void make_sure_it_runs(struct distances *distances)
+{
+    if (distances->is_started || distances->is_starting || distances->is_stopping) {
+        return;
+    }
+    distances->is_starting = true;
+    (void)pthread_mutex_unlock(&distances->mutex);
+    bool is_started = start(distances);
+    (void)pthread_mutex_lock(&distances->mutex);
+    distances->is_started = is_started;
+    distances->is_starting = false;
+}
+
+// With the mutex held. Each who waits holds a thread that others need, so only some do.
+static void wait_for(struct distances *distances, const struct distance_target *targets,
+                     size_t count, int64_t until_us)
+{
+    if (distances->waiting_count == DISTANCES_WAITING_MAX) {
+        return;
+    }
+    distances->waiting_count++;
+    while (!have_ended(distances, targets, count) &&
+           condition_wait_until(&distances->ended, &distances->mutex, until_us)) {
+    }
+    distances->waiting_count--;
+}
+
 void distances_want(struct distances *distances, const struct distance_target *targets,
                     size_t count, int64_t until_us)
 {
     int64_t now_us = clock_steady_us();
     (void)pthread_mutex_lock(&distances->mutex);
-    if (count > 0 && make_sure_it_runs(distances)) {
-        for (size_t i = 0; i < count; i++) {
-            want(distances, &targets[i], now_us);
-        }
+    for (size_t i = 0; i < count; i++) {
+        want(distances, &targets[i], now_us);
+    }
+    make_sure_it_runs(distances);
+    if (distances->is_started) {
         http_client_wake(distances->client);
-        while (until_us > 0 && !have_ended(distances, targets, count) &&
-               condition_wait_until(&distances->ended, &distances->mutex, until_us)) {
-        }
+    }
+    if (distances->is_started && until_us > 0) {
+        wait_for(distances, targets, count, until_us);
     }
     (void)pthread_mutex_unlock(&distances->mutex);
 }

@@ -12,6 +12,7 @@ enum {
     DISTANCES_MAX = 1024,          // Sites that are remembered; the oldest makes room.
     DISTANCES_AT_ONCE_MAX = 8,     // Measured at the same time.
     DISTANCES_WANTED_MAX = 16,     // Of one answer.
+    DISTANCES_WAITING_MAX = 2,     // Threads that wait at the same time.
     DISTANCE_AGAIN_US = 600000000, // After that a site is measured again when it is named.
     DISTANCE_TIMEOUT_US = 2000000, // Of each call.
 };
@@ -31,7 +32,8 @@ struct distance_target {
     struct fingerprint site;
     char url[RESOLVE_URL_SIZE];
 };
-// Has them measured, those apart that were lately, and waits until that is done, at most until `until_us` (steady clock; 0: does not wait).
+// Has them measured, those apart that were lately, and waits until that is done, at most until `until_us` (steady clock; 0: does not wait). While
+// DISTANCES_WAITING_MAX others wait, or the first one starts it all, it does not.
 void distances_want(struct distances *distances, const struct distance_target *targets,
                     size_t count, int64_t until_us);
 

@@ -98,7 +98,8 @@ enum resolve_reach {
 enum status resolver_ask(struct resolver *resolver, struct text name, enum resolve_reach reach,
                          struct buffer *out, struct error *error);
 
-// The same, and has the sites measured whose distance is not known, some of the best, each at most once in ten minutes. The answer waits up to `wait_us` for that; 0: not at all.
+// The same, and has the sites measured whose distance is not known, some of the best, each at most once in ten minutes. The answer waits up to `wait_us` for that; 0, or while
+// others wait already: not at all.
 enum status resolver_ask_measuring(struct resolver *resolver, struct text name,
                                    enum resolve_reach reach, int64_t wait_us, struct buffer *out,
                                    struct error *error);

@@ -4,12 +4,22 @@
 #include "base/memory.h"
 #include "os/clock.h"
 
+static bool is_target(const struct question *question, const struct fingerprint *site)
+{
+    for (size_t i = 0; i < question->target_count; i++) {
+        if (strcmp(question->targets[i].site.text, site->text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void note_target(struct question *question, const struct resolve_site *site)
 {
     size_t length = strlen(site->url);
     bool is_down = site->liveness_rank >= resolve_liveness_rank(TEXT("down"));
     if (is_down || length == 0 || length >= RESOLVE_URL_SIZE ||
-        question->target_count == DISTANCES_WANTED_MAX) {
+        question->target_count == DISTANCES_WANTED_MAX || is_target(question, &site->site)) {
         return;
     }
     struct distance_target *target = &question->targets[question->target_count++];

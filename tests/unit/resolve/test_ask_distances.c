@@ -2,21 +2,30 @@
 
 #include "../cmocka_all.h"
 
-// The first hub says that the second one, whose address this is, has the dataset too.
-static void hub_names_a_site_that_can_be_called(struct world *world)
+#include "resolve/distances.h"
+
+// Appends a location of the site that signs, at the address of the second hub.
+static void write_near(struct world *world, const struct signer *signer, struct buffer *locations)
 {
     AUTO_BUFFER struct buffer entry = {0};
     AUTO_BUFFER struct buffer location = {0};
-    AUTO_BUFFER struct buffer near = {0};
-    AUTO_BUFFER struct buffer document = {0};
     static const char PLACE[] = "https://far.example";
-    write_entry(&world->hubs[1].signer, &(struct entry_fields){0}, &entry);
-    write_location(&world->hubs[1].signer, "far", buffer_text(&entry), &location);
+    write_entry(signer, &(struct entry_fields){0}, &entry);
+    write_location(signer, "far", buffer_text(&entry), &location);
     const char *at = strstr(location.bytes, PLACE);
     assert_non_null(at);
-    buffer_append(&near, location.bytes, (size_t)(at - location.bytes));
-    buffer_append_string(&near, world->hubs[1].hub.url);
-    buffer_append_string(&near, at + strlen(PLACE));
+    buffer_append_string(locations, locations->length > 0 ? "," : "");
+    buffer_append(locations, location.bytes, (size_t)(at - location.bytes));
+    buffer_append_string(locations, world->hubs[1].hub.url);
+    buffer_append_string(locations, at + strlen(PLACE));
+}
+
+// The first hub says that the second one, whose address this is, has the dataset too.
+static void hub_names_a_site_that_can_be_called(struct world *world)
+{
+    AUTO_BUFFER struct buffer near = {0};
+    AUTO_BUFFER struct buffer document = {0};
+    write_near(world, &world->hubs[1].signer, &near);
     write_document(buffer_text(&near), &document);
     fake_hub_says(&world->hubs[0], HUB_ANSWERS, 200, buffer_text(&document));
 }
@@ -55,6 +64,28 @@ static void a_site_whose_distance_nobody_knows_is_measured_once(void **state)
     assert_int_equal(fake_hub_called(&world->hubs[1]), 2);
 }
 
+static void a_site_that_is_named_often_is_measured_once_and_others_too(void **state)
+{
+    struct world *world = *state;
+    AUTO_BUFFER struct buffer locations = {0};
+    AUTO_BUFFER struct buffer lie = {0};
+    AUTO_BUFFER struct buffer document = {0};
+    world->hub_count = 1;
+    for (int i = 0; i < DISTANCES_WANTED_MAX; i++) {
+        write_near(world, &world->ocean, &locations);
+    }
+    write_near(world, &world->hubs[1].signer, &locations);
+    // Of a hub that lies, what holds is taken as it comes.
+    write_entry(&world->ocean, &(struct entry_fields){0}, &lie);
+    write_location(&world->ice, "ice", buffer_text(&lie), &locations);
+    write_document(buffer_text(&locations), &document);
+    fake_hub_says(&world->hubs[0], HUB_ANSWERS, 200, buffer_text(&document));
+    AUTO_JSON json_t *answer = measured(world, BUSY_MACHINE_US);
+    assert_int_equal(location_count(answer), 2);
+    assert_true(has_distance(answer)); // So it is the first one now.
+    assert_int_equal(fake_hub_called(&world->hubs[1]), 2);
+}
+
 static void an_answer_does_not_wait_for_a_distance_longer_than_it_may(void **state)
 {
     struct world *world = *state;
@@ -73,6 +104,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_site_whose_distance_nobody_knows_is_measured_once),
+        TEST(a_site_that_is_named_often_is_measured_once_and_others_too),
         TEST(an_answer_does_not_wait_for_a_distance_longer_than_it_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "protocol/lease_wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,12 +15,9 @@
 enum {
     LOOK_SIZE_MIN = 64 << 10, // A smaller one is sent rather than asked for.
     WRONG_BYTES_MAX = 3,      // So often other bytes than the digest's are taken for an accident.
-    CODE_NO_LEASE = 409,
     BLOCK_SIZE = 256 << 10,
 };
 #define CALL_LEAST_US INT64_C(60000000)
-// Home, started again, knows of no lease before a poll has told it: by then it has.
-#define NO_LEASE_US INT64_C(60000000)
 #define BYTES_EACH_SECOND_LEAST 16384 // Slower than this is not there.
 
 enum copy_step { COPY_LOOKS, COPY_FETCHES, COPY_CUTS, COPY_SENDS };
@@ -109,19 +107,12 @@ static bool is_at_place(const struct copy *copy)
     return (copy->step == COPY_FETCHES) == copy->order.is_homeward;
 }
 
-static bool awaits_lease(struct copy *copy, int code)
-{
-    int64_t now_us = clock_steady_us();
-    bool is_refused = !is_at_place(copy) && copy->step == COPY_SENDS && code == CODE_NO_LEASE;
-    copy->refused_us = !is_refused ? 0 : copy->refused_us ? copy->refused_us : now_us;
-    return is_refused && now_us - copy->refused_us < NO_LEASE_US;
-}
-
 static bool is_passing(struct copy *copy, const struct http_answer *answer)
 {
-    return awaits_lease(copy, answer->code) || answer->code == 0 || answer->code >= 500 ||
-           answer->code == 401 || answer->code == 408 || answer->code == 429 ||
-           (answer->code == 403 && is_at_place(copy));
+    bool is_sent_home = copy->step == COPY_SENDS && !is_at_place(copy);
+    return (is_sent_home && lease_is_awaited(&copy->refused_us, answer->code, clock_steady_us())) ||
+           answer->code == 0 || answer->code >= 500 || answer->code == 401 || answer->code == 408 ||
+           answer->code == 429 || (answer->code == 403 && is_at_place(copy));
 }
 
 // What can pass by itself is tried again later; else the copy is over.

@@ -3,21 +3,14 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "protocol/lease_wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
-enum {
-    CODE_NO_LEASE = 409,
-    CODE_NO_ROOM = 507,
-    ACTIVE_MAX = 4,
-    HASH_BLOCK = 256 << 10,
-    HASH_BLOCKS_A_TURN = 16
-};
+enum { CODE_NO_ROOM = 507, ACTIVE_MAX = 4, HASH_BLOCK = 256 << 10, HASH_BLOCKS_A_TURN = 16 };
 #define RETRY_MIN_US INT64_C(100000)
 #define RETRY_MAX_US INT64_C(2000000)
-// A site that was started again knows of no lease before a poll has told it: by then it has.
-#define NO_LEASE_US INT64_C(60000000)
 
 enum step { STEP_HASH, STEP_WAIT, STEP_SEND };
 
@@ -197,15 +190,6 @@ static void try_later(struct transfer *transfer)
         transfer->pause_us * 2 < RETRY_MAX_US ? transfer->pause_us * 2 : RETRY_MAX_US;
 }
 
-// Does an upload wait for the site to know of its lease?
-static bool awaits_lease(struct transfer *transfer, int code)
-{
-    int64_t now_us = clock_steady_us();
-    bool is_refused = !transfer->is_download && code == CODE_NO_LEASE;
-    transfer->refused_us = !is_refused ? 0 : transfer->refused_us ? transfer->refused_us : now_us;
-    return is_refused && now_us - transfer->refused_us < NO_LEASE_US;
-}
-
 static void on_call_end(void *context, const struct http_answer *answer)
 {
     struct transfer *transfer = context;
@@ -222,7 +206,8 @@ static void on_call_end(void *context, const struct http_answer *answer)
                        ? transfer->fault.status == QUOTA && !transfer->ends_when_full
                        : answer->code == CODE_NO_ROOM;
     if (status == UNAVAILABLE || status == TIMEOUT || status == BUSY || is_full ||
-        awaits_lease(transfer, answer->code)) {
+        (!transfer->is_download &&
+         lease_is_awaited(&transfer->refused_us, answer->code, clock_steady_us()))) {
         try_later(transfer);
         return;
     }

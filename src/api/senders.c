@@ -95,12 +95,6 @@ static struct sender *find_or_make(struct senders *senders, struct text name)
     return sender;
 }
 
-static struct text site_of(const struct principal *principal)
-{
-    struct text name = principal->name;
-    return text_slice(name, text_find_byte(name, 0, '@'), name.length);
-}
-
 static int64_t limit_of(const struct senders *senders, const struct principal *principal)
 {
     return principal->role == ROLE_PEER   ? senders->limits.guest_bytes
@@ -111,7 +105,7 @@ static int64_t limit_of(const struct senders *senders, const struct principal *p
 static enum status refuse(struct text name, int64_t limit, int64_t sent, int64_t bytes,
                           struct error *error)
 {
-    bool is_site = name.bytes[0] == '@';
+    bool is_site = text_starts_with(name, TEXT("@"));
     (void)error_set(
         error, QUOTA, "%s%.*s may send %lld bytes a day and has sent %lld; these are %lld more",
         is_site ? "all users of the site " : "", TEXT_ARGS(text_slice(name, is_site, name.length)),
@@ -154,7 +148,7 @@ static enum status spend_of_guest(struct senders *senders, const struct principa
     int64_t site_limit =
         limit > INT64_MAX / SENDERS_SITE_FACTOR ? INT64_MAX : limit * SENDERS_SITE_FACTOR;
     struct text name = principal->name;
-    struct text site_name = site_of(principal);
+    struct text site_name = guest_site(name);
     TRY(check(senders, site_name, site_limit, bytes, now_us, error));
     TRY(check_name(senders, map_find_text(senders->by_name, site_name), name, error));
     TRY(check(senders, name, limit, bytes, now_us, error));

@@ -117,6 +117,15 @@ const char *action_words(enum action action)
     return ACTIONS[action].words;
 }
 
+struct text guest_site(struct text name)
+{
+    size_t at = name.length;
+    while (at > 0 && name.bytes[at - 1] != '@') {
+        at--;
+    }
+    return at == 0 || at == name.length ? TEXT_NONE : text_slice(name, at - 1, name.length);
+}
+
 // An empty name owns nothing: two missing names are not the same one.
 static bool is_same(struct text a, struct text b)
 {

@@ -84,6 +84,10 @@ struct principal {
     enum runner_class runner; // Of a worker.
 };
 
+// The site of a guest by its name: "@0123456789abcdef" of "alice@0123456789abcdef", from the last "@" on, as no site has one in its digits; borrowed. Empty for
+// a name that says no site.
+struct text guest_site(struct text name);
+
 // What it is about; empty texts where that makes no sense.
 struct policy_object {
     struct text owner; // The name of the principal that it belongs to.

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "policy/policy.h"
 #include "transfer/transfer_sql.h"
 
 #include <stdio.h>
@@ -56,23 +57,13 @@ static void enlist(struct transfers *transfers, struct transfer *transfer)
     *at = transfer;
 }
 
-// The digits of the site in the name of a user of another one.
-static struct text site_of(struct text owner)
-{
-    size_t at = owner.length;
-    while (at > 0 && owner.bytes[at - 1] != '@') {
-        at--;
-    }
-    return text_slice(owner, at, owner.length);
-}
-
 // With the mutex held.
 static enum status check_guest(const struct transfers *transfers, struct text owner,
                                struct error *error)
 {
     size_t count = 0;
     for (const struct transfer *each = transfers->active; each; each = each->next) {
-        count += text_equal(site_of(text_of(each->owner)), site_of(owner));
+        count += text_equal(guest_site(text_of(each->owner)), guest_site(owner));
     }
     if (count < TRANSFERS_GUEST_MAX) {
         return OK;

@@ -134,6 +134,29 @@ static void each_action_has_words_that_follow_may(void **state)
     assert_string_equal(action_words(ACTION_JOB_SUBMIT), "submit jobs");
 }
 
+static void the_site_of_a_guest_is_read_from_its_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *site;
+    } NAMES[] = {
+        {"alice@0123456789abcdef", "@0123456789abcdef"},
+        {"alice@desk@0123456789abcdef", "@0123456789abcdef"},
+        {"@0123456789abcdef", "@0123456789abcdef"},
+        {"alice", ""},
+        {"alice@", ""},
+        {"alice@0123456789abcdef@", ""},
+        {"@", ""},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        if (!text_equal(guest_site(text_of(NAMES[i].name)), text_of(NAMES[i].site))) {
+            fail_msg("%s", NAMES[i].name);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +165,7 @@ int main(void)
         cmocka_unit_test(a_task_does_not_gain_by_its_owners_name),
         cmocka_unit_test(a_peer_that_is_no_guest_may_do_nothing),
         cmocka_unit_test(a_worker_of_each_class_but_the_sites_is_a_runner),
+        cmocka_unit_test(the_site_of_a_guest_is_read_from_its_name),
         cmocka_unit_test(roles_are_read_as_they_are_written),
         cmocka_unit_test(each_action_has_words_that_follow_may),
     };

@@ -342,21 +342,13 @@ enum status contact_json(struct contact *contact, const char *method, const char
     return json_parse(buffer_text(&answer), out, error);
 }
 
-bool address_is_own(const char *address)
-{
-    struct text host = address_host(text_of(address));
-    bool is_loopback = text_starts_with(host, TEXT("127.")) && address_text_is_private(host);
-    return is_loopback || text_equal(host, TEXT("localhost")) || text_equal(host, TEXT("::1")) ||
-           strcmp(address, "::1") == 0;
-}
-
 char *contact_reach(const struct contact *contact, const json_t *status)
 {
     struct site_address address;
     const char *used = contact->site.url;
     struct text said = json_text(json_array_get(json_object_get(status, "reached_at"), 0));
     bool is_said = said.length > 0 && site_address_from_url(said, &address, NULL) == OK;
-    return address_is_own(used) && is_said ? text_copy(said) : memory_copy_string(used);
+    return address_is_own(text_of(used)) && is_said ? text_copy(said) : memory_copy_string(used);
 }
 
 char *contact_path(const char *things, const char *name, const char *rest)

@@ -67,8 +67,6 @@ enum status contact_json_aside(struct contact *contact, const char *path, json_t
 enum status contact_json(struct contact *contact, const char *method, const char *path,
                          const json_t *body, json_t **out, struct error *error);
 
-// Does the address of a site or machine begin with one that is each machine's own?
-bool address_is_own(const char *address);
 // The URL under which other machines reach the site: the one that is used here, unless that is this machine's own
 // and the site has one for others. `status`: of GET /v1/status; NULL: nothing is known. Heap string.
 char *contact_reach(const struct contact *contact, const json_t *status);

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/runner_class.h"
+#include "os/address.h"
 #include "os/process.h"
 #include "pool/report.h"
 #include "pool/talks.h"
@@ -55,7 +56,7 @@ static bool all_are_here(const struct pool *pool)
 {
     for (size_t i = 0; i < pool->host_count; i++) {
         const char *at = strchr(pool->hosts[i].name, '@');
-        if (!address_is_own(at ? at + 1 : pool->hosts[i].name)) {
+        if (!address_is_own(text_of(at ? at + 1 : pool->hosts[i].name))) {
             return false;
         }
     }
@@ -70,7 +71,7 @@ static enum status choose_reach(struct pool *pool, const json_t *status, struct 
     AUTO_FREE char *chosen = said                 ? memory_copy_string(said)
                              : all_are_here(pool) ? memory_copy_string(pool->contact.site.url)
                                                   : contact_reach(&pool->contact, status);
-    if (!said && address_is_own(chosen) && !all_are_here(pool)) {
+    if (!said && address_is_own(text_of(chosen)) && !all_are_here(pool)) {
         (void)error_set(error, CONFLICT, "%s is an address of the site for this machine alone",
                         chosen);
         error_fix(error, "say by which address others reach it: --reach URL; for that it must "

@@ -1,6 +1,6 @@
 #include "site/announce.h"
 
-#include "discover/addresses.h"
+#include "os/address.h"
 #include "os/log.h"
 
 static const char *const STATES[] = {[ANNOUNCER_STARTING] = "starting",
@@ -23,7 +23,7 @@ static void report(void *context, enum announcer_state state, enum responder by,
 static bool is_reached_by_others(const struct announcer_options *options)
 {
     for (size_t i = 0; i < options->bound_count; i++) {
-        if (!address_is_loopback(&options->bound[i])) {
+        if (!address_is_loopback((const struct sockaddr *)&options->bound[i])) {
             return true;
         }
     }

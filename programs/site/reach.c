@@ -1,17 +1,11 @@
 #include "site/reach.h"
 
 #include "discover/addresses.h"
+#include "os/address.h"
 
 #include <arpa/inet.h>
 
 enum { SOCKETS_MAX = 16 };
-
-static bool is_loopback(const struct host_address *address)
-{
-    static const struct in6_addr own = IN6ADDR_LOOPBACK_INIT;
-    return address->family == AF_INET ? address->bytes[0] == IN_LOOPBACKNET
-                                      : memcmp(address->bytes, &own, sizeof own) == 0;
-}
 
 static json_t *url_of(const struct host_address *address, int port)
 {
@@ -37,7 +31,7 @@ json_t *reach_describe(void *reach)
     size_t bound_count = server ? http_server_addresses(server, bound, SOCKETS_MAX) : 0;
     size_t count = bound_count > 0 ? addresses_reached(bound, bound_count, found) : 0;
     for (size_t i = 0; i < count && json_array_size(urls) < REACH_MAX; i++) {
-        if (!is_loopback(&found[i])) {
+        if (!address_bytes_are_loopback(found[i].family, found[i].bytes)) {
             (void)json_array_append_new(urls, url_of(&found[i], http_server_port(server)));
         }
     }

@@ -16,14 +16,6 @@ static const struct in6_addr *of_six(const struct sockaddr_storage *address)
     return &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
 }
 
-bool address_is_loopback(const struct sockaddr_storage *bound)
-{
-    if (bound->ss_family == AF_INET) {
-        return ntohl(of_four(bound)->s_addr) >> 24 == IN_LOOPBACKNET;
-    }
-    return bound->ss_family != AF_INET6 || IN6_IS_ADDR_LOOPBACK(of_six(bound));
-}
-
 bool address_answers(const struct sockaddr_storage *bound, const struct sockaddr_storage *own)
 {
     if (own->ss_family == AF_INET) {

@@ -15,9 +15,6 @@ struct host_address {
     unsigned char bytes[16]; // 4 of them for AF_INET; in the order of the network.
 };
 
-// Is a socket that is bound so reached by this machine alone? One that is not of IP is.
-bool address_is_loopback(const struct sockaddr_storage *bound);
-
 // Does a socket that is bound to `bound` (an address or the wildcard of a family) answer at `own`, an address of this machine?
 // The wildcard of IPv6 takes IPv4 too, as it does on Linux unless it is told otherwise. Link-local addresses of
 // IPv6 count as no answer: they mean nothing without the name of an interface, which differs at the other end.

@@ -1,23 +1,20 @@
 #include "discover/hearing.h"
 
 #include "base/memory.h"
+#include "os/address.h"
 #include "os/clock.h"
 
 #include <stdio.h>
 
-enum { LOOPBACK_NET = 127 };
-
 static enum heard_rank rank_of(const AvahiAddress *address)
 {
     const uint8_t *bytes = address->data.data;
-    if (address->proto == AVAHI_PROTO_INET) {
-        return bytes[0] == LOOPBACK_NET ? RANK_LOOPBACK : RANK_IPV4;
+    bool is_ipv4 = address->proto == AVAHI_PROTO_INET;
+    if (address_bytes_are_loopback(is_ipv4 ? AF_INET : AF_INET6, bytes)) {
+        return RANK_LOOPBACK;
     }
-    static const uint8_t LOOPBACK[16] = {[15] = 1};
-    bool is_link_local = bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
-    return is_link_local                                   ? RANK_NONE
-           : memcmp(bytes, LOOPBACK, sizeof LOOPBACK) == 0 ? RANK_LOOPBACK
-                                                           : RANK_IPV6;
+    bool is_link_local = !is_ipv4 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+    return is_ipv4 ? RANK_IPV4 : is_link_local ? RANK_NONE : RANK_IPV6;
 }
 
 static struct heard *find_heard(struct hearing *hearing, int interface, int protocol,

@@ -18,19 +18,47 @@ enum {
 };
 #define ANY_PORT "9" // A way is looked up to it; nothing is sent.
 
+bool address_bytes_are_loopback(int family, const unsigned char *bytes)
+{
+    struct in6_addr ipv6;
+    if (family != AF_INET6) {
+        return family == AF_INET && bytes[0] == IN_LOOPBACKNET;
+    }
+    memcpy(&ipv6, bytes, sizeof ipv6);
+    return IN6_IS_ADDR_LOOPBACK(&ipv6) ||
+           (IN6_IS_ADDR_V4MAPPED(&ipv6) && bytes[MAPPED_SIZE] == IN_LOOPBACKNET);
+}
+
+bool address_is_loopback(const struct sockaddr *address)
+{
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+    switch (address->sa_family) {
+    case AF_INET:
+        memcpy(&ipv4, address, sizeof ipv4);
+        return address_bytes_are_loopback(AF_INET, (const unsigned char *)&ipv4.sin_addr);
+    case AF_INET6:
+        memcpy(&ipv6, address, sizeof ipv6);
+        return address_bytes_are_loopback(AF_INET6, ipv6.sin6_addr.s6_addr);
+    default:
+        return address->sa_family == AF_UNIX;
+    }
+}
+
 static bool is_private_ipv4(const unsigned char bytes[4])
 {
-    return bytes[0] == 127 || bytes[0] == 10 || (bytes[0] == 172 && (bytes[1] & 0xF0) == 16) ||
-           (bytes[0] == 192 && bytes[1] == 168) || (bytes[0] == 169 && bytes[1] == 254);
+    return address_bytes_are_loopback(AF_INET, bytes) || bytes[0] == 10 ||
+           (bytes[0] == 172 && (bytes[1] & 0xF0) == 16) || (bytes[0] == 192 && bytes[1] == 168) ||
+           (bytes[0] == 169 && bytes[1] == 254);
 }
 
 static bool is_private_ipv6(const struct in6_addr *address)
 {
     const unsigned char *bytes = address->s6_addr;
     if (IN6_IS_ADDR_V4MAPPED(address)) {
-        return is_private_ipv4(bytes + 12);
+        return is_private_ipv4(bytes + MAPPED_SIZE);
     }
-    return IN6_IS_ADDR_LOOPBACK(address) || IN6_IS_ADDR_LINKLOCAL(address) ||
+    return address_bytes_are_loopback(AF_INET6, bytes) || IN6_IS_ADDR_LINKLOCAL(address) ||
            (bytes[0] & 0xFE) == 0xFC;
 }
 
@@ -70,6 +98,12 @@ bool address_text_is_private(struct text text)
     return read_address(text, &address) && is_private_ipv6(&address);
 }
 
+bool address_text_is_loopback(struct text text)
+{
+    struct in6_addr address;
+    return read_address(text, &address) && address_bytes_are_loopback(AF_INET6, address.s6_addr);
+}
+
 bool address_text_is_same(struct text a, struct text b)
 {
     struct in6_addr first;
@@ -88,14 +122,6 @@ bool address_text_is_near(struct text a, struct text b)
     bool is_ipv4 = IN6_IS_ADDR_V4MAPPED(&first);
     size_t length = is_ipv4 ? MAPPED_SIZE + IPV4_NETWORK_SIZE : IPV6_NETWORK_SIZE;
     return is_ipv4 == IN6_IS_ADDR_V4MAPPED(&second) && memcmp(&first, &second, length) == 0;
-}
-
-static bool is_loopback(struct text text)
-{
-    struct in6_addr address;
-    return read_address(text, &address) &&
-           (IN6_IS_ADDR_LOOPBACK(&address) ||
-            (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[MAPPED_SIZE] == 127));
 }
 
 static enum status check_all(const struct addrinfo *found, struct error *error)
@@ -149,6 +175,14 @@ struct text address_host(struct text url)
     return text_slice(rest, 0, text_find_byte(rest, 0, ':'));
 }
 
+bool address_is_own(struct text url_or_host)
+{
+    struct text host = address_host(url_or_host);
+    // An IPv6 address without brackets is no host of a URL.
+    return text_equal(host, TEXT("localhost")) || address_text_is_loopback(host) ||
+           address_text_is_loopback(url_or_host);
+}
+
 static bool write_host(const struct sockaddr *address, socklen_t length, char *out, size_t size)
 {
     return getnameinfo(address, length, out, (socklen_t)size, NULL, 0, NI_NUMERICHOST) == 0;
@@ -168,7 +202,7 @@ static bool own_end(const struct addrinfo *to, char out[ADDRESS_TEXT_SIZE], bool
         !write_host(to->ai_addr, to->ai_addrlen, other, sizeof other)) {
         return false;
     }
-    *is_here = strcmp(text, other) == 0 || is_loopback(text_of(text));
+    *is_here = strcmp(text, other) == 0 || address_text_is_loopback(text_of(text));
     (void)snprintf(out, ADDRESS_TEXT_SIZE, to->ai_family == AF_INET6 ? "[%s]" : "%s", text);
     return true;
 }

@@ -15,6 +15,18 @@ bool address_is_private(const struct sockaddr *address);
 // The same of "192.168.0.7" or "fe80::1"; false for what is no address.
 bool address_text_is_private(struct text text);
 
+// Is it each machine's own, which none reaches but itself? 127.0.0.0/8, ::1, an IPv4 address of these in an IPv6 one, and a socket of the file system.
+bool address_is_loopback(const struct sockaddr *address);
+
+// The same of the bytes of an address, in the order of the network: 4 of AF_INET, 16 of AF_INET6; false for other families.
+bool address_bytes_are_loopback(int family, const unsigned char *bytes);
+
+// The same of "127.0.0.1" or "::1"; false for what is no address, such as "localhost".
+bool address_text_is_loopback(struct text text);
+
+// Does a URL, or the name or address of a machine, say each machine's own: loopback, or "localhost"?
+bool address_is_own(struct text url_or_host);
+
 // Are all addresses that "HOST:PORT" stands for private? OK; DENIED, naming one that is not; INVALID for what cannot be resolved.
 enum status address_check_private(struct text host_and_port, struct error *error);
 

@@ -20,24 +20,6 @@ static struct sockaddr_storage address(const char *text)
     return made;
 }
 
-static void loopback_is_this_machine_alone(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *address;
-        bool is_loopback;
-    } cases[] = {
-        {"127.0.0.1", true}, {"127.5.0.1", true}, {"::1", true},          {"0.0.0.0", false},
-        {"::", false},       {"10.0.0.1", false}, {"2001:db8::1", false},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct sockaddr_storage bound = address(cases[i].address);
-        assert_int_equal(address_is_loopback(&bound), cases[i].is_loopback);
-    }
-    struct sockaddr_storage local = {.ss_family = AF_UNIX};
-    assert_true(address_is_loopback(&local));
-}
-
 static void sockets_answer_where_they_are_bound(void **state)
 {
     (void)state;
@@ -80,7 +62,6 @@ static void what_is_reached_lies_within_what_is_bound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loopback_is_this_machine_alone),
         cmocka_unit_test(sockets_answer_where_they_are_bound),
         cmocka_unit_test(what_is_reached_lies_within_what_is_bound),
     };

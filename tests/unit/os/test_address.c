@@ -2,6 +2,7 @@
 
 #include "os/address.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/un.h>
 
@@ -74,6 +75,95 @@ static void a_socket_s_address_is_judged_as_its_text(void **state)
     ipv6.sin6_addr = in6addr_any;
     assert_false(address_is_private((struct sockaddr *)&ipv4));
     assert_false(address_is_private((struct sockaddr *)&ipv6));
+}
+
+static void loopback_is_each_machine_s_own(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int family;
+        bool is_loopback;
+    } CASES[] = {
+        {"127.0.0.0", AF_INET, true},
+        {"127.0.0.1", AF_INET, true},
+        {"127.255.255.255", AF_INET, true},
+        {"126.255.255.255", AF_INET, false},
+        {"128.0.0.0", AF_INET, false},
+        {"1.0.0.127", AF_INET, false},
+        {"0.0.0.0", AF_INET, false},
+        {"10.0.0.1", AF_INET, false},
+        {"::1", AF_INET6, true},
+        {"::", AF_INET6, false},
+        {"::2", AF_INET6, false},
+        {"1::1", AF_INET6, false},
+        {"::7f00:1", AF_INET6, false},
+        {"7f00::1", AF_INET6, false},
+        {"fe80::1", AF_INET6, false},
+        {"2001:db8::1", AF_INET6, false},
+        {"::ffff:127.0.0.1", AF_INET6, true},
+        {"::ffff:127.255.0.1", AF_INET6, true},
+        {"::ffff:128.0.0.1", AF_INET6, false},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        struct sockaddr_in ipv4 = {.sin_family = AF_INET};
+        struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
+        bool is_ipv4 = CASES[i].family == AF_INET;
+        void *bytes = is_ipv4 ? (void *)&ipv4.sin_addr : (void *)&ipv6.sin6_addr;
+        assert_int_equal(inet_pton(CASES[i].family, CASES[i].text, bytes), 1);
+        bool is_loopback = address_bytes_are_loopback(CASES[i].family, bytes);
+        if (is_loopback != CASES[i].is_loopback ||
+            address_text_is_loopback(text_of(CASES[i].text)) != is_loopback ||
+            address_is_loopback(is_ipv4 ? (struct sockaddr *)&ipv4 : (struct sockaddr *)&ipv6) !=
+                is_loopback) {
+            fail_msg("%s", CASES[i].text);
+        }
+    }
+    static const unsigned char NONE[16] = {127};
+    assert_false(address_bytes_are_loopback(AF_UNIX, NONE));
+    assert_true(address_is_loopback(&(const struct sockaddr){.sa_family = AF_UNIX}));
+    assert_false(address_is_loopback(&(const struct sockaddr){.sa_family = AF_APPLETALK}));
+    assert_false(address_text_is_loopback(TEXT("localhost")));
+    assert_false(address_text_is_loopback(TEXT("[::1]")));
+    assert_false(address_text_is_loopback(TEXT("127.0.0.1.example.org")));
+    assert_false(address_text_is_loopback(TEXT("")));
+}
+
+static void a_url_or_a_host_may_say_each_machine_s_own(void **state)
+{
+    (void)state;
+    static const char *const OWN[] = {
+        "https://127.0.0.1:7733",
+        "https://[::1]:7733/v1",
+        "https://localhost:7733",
+        "https://[::ffff:127.0.0.1]:7733",
+        "127.9.0.1",
+        "localhost",
+        "::1",
+        "[::1]",
+        "127.0.0.1:7730",
+    };
+    static const char *const OTHERS[] = {
+        "https://10.0.0.5:7733",
+        "https://[fd00::5]:7733",
+        "https://localhost.example.org",
+        "https://127.0.0.1.example.org",
+        "https://desk/127.0.0.1",
+        "desk",
+        "fd00::1",
+        "",
+        "https://",
+    };
+    for (size_t i = 0; i < sizeof OWN / sizeof OWN[0]; i++) {
+        if (!address_is_own(text_of(OWN[i]))) {
+            fail_msg("%s", OWN[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof OTHERS / sizeof OTHERS[0]; i++) {
+        if (address_is_own(text_of(OTHERS[i]))) {
+            fail_msg("%s", OTHERS[i]);
+        }
+    }
 }
 
 static void a_listening_address_must_be_private_as_a_whole(void **state)
@@ -160,6 +250,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(private_addresses_are_those_of_the_standards),
         cmocka_unit_test(a_socket_s_address_is_judged_as_its_text),
+        cmocka_unit_test(loopback_is_each_machine_s_own),
+        cmocka_unit_test(a_url_or_a_host_may_say_each_machine_s_own),
         cmocka_unit_test(a_listening_address_must_be_private_as_a_whole),
         cmocka_unit_test(the_own_address_towards_a_host_is_found),
         cmocka_unit_test(addresses_of_one_network_are_near),

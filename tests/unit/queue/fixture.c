@@ -365,6 +365,13 @@ struct reply site_poll(struct site *site, int64_t worker, const char *body)
     return site_poll_end(site_poll_begin(site, worker, body));
 }
 
+void site_say(struct site *site, int64_t worker, const char *body)
+{
+    struct reply reply = site_poll(site, worker, body);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+}
+
 void site_leave_poll(struct site *site, int64_t worker)
 {
     struct waiting waiting;

@@ -80,7 +80,9 @@ struct listing *site_places_begin(struct site *site, int64_t version, int64_t wa
 struct reply site_places_end(struct listing *listing);
 struct reply site_list_workers(struct site *site, int64_t after, int64_t limit);
 struct reply site_poll(struct site *site, int64_t worker, const char *body);
-// The same in two steps; the second waits for the answer and frees.
+// The same when nothing of the answer matters but that it is OK.
+void site_say(struct site *site, int64_t worker, const char *body);
+// The first in two steps; the second waits for the answer and frees.
 struct polling *site_poll_begin(struct site *site, int64_t worker, const char *body);
 struct reply site_poll_end(struct polling *polling);
 // A waiting poll whose connection is closed; returns once the site has noticed.

@@ -92,13 +92,6 @@ static long long lease_of(struct site *site, int64_t worker, int64_t job)
     return lease;
 }
 
-static void say(struct site *site, int64_t worker, const char *body)
-{
-    struct reply reply = site_poll(site, worker, body);
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
-}
-
 static void what_jobs_and_results_name_stays(void **state)
 {
     struct old_blobs blobs = {.site = *state};
@@ -122,7 +115,7 @@ static void what_jobs_and_results_name_stays(void **state)
         memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"stream\":{\"from\":0,"
                       "\"to\":2,\"answers\":\"%s\",\"answers_size\":4}}]}",
                       lease, (long long)streamed, answers);
-    say(site, worker, streams);
+    site_say(site, worker, streams);
     int64_t job = site_job(site, "{\"command\":[\"true\"],\"cache\":\"off\"}");
     lease = lease_of(site, worker, job);
     // A digest may be said without what it begins with, too.
@@ -130,7 +123,7 @@ static void what_jobs_and_results_name_stays(void **state)
         "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0,1,1,1,1,"
         "{\"blob\":\"%s\",\"size\":7},{\"blob\":\"%s\",\"size\":10},[[\"o\",\"%s\",6,420]]]]}]}",
         lease, (long long)job, printed, complaints, output + strlen("sha256:"));
-    say(site, worker, result);
+    site_say(site, worker, result);
     sweep_all(&blobs);
     for (size_t i = 0; i < blobs.count; i++) {
         assert_int_equal(is_here(&blobs, i), i < named);
@@ -151,14 +144,14 @@ static void a_checkpoint_stays_until_its_task_has_another_one_or_has_ended(void 
         AUTO_FREE char *body = memory_format("{\"checkpoints\":[{\"job\":%lld,\"index\":0,"
                                              "\"attempt\":1,\"files\":[[\"s\",\"%s\",2,420]]}]}",
                                              (long long)job, add(&blobs, content));
-        say(site, worker, body);
+        site_say(site, worker, body);
         sweep_all(&blobs);
         assert_true(is_here(&blobs, (size_t)i));
         assert_int_equal(is_here(&blobs, 0), i == 0);
     }
     AUTO_FREE char *ended = memory_format(
         "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}", lease, (long long)job);
-    say(site, worker, ended);
+    site_say(site, worker, ended);
     sweep_all(&blobs);
     assert_false(is_here(&blobs, 1));
     done(&blobs);
@@ -175,11 +168,11 @@ static void what_lost_its_last_name_stays_for_a_day(void **state)
     AUTO_FREE char *body = memory_format("{\"checkpoints\":[{\"job\":%lld,\"index\":0,"
                                          "\"attempt\":1,\"files\":[[\"s\",\"%s\",2,420]]}]}",
                                          (long long)job, add(&blobs, "state"));
-    say(site, worker, body);
+    site_say(site, worker, body);
     sweep_all(&blobs); // Makes it old.
     AUTO_FREE char *ended = memory_format(
         "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}", lease, (long long)job);
-    say(site, worker, ended);
+    site_say(site, worker, ended);
     const struct digest digest = digest_at(&blobs, 0);
     int64_t size = 0;
     assert_false(blob_remove_unclaimed(site->blobs, &digest,
@@ -202,7 +195,7 @@ static void names_are_read_in_pieces_to_the_last_row(void **state)
         buffer_printf(&body, i < COUNT - 1 ? "[%d,0,0]," : "[%d,0,0,1,1,1,1,null,null,", i);
     }
     buffer_printf(&body, "[[\"o\",\"%s\",6,420]]]]}]}", output);
-    say(site, worker, body.bytes);
+    site_say(site, worker, body.bytes);
     assert_job(site, job, "succeeded", COUNT);
     sweep_all(&blobs);
     assert_true(blobs.reads > 2);

@@ -244,9 +244,7 @@ static void tasks_that_are_tried_again_are_looked_after_again(void **state)
         " \"tasks\": [[0, 0, 0, 1, 1, 1, 1]]}]}",
         site->setups, (long long)json_integer_value(json_array_get(lease, 0)), (long long)job);
     reply_done(&reply);
-    reply = site_poll(site, worker, report);
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
+    site_say(site, worker, report);
     reply = site_cancel(site, job);
     reply_done(&reply);
     await_looks(site, 1);

@@ -100,11 +100,9 @@ static void a_checkpoint_goes_when_its_task_has_ended(void **state)
         memory_format("{\"results\": [{\"lease\": %lld, \"job\": %lld, \"tasks\": [[0, 0, 3]]}]}",
                       attempt.lease, (long long)job);
     attempt_done(&attempt);
-    struct reply reply = site_poll(site, worker, failed);
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
+    site_say(site, worker, failed);
     assert_job(site, job, "failed", 0);
-    reply = site_retry(site, job); // By hand it begins anew.
+    struct reply reply = site_retry(site, job); // By hand it begins anew.
     assert_int_equal(reply.status, OK);
     reply_done(&reply);
     attempt = take(site, worker);

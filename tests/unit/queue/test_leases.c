@@ -22,13 +22,6 @@ static int64_t take_lease(struct site *site, int64_t worker, long long *number)
     return count;
 }
 
-static void expect_ok(struct site *site, int64_t worker, const char *body)
-{
-    struct reply reply = site_poll(site, worker, body);
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
-}
-
 static void what_is_reported_twice_leaves_the_rest_of_the_lease_in_the_books(void **state)
 {
     struct site *site = *state;
@@ -36,16 +29,16 @@ static void what_is_reported_twice_leaves_the_rest_of_the_lease_in_the_books(voi
     int64_t job = site_job(site, "{\"command\": [\"cat\"], \"mode\": \"stream\", \"count\": 8}");
     long long number = 0;
     assert_int_equal(take_lease(site, worker, &number), 4);
-    expect_ok(site, worker, "{\"leaving\": true}");
+    site_say(site, worker, "{\"leaving\": true}");
     // The answers to the first reports are lost, so the worker sends them again.
     AUTO_FREE char *report =
         memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}", number,
                       (long long)job);
     for (int i = 0; i < 4; i++) {
-        expect_ok(site, worker, report);
+        site_say(site, worker, report);
     }
     AUTO_FREE char *rest = memory_format("{\"returned\":[[%lld,1,4]]}", number);
-    expect_ok(site, worker, rest);
+    site_say(site, worker, rest);
     int64_t other = site_worker(site, "rack", 1);
     assert_int_equal(site_run_all(site, other), 7);
     assert_job(site, job, "succeeded", 8);
@@ -90,9 +83,9 @@ static void live_output_comes_from_the_worker_that_has_the_task(void **state)
     (void)take_lease(site, worker, &number);
     AUTO_FREE char *log =
         memory_format("{\"logs\":[[%lld,0,\"stdout\",0,\"b2s=\"]]}", (long long)job);
-    expect_ok(site, other, log);
+    site_say(site, other, log);
     assert_int_equal(live_bytes(site, job, 0), 0);
-    expect_ok(site, worker, log);
+    site_say(site, worker, log);
     assert_int_equal(live_bytes(site, job, 0), 2);
 }
 
@@ -105,11 +98,11 @@ static void live_output_of_many_tasks_stays_within_a_bound(void **state)
         site_job(site, "{\"command\": [\"true\"], \"count\": 100, \"memory_bytes\": 1048576}");
     AUTO_FREE char *printed = memory_new(ENCODED + 1, 1);
     memset(printed, 'A', ENCODED);
-    expect_ok(site, worker, "{}");
+    site_say(site, worker, "{}");
     for (int i = 0; i < TASKS; i++) {
         AUTO_FREE char *log =
             memory_format("{\"logs\":[[%lld,%d,\"stdout\",0,\"%s\"]]}", (long long)job, i, printed);
-        expect_ok(site, worker, log);
+        site_say(site, worker, log);
     }
     int64_t total = 0;
     for (int i = 0; i < TASKS; i++) {
@@ -195,7 +188,7 @@ static void a_worker_that_registers_again_keeps_its_leases(void **state)
     AUTO_FREE char *report =
         memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}", number,
                       (long long)job);
-    expect_ok(site, again, report);
+    site_say(site, again, report);
     AUTO_BUFFER struct buffer record = {0};
     assert_int_equal(queue_show_task(site->queue, job, 0, &record, NULL), OK);
     assert_non_null(strstr(record.bytes, "\"failed_attempts\":[]"));
@@ -240,7 +233,7 @@ static void poll_with_numbers(struct site *site, int64_t worker, int64_t from)
     }
     buffer_append_string(&body, "]}");
     buffer_append_byte(&body, '\0');
-    expect_ok(site, worker, body.bytes);
+    site_say(site, worker, body.bytes);
 }
 
 // What it invents does not gather here: the rest is said once it says it again.
@@ -268,9 +261,7 @@ static void what_a_worker_that_registers_again_does_not_have_waits_again(void **
     assert_int_equal(reply.status, OK);
     assert_int_equal(json_array_size(json_object_get(reply.document, "leases")), 1);
     reply_done(&reply);
-    reply = site_poll(site, before, "{}");
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
+    site_say(site, before, "{}");
     int64_t again = site_worker_process(site, "desk", 1, 4711);
     reply = site_poll(site, again, "{\"leases\":[]}");
     assert_int_equal(reply.status, OK);
@@ -328,10 +319,8 @@ static void a_job_began_when_its_first_task_did(void **state)
     AUTO_FREE char *body = memory_format(
         "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0,%lld,1000,0,0]]}]}", lease,
         (long long)job, (long long)began_us);
-    struct reply reply = site_poll(site, worker, body);
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
-    reply = site_show(site, job, 0);
+    site_say(site, worker, body);
+    struct reply reply = site_show(site, job, 0);
     char text[CALENDAR_TEXT_SIZE];
     assert_string_equal(json_string_value(json_object_get(reply.document, "started_at")),
                         calendar_format(began_us, text));
@@ -351,9 +340,7 @@ static void dropped_workers_give_their_tasks_to_others_without_blame(void **stat
         assert_int_equal(json_array_size(json_object_get(reply.document, "leases")), 1);
         reply_done(&reply);
         queue_drop_workers(site->queue, TEXT("somebody else"));
-        reply = site_poll(site, worker, "{}");
-        assert_int_equal(reply.status, OK);
-        reply_done(&reply);
+        site_say(site, worker, "{}");
         struct polling *waiting = site_poll_begin(site, worker, "{\"wait_seconds\": 60}");
         queue_drop_workers(site->queue, TEXT("workers"));
         reply = site_poll_end(waiting); // It is told at once.

@@ -354,9 +354,7 @@ static void a_job_elsewhere_gets_the_outputs_of_others(void **state)
         "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0,1,1,1,1,null,null,"
         "[[\"out\",\"%s\",4,420]]]]}]}",
         (long long)lease, (long long)source, digest_to_text(&name, digest));
-    reply = site_poll(site, local, result);
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
+    site_say(site, local, result);
     reply = site_poll(site, site_place_worker(site, OCEAN), "{\"wait_seconds\": 20}");
     const json_t *told = json_array_get(json_object_get(reply.document, "jobs"), 0);
     assert_int_equal(number_of(told, "job"), job);

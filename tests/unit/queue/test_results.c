@@ -20,9 +20,7 @@ static void streamed_answers_come_in_order(void **state)
         (long long)json_integer_value(json_array_get(lease, 0)), (long long)job,
         digest_to_text(&digest, text));
     reply_done(&reply);
-    reply = site_poll(site, worker, body);
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
+    site_say(site, worker, body);
     assert_job(site, job, "failed", 3);
     AUTO_BUFFER struct buffer answers = {0};
     int64_t next = 0;
@@ -114,9 +112,7 @@ static void pieces_of_answers_and_failed_items_are_handed_over_in_order_of_commi
         (long long)job, (long long)json_integer_value(json_array_get(lease, 0)), (long long)job,
         digest_to_text(&digest, text));
     reply_done(&reply);
-    reply = site_poll(site, worker, body);
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
+    site_say(site, worker, body);
     struct event_position at = {0};
     AUTO_BUFFER struct buffer all = {0};
     read_results(site, job, &at, &all);

@@ -118,9 +118,7 @@ static void report_from_there(struct site *site, int64_t link, const char *kind)
                       "[[0,0,0,1,1,1,1,null,null,null,\"\",1,\"%s\"]]}]}",
                       site->setups, (long long)json_integer_value(json_array_get(given, 0)), kind);
     reply_done(&reply);
-    reply = site_poll(site, link, body);
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
+    site_say(site, link, body);
 }
 
 static bool is_answered(struct site *site, const char *owner)
@@ -239,9 +237,7 @@ static void what_began_on_a_spare_computer_is_for_spare_jobs(void **state)
     store_state(site);
     AUTO_FREE char *body = memory_format(
         "{\"checkpoints\":[{\"job\":%lld,\"index\":0,\"attempt\":1,\"files\":" STATE "}]}", job);
-    struct reply reply = site_poll(site, spare, body);
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
+    site_say(site, spare, body);
     queue_drop_workers(site->queue, TEXT("runner:1"));
     site_restart(site);
     int64_t worker = come(site, "workers", &NOBODYS);

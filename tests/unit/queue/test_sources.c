@@ -26,9 +26,7 @@ static int64_t register_worker(struct site *site, int number, json_t *serve, con
     assert_int_equal(reply.status, OK);
     int64_t worker = number_of(reply.document, "worker");
     reply_done(&reply);
-    reply = site_poll(site, worker, "{}");
-    assert_int_equal(reply.status, OK);
-    reply_done(&reply);
+    site_say(site, worker, "{}");
     return worker;
 }
 

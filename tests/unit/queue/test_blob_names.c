@@ -131,27 +131,42 @@ static void what_jobs_and_results_name_stays(void **state)
     done(&blobs);
 }
 
+static int64_t checkpointed_job(struct site *site)
+{
+    return site_job(
+        site, "{\"command\":[\"true\"],\"cache\":\"off\",\"checkpoint\":{\"files\":[\"s\"]}}");
+}
+
+static void say_checkpoint(struct site *site, int64_t worker, int64_t job, const char *digest)
+{
+    AUTO_FREE char *body = memory_format("{\"checkpoints\":[{\"job\":%lld,\"index\":0,"
+                                         "\"attempt\":1,\"files\":[[\"s\",\"%s\",2,420]]}]}",
+                                         (long long)job, digest);
+    site_say(site, worker, body);
+}
+
+static void say_end(struct site *site, int64_t worker, int64_t job, long long lease)
+{
+    AUTO_FREE char *body = memory_format(
+        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}", lease, (long long)job);
+    site_say(site, worker, body);
+}
+
 static void a_checkpoint_stays_until_its_task_has_another_one_or_has_ended(void **state)
 {
     struct old_blobs blobs = {.site = *state};
     struct site *site = *state;
     int64_t worker = site_worker(site, "desk", 1);
-    int64_t job = site_job(
-        site, "{\"command\":[\"true\"],\"cache\":\"off\",\"checkpoint\":{\"files\":[\"s\"]}}");
+    int64_t job = checkpointed_job(site);
     long long lease = lease_of(site, worker, job);
     for (int i = 0; i < 2; i++) {
         char content[] = {'c', (char)('0' + i), '\0'};
-        AUTO_FREE char *body = memory_format("{\"checkpoints\":[{\"job\":%lld,\"index\":0,"
-                                             "\"attempt\":1,\"files\":[[\"s\",\"%s\",2,420]]}]}",
-                                             (long long)job, add(&blobs, content));
-        site_say(site, worker, body);
+        say_checkpoint(site, worker, job, add(&blobs, content));
         sweep_all(&blobs);
         assert_true(is_here(&blobs, (size_t)i));
         assert_int_equal(is_here(&blobs, 0), i == 0);
     }
-    AUTO_FREE char *ended = memory_format(
-        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}", lease, (long long)job);
-    site_say(site, worker, ended);
+    say_end(site, worker, job, lease);
     sweep_all(&blobs);
     assert_false(is_here(&blobs, 1));
     done(&blobs);
@@ -162,17 +177,11 @@ static void what_lost_its_last_name_stays_for_a_day(void **state)
     struct old_blobs blobs = {.site = *state};
     struct site *site = *state;
     int64_t worker = site_worker(site, "desk", 1);
-    int64_t job = site_job(
-        site, "{\"command\":[\"true\"],\"cache\":\"off\",\"checkpoint\":{\"files\":[\"s\"]}}");
+    int64_t job = checkpointed_job(site);
     long long lease = lease_of(site, worker, job);
-    AUTO_FREE char *body = memory_format("{\"checkpoints\":[{\"job\":%lld,\"index\":0,"
-                                         "\"attempt\":1,\"files\":[[\"s\",\"%s\",2,420]]}]}",
-                                         (long long)job, add(&blobs, "state"));
-    site_say(site, worker, body);
+    say_checkpoint(site, worker, job, add(&blobs, "state"));
     sweep_all(&blobs); // Makes it old.
-    AUTO_FREE char *ended = memory_format(
-        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0]]}]}", lease, (long long)job);
-    site_say(site, worker, ended);
+    say_end(site, worker, job, lease);
     const struct digest digest = digest_at(&blobs, 0);
     int64_t size = 0;
     assert_false(blob_remove_unclaimed(site->blobs, &digest,

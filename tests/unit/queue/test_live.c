@@ -107,18 +107,25 @@ static void attempts_there_and_here_are_counted_together(void **state)
     assert_reads(site, job, &at, "\"attempts\":3");
 }
 
-static void what_is_given_back_begins_anew_at_the_next_worker(void **state)
+// A job that a worker has begun, which printed and was given back; the follower has read it.
+static int64_t job_given_back(struct site *site, struct event_position *at)
 {
-    struct site *site = *state;
     int64_t job = site_job(site, "{\"command\": [\"p\"]}");
     int64_t worker = site_worker(site, "desk", 1);
-    struct event_position at = {.version = -1};
     int64_t lease = lease_of(site, worker);
     print(site, worker, job, 0, "Zmlyc3Qg", "");
-    assert_prints(site, job, &at, 1, 0, "Zmlyc3Qg");
+    assert_prints(site, job, at, 1, 0, "Zmlyc3Qg");
     (void)say(site, worker,
               memory_format("{\"leaving\":true,\"leases\":[],\"returned\":[[%lld,0,1]]}",
                             (long long)lease));
+    return job;
+}
+
+static void what_is_given_back_begins_anew_at_the_next_worker(void **state)
+{
+    struct site *site = *state;
+    struct event_position at = {.version = -1};
+    int64_t job = job_given_back(site, &at);
     int64_t next = site_worker(site, "lamp", 1);
     (void)lease_of(site, next);
     print(site, next, job, 0, "c2Vjb25kIHRpbWU=", "");
@@ -130,17 +137,10 @@ static void what_is_given_back_begins_anew_at_the_next_worker(void **state)
 static void what_prints_only_at_its_end_is_told_apart_too(void **state)
 {
     struct site *site = *state;
-    int64_t job = site_job(site, "{\"command\": [\"p\"]}");
-    int64_t worker = site_worker(site, "desk", 1);
     struct event_position at = {.version = -1};
-    int64_t lease = lease_of(site, worker);
-    print(site, worker, job, 0, "Zmlyc3Qg", "");
-    assert_prints(site, job, &at, 1, 0, "Zmlyc3Qg");
-    (void)say(site, worker,
-              memory_format("{\"leaving\":true,\"leases\":[],\"returned\":[[%lld,0,1]]}",
-                            (long long)lease));
+    int64_t job = job_given_back(site, &at);
     int64_t next = site_worker(site, "lamp", 1);
-    lease = lease_of(site, next);
+    int64_t lease = lease_of(site, next);
     (void)say(site, next,
               memory_format("{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":"
                             "[[0,0,0,1,1,1,1,\"c2Vjb25k\"]]}]}",

@@ -473,59 +473,47 @@ static void be_slow(void *context)
     (void)sem_wait(&work->may_end);
 }
 
+// Gives the server slow work, and quick work once so much of the slow has begun; then lets that end. The code of the quick one's answer; 0: so much never began.
+static int ask_beside(struct fixture *fixture, struct slow_work *work, int count, int to_begin,
+                      void (*give)(struct http_server *server, void (*run)(void *context),
+                                   void *context))
+{
+    AUTO_BUFFER struct buffer answer = {0};
+    struct timespec until;
+    int begun = 0;
+    int code = 0;
+    assert_int_equal(sem_init(&work->has_begun, 0, 0), 0);
+    assert_int_equal(sem_init(&work->may_end, 0, 0), 0);
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
+    until.tv_sec += 10;
+    for (int i = 0; i < count; i++) {
+        give(fixture->server, be_slow, work);
+    }
+    while (begun < to_begin && sem_timedwait(&work->has_begun, &until) == 0) {
+        begun++;
+    }
+    if (begun == to_begin) {
+        code = ask_bytes(fixture, TEXT("GET /offload HTTP/1.1\r\nHost: x\r\n" CLOSE), &answer);
+    }
+    for (int i = 0; i < count; i++) {
+        (void)sem_post(&work->may_end);
+    }
+    return code;
+}
+
 static void slow_work_leaves_threads_for_quick_work(void **state)
 {
     enum { SLOW = 4 };
-    struct fixture *fixture = *state;
     static struct slow_work work; // Its threads outlive this function.
-    AUTO_BUFFER struct buffer answer = {0};
-    struct timespec until;
-    int code = 0;
-    assert_int_equal(sem_init(&work.has_begun, 0, 0), 0);
-    assert_int_equal(sem_init(&work.may_end, 0, 0), 0);
-    assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
-    until.tv_sec += 10;
-    for (int i = 0; i < SLOW; i++) {
-        http_server_offload(fixture->server, be_slow, &work);
-    }
-    int begun = 0;
-    while (begun < SLOW && sem_timedwait(&work.has_begun, &until) == 0) {
-        begun++;
-    }
-    if (begun == SLOW) {
-        code = ask_bytes(fixture, TEXT("GET /offload HTTP/1.1\r\nHost: x\r\n" CLOSE), &answer);
-    }
-    for (int i = 0; i < SLOW; i++) {
-        (void)sem_post(&work.may_end);
-    }
-    assert_int_equal(code, 200);
+    assert_int_equal(ask_beside(*state, &work, SLOW, SLOW, http_server_offload), 200);
 }
 
 // What has come in masses, more than there are threads for it.
 static void background_work_stands_back_and_delays_no_other(void **state)
 {
     enum { MASS = 64 };
-    struct fixture *fixture = *state;
     static struct slow_work work; // Its threads outlive this function.
-    AUTO_BUFFER struct buffer answer = {0};
-    struct timespec until;
-    int code = 0;
-    assert_int_equal(sem_init(&work.has_begun, 0, 0), 0);
-    assert_int_equal(sem_init(&work.may_end, 0, 0), 0);
-    assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
-    until.tv_sec += 10;
-    for (int i = 0; i < MASS; i++) {
-        http_server_background(fixture->server, be_slow, &work);
-    }
-    bool has_begun = sem_timedwait(&work.has_begun, &until) == 0;
-    if (has_begun) {
-        code = ask_bytes(fixture, TEXT("GET /offload HTTP/1.1\r\nHost: x\r\n" CLOSE), &answer);
-    }
-    for (int i = 0; i < MASS; i++) {
-        (void)sem_post(&work.may_end);
-    }
-    assert_true(has_begun);
-    assert_int_equal(code, 200);
+    assert_int_equal(ask_beside(*state, &work, MASS, 1, http_server_background), 200);
     int niceness = getpriority(PRIO_PROCESS, 0);
     assert_int_equal(atomic_load(&work.niceness), niceness + 10 < 19 ? niceness + 10 : 19);
 }

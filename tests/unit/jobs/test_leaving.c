@@ -129,44 +129,43 @@ static void what_a_leaving_worker_gives_back_is_not_its_fault(void **state)
     site_stop(&site);
 }
 
+// Why a task of an hour, with checkpoints in such intervals (0: none), is not begun by worker 7, which stays for so long.
+static void ask_why(int64_t checkpoint_us, int64_t stay_us, struct buffer *why,
+                    struct buffer *change)
+{
+    struct site site = site_start();
+    struct job_plan plan = plan_of(1, 1, 1);
+    plan.walltime_us = 3600 * (int64_t)SECOND;
+    plan.checkpoint_us = checkpoint_us;
+    site_add(&site, plan);
+    site_add_worker(&site, 7, 1);
+    scheduler_set_worker_end(site.scheduler, 7, site.now_us + stay_us);
+    assert_int_equal(site_lease(&site, 7), 0);
+    scheduler_why(site.scheduler, 1, -1, NULL, why, change);
+    site_stop(&site);
+}
+
 static void it_says_who_leaves_too_soon_and_by_how_much(void **state)
 {
     (void)state;
-    struct site site = site_start();
-    struct job_plan plan = plan_of(1, 1, 1);
     AUTO_BUFFER struct buffer why = {0};
     AUTO_BUFFER struct buffer change = {0};
-    plan.walltime_us = 3600 * (int64_t)SECOND;
-    site_add(&site, plan);
-    site_add_worker(&site, 7, 1);
-    scheduler_set_worker_end(site.scheduler, 7, site.now_us + 600 * (int64_t)SECOND);
-    assert_int_equal(site_lease(&site, 7), 0);
-    scheduler_why(site.scheduler, 1, -1, NULL, &why, &change);
+    ask_why(0, 600 * (int64_t)SECOND, &why, &change);
     assert_string_equal(why.bytes, "worker 7 leaves in about 10 min; a task needs about 60 min, "
                                    "about 50 min more");
     assert_non_null(strstr(change.bytes, "add a worker that stays"));
     assert_non_null(strstr(change.bytes, "or with checkpoints, that it may be begun there"));
-    site_stop(&site);
 }
 
 static void a_job_with_checkpoints_is_not_told_to_have_some(void **state)
 {
     (void)state;
-    struct site site = site_start();
-    struct job_plan plan = plan_of(1, 1, 1);
     AUTO_BUFFER struct buffer why = {0};
     AUTO_BUFFER struct buffer change = {0};
-    plan.walltime_us = 3600 * (int64_t)SECOND;
-    plan.checkpoint_us = 20 * SECOND;
-    site_add(&site, plan);
-    site_add_worker(&site, 7, 1);
-    scheduler_set_worker_end(site.scheduler, 7, site.now_us + 40 * (int64_t)SECOND);
-    assert_int_equal(site_lease(&site, 7), 0);
-    scheduler_why(site.scheduler, 1, -1, NULL, &why, &change);
+    ask_why(20 * SECOND, 40 * SECOND, &why, &change);
     assert_string_equal(why.bytes, "worker 7 leaves in about 40 s; a task with checkpoints needs "
                                    "about 60 s, about 20 s more");
     assert_non_null(strstr(change.bytes, "or with checkpoints at shorter intervals, that it"));
-    site_stop(&site);
 }
 
 // A worker with a lifetime says anew with each poll how long it stays: some microseconds more or less.

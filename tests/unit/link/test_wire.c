@@ -17,35 +17,38 @@ static enum status read_result(const char *data, int64_t count, struct arena *ar
     return status;
 }
 
-static void a_result_is_written_anew_as_it_was_read(void **state)
+// A result of one of `count` tasks, begun so often, is this when it is written as that of the task `index`.
+static void assert_rewritten(const char *data, int64_t count, int64_t attempts, int64_t index,
+                             const char *expected)
 {
-    (void)state;
     struct arena arena AUTO_ARENA = {0};
     struct wire_result result;
     AUTO_BUFFER struct buffer out = {0};
-    assert_int_equal(
-        read_result("[2,0,3,10,20,30,40,\"b3V0\",{\"blob\":\"" DIGEST_A "\",\"size\":20000},"
-                    "[[\"a/b.txt\",\"" DIGEST_A "\",7,420]],\"exit status 3\",1,null,\"later\"]",
-                    3, &arena, &result),
-        OK);
-    wire_write_result(&result, 102, &out);
-    assert_string_equal(out.bytes, "[102,0,3,10,20,30,40,\"b3V0\",{\"blob\":\"" DIGEST_A
-                                   "\",\"size\":20000},[[\"a/b.txt\",\"" DIGEST_A
-                                   "\",7,420]],\"exit status 3\"]");
+    assert_int_equal(read_result(data, count, &arena, &result), OK);
+    assert_int_equal(result.attempts, attempts);
+    wire_write_result(&result, index, &out);
+    assert_string_equal(out.bytes, expected);
+}
+
+static void a_result_is_written_anew_as_it_was_read(void **state)
+{
+    (void)state;
+    assert_rewritten("[2,0,3,10,20,30,40,\"b3V0\",{\"blob\":\"" DIGEST_A "\",\"size\":20000},"
+                     "[[\"a/b.txt\",\"" DIGEST_A "\",7,420]],\"exit status 3\",1,null,\"later\"]",
+                     3, 1, 102,
+                     "[102,0,3,10,20,30,40,\"b3V0\",{\"blob\":\"" DIGEST_A
+                     "\",\"size\":20000},[[\"a/b.txt\",\"" DIGEST_A
+                     "\",7,420]],\"exit status 3\"]");
 }
 
 static void who_computed_it_is_passed_on(void **state)
 {
     (void)state;
     struct arena arena AUTO_ARENA = {0};
-    struct wire_result result;
     struct wire_piece piece;
     AUTO_BUFFER struct buffer out = {0};
-    assert_int_equal(
-        read_result("[0,0,0,1,2,3,4,null,null,null,\"\",1,\"user\"]", 1, &arena, &result), OK);
-    wire_write_result(&result, 7, &out);
-    assert_string_equal(out.bytes, "[7,0,0,1,2,3,4,null,null,null,\"\",1,\"user\"]");
-    buffer_clear(&out);
+    assert_rewritten("[0,0,0,1,2,3,4,null,null,null,\"\",1,\"user\"]", 1, 1, 7,
+                     "[7,0,0,1,2,3,4,null,null,null,\"\",1,\"user\"]");
     assert_int_equal(wire_read_piece(TEXT("{\"from\":0,\"to\":1,\"answers\":\"" DIGEST_A
                                           "\",\"answers_size\":2,\"class\":\"job-token\"}"),
                                      1, &arena, &piece, NULL),
@@ -57,25 +60,14 @@ static void who_computed_it_is_passed_on(void **state)
 static void how_often_it_was_begun_comes_with_a_result(void **state)
 {
     (void)state;
-    struct arena arena AUTO_ARENA = {0};
-    struct wire_result result;
-    AUTO_BUFFER struct buffer out = {0};
-    assert_int_equal(read_result("[0,0,0,1,2,3,4,null,null,null,\"\",3]", 1, &arena, &result), OK);
-    assert_int_equal(result.attempts, 3);
-    wire_write_result(&result, 7, &out);
-    assert_string_equal(out.bytes, "[7,0,0,1,2,3,4,null,null,null,\"\",3]");
+    assert_rewritten("[0,0,0,1,2,3,4,null,null,null,\"\",3]", 1, 3, 7,
+                     "[7,0,0,1,2,3,4,null,null,null,\"\",3]");
 }
 
 static void a_short_result_has_nulls(void **state)
 {
     (void)state;
-    struct arena arena AUTO_ARENA = {0};
-    struct wire_result result;
-    AUTO_BUFFER struct buffer out = {0};
-    assert_int_equal(read_result("[0,0,0,1,2,3,4]", 1, &arena, &result), OK);
-    assert_int_equal(result.attempts, 1);
-    wire_write_result(&result, 0, &out);
-    assert_string_equal(out.bytes, "[0,0,0,1,2,3,4,null,null,null,\"\"]");
+    assert_rewritten("[0,0,0,1,2,3,4]", 1, 1, 0, "[0,0,0,1,2,3,4,null,null,null,\"\"]");
 }
 
 static void what_is_no_result_is_refused(void **state)

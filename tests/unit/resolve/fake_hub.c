@@ -1,9 +1,8 @@
 #include "fake_hub.h"
 
-#include "../cmocka_all.h"
+#include "../serve.h"
 
 #include "base/memory.h"
-#include "http/server.h"
 
 #include <stdio.h>
 
@@ -67,28 +66,13 @@ static const struct http_route ROUTES[] = {
 
 void fake_hub_start(struct fake_hub *hub, const char *name)
 {
-    struct error error = {0};
     *hub = (struct fake_hub){.code = 404};
     (void)pthread_mutex_init(&hub->mutex, NULL);
     signer_open(&hub->signer);
-    AUTO_FREE char *key = memory_format("%s/key.pem", hub->signer.folder);
-    AUTO_FREE char *certificate = memory_format("%s/certificate.pem", hub->signer.folder);
-    const struct http_server_options options = {
-        .address = "127.0.0.1:0",
-        .key_path = key,
-        .certificate_path = certificate,
-        .loops = 1,
-        .routes = ROUTES,
-        .route_count = sizeof ROUTES / sizeof ROUTES[0],
-        .context = hub,
-    };
-    if (http_server_start(&options, &hub->server, &error) != OK) {
-        fail_msg("%s", error.detail);
-    }
+    hub->server = serve(hub->signer.folder, ROUTES, sizeof ROUTES / sizeof ROUTES[0], hub,
+                        hub->hub.url, sizeof hub->hub.url);
     hub->hub.site = hub->signer.site;
     (void)snprintf(hub->hub.name, sizeof hub->hub.name, "%s", name);
-    (void)snprintf(hub->hub.url, sizeof hub->hub.url, "https://127.0.0.1:%d",
-                   http_server_port(hub->server));
 }
 
 void fake_hub_stop(struct fake_hub *hub)

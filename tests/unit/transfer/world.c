@@ -1,5 +1,6 @@
 #include "world.h"
 #include "../cmocka_all.h"
+#include "../serve.h"
 #include "../store/fixture.h"
 
 #include "base/memory.h"
@@ -173,24 +174,6 @@ void close_site(struct world *world)
     store_close(TAKE(world->store));
 }
 
-static void start_server(struct world *world)
-{
-    AUTO_FREE char *key = memory_format("%s/key.pem", world->folder);
-    AUTO_FREE char *certificate = memory_format("%s/certificate.pem", world->folder);
-    const struct http_server_options options = {
-        .address = "127.0.0.1:0",
-        .key_path = key,
-        .certificate_path = certificate,
-        .loops = 1,
-        .routes = ROUTES,
-        .route_count = sizeof ROUTES / sizeof ROUTES[0],
-        .context = world,
-    };
-    assert_int_equal(http_server_start(&options, &world->server, NULL), OK);
-    (void)snprintf(world->url, sizeof world->url, "https://127.0.0.1:%d",
-                   http_server_port(world->server));
-}
-
 // The digest of the dataset: that of its list of files.
 static struct digest content_digest(const struct world *world)
 {
@@ -216,7 +199,8 @@ int make_world(void **state)
     }
     world->digest = content_digest(world);
     assert_int_equal(key_ensure(world->folder, "test", &world->fingerprint, NULL), OK);
-    start_server(world);
+    world->server = serve(world->folder, ROUTES, sizeof ROUTES / sizeof ROUTES[0], world,
+                          world->url, sizeof world->url);
     open_site(world);
     *state = world;
     return 0;

@@ -15,6 +15,7 @@ import ctypes
 import itertools
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -79,6 +80,21 @@ class Node:
         finally:
             os.close(outside)
             os.close(there)
+
+    def connections(self, other):
+        """The TCP connections with another machine, as the system of this one sees them: before how many seconds anything, and any data, came of it."""
+        listed = subprocess.run([*self.prefix, "ss", "-HOtni", "state", "established", "dst", other.address], capture_output=True, text=True, check=True)
+        return [Connection(line) for line in listed.stdout.splitlines()]
+
+
+class Connection:
+    def __init__(self, line):
+        def milliseconds(name):
+            found = re.search(rf" {name}:(\d+)", line)
+            return int(found[1]) if found else 0
+
+        self.heard = milliseconds("lastack") / 1000
+        self.heard_data = milliseconds("lastrcv") / 1000
 
 
 class Network:

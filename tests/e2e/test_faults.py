@@ -1,5 +1,6 @@
 """What breaks: sites, workers and runners killed in the middle, full disks, slow and idle clients. Nothing acknowledged is lost."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -164,32 +165,33 @@ def test_a_task_that_takes_its_worker_down_is_not_retried_for_ever(site):
     assert record["message"], record
 
 
+@contextlib.contextmanager
+def mounted(place, size):
+    """The folder as a file system of that size; where none can be mounted, the test is skipped with the reason."""
+    place.mkdir(parents=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)], check=False, capture_output=True)
+    if done.returncode != 0:
+        pytest.skip("cannot mount a file system here: " + done.stderr.decode())
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 12 MiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", str(place)], check=False, capture_output=True)
-    if done.returncode != 0:
-        pytest.skip("cannot mount a file system here: " + done.stderr.decode())
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with mounted(tmp_path / "small", "12m") as place:
+        yield place
 
 
 def test_a_machine_with_little_disk_runs_a_job_that_asks_for_nothing(make_site, tmp_path):
     """As many tasks side by side as it has cores."""
-    place = tmp_path / "little"
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3g", "none", str(place)], check=False, capture_output=True)
-    if done.returncode != 0:
-        pytest.skip("cannot mount a file system here: " + done.stderr.decode())
-    try:
+    with mounted(tmp_path / "little", "3g") as place:
         site = make_site(directory=place / "site", options=["--workers", "2"])
         job = submit(site, command=["sh", "-c", "sleep 60"], count=2)
         eventually(lambda: site.api("GET", f"/v1/jobs/{job}").json["tasks"]["running"] == 2, 30)
         site.api("POST", f"/v1/jobs/{job}/cancel")
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_a_full_disk_is_said_and_what_was_acknowledged_stays(make_site, small_disk):

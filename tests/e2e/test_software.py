@@ -10,6 +10,7 @@ import tempfile
 import pytest
 from conftest import PROGRAMS, Lode, Site, eventually, kill_all
 from software import archive, make_probe, musl_root, next_debian_root, pypy_root, run
+from test_faults import mounted
 
 USER = 12346  # No account has this number.
 COUNT_WORDS = "cat /data/text/words | sort | uniq -c | sort -rn | head -n 2; echo {index}"
@@ -230,12 +231,7 @@ def test_what_is_unpacked_is_kept_over_a_restart(site, lode, trees):
 
 
 def test_what_was_used_longest_ago_goes_when_the_disk_is_short(make_site, lode, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    disk = lode.data / "worker" / "software"
-    disk.mkdir(parents=True)
-    run("mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk)
-    try:
+    with mounted(lode.data / "worker" / "software", "40m"):
         site = make_site()
         for i in range(5):  # 8 MiB each, and as much for the archive while it is unpacked.
             tree = tmp_path / f"tree-{i}"
@@ -250,8 +246,6 @@ def test_what_was_used_longest_ago_goes_when_the_disk_is_short(make_site, lode, 
         done = lode("run", "--bundle", tree, "--", "number", status=None)
         assert done.returncode != 0 and ("space" in done.stderr or "more bytes" in done.stderr), done
         site.stop()
-    finally:
-        run("umount", "-l", disk)
 
 
 def test_who_has_no_sandbox_gives_no_software(make_site, lode, trees):

@@ -286,7 +286,8 @@ def endless(request):
 
 
 def silent(request):
-    request.connection.settimeout(BOUND_SECONDS)
+    """Until who asked has enough of it."""
+    request.connection.settimeout(10 * BOUND_SECONDS)
     try:
         request.rfile.read(1)
     except OSError:

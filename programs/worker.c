@@ -13,6 +13,7 @@
 #include "worker/worker.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -67,6 +68,13 @@ static enum status read_labels(const struct options *given, const char **labels,
     return OK;
 }
 
+static enum status read_gpus(const struct options *given, struct arena *arena,
+                             struct worker_options *options, struct error *error)
+{
+    return gpu_names_choose("", getenv("CUDA_VISIBLE_DEVICES"), options_int64(given, "gpus", -1),
+                            arena, &options->gpus, error);
+}
+
 static enum status read_options(const struct options *given, struct worker_options *options,
                                 struct error *error)
 {
@@ -79,7 +87,6 @@ static enum status read_options(const struct options *given, struct worker_optio
     options->runner = options_text(given, "runner", options->runner);
     options->cpus = options_number(given, "cpus", options->cpus);
     options->memory_bytes = options_int64(given, "memory", options->memory_bytes);
-    options->gpus = options_int64(given, "gpus", 0);
     options->serve_address = options_text(given, "serve", NULL);
     options->cache_bytes = options_int64(given, "cache-size", -1);
     options->grace_us = options_int64(given, "grace", options->grace_us);
@@ -182,11 +189,11 @@ static int fail(const struct options *given, const struct error *error)
 // For programs that start workers: who it is and what it brings, before it registers.
 static void print_offer(const struct worker_options *options, const struct meeting *meeting)
 {
-    AUTO_JSON json_t *offer =
-        json_pack("{s:o, s:o, s:f, s:I, s:s, s:I}", "name", json_from_text(text_of(options->name)),
-                  "directory", json_from_text(text_of(options->directory)), "cpus", options->cpus,
-                  "memory_bytes", (json_int_t)options->memory_bytes, "sandbox",
-                  options->has_sandbox ? "bubblewrap" : "none", "pid", (json_int_t)getpid());
+    AUTO_JSON json_t *offer = json_pack(
+        "{s:o, s:o, s:f, s:I, s:I, s:s, s:I}", "name", json_from_text(text_of(options->name)),
+        "directory", json_from_text(text_of(options->directory)), "cpus", options->cpus,
+        "memory_bytes", (json_int_t)options->memory_bytes, "gpus", (json_int_t)options->gpus.count,
+        "sandbox", options->has_sandbox ? "bubblewrap" : "none", "pid", (json_int_t)getpid());
     const char *key = meeting->own.fingerprint.text;
     (void)json_object_set_new(offer, "fingerprint", *key ? json_string(key) : json_null());
     print_line(offer);
@@ -239,8 +246,10 @@ int command_worker(const struct command *command, const struct options *given)
         .has_sandbox = true,
     };
     const char *labels[WORKER_LABELS_MAX];
+    struct arena arena AUTO_ARENA = {0};
     if (read_options(given, &options, &error) != OK ||
-        read_labels(given, labels, &options, &error) != OK) {
+        read_labels(given, labels, &options, &error) != OK ||
+        read_gpus(given, &arena, &options, &error) != OK) {
         return fail(given, &error);
     }
     if (!options.runner) {

@@ -95,8 +95,8 @@ static const struct command_option WORKER_OPTIONS[] = {
     {"memory", 0, OPTION_BYTES, "SIZE", "memory to use (default: what the machine has)", NULL},
     {"label", 0, OPTION_LIST, "NAME[=VALUE]", "what jobs may require of it (lode run --require)",
      NULL},
-    {"gpus", 0, OPTION_COUNT, "N", "graphics processors to use, numbers 0 to N-1 (default: none)",
-     NULL},
+    {"gpus", 0, OPTION_COUNT, "N",
+     "graphics processors to use (default: all, or those in CUDA_VISIBLE_DEVICES)", NULL},
     {"serve", 0, OPTION_TEXT, "ADDRESS:PORT|auto[:PORT]|none",
      "give fetched inputs to other workers of the site here (port 0: any; auto: at the address of "
      "this machine that leads to the site; default: as auto, to those of its own zone or network, "

@@ -243,7 +243,7 @@ static const struct command_option START_OPTIONS[] = {
      NULL},
     {"cpus", 0, OPTION_NUMBER, "N", "cores to use on each (default: all)", NULL},
     {"memory", 0, OPTION_BYTES, "SIZE", "memory to use (default: what the machine has)", NULL},
-    {"gpus", 0, OPTION_COUNT, "N", "graphics processors to use, numbers 0 to N-1", NULL},
+    {"gpus", 0, OPTION_COUNT, "N", "graphics processors to use (default: all)", NULL},
     {"label", 0, OPTION_LIST, "NAME[=VALUE]", "what jobs may require of them", NULL},
     {"groups", 0, OPTION_TEXT, "GROUP,...", "work for these groups only (default: for all)", NULL},
     {"lifetime", 0, OPTION_DURATION, "TIME", "be gone after this time", NULL},

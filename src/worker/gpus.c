@@ -1,15 +1,14 @@
-// Which graphics processors a seat has, by number from 0, and how its tasks find them.
+// Which of the worker's graphics processors a seat has, and how its tasks find them.
 #include "worker/state.h"
 
 #include "base/memory.h"
 
 #include <glob.h>
-#include <inttypes.h>
 
 // Of what makers call their devices, what is there on this machine.
 static const char *const DEVICES[] = {"/dev/nvidia*", "/dev/kfd", "/dev/dri"};
 
-static bool is_taken(const struct worker *worker, int64_t number)
+static bool is_taken(const struct worker *worker, size_t number)
 {
     for (size_t i = 0; i < worker->seat_count; i++) {
         const struct seat *seat = worker->seats[i];
@@ -27,7 +26,7 @@ void gpus_take(struct seat *seat)
     const struct worker *worker = seat->worker;
     int64_t wanted = seat->job->spec->gpus;
     seat->gpus = memory_new((size_t)wanted + 1, sizeof *seat->gpus);
-    for (int64_t i = 0; i < worker->options->gpus && (int64_t)seat->gpu_count < wanted; i++) {
+    for (size_t i = 0; i < worker->options->gpus.count && (int64_t)seat->gpu_count < wanted; i++) {
         if (!is_taken(worker, i)) {
             seat->gpus[seat->gpu_count++] = i;
         }
@@ -39,7 +38,8 @@ const char *gpus_text(const struct seat *seat, struct arena *arena)
     AUTO_BUFFER struct buffer text = {0};
     buffer_append_string(&text, "");
     for (size_t i = 0; i < seat->gpu_count; i++) {
-        buffer_printf(&text, "%s%" PRId64, i > 0 ? "," : "", seat->gpus[i]);
+        buffer_printf(&text, "%s%s", i > 0 ? "," : "",
+                      seat->worker->options->gpus.names[seat->gpus[i]]);
     }
     return arena_copy(arena, buffer_text(&text));
 }

@@ -169,8 +169,9 @@ static bool has_room(const struct worker *worker, const struct job *spec)
             is_alone = false;
         }
     }
-    return is_alone || (cpus <= worker->options->cpus + 1e-6 &&
-                        memory <= worker->options->memory_bytes && gpus <= worker->options->gpus);
+    return is_alone ||
+           (cpus <= worker->options->cpus + 1e-6 && memory <= worker->options->memory_bytes &&
+            gpus <= (int64_t)worker->options->gpus.count);
 }
 
 static struct seat *find_seat(const struct worker *worker, const struct worker_job *job,

@@ -106,7 +106,7 @@ void register_start(struct worker *worker)
                   options->cpus, options->memory_bytes, worker->disk_bytes, (long)getpid());
     write_enforcement(worker, &body);
     write_groups(options->groups, &body);
-    buffer_printf(&body, ",\"gpus\":%" PRId64 ",\"labels\":[", options->gpus);
+    buffer_printf(&body, ",\"gpus\":%zu,\"labels\":[", options->gpus.count);
     for (size_t i = 0; i < options->label_count; i++) {
         buffer_append_string(&body, i > 0 ? "," : "");
         buffer_append_json_string(&body, text_of(options->labels[i]));

@@ -235,7 +235,7 @@ struct seat {
     int64_t checkpoint_look_us; // When to look whether there is something new; INT64_MAX: not.
     uint64_t checkpoint_mark;   // Of the files that were stored last.
     struct error fault;
-    int64_t *gpus; // Numbers.
+    size_t *gpus; // Of the worker's, from 0.
     size_t gpu_count;
 };
 
@@ -384,7 +384,7 @@ void room_leave_seat(struct task_lease *lease);
 
 // gpus.c
 void gpus_take(struct seat *seat);                                   // As many as its job asks for.
-const char *gpus_text(const struct seat *seat, struct arena *arena); // "0,3"
+const char *gpus_text(const struct seat *seat, struct arena *arena); // Their names: "0,3"
 // The binds and, of a seat that has some, the devices.
 struct sandbox_bind *gpus_binds(const struct seat *seat, const struct sandbox_bind *binds,
                                 struct arena *arena, size_t *count);

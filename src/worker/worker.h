@@ -3,6 +3,7 @@
 #define LODE_WORKER_WORKER_H
 
 #include "base/status.h"
+#include "worker/gpu_names.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,7 +37,7 @@ struct worker_options {
     const char *serve_address;
     const char *const *labels; // "NAME=VALUE" or "NAME".
     size_t label_count;
-    int64_t gpus;
+    struct gpu_names gpus; // That it offers.
     double cpus;
     int64_t memory_bytes;
     int64_t cache_bytes; // For inputs that it fetches; -1: half of the disk that is free.

@@ -383,7 +383,7 @@ def test_jobs_go_to_workers_with_their_labels(site, lode, blind, tmp_path):
     site.stop()
     site.start()
     eventually(lambda: "it needs gpu=a100; no worker has it" in why(site, job)["why"])
-    blind("other", "--label", "gpu=a100", "--label", "zone=hall2")
+    blind("other", "--label", "gpu=a100", "--label", "zone=hall2", "--gpus", "0")
     eventually(lambda: "needs 1 gpu; no worker has more than 0" in why(site, job)["why"])
     blind("right", "--label", "gpu=a100", "--label", "zone=hall2", "--gpus", "2")
     assert lode("wait", job).returncode == 0

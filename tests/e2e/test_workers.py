@@ -206,3 +206,34 @@ def test_a_worker_takes_up_a_token_that_was_renewed(make_site, lode, start_worke
     lode("token", "revoke", str(made["token_id"]))
     job = site.api("POST", "/v1/jobs?wait=60", {"command": ["echo", "here"], "cache": "off"}).json
     assert job["state"] == "succeeded" and worker.poll() is None
+
+
+def test_a_worker_that_was_given_graphics_processors_hands_out_these(make_site, lode, start_worker, tmp_path):
+    given = {"CUDA_VISIBLE_DEVICES": "2,GPU-8932f937-d72c"}
+    site = make_site(options=["--workers", "2"], environment=given)
+    (local,) = eventually(lambda: site.api("GET", "/v1/workers").json["workers"], 60)
+    assert local["gpus"] == 2
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    lode("data", "add", "t:gate", gate)
+    script = "echo $CUDA_VISIBLE_DEVICES; until [ -e /data/gate/go ]; do sleep 0.05; done"
+    job = lode("submit", "--count", "3", "--cpus", "0.1", "--gpus", "1", "--data", "t:gate", "--", "sh", "-c", script).stdout.split()[-1]
+    eventually(lambda: site.api("GET", f"/v1/jobs/{job}").json["tasks"]["running"] == 2)
+    (gate / "go").touch()
+    assert lode("wait", job).returncode == 0
+    names = [lode("logs", f"{job}/{index}").stdout.strip() for index in range(3)]
+    assert sorted(set(names)) == ["2", "GPU-8932f937-d72c"], names
+    both = lode("run", "--gpus", "2", "--", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES")
+    assert both.stdout == "2,GPU-8932f937-d72c\n"
+    refused = lode("worker", "--site", site.url, "--gpus", "3", environment=given, status=2)
+    assert "more than the 2 that CUDA_VISIBLE_DEVICES has" in refused.stderr
+
+
+def test_a_worker_without_graphics_processors_offers_none(make_site, lode, start_worker):
+    site = make_site(options=["--workers", "1"], environment={"CUDA_VISIBLE_DEVICES": "NoDevFiles"})
+    (local,) = eventually(lambda: site.api("GET", "/v1/workers").json["workers"], 60)
+    assert local["gpus"] == 0
+    made = lode.json("token", "create", "desk", "--role", "worker")
+    start_worker(site.url, site.fingerprint, made["token"], ["--gpus", "0"])
+    both = eventually(lambda: (lambda all: len(all) == 2 and all)(site.api("GET", "/v1/workers").json["workers"]), 60)
+    assert [worker["gpus"] for worker in both] == [0, 0]

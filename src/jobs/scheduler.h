@@ -222,11 +222,17 @@ bool scheduler_next_running(const struct scheduler *scheduler, int64_t job, int6
 // Why a job (or one task of it: index >= 0) is not running, in words for people: what it waits for, and what would change it. Both
 // texts are appended. E.g. "needs 64 cpus; the largest worker has 2" / "ask for at most 2 cpus, or add a larger worker".
 // `words`: of the job's place, when that is another one.
+enum place_begun {
+    PLACE_BEGUN_UNKNOWN, // Nothing was heard.
+    PLACE_BEGUN_NOTHING,
+    PLACE_BEGUN_SOMETHING,
+};
 struct place_words {
-    const char *name;    // Of the site.
-    const char *since;   // When its first tasks were taken there; NULL: not yet.
-    const char *problem; // What keeps its tasks from getting there; NULL: nothing that is known.
-    const char *change;  // What would change that; with `problem`.
+    const char *name;       // Of the site.
+    const char *handed;     // When its first tasks were handed over to it; NULL: not yet.
+    enum place_begun begun; // What of the job has begun there, as was last heard.
+    const char *problem;    // What keeps its tasks from getting there; NULL: nothing that is known.
+    const char *change;     // What would change that; with `problem`.
     const char *
         said; // What the site itself says of why nothing of the job has begun there; NULL: nothing.
     const char *said_change; // With `said`.

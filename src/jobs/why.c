@@ -385,18 +385,32 @@ static void say_busy(const struct answer *answer, const struct survey *survey)
     say_who_is_first(answer);
 }
 
+// Of a job of which another place has tasks: since when, and whether any of these has begun.
+static void say_handed_over(const struct answer *answer)
+{
+    static const char *const SAID[] = {
+        [PLACE_BEGUN_UNKNOWN] = "",
+        [PLACE_BEGUN_NOTHING] = "; none of its tasks has begun there yet",
+        [PLACE_BEGUN_SOMETHING] = "; it runs there",
+    };
+    const struct job_state *job = answer->job;
+    const struct place_words *words = answer->words;
+    buffer_printf(answer->why, "%lld of its tasks %s handed to site %s",
+                  (long long)job->leased_count, job->leased_count == 1 ? "was" : "were",
+                  words->name);
+    if (words->handed) {
+        buffer_printf(answer->why, " at %s", words->handed);
+    }
+    buffer_append_string(answer->why, SAID[words->begun]);
+}
+
 // Of a job whose tasks run at another place: what is there, and what keeps the rest from getting there.
 static void say_travelling(const struct answer *answer, int64_t waiting)
 {
     const struct job_state *job = answer->job;
     const struct place_words *words = answer->words;
     if (job->leased_count > 0) {
-        buffer_printf(answer->why, "%lld of its tasks %s at site %s", (long long)job->leased_count,
-                      job->leased_count == 1 ? "is" : "are", words->name);
-        if (words->since) {
-            buffer_printf(answer->why, "; it %s there since %s", words->said ? "is" : "runs",
-                          words->since);
-        }
+        say_handed_over(answer);
     }
     if (waiting > 0) {
         buffer_append_string(answer->why, job->leased_count > 0 ? "; the rest " : "it ");

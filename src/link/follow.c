@@ -98,6 +98,8 @@ static enum status take_job(struct submission *submission, struct text data, str
     TRY(wire_read_end(data, &arena, &job, error));
     if (text_equal(job.state, TEXT("running"))) {
         words_end(submission);
+    } else if (text_equal(job.state, TEXT("waiting"))) {
+        words_wait(submission);
     }
     return OK;
 }

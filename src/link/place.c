@@ -423,7 +423,7 @@ static void talk_to_home(struct place *place, int64_t now_us)
         }
         return;
     }
-    bool has_news = has_problem_to_tell(place, now_us) || words_are_new(place);
+    bool has_news = has_problem_to_tell(place, now_us) || words_are_new(place, now_us);
     if (!place->reporting && (place->ready.first || place->logs.length > 0 || has_news)) {
         start_reporting(place);
     }

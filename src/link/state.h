@@ -5,7 +5,7 @@
 //     submission.c  a job at a place, step by step   follow.c  its results as they come
 //     intent.c      what is durable of it            parcel.c  results on their way home
 //     courier.c     blobs on their way               wire.c    what is said, checked
-//     words.c       why nothing has begun there
+//     words.c       what has begun there, why nothing has
 #ifndef LODE_LINK_STATE_H
 #define LODE_LINK_STATE_H
 
@@ -35,6 +35,9 @@ enum {
 #define ASK_WHY_FIRST_US                                                                           \
     INT64_C(2000000) // A job that has not begun so long after its submission is asked why; again
 #define ASK_WHY_LAST_US INT64_C(20000000) // after twice the time, and then as often as this.
+#define BEGUN_TOLD_US                                                                              \
+    INT64_C(                                                                                       \
+        200000) // That something has begun, or nothing yet, is told after so long: with the results of what is quick.
 #define ORPHAN_US                                                                                  \
     INT64_C(                                                                                       \
         60000000) // A submission whose tasks home does not lease again is given up after so long.
@@ -42,6 +45,8 @@ enum {
 #define PAUSE_MIN_US INT64_C(200000)
 #define PAUSE_MAX_US INT64_C(30000000)
 #define NEVER_US INT64_MAX
+
+enum begun { BEGUN_UNKNOWN, BEGUN_NOTHING, BEGUN_SOMETHING };
 
 // A job as home tells of it.
 struct placed_job {
@@ -57,8 +62,11 @@ struct placed_job {
     bool is_setup_sent;
     char *why; // What the place says of why nothing of it has begun; NULL: nothing.
     char *change;
-    bool has_news; // Home has not been told of these words, or that there are none any more.
+    enum begun begun; // What of it has begun, as the place says.
+    bool
+        has_news; // Home has not been told of these words, or that there are none any more, or of what has begun.
     bool is_news_sent;
+    int64_t tell_us; // Steady time at which home is to be told at the latest.
 };
 
 // A lease of home's.
@@ -274,10 +282,12 @@ void submission_follow_anew(struct submission *submission); // From the beginnin
 void words_ask(struct submission *submission, int64_t now_us);
 // Something has begun: there is nothing to say any more.
 void words_end(struct submission *submission);
-void words_stop(struct submission *submission); // Of a submission that goes.
+void words_wait(struct submission *submission);        // Nothing of it has begun, says the place.
+void words_are_unknown(struct submission *submission); // It is submitted anew.
+void words_stop(struct submission *submission);        // Of a submission that goes.
 void words_write(struct place *place, struct buffer *out);
 void words_settle(struct place *place, bool has_arrived);
-bool words_are_new(const struct place *place);
+bool words_are_new(const struct place *place, int64_t now_us);
 void words_tell_again(struct place *place);
 
 // intent.c

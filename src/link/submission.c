@@ -371,6 +371,7 @@ static void submit_anew(struct submission *submission)
     struct place *place = submission->place;
     struct range owed;
     submission->step = SUBMISSION_CLOSED;
+    words_are_unknown(submission);
     const struct carried *lease = NULL;
     for (int64_t at = 0; (lease = lease_owed(place, submission, at, &owed)); at = owed.to) {
         (void)submission_new(place, lease->job, owed.from, owed.to);

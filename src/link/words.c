@@ -1,4 +1,4 @@
-// Why nothing of a job has begun at a place, in that place's own words: asked for while nothing has, and told to home for its `why`.
+// Whether anything of a job has begun at a place, and why nothing has, in that place's own words: asked for meanwhile, and told to home for its `why`.
 #include "link/state.h"
 
 #include "base/memory.h"
@@ -21,6 +21,21 @@ static void set_words(struct placed_job *job, struct text why, struct text chang
     job->change = why.length > 0 ? text_copy(change) : NULL;
     job->has_news = true;
     job->is_news_sent = false;
+    job->tell_us = 0;
+}
+
+static void set_begun(struct submission *submission, enum begun begun)
+{
+    struct placed_job *job = placed_job_find(submission->place, submission->home_job);
+    if (!job || job->begun >= begun) {
+        return;
+    }
+    job->begun = begun;
+    job->is_news_sent = false;
+    if (!job->has_news) {
+        job->has_news = true;
+        job->tell_us = clock_steady_us() + BEGUN_TOLD_US;
+    }
 }
 
 static void set_words_of(struct submission *submission, struct text why, struct text change)
@@ -40,6 +55,7 @@ static void on_why(void *context, const struct http_answer *answer)
     submission->asking = NULL;
     if (answer->status == OK && !submission->has_begun &&
         wire_read_words(answer->body, &arena, &words, NULL) == OK) {
+        words_wait(submission);
         set_words_of(submission, words.why, words.change);
     }
 }
@@ -79,6 +95,22 @@ void words_end(struct submission *submission)
     if (!submission->has_begun) {
         submission->has_begun = true;
         set_words_of(submission, TEXT_NONE, TEXT_NONE);
+        set_begun(submission, BEGUN_SOMETHING);
+    }
+}
+
+void words_wait(struct submission *submission)
+{
+    if (!submission->has_begun) {
+        set_begun(submission, BEGUN_NOTHING);
+    }
+}
+
+void words_are_unknown(struct submission *submission)
+{
+    struct placed_job *job = placed_job_find(submission->place, submission->home_job);
+    if (job) {
+        job->begun = BEGUN_UNKNOWN;
     }
 }
 
@@ -102,6 +134,10 @@ void words_write(struct place *place, struct buffer *out)
         buffer_append_json_string(out, text_of(job->why));
         buffer_append_string(out, ",\"change\":");
         buffer_append_json_string(out, text_of(job->change));
+        if (job->begun != BEGUN_UNKNOWN) {
+            bool has_begun = job->begun == BEGUN_SOMETHING;
+            buffer_printf(out, ",\"begun\":%s", has_begun ? "true" : "false");
+        }
         buffer_append_byte(out, '}');
         job->is_news_sent = true;
     }
@@ -117,12 +153,15 @@ void words_settle(struct place *place, bool has_arrived)
     }
 }
 
-bool words_are_new(const struct place *place)
+bool words_are_new(const struct place *place, int64_t now_us)
 {
     size_t at = 0;
     for (const struct placed_job *job; (job = map_next(place->jobs, &at)) != NULL;) {
-        if (job->has_news) {
+        if (job->has_news && job->tell_us <= now_us) {
             return true;
+        }
+        if (job->has_news) {
+            link_wake(place->link, job->tell_us);
         }
     }
     return false;
@@ -132,7 +171,8 @@ void words_tell_again(struct place *place)
 {
     size_t at = 0;
     for (struct placed_job *job; (job = map_next(place->jobs, &at)) != NULL;) {
-        job->has_news = job->has_news || job->why;
+        job->has_news = job->has_news || job->why || job->begun != BEGUN_UNKNOWN;
         job->is_news_sent = false;
+        job->tell_us = 0;
     }
 }

@@ -437,7 +437,7 @@ static enum status parse_problem(struct poll_body *body, struct error *error)
 
 static enum status parse_words_of(const json_t *value, struct poll_words *out, struct error *error)
 {
-    static const char *const FIELDS[] = {"job", "why", "change", NULL};
+    static const char *const FIELDS[] = {"job", "why", "change", "begun", NULL};
     if (!json_is_object(value)) {
         return error_set(error, INVALID, "an element of \"words\" is no object");
     }
@@ -445,6 +445,11 @@ static enum status parse_words_of(const json_t *value, struct poll_words *out, s
     TRY(json_field_int64(value, "job", JSON_REQUIRED, 1, INT64_MAX, &out->job, error));
     TRY(json_field_text(value, "why", JSON_REQUIRED, POLL_WORDS_SIZE_MAX, &out->why, error));
     TRY(json_field_text(value, "change", JSON_REQUIRED, POLL_WORDS_SIZE_MAX, &out->change, error));
+    if (json_object_get(value, "begun")) {
+        bool has_begun = false;
+        TRY(json_field_bool(value, "begun", JSON_REQUIRED, &has_begun, error));
+        out->begun = has_begun ? PLACE_BEGUN_SOMETHING : PLACE_BEGUN_NOTHING;
+    }
     if (text_has_control(out->why) || text_has_control(out->change)) {
         return error_set(error, INVALID, "\"words\" must be without control characters");
     }

@@ -126,10 +126,11 @@ struct poll_log {
     int64_t attempt; // Of those where it runs, from 1.
 };
 
-// What a place says of a job that is there and has not begun.
+// What a place says of a job that is there: whether anything of it has begun, and while nothing has, why.
 struct poll_words {
     int64_t job;
-    struct text why; // Empty: nothing any more.
+    enum place_begun begun; // Unknown: it does not say.
+    struct text why;        // Empty: nothing any more.
     struct text change;
 };
 

@@ -337,7 +337,8 @@ static void explain_travelling(const struct queue *queue, const struct active_jo
     buffer_append_byte(&name, '\0');
     const struct place_words words = {
         .name = name.bytes,
-        .since = started_us > 0 ? calendar_format(started_us, since) : NULL,
+        .handed = started_us > 0 ? calendar_format(started_us, since) : NULL,
+        .begun = job->there_begun,
         .problem = place->problem[0] != '\0' ? place->problem : NULL,
         .change = place->change,
         .said = job->there_why,

@@ -243,6 +243,7 @@ static void take_prepared(struct queue *queue, struct active_job *job,
     job->row.items = prepared->row.items;
     twins_add(queue, job);
     job->row.locality = prepared->row.locality;
+    job_forget_words(job);
     place_count(queue, job->place, -1);
     place_count(queue, place, 1);
     job->place = place;

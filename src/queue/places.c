@@ -50,16 +50,27 @@ void place_take_words(struct queue *queue, const struct place *place, const stru
         struct active_job *job = queue_find_job(queue, words->job);
         if (job && job->place == place) {
             set_words(job, words->why, words->change);
+            job->there_begun =
+                words->begun != PLACE_BEGUN_UNKNOWN ? words->begun : job->there_begun;
         }
     }
 }
 
+void job_forget_words(struct active_job *job)
+{
+    set_words(job, TEXT_NONE, TEXT_NONE);
+    job->there_begun = PLACE_BEGUN_UNKNOWN;
+}
+
+// What has begun there stays so, though nobody tells of it for a while.
 void place_forget_words(struct queue *queue, const struct place *place)
 {
     size_t at = 0;
     for (struct active_job *job; place && (job = map_next(queue->jobs, &at)) != NULL;) {
         if (job->place == place) {
-            set_words(job, TEXT_NONE, TEXT_NONE);
+            bool has_begun = job->there_begun == PLACE_BEGUN_SOMETHING;
+            job_forget_words(job);
+            job->there_begun = has_begun ? PLACE_BEGUN_SOMETHING : PLACE_BEGUN_UNKNOWN;
         }
     }
 }

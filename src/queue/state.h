@@ -39,6 +39,7 @@ struct active_job {
     char *hold_change;
     char *there_why; // What its place says of why nothing of it has begun there; NULL: nothing.
     char *there_change;
+    enum place_begun there_begun; // What of it has, as its place said last.
     char *description;       // JSON for workers, without the opening brace and the job's number.
     struct ranges told;      // Numbers of the workers that have its description.
     struct map *checkpoints; // Of its tasks that have not ended, by index; NULL: none.
@@ -322,6 +323,7 @@ void place_set_problem(struct place *place, struct text problem, struct text cha
 // What the place says of its jobs.
 void place_take_words(struct queue *queue, const struct place *place, const struct poll_body *body);
 void place_forget_words(struct queue *queue, const struct place *place);
+void job_forget_words(struct active_job *job); // It goes elsewhere.
 // Its name as people know it, or its fingerprint.
 void place_write_name(const struct queue *queue, const char *fingerprint, struct buffer *out);
 void places_forget_jobs(struct queue *queue);

@@ -127,7 +127,7 @@ def test_why_says_since_when_nothing_is_heard_of_the_other_site(sites):
     job = submit(home, {"command": ["sleep", "600"]})["id"]
     why = lambda: home.api("GET", f"/v1/jobs/{job}/why").json["why"]
     eventually(lambda: [each for each in there.api("GET", "/v1/jobs").json["jobs"] if each["state"] == "running"], 60, "the job there")
-    eventually(lambda: "runs there since" in why(), 60, "its run")
+    eventually(lambda: "it runs there" in why(), 60, "its run")
     stopped = datetime.datetime.now(datetime.timezone.utc)
     os.kill(there.process.pid, signal.SIGSTOP)
     try:

@@ -14,6 +14,14 @@ static void expect_at(const struct site *site, int64_t index, const struct place
     }
 }
 
+static void expect_not(const struct site *site, const struct place_words *words, const char *part)
+{
+    AUTO_BUFFER struct buffer why = {0};
+    AUTO_BUFFER struct buffer change = {0};
+    scheduler_why(site->scheduler, 1, -1, words, &why, &change);
+    assert_null(strstr(why.bytes, part));
+}
+
 static void expect(const struct site *site, int64_t index, const char *why_part,
                    const char *change_part)
 {
@@ -196,18 +204,27 @@ static void it_says_what_a_job_of_another_place_waits_for(void **state)
     site_add_worker_at(&site, 2, 1, 1);
     expect_at(&site, -1, &words, "waits for site ocean: it is being handed over", "nothing");
     assert_int_equal(site_lease(&site, 2), 1);
-    words.since = "2031-05-06T07:08:09Z";
+    words.handed = "2031-05-06T07:08:09Z";
     expect_at(&site, -1, &words,
-              "10 of its tasks are at site ocean; it runs there since 2031-05-06T07:08:09Z",
+              "10 of its tasks were handed to site ocean at 2031-05-06T07:08:09Z",
+              "nothing needs to be done");
+    expect_not(&site, &words, "begun");
+    expect_not(&site, &words, "runs");
+    words.begun = PLACE_BEGUN_NOTHING;
+    expect_at(&site, -1, &words, "07:08:09Z; none of its tasks has begun there yet",
               "nothing needs to be done");
     words.said = "all workers are busy";
     words.said_change = "wait";
     expect_at(&site, -1, &words,
-              "it is there since 2031-05-06T07:08:09Z; site ocean says: all workers are busy",
+              "none of its tasks has begun there yet; site ocean says: all workers are busy",
               "at site ocean: wait");
     words.said = NULL;
+    words.begun = PLACE_BEGUN_SOMETHING;
+    expect_at(&site, -1, &words,
+              "10 of its tasks were handed to site ocean at 2031-05-06T07:08:09Z; it runs there",
+              "nothing needs to be done");
     words.problem = "it does not answer";
-    expect_at(&site, 3, &words, "09Z; it does not answer", "again in 4 s");
+    expect_at(&site, 3, &words, "09Z; it runs there; it does not answer", "again in 4 s");
     scheduler_return(site.scheduler, site.leases[0].id, 4, 10);
     expect_at(&site, 3, &words, "; the rest waits for site ocean: it does not answer", "again");
     site_stop(&site);

@@ -222,11 +222,22 @@ static void a_place_says_words_of_its_jobs(void **state)
     assert_int_equal(body->word_count, 1);
     assert_int_equal(body->words[0].job, 7);
     assert_true(text_equal(body->words[0].why, TEXT("busy")));
+    assert_int_equal(body->words[0].begun, PLACE_BEGUN_UNKNOWN);
+    poll_free(body);
+    assert_int_equal(
+        poll_parse(
+            TEXT("{\"words\": [{\"job\": 7, \"why\": \"\", \"change\": \"\", \"begun\": true},"
+                 "{\"job\": 8, \"why\": \"\", \"change\": \"\", \"begun\": false}]}"),
+            &body, NULL),
+        OK);
+    assert_int_equal(body->words[0].begun, PLACE_BEGUN_SOMETHING);
+    assert_int_equal(body->words[1].begun, PLACE_BEGUN_NOTHING);
     poll_free(body);
     static const char *const wrong[] = {
         "{\"words\": 1}",
         "{\"words\": [7]}",
         "{\"words\": [{\"job\": 7, \"why\": \"busy\"}]}",
+        "{\"words\": [{\"job\": 7, \"why\": \"\", \"change\": \"\", \"begun\": 1}]}",
         "{\"words\": [{\"job\": 0, \"why\": \"busy\", \"change\": \"\"}]}",
         "{\"words\": [{\"job\": 7, \"why\": \"a\\u001b[2J\", \"change\": \"\"}]}",
     };

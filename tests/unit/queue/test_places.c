@@ -213,12 +213,57 @@ static void why_says_what_is_with_the_other_site(void **state)
         site, link,
         "{\"problem\": {\"text\": \"it does not answer\", \"change\": \"it is asked again\"}}");
     reply_done(&reply);
-    assert_why(site, job, "3 of its tasks are at site ocean; it runs there since 20");
-    assert_why(site, job, "; it does not answer");
+    assert_why(site, job, "3 of its tasks were handed to site ocean at 20");
+    assert_why(site, job, "Z; it does not answer");
     reply = site_poll(site, link, "{}");
     reply_done(&reply);
     AUTO_FREE char *cleared = site_why(site, job);
     assert_null(strstr(cleared, "answer"));
+}
+
+// What the link tells of one job.
+static void tell(struct site *site, int64_t link, int64_t job, const char *rest)
+{
+    AUTO_FREE char *poll =
+        memory_format("{\"words\": [{\"job\": %lld, %s}]}", (long long)job, rest);
+    struct reply reply = site_poll(site, link, poll);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+}
+
+static void why_says_whether_anything_has_begun_at_the_other_site(void **state)
+{
+    struct site *site = *state;
+    int64_t job = job_at(site, OCEAN, "{\"command\": [\"p\"], \"count\": 3}");
+    int64_t link = site_place_worker(site, OCEAN);
+    struct reply reply = site_poll(site, link, "{}");
+    reply_done(&reply);
+    AUTO_FREE char *first = site_why(site, job);
+    assert_non_null(strstr(first, "3 of its tasks were handed to site ocean at 20"));
+    assert_null(strstr(first, "begun"));
+    assert_null(strstr(first, "runs"));
+    tell(site, link, job, "\"why\": \"\", \"change\": \"\", \"begun\": false");
+    assert_why(site, job, "Z; none of its tasks has begun there yet");
+    tell(site, link, job, "\"why\": \"all are busy\", \"change\": \"wait\"");
+    assert_why(site, job, "begun there yet; site ocean says: all are busy");
+    tell(site, link, job, "\"why\": \"\", \"change\": \"\", \"begun\": true");
+    assert_why(site, job, "Z; it runs there");
+    // That outlasts the link; that nothing had begun would not.
+    reply = site_poll(site, link, "{\"gone\": true}");
+    reply_done(&reply);
+    link = site_place_worker(site, OCEAN);
+    reply = site_poll(site, link, "{}");
+    reply_done(&reply);
+    assert_why(site, job, "Z; it runs there");
+    tell(site, link, job, "\"why\": \"\", \"change\": \"\", \"begun\": false");
+    reply = site_poll(site, link, "{\"gone\": true}");
+    reply_done(&reply);
+    link = site_place_worker(site, OCEAN);
+    reply = site_poll(site, link, "{}");
+    reply_done(&reply);
+    AUTO_FREE char *last = site_why(site, job);
+    assert_non_null(strstr(last, "handed to site ocean"));
+    assert_null(strstr(last, "begun"));
 }
 
 static int64_t jobs_at(const json_t *list, const char *place)
@@ -496,6 +541,7 @@ int main(void)
         TEST(records_of_a_job_elsewhere_say_what_it_ran_over),
         TEST(data_of_which_nothing_is_known_is_refused),
         TEST(why_says_what_is_with_the_other_site),
+        TEST(why_says_whether_anything_has_begun_at_the_other_site),
         TEST(who_waits_for_places_hears_of_each_change),
         TEST(a_link_finds_its_jobs_again_after_a_restart),
         TEST(links_that_are_lost_are_not_held_against_a_job),

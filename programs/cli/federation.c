@@ -131,9 +131,11 @@ static enum status add_hub(void *table, json_t *hub, struct error *error)
 {
     (void)error;
     table_add(table, field_text(hub, "name"));
+    int64_t lacking = field_int64(hub, "catching_up");
     table_add(table, field_text(hub, "url"));
     table_add(table, field_text(hub, "mode"));
-    table_add(table, field_text(hub, "state"));
+    table_addf(table, "%.*s%s", TEXT_ARGS(field_text(hub, "state")),
+               lacking > 0 ? ", catching up" : "");
     table_add(table, field_text(hub, "standing_there"));
     table_addf(table, "%lld%s", (long long)field_int64(hub, "serial_there"),
                field_bool(hub, "is_current") ? "" : "...");
@@ -159,7 +161,10 @@ const struct command COMMAND_HUB_LIST = {
     .purpose = "lists the hubs of a site",
     .description =
         "IN is what the hub's operator says of this site: pending, member or denied. LOG is how "
-        "many entries of this site's log the hub has; \"...\" says that there are more.",
+        "many entries of this site's log the hub has; \"...\" says that there are more. A hub "
+        "whose "
+        "STATE says that it is catching up lacked entries of some sites' logs when it was last "
+        "heard: what it answers may be incomplete, and others are asked first.",
     .group = GROUP_FEDERATION,
     .examples = EXAMPLES(HUB_LIST_EXAMPLES),
     .run = run_hub_list,
@@ -254,7 +259,9 @@ static void add_site(struct table *table, const json_t *site)
     table_add(table, by_hub.length > 0 ? by_hub : TEXT("-"));
     table_add(table, field_text(site, "version"));
     table_add(table, text_slice(field_text(site, "fingerprint"), 0, DIGITS_SHOWN));
-    table_add(table, field_text(site, "problem"));
+    bool is_lacking = field_bool(site, "is_lacking") && field_text(site, "problem").length == 0;
+    table_add(table,
+              is_lacking ? TEXT("its log is not all here yet") : field_text(site, "problem"));
 }
 
 // To people, beside the list: what keeps it from being what the hubs see now.
@@ -263,6 +270,13 @@ static void say_overview(const json_t *overview)
     size_t at = 0;
     const json_t *problem = NULL;
     bool is_memory = text_equal(field_text(overview, "source"), TEXT("memory"));
+    int64_t lacking = field_int64(overview, "catching_up");
+    if (lacking > 0) {
+        (void)fprintf(stderr,
+                      "lode: this hub still lacks entries of the logs of %lld site%s: what it "
+                      "answers about data may be incomplete\n",
+                      (long long)lacking, lacking == 1 ? "" : "s");
+    }
     json_array_foreach(json_object_get(overview, "problems"), at, problem)
     {
         AUTO_BUFFER struct buffer words = {0};

@@ -75,7 +75,7 @@ static void keep_verified(struct finding *finding, json_t *answer)
     }
 }
 
-// What was answered by `who`. True when some of it holds, and is the finding's answer now.
+// What was answered by `who`. True when some of it holds; it is the finding's answer now, unless there is one of somebody who lacks no more of the logs.
 static bool take_answer(struct finding *finding, const char *who, struct text document)
 {
     struct error problem = {0};
@@ -102,6 +102,12 @@ static bool take_answer(struct finding *finding, const char *who, struct text do
         json_decref(answer);
         return false;
     }
+    int64_t lacking = field_int64(answer, "catching_up");
+    if (finding->answer && lacking >= field_int64(finding->answer, "catching_up")) {
+        json_decref(answer);
+        return true;
+    }
+    json_decref(finding->answer);
     finding->locations = locations;
     finding->count = count;
     finding->answer = answer;
@@ -215,24 +221,31 @@ static enum status ask_named_hub(struct finding *finding, const char *url, struc
     return ask_hub(finding, &hub, error);
 }
 
-// The site is away, or could ask nobody: the hubs that it told of, in turn. NOT_FOUND when one said so.
+// The site is away, or could ask nobody: the hubs that it told of, in turn, until one answers that has all logs. NOT_FOUND when one said so.
 static enum status ask_known_hubs(struct finding *finding, struct error *error)
 {
     struct resolve_hub hubs[RESOLVE_HUBS_MAX];
     size_t count = remembered_hubs(hubs, RESOLVE_HUBS_MAX);
     enum status status = UNAVAILABLE;
+    struct error denial = {0};
     for (size_t i = 0; i < count; i++) {
         struct error failure = {0};
         enum status asked = ask_hub(finding, &hubs[i], &failure);
         if (asked == OK) {
             (void)fprintf(stderr, "lode: hub %s answers instead of the site: %s\n", hubs[i].name,
                           error->detail);
+            status = OK;
+        }
+        if (asked == OK && field_int64(finding->answer, "catching_up") == 0) {
             return OK;
         }
-        if (asked == NOT_FOUND) {
-            *error = failure;
+        if (asked == NOT_FOUND && status != OK) {
+            denial = failure;
             status = NOT_FOUND;
         }
+    }
+    if (status == NOT_FOUND) {
+        *error = denial;
     }
     return status;
 }
@@ -365,6 +378,17 @@ static void say_one_age(const struct location *location)
                   TEXT_ARGS(buffer_text(&words)));
 }
 
+static void say_lacking(const struct finding *finding)
+{
+    int64_t lacking = field_int64(finding->answer, "catching_up");
+    if (lacking > 0) {
+        (void)fprintf(stderr,
+                      "lode: this answer may be incomplete: who gave it still lacks entries of the "
+                      "logs of %lld site%s\n",
+                      (long long)lacking, lacking == 1 ? "" : "s");
+    }
+}
+
 // Who is not told by anybody but this site and its memory learns why.
 static void say_unanswered(const struct finding *finding)
 {
@@ -452,6 +476,7 @@ static int run_resolve(const struct command *command, const struct options *opti
         (void)command_fail(&error, EXIT_FAILED);
     } else {
         say_age(&finding);
+        say_lacking(&finding);
         say_conflict(&finding);
         bool is_printed =
             options_has(options, "json") ? print_finding(&finding) : print_locations(&finding);
@@ -486,6 +511,8 @@ const struct command COMMAND_RESOLVE = {
         "Any site may say that it has a dataset of any name. When sites say different content of "
         "one, this says so, and who said what first by the time in its signed entry; a job is "
         "refused then unless it names the digest or the site that is meant.\n\n"
+        "A hub that has not all logs yet says so, as it has just been started or restored: then "
+        "this says that the answer, or that there is none, may be incomplete.\n\n"
         "When the site is away, the hubs that it told of are asked; when none of them answers, the "
         "remembered answer counts, and its age is said.",
     .group = GROUP_DATA,

@@ -89,15 +89,17 @@ static bool visit_fingerprint(void *context, const struct fingerprint *fingerpri
     return true;
 }
 
-// A hub that was heard lately is asked before others, then the nearer one.
-static bool is_better(const struct peer *a, const struct peer *b)
+// A hub that was heard lately is asked before others, then one that had all logs, then the nearer one.
+static bool is_better(const struct peer_hub *a, const struct peer_hub *b)
 {
-    int rank_a = resolve_liveness_rank(text_of(peer_liveness_name(a->liveness)));
-    int rank_b = resolve_liveness_rank(text_of(peer_liveness_name(b->liveness)));
-    if (rank_a != rank_b) {
-        return rank_a < rank_b;
+    int rank_a = resolve_liveness_rank(text_of(peer_liveness_name(a->peer.liveness)));
+    int rank_b = resolve_liveness_rank(text_of(peer_liveness_name(b->peer.liveness)));
+    bool is_whole_a = a->catching_up == 0;
+    bool is_whole_b = b->catching_up == 0;
+    if (rank_a != rank_b || is_whole_a != is_whole_b) {
+        return rank_a != rank_b ? rank_a < rank_b : is_whole_a;
     }
-    return a->rtt_us >= 0 && (b->rtt_us < 0 || a->rtt_us < b->rtt_us);
+    return a->peer.rtt_us >= 0 && (b->peer.rtt_us < 0 || a->peer.rtt_us < b->peer.rtt_us);
 }
 
 static size_t list_hubs(void *context, struct resolve_hub *out, size_t max)
@@ -108,7 +110,7 @@ static size_t list_hubs(void *context, struct resolve_hub *out, size_t max)
     for (size_t i = 1; i < count; i++) {
         struct peer_hub hub = hubs[i];
         size_t at = i;
-        for (; at > 0 && is_better(&hub.peer, &hubs[at - 1].peer); at--) {
+        for (; at > 0 && is_better(&hub, &hubs[at - 1]); at--) {
             hubs[at] = hubs[at - 1];
         }
         hubs[at] = hub;

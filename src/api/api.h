@@ -158,6 +158,9 @@ void api_reply_error_as(struct api_call *call, int code, const struct error *err
 // The same as a problem of its own kind ("worker_pending") that is about this key.
 void api_reply_key_problem(struct api_call *call, const char *kind, const char *key,
                            const struct error *error);
+// The same with another member, a number.
+void api_reply_error_number(struct api_call *call, const struct error *error, const char *name,
+                            int64_t number);
 // A JSON value, which is released.
 void api_reply_value(struct api_call *call, int code, json_t *value);
 // 204: it is done, and there is nothing to say.

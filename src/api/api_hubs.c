@@ -56,6 +56,7 @@ static json_t *describe_peer(const struct peer *peer)
     describe_load(peer, out);
     (void)json_object_set_new(out, "epoch", json_integer(peer->position.epoch));
     (void)json_object_set_new(out, "serial", json_integer(peer->position.serial));
+    (void)json_object_set_new(out, "is_lacking", json_boolean(peer->is_lacking));
     set_text(out, "problem", peer->problem);
     return out;
 }
@@ -69,6 +70,7 @@ static json_t *describe_hub(const struct peer_hub *hub)
     (void)json_object_set_new(out, "epoch_there", json_integer(hub->position.epoch));
     (void)json_object_set_new(out, "serial_there", json_integer(hub->position.serial));
     (void)json_object_set_new(out, "is_current", json_boolean(hub->is_current));
+    (void)json_object_set_new(out, "catching_up", json_integer(hub->catching_up));
     return out;
 }
 
@@ -80,6 +82,7 @@ static json_t *describe_overview(struct peers *peers)
                             (int)overview.is_complete);
     set_text(out, "hub", overview.hub);
     set_number(out, "age_seconds", overview.age_seconds);
+    (void)json_object_set_new(out, "catching_up", json_integer(overview.catching_up));
     json_t *problems = json_array();
     for (size_t i = 0; i < overview.problem_count; i++) {
         (void)json_array_append_new(problems, json_from_text(text_of(overview.problems[i])));

@@ -52,15 +52,16 @@ static void add_hubs(const struct resolving *resolving, json_t *answer)
 }
 
 // Who has no token makes this site call nobody but its hubs.
-static enum status ask(const struct resolving *resolving, struct buffer *out, struct error *error)
+static enum status ask(const struct resolving *resolving, struct buffer *out, int64_t *catching_up,
+                       struct error *error)
 {
-    struct resolver *resolver = resolving->call->api->resolver;
-    if (!resolving->call->token || resolving->reach == RESOLVE_HERE) {
-        return resolver_ask(resolver, resolving->name, resolving->reach, out, error);
-    }
-    return resolver_ask_measuring(resolver, resolving->name, resolving->reach,
-                                  resolving->wants_distances ? RESOLVE_MEASURING_US : 0, out,
-                                  error);
+    const struct resolve_wish wish = {
+        .reach = resolving->reach,
+        .is_measuring = resolving->call->token && resolving->reach != RESOLVE_HERE,
+        .wait_us = resolving->wants_distances ? RESOLVE_MEASURING_US : 0,
+    };
+    return resolver_ask_wish(resolving->call->api->resolver, resolving->name, &wish, out,
+                             catching_up, error);
 }
 
 static void answer_on_pool(void *context)
@@ -69,7 +70,12 @@ static void answer_on_pool(void *context)
     struct api_call *call = resolving->call;
     AUTO_BUFFER struct buffer out = {0};
     struct error error = {0};
-    enum status status = ask(resolving, &out, &error);
+    int64_t catching_up = 0;
+    enum status status = ask(resolving, &out, &catching_up, &error);
+    if (status == NOT_FOUND && catching_up > 0) {
+        api_reply_error_number(call, &error, "catching_up", catching_up);
+        return;
+    }
     if (answer_failure(call, status, &error)) {
         return;
     }

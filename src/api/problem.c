@@ -109,6 +109,18 @@ void api_reply_key_problem(struct api_call *call, const char *kind, const char *
     http_reply(call->request->exchange, &response);
 }
 
+void api_reply_error_number(struct api_call *call, const struct error *error, const char *name,
+                            int64_t number)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    int code = status_to_http(error->status);
+    write_open_problem(code, status_name(error->status), error->detail, error->fix, &body);
+    buffer_printf(&body, ",\"%s\":%lld}\n", name, (long long)number);
+    struct http_response response = {
+        .code = code, .content_type = "application/problem+json", .body = buffer_text(&body)};
+    http_reply(call->request->exchange, &response);
+}
+
 void api_reply_json(struct api_call *call, int code, struct text body)
 {
     struct http_response response = {

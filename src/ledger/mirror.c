@@ -62,6 +62,34 @@ bool mirror_has_indexed(struct mirror *mirror, const struct fingerprint *site,
     return place.epoch == position->epoch && place.serial >= position->serial;
 }
 
+void mirror_expect(struct mirror *mirror, const struct fingerprint *site,
+                   const struct ledger_position *position)
+{
+    struct mirror_site *found = mirror_table_find(&mirror->table, site);
+    if (found) {
+        mirror_site_expect(&mirror->table, found, position);
+    }
+}
+
+void mirror_expect_nothing(struct mirror *mirror, const struct fingerprint *site)
+{
+    struct mirror_site *found = mirror_table_find(&mirror->table, site);
+    if (found) {
+        mirror_site_expect_nothing(&mirror->table, found);
+    }
+}
+
+int64_t mirror_lacking(const struct mirror *mirror)
+{
+    return atomic_load_explicit(&mirror->table.lacking, memory_order_relaxed);
+}
+
+bool mirror_lacks(struct mirror *mirror, const struct fingerprint *site)
+{
+    const struct mirror_site *found = mirror_table_find(&mirror->table, site);
+    return found && mirror_site_is_lacking(&mirror->table, found);
+}
+
 enum status mirror_site_number(struct mirror *mirror, const struct fingerprint *site, uint32_t *out,
                                struct error *error)
 {

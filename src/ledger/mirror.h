@@ -37,6 +37,16 @@ struct ledger_position mirror_position(struct mirror *mirror, const struct finge
 bool mirror_has_indexed(struct mirror *mirror, const struct fingerprint *site,
                         const struct ledger_position *position);
 
+// The site's log is known to go to here, by a head or heartbeat that was verified; NULL: it may go further than what is here, and is to say how far. A site that is new in the
+// mirror is none that something is expected of. Memory only; any thread.
+void mirror_expect(struct mirror *mirror, const struct fingerprint *site,
+                   const struct ledger_position *position);
+void mirror_expect_nothing(struct mirror *mirror, const struct fingerprint *site);
+// Of how many sites the index has not all that is expected, or that the store has: what it finds may be incomplete while that is not 0. One look at memory; any thread.
+int64_t mirror_lacking(const struct mirror *mirror);
+// Is this site one of them?
+bool mirror_lacks(struct mirror *mirror, const struct fingerprint *site);
+
 // Takes batches (NDJSON) of the log of the site whose key this is. Blocks for the commit; any thread but the writer's; different sites side by side. *out (may be NULL) gets the
 // position afterwards, in every case. Batches or parts that are here already are skipped. CONFLICT when there is a gap (ask or push from *out on);
 // CORRUPT, naming site, epoch and serial, for everything that is a lie or damage: see "What a receiver refuses"; QUOTA when the log is larger than log_size_max. Batches before the bad one stay taken.

@@ -53,6 +53,24 @@ size_t mirror_table_count(struct mirror_table *table)
     return count;
 }
 
+static bool lacks(const struct mirror_site *site)
+{
+    int64_t here = site->expected_epoch == site->position.epoch ? site->position.serial : 0;
+    bool is_beyond = site->expected_epoch >= site->position.epoch && site->expected_serial > here;
+    return mirror_site_is_behind(site) || site->expects == EXPECTS_UNKNOWN ||
+           (site->expects == EXPECTS_POSITION && is_beyond);
+}
+
+// Counts it in or out; with the mutex held.
+static void judge(struct mirror_table *table, struct mirror_site *site)
+{
+    bool is_lacking = site->is_claimed ? site->is_lacking : lacks(site);
+    if (is_lacking != site->is_lacking) {
+        site->is_lacking = is_lacking;
+        (void)atomic_fetch_add(&table->lacking, is_lacking ? 1 : -1);
+    }
+}
+
 static void make_room(struct mirror_table *table, size_t number)
 {
     if (number < table->capacity) {
@@ -80,6 +98,7 @@ struct mirror_site *mirror_table_add(struct mirror_table *table, const struct mi
         table->numbered[row->number] = site;
         table->count = row->number > table->count ? row->number : table->count;
         (void)map_set_text(table->sites, text_of(row->site.text), site);
+        judge(table, site);
     }
     (void)pthread_mutex_unlock(&table->mutex);
     return site;
@@ -101,6 +120,7 @@ void mirror_site_release(struct mirror_table *table, struct mirror_site *site)
 {
     (void)pthread_mutex_lock(&table->mutex);
     site->is_claimed = false;
+    judge(table, site);
     (void)pthread_cond_broadcast(&table->freed);
     (void)pthread_mutex_unlock(&table->mutex);
 }
@@ -127,6 +147,7 @@ void mirror_site_set_position(struct mirror_table *table, struct mirror_site *si
 {
     (void)pthread_mutex_lock(&table->mutex);
     site->position = *position;
+    judge(table, site);
     (void)pthread_mutex_unlock(&table->mutex);
 }
 
@@ -135,5 +156,33 @@ void mirror_site_set_indexed(struct mirror_table *table, struct mirror_site *sit
 {
     (void)pthread_mutex_lock(&table->mutex);
     site->indexed = *place;
+    judge(table, site);
     (void)pthread_mutex_unlock(&table->mutex);
+}
+
+void mirror_site_expect(struct mirror_table *table, struct mirror_site *site,
+                        const struct ledger_position *position)
+{
+    (void)pthread_mutex_lock(&table->mutex);
+    site->expects = position ? EXPECTS_POSITION : EXPECTS_UNKNOWN;
+    site->expected_epoch = position ? position->epoch : 0;
+    site->expected_serial = position ? position->serial : 0;
+    judge(table, site);
+    (void)pthread_mutex_unlock(&table->mutex);
+}
+
+void mirror_site_expect_nothing(struct mirror_table *table, struct mirror_site *site)
+{
+    (void)pthread_mutex_lock(&table->mutex);
+    site->expects = EXPECTS_NOTHING;
+    judge(table, site);
+    (void)pthread_mutex_unlock(&table->mutex);
+}
+
+bool mirror_site_is_lacking(struct mirror_table *table, const struct mirror_site *site)
+{
+    (void)pthread_mutex_lock(&table->mutex);
+    bool is_lacking = site->is_lacking;
+    (void)pthread_mutex_unlock(&table->mutex);
+    return is_lacking;
 }

@@ -7,6 +7,7 @@
 #include "ledger/mirror_store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 // Never freed before the table is.
 struct mirror_site {
@@ -18,6 +19,11 @@ struct mirror_site {
     int64_t size_bytes; // Of its batches in the store; -1: not counted yet.
     bool is_claimed;
     unsigned waiting; // For it to be claimed no more.
+    // How far its log is known to go beyond what is here.
+    enum { EXPECTS_NOTHING, EXPECTS_POSITION, EXPECTS_UNKNOWN } expects;
+    int64_t expected_epoch;
+    int64_t expected_serial;
+    bool is_lacking; // It is counted in `lacking`.
 };
 
 struct mirror_table {
@@ -27,6 +33,9 @@ struct mirror_table {
     struct mirror_site **numbered;
     size_t count; // Numbers are 1 to this one.
     size_t capacity;
+    // Of how many sites something is not in the index that is in the store, or that is expected; changed under the mutex, read without it. While a site is claimed it
+    // is counted as it was before: what is on its way into the index is not said to be here yet.
+    _Atomic int64_t lacking;
 };
 
 void mirror_table_init(struct mirror_table *table);
@@ -56,6 +65,12 @@ void mirror_site_set_position(struct mirror_table *table, struct mirror_site *si
                               const struct ledger_position *position);
 void mirror_site_set_indexed(struct mirror_table *table, struct mirror_site *site,
                              const struct mirror_place *place);
+
+// The site's log goes at least to here; NULL: it may go further than here, nobody has said yet. Then nothing of that any more. Anybody.
+void mirror_site_expect(struct mirror_table *table, struct mirror_site *site,
+                        const struct ledger_position *position);
+void mirror_site_expect_nothing(struct mirror_table *table, struct mirror_site *site);
+bool mirror_site_is_lacking(struct mirror_table *table, const struct mirror_site *site);
 
 // Is the index not as far as the store? For whoever has claimed it.
 static inline bool mirror_site_is_behind(const struct mirror_site *site)

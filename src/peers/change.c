@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "peers/expected.h"
 #include "peers/pace.h"
 #include "peers/peers_sql.h"
 
@@ -119,6 +120,10 @@ static void apply(struct commit *commit, const struct change *change, uint32_t n
     if (change->statement) {
         sites_set_statement(peers, site, change->statement, change->statement_text, number);
     }
+    if (change->has_hub && row.hub_added > 0) {
+        expected_unsaid(peers, site, now_us);
+    }
+    expected_review(peers, site);
     site_arrange(peers, site, now_us);
     site_touch(peers, site);
 }

@@ -95,6 +95,13 @@ static void note_answer(struct turn *turn, const struct ledger_position *positio
     (void)pthread_rwlock_unlock(&peers->lock);
 }
 
+// Of how many sites' logs the hub lacks entries, as it says where it answers an announcement or a heartbeat; with the lock held.
+static void note_lacking(struct hub *hub, const json_t *answer)
+{
+    int64_t said = json_integer_value(json_object_get(answer, "catching_up"));
+    hub->catching_up = said < 0 ? 0 : said < MIRROR_SITES_MAX ? said : MIRROR_SITES_MAX;
+}
+
 // The answer as an object that says a position; sets the error that the call fails with otherwise.
 static enum status read_answer(const struct turn *turn, json_t **out,
                                struct ledger_position *position, struct error *error)
@@ -185,6 +192,7 @@ static void take_announcement(struct turn *turn)
     (void)pthread_rwlock_wrlock(&peers->lock);
     struct hub *hub = turn->site->hub;
     hub->has_announced = true;
+    note_lacking(hub, answer);
     // Whoever only polls cannot tell us that our log does not fit its copy, so we look whether that is ours.
     bool is_polled_behind = (hub->mode & PEERS_PUSH) == 0 && position.serial > 0 &&
                             (position.epoch != own.epoch || position.serial < own.serial);
@@ -210,6 +218,7 @@ static void take_position(struct turn *turn)
     (void)pthread_rwlock_wrlock(&peers->lock);
     site_measured(turn->site, turn->duration_us);
     struct hub *hub = turn->site->hub;
+    note_lacking(hub, answer);
     hub->next_heartbeat_us = clock_steady_us() + pace_next_us(hub->heartbeat_us, peers_random());
     (void)pthread_rwlock_unlock(&peers->lock);
     go_on(turn);

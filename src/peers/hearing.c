@@ -1,8 +1,8 @@
 // What hearing a site means.
 #include "base/memory.h"
 #include "os/clock.h"
+#include "peers/expected.h"
 #include "peers/pace.h"
-#include "peers/state.h"
 
 json_t *peers_position_json(const struct ledger_position *position)
 {
@@ -37,6 +37,7 @@ static void take_heartbeat(struct peers *peers, struct site *site,
     site->ttl_us = heartbeat->ttl_us;
     site->heartbeat_time_us = heartbeat->time_us;
     site->load = heartbeat->load;
+    expected_said(peers, site, &heartbeat->position);
     site_set_text(&site->heartbeat, statement);
     site_touch(peers, site);
 }

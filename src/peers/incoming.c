@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "peers/change.h"
+#include "peers/expected.h"
 
 #include <stdio.h>
 
@@ -136,10 +137,32 @@ static enum status take_announcement(struct peers *peers, enum peers_mode mode, 
     return changes_commit(peers, &change, 1, NULL, error);
 }
 
+// That this hub has not all that it is to have is told too, where it is so.
+static void say_lacking(const struct peers *peers, json_t *answer)
+{
+    int64_t lacking = peers->mirror ? mirror_lacking(peers->mirror) : 0;
+    if (lacking > 0) {
+        (void)json_object_set_new(answer, "catching_up", json_integer(lacking));
+    }
+}
+
 static json_t *position_of(struct peers *peers, const struct fingerprint *site)
 {
     struct ledger_position position = mirror_position(peers->mirror, site);
-    return peers_position_json(&position);
+    json_t *answer = peers_position_json(&position);
+    say_lacking(peers, answer);
+    return answer;
+}
+
+// It may have much to push before its first heartbeat says how much.
+static void expect_first(struct peers *peers, const struct fingerprint *fingerprint)
+{
+    (void)pthread_rwlock_wrlock(&peers->lock);
+    struct site *site = sites_find(peers, fingerprint);
+    if (site && !site->heartbeat && site->unsaid_until_us == 0) {
+        expected_unsaid(peers, site, clock_steady_us());
+    }
+    (void)pthread_rwlock_unlock(&peers->lock);
 }
 
 static enum peer_standing standing_of(struct peers *peers, const char *caller)
@@ -180,6 +203,7 @@ enum status peers_heard_announcement(struct peers *peers, const char *caller, en
     TRY(check_name(peers, &read, error));
     TRY(check_room(peers, caller, error));
     TRY(take_announcement(peers, mode, body, &read, error));
+    expect_first(peers, &read.site);
     AUTO_JSON json_t *answer = position_of(peers, &read.site);
     AUTO_BUFFER struct buffer own = {0};
     json_t *statement = NULL;
@@ -253,6 +277,7 @@ enum status peers_heard_heartbeat(struct peers *peers, const char *caller, const
     (void)pthread_rwlock_unlock(&peers->lock);
     struct ledger_position position = compare_log(peers, site, &heartbeat.position);
     AUTO_JSON json_t *answer = peers_position_json(&position);
+    say_lacking(peers, answer);
     (void)json_object_set_new(answer, "standing", json_string(peer_standing_name(standing)));
     json_write(answer, false, out);
     return OK;
@@ -292,10 +317,26 @@ void site_took_log(struct peers *peers, const struct fingerprint *fingerprint,
     }
     if (site) {
         site_set_problem(&site->log_problem, said.detail);
+        expected_review(peers, site);
     }
     (void)pthread_rwlock_unlock(&peers->lock);
     if (status == CORRUPT) {
         peers_say(peers, "log_refused", &said);
+    }
+}
+
+// A site that had room left in a push had no more to send.
+static void hear_end(struct peers *peers, const struct fingerprint *fingerprint,
+                     const struct ledger_position *position)
+{
+    (void)pthread_rwlock_rdlock(&peers->lock);
+    const struct site *before = sites_find(peers, fingerprint);
+    bool is_news = before && before->unsaid_until_us != 0;
+    (void)pthread_rwlock_unlock(&peers->lock);
+    if (is_news) {
+        (void)pthread_rwlock_wrlock(&peers->lock);
+        expected_said(peers, sites_find(peers, fingerprint), position);
+        (void)pthread_rwlock_unlock(&peers->lock);
     }
 }
 
@@ -317,6 +358,10 @@ enum status peers_heard_batches(struct peers *peers, const char *caller,
     *position = mirror_position(peers->mirror, fingerprint);
     enum status status = mirror_take(peers->mirror, &key, batches, position, &refusal);
     site_took_log(peers, fingerprint, &from, status, &refusal);
+    if (status == OK && strcmp(from.text, fingerprint->text) == 0 &&
+        batches.length < LEDGER_READ_SIZE_MAX / 2) {
+        hear_end(peers, fingerprint, position);
+    }
     if (status != OK && error) {
         *error = refusal;
     }

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "peers/expected.h"
 #include "peers/last_heard_sql.h"
 
 #define AHEAD_US_MAX INT64_C(300000000) // Of a site's clock.
@@ -167,11 +168,23 @@ static enum status load_rows(struct peers *peers, struct sql *sql, struct error 
     return status;
 }
 
+// What they have said since, while nobody here could hear it, is not known.
+static void expect_all(struct peers *peers)
+{
+    int64_t now_us = clock_steady_us();
+    (void)pthread_rwlock_wrlock(&peers->lock);
+    for (size_t i = 0; i < peers->count; i++) {
+        expected_unsaid(peers, peers->by_name[i], now_us);
+    }
+    (void)pthread_rwlock_unlock(&peers->lock);
+}
+
 enum status last_heard_load(struct peers *peers, struct error *error)
 {
     struct sql *sql = NULL;
     TRY(store_read_begin(peers->store, &sql, error));
     enum status status = load_rows(peers, sql, error);
     store_read_end(peers->store, sql);
+    expect_all(peers);
     return status;
 }

@@ -164,7 +164,8 @@ size_t peers_list_hubs(struct peers *peers, struct peer_hub *out, size_t max)
         out[at] = (struct peer_hub){.mode = site->hub->mode,
                                     .standing = site->hub->standing,
                                     .position = site->hub->position,
-                                    .is_current = is_current(peers, site->hub)};
+                                    .is_current = is_current(peers, site->hub),
+                                    .catching_up = site->hub->catching_up};
         site_describe(peers, site, now_us, &out[at].peer);
     }
     (void)pthread_rwlock_unlock(&peers->lock);

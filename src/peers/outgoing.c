@@ -4,6 +4,7 @@
 #include "os/clock.h"
 #include "os/crew.h"
 #include "os/thread.h"
+#include "peers/expected.h"
 #include "peers/last_heard.h"
 #include "peers/pace.h"
 #include "peers/watch.h"
@@ -231,6 +232,7 @@ static void *serve(void *context)
         int64_t now_us = clock_steady_us();
         next_us = sooner(next_us, watch_run(peers, now_us));
         next_us = sooner(next_us, last_heard_run(peers, now_us));
+        next_us = sooner(next_us, expected_run(peers, now_us));
         int64_t wait_us = next_us > now_us ? sooner(next_us - now_us, IDLE_US) : 0;
         (void)http_client_wait(peers->client, NULL, 0, wait_us);
     }

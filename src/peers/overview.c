@@ -216,6 +216,7 @@ void peers_overview(struct peers *peers, struct peers_overview *out)
 {
     int64_t now_us = clock_steady_us();
     *out = (struct peers_overview){.source = "own", .age_seconds = 0, .is_complete = true};
+    out->catching_up = peers->mirror ? mirror_lacking(peers->mirror) : 0;
     (void)pthread_rwlock_rdlock(&peers->lock);
     const struct overview *overview = &peers->overview;
     if (!peers->mirror && has_hubs(peers)) {

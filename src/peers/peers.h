@@ -53,6 +53,7 @@ struct peer {
     int64_t cpus_busy;
     int64_t tasks_waiting;
     struct ledger_position position; // Of our copy of its log.
+    bool is_lacking;                 // It lacks entries, or may.
 };
 
 enum peers_mode { PEERS_PUSH = 1, PEERS_POLL = 2, PEERS_BOTH = 3 };
@@ -146,6 +147,7 @@ struct peers_overview {
     char hub[PEER_NAME_MAX + 1]; // That told last; "": none yet.
     int64_t age_seconds;         // Since then; -1: never.
     bool is_complete;            // That hub had no more.
+    int64_t catching_up;         // Of a hub: of so many sites' logs it lacks entries.
     size_t problem_count;        // Of hubs that were asked in the last look, with their names.
     char problems[PEERS_OVERVIEW_PROBLEMS_MAX][PEERS_OVERVIEW_PROBLEM_SIZE];
 };
@@ -184,6 +186,7 @@ struct peer_hub {
     enum peer_standing standing;     // Ours there; STANDING_UNKNOWN before it answered.
     struct ledger_position position; // Of our log, as it is known there.
     bool is_current;                 // That is all of it.
+    int64_t catching_up;             // Of so many sites' logs it lacks entries, as it said last.
 };
 // In the order in which they were added; returns how many.
 size_t peers_list_hubs(struct peers *peers, struct peer_hub *out, size_t max);

@@ -41,6 +41,7 @@ struct hub {
     bool has_announced;              // Since the start, and it has not forgotten us.
     bool shows_own;   // It may hold more of our log than we do: its signed head is to be looked at.
     bool is_refusing; // Our log, the last time that some was pushed.
+    int64_t catching_up;       // Of so many sites' logs it lacks entries, as it said last.
     int64_t heartbeat_us;      // As it wants it.
     int64_t next_heartbeat_us; // Steady clock.
     int64_t next_announcement_us;
@@ -82,6 +83,8 @@ struct site {
     unsigned rtt_count;
     int64_t bytes_per_second; // -1: never measured.
     struct peers_load load;
+    int64_t
+        unsaid_until_us; // Steady clock: so long it is expected to say how far its log goes; 0: it has, or is not.
     struct site *fetch_from; // The hub that is ahead of our copy.
     int64_t fetch_epoch;
     int64_t fetch_serial;
@@ -123,6 +126,8 @@ struct peers {
     struct schedule polls;
     struct schedule fetches;
     int64_t last_poll_heard_us;
+    int64_t
+        next_unsaid_us; // When the first that is expected to say how far its log goes is given up; 0: none is.
     struct watcher *watchers;
     size_t watcher_count;
     struct watcher *woken; // To be called by the thread.

@@ -273,6 +273,7 @@ void site_describe(struct peers *peers, const struct site *site, int64_t now_us,
     site_describe_briefly(site, now_us, out);
     if (peers->mirror) {
         out->position = mirror_position(peers->mirror, &site->fingerprint);
+        out->is_lacking = mirror_lacks(peers->mirror, &site->fingerprint);
     }
 }
 

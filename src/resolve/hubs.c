@@ -168,7 +168,7 @@ enum status hubs_ask(struct hubs *hubs, const struct resolve_hub *hub, struct te
     AUTO_BUFFER struct buffer keep = {0};
     struct http_answer answer = {0};
     enum status status = http_client_ask(client->client, &ask, &keep, &answer, error);
-    if (status == OK) {
+    if (status == OK || status == NOT_FOUND) {
         buffer_append_text(document, answer.body);
     }
     if (status == TIMEOUT) {

@@ -23,6 +23,7 @@ void kept_read(struct text document, struct text name, struct arena *arena, stru
     }
     json_t *omitted = json_object_get(object, "omitted");
     json_t *now = json_object_get(object, "locations");
+    out->catching_up = json_integer_value(json_object_get(object, "catching_up"));
     if (json_is_array(now)) {
         read_list(now, name, arena, &out->now, &out->now_count);
     }
@@ -56,7 +57,11 @@ void kept_write(const struct kept *kept, struct buffer *out)
     write_list(kept->now, kept->now_count, out);
     buffer_append_string(out, "],\"omitted\":[");
     write_list(kept->omitted, kept->omitted_count, out);
-    buffer_append_string(out, "]}");
+    buffer_append_byte(out, ']');
+    if (kept->catching_up > 0) {
+        buffer_printf(out, ",\"catching_up\":%lld", (long long)kept->catching_up);
+    }
+    buffer_append_byte(out, '}');
 }
 
 static struct location *find(struct location *locations, size_t count,

@@ -12,6 +12,8 @@ struct kept {
     size_t now_count;
     struct location *omitted; // Of older ones; `told_us` says when.
     size_t omitted_count;
+    int64_t
+        catching_up; // As the newest answer was given, of so many sites' logs entries were lacking.
 };
 
 // Reads what kept_write wrote; what cannot be read or does not verify any more is as good as not kept. Lives in the arena.

@@ -39,6 +39,9 @@ struct question {
     size_t hub_count;
     size_t answered_count;
     size_t lied_count;
+    // Of how many sites' logs there are lacking entries: to the index here, or to those who know of none, the most; once an answer held, to that one, the least.
+    int64_t catching_up;
+    int64_t lacking_here;  // To the index here.
     struct location *rest; // What held in the first answer in which something did not,
     size_t rest_count;
     const char *rest_hub; // and who gave it.

@@ -193,3 +193,13 @@ enum status resolve_check_newer(const struct location *now, size_t count,
     }
     return OK;
 }
+
+int64_t resolve_read_catching_up(struct text document)
+{
+    AUTO_JSON json_t *answer = NULL;
+    if (json_parse(document, &answer, NULL) != OK) {
+        return 0;
+    }
+    int64_t said = json_integer_value(json_object_get(answer, "catching_up"));
+    return said < 0 ? 0 : said < MIRROR_SITES_MAX ? said : MIRROR_SITES_MAX;
+}

@@ -256,12 +256,17 @@ void resolution_write(struct resolution *resolution, const struct resolution_ori
     append(out, first->id_length > 0 ? (struct text){parts + first->id_from, first->id_length}
                                      : TEXT("null"));
     append(out, TEXT(",\"ttl_seconds\":"));
-    buffer_append_int64(out, RESOLVE_TTL_SECONDS);
+    buffer_append_int64(out, origin->catching_up > 0 ? RESOLVE_UNKNOWN_TTL_SECONDS
+                                                     : RESOLVE_TTL_SECONDS);
     append(out, TEXT(",\"age_seconds\":"));
     buffer_append_int64(out, origin->age_seconds);
     append_text(out, TEXT(",\"source\":"), origin->source);
     if (origin->hub) {
         append_text(out, TEXT(",\"hub\":"), origin->hub);
+    }
+    if (origin->catching_up > 0) {
+        append(out, TEXT(",\"catching_up\":"));
+        buffer_append_int64(out, origin->catching_up);
     }
     if (origin->unanswered.length > 0) {
         append(out, TEXT(",\"unanswered\":"));

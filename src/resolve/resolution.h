@@ -53,6 +53,7 @@ struct resolution_origin {
     const char *source; // "index" ...
     const char *hub;    // Its name; NULL: no hub.
     int64_t age_seconds;
+    int64_t catching_up;    // Of so many sites' logs whoever knows this lacks entries.
     struct text unanswered; // Hubs that did not answer, with why; empty: none.
     struct text problems;   // JSON texts with commas between them; empty: none.
 };

@@ -62,11 +62,14 @@ bool resolver_answer_fast(struct resolver *resolver, struct text name, bool only
     }
     AUTO_RESOLUTION struct resolution resolution;
     resolution_init(&resolution);
+    int64_t lacking =
+        mirror_lacking(options->mirror); // Before: what is entered meanwhile is no matter.
     gather_index(resolver, name, &resolution, NULL);
     if (resolution.count == 0 || (only_others && resolution_has_own(&resolution))) {
         return false;
     }
-    const struct resolution_origin origin = {.source = local_source(&resolution)};
+    const struct resolution_origin origin = {.source = local_source(&resolution),
+                                             .catching_up = lacking};
     resolution_write(&resolution, &origin, out);
     return true;
 }
@@ -90,6 +93,7 @@ static void write_answer(struct question *question, const char *source, const ch
         .source = source,
         .hub = hub,
         .age_seconds = age_us > 0 ? age_us / 1000000 : 0,
+        .catching_up = question->catching_up,
         // Where a hub has answered, those that did not are no matter.
         .unanswered = hub ? TEXT_NONE : buffer_text(&question->unasked),
         .problems = buffer_text(&question->problems),
@@ -115,8 +119,9 @@ static void load_remembered(struct question *question)
 static bool is_fresh(const struct question *question)
 {
     int64_t age_us = remembered_age(question);
-    return question->before.now_count > 0 && age_us >= 0 &&
-           age_us < (int64_t)RESOLVE_TTL_SECONDS * 1000000;
+    int64_t ttl_seconds =
+        question->before.catching_up > 0 ? RESOLVE_UNKNOWN_TTL_SECONDS : RESOLVE_TTL_SECONDS;
+    return question->before.now_count > 0 && age_us >= 0 && age_us < ttl_seconds * 1000000;
 }
 
 // What newer answers omitted counts only when nobody gave one: `has_omitted`.
@@ -129,6 +134,9 @@ static bool answer_from_memory(struct question *question, bool has_omitted, stru
     if (question->resolution.count == own) {
         return false;
     }
+    if (before->catching_up > question->catching_up) {
+        question->catching_up = before->catching_up;
+    }
     write_answer(question, "memory", NULL, remembered_age(question), out);
     return true;
 }
@@ -136,6 +144,7 @@ static bool answer_from_memory(struct question *question, bool has_omitted, stru
 static void remember(struct question *question)
 {
     AUTO_BUFFER struct buffer kept = {0};
+    question->found.catching_up = question->catching_up;
     kept_keep(&question->found, &question->before, question->remembered.answered_us,
               &question->arena);
     kept_write(&question->found, &kept);
@@ -145,6 +154,12 @@ static void remember(struct question *question)
         recall_save(question->resolver->recall, question->name, buffer_text(&kept),
                     question->now_us);
     }
+}
+
+static void append_lacking(const char *before, int64_t lacking, struct buffer *out)
+{
+    buffer_printf(out, "%s entries of the logs of %lld site%s", before, (long long)lacking,
+                  lacking == 1 ? "" : "s");
 }
 
 static void note_problem(struct question *question, const struct resolve_hub *hub,
@@ -211,8 +226,27 @@ static bool take_answer(struct question *question, const struct resolve_hub *hub
         question->found.now =
             arena_new(&question->arena, RESOLVE_LOCATIONS_MAX * sizeof *question->found.now);
     }
+    int64_t lacking = resolve_read_catching_up(document);
+    if (question->found.now_count == 0 || lacking < question->catching_up) {
+        question->catching_up = lacking;
+    }
     kept_merge(&question->found, locations, count);
     return true;
+}
+
+// The hub knows of none. Once another one has answered, that is no matter.
+static void note_denial(struct question *question, const struct resolve_hub *hub,
+                        struct text problem)
+{
+    int64_t lacking = resolve_read_catching_up(problem);
+    buffer_printf(&question->asked, "%s%s", question->asked.length > 0 ? ", " : "", hub->name);
+    if (lacking > 0) {
+        append_lacking(" (it still lacks", lacking, &question->asked);
+        buffer_append_byte(&question->asked, ')');
+    }
+    if (question->found.now_count == 0 && lacking > question->catching_up) {
+        question->catching_up = lacking;
+    }
 }
 
 // Asks one hub; true when it gave a good answer.
@@ -228,22 +262,29 @@ static bool ask_hub(struct question *question, const struct resolve_hub *hub, in
     }
     if (status == NOT_FOUND) {
         question->answered_count++;
-        buffer_printf(&question->asked, "%s%s", question->asked.length > 0 ? ", " : "", hub->name);
+        note_denial(question, hub, buffer_text(&document));
         return false;
     }
     note_unasked(question, hub, &error);
     return false;
 }
 
-// Asks the hubs in turn, each for its part of the time that is left, until one has answered that omits nothing which is remembered: that one may have a part of the logs
-// only. *answerer gets the first one whose answer holds; false when there is none.
+// Need no more hubs be asked than those before `next`? One that omits what is remembered has a part of the logs only, and so has one that says so: beside that the next one is asked.
+static bool is_enough(const struct question *question, const struct resolve_hub *answerer,
+                      const struct resolve_hub *next)
+{
+    return answerer && !kept_omits(&question->found, &question->before) &&
+           (question->catching_up == 0 || next > answerer + 1);
+}
+
+// Asks the hubs in turn, each for its part of the time that is left, until that is enough. *answerer gets the first one whose answer holds; false when there is none.
 static bool ask_hubs(struct question *question, const struct resolve_hub *hubs,
                      const struct resolve_hub **answerer)
 {
     int64_t deadline_us = clock_steady_us() + RESOLVE_WAIT_US;
     for (size_t i = 0; i < question->hub_count; i++) {
         int64_t left_us = deadline_us - clock_steady_us();
-        if (*answerer && !kept_omits(&question->found, &question->before)) {
+        if (is_enough(question, *answerer, &hubs[i])) {
             break;
         }
         if (left_us <= 0) {
@@ -262,24 +303,38 @@ static bool ask_hubs(struct question *question, const struct resolve_hub *hubs,
     return *answerer != NULL;
 }
 
+// "no dataset ... is known here", and that the index has a part of the logs only, where it is so.
+static void say_unknown_here(const struct question *question, struct buffer *out)
+{
+    struct text name = text_slice(question->name, 0, SAID_NAME_MAX);
+    buffer_printf(out, "no dataset %.*s is known here", TEXT_ARGS(name));
+    if (question->lacking_here > 0) {
+        append_lacking(", but this hub still lacks", question->lacking_here, out);
+    }
+}
+
 static enum status say_unknown(const struct question *question, struct error *error)
 {
+    AUTO_BUFFER struct buffer here = {0};
+    say_unknown_here(question, &here);
     struct text asked = text_slice(buffer_text(&question->asked), 0, SAID_SIZE_MAX / 2);
     struct text unasked = text_slice(buffer_text(&question->unasked), 0, SAID_SIZE_MAX / 2);
-    struct text name = text_slice(question->name, 0, SAID_NAME_MAX);
     bool is_certain = question->answered_count > question->lied_count || question->hub_count == 0;
     enum status status = is_certain                     ? NOT_FOUND
                          : question->answered_count > 0 ? CORRUPT
                                                         : UNAVAILABLE;
-    (void)error_set(error, status, "no dataset %.*s is known here%s%.*s%s%.*s", TEXT_ARGS(name),
-                    question->hub_count == 0 ? ", and this site has no hub to ask"
-                    : asked.length > 0       ? "; asked: "
-                                             : "",
+    (void)error_set(error, status, "%s%s%.*s%s%.*s", here.bytes,
+                    question->reach == RESOLVE_HERE ? ""
+                    : question->hub_count == 0      ? ", and this site has no hub to ask"
+                    : asked.length > 0              ? "; asked: "
+                                                    : "",
                     TEXT_ARGS(asked), unasked.length > 0 ? "; not to be asked: " : "",
                     TEXT_ARGS(unasked));
-    if (status == UNAVAILABLE) {
+    if (question->catching_up > 0) {
+        error_fix(error, "try again in a moment: who was asked has not all logs yet");
+    } else if (status == UNAVAILABLE) {
         error_fix(error, "try again when a hub can be reached");
-    } else if (question->hub_count == 0) {
+    } else if (question->hub_count == 0 && question->reach != RESOLVE_HERE) {
         error_fix(error, "lode data list shows what there is; lode hub add URL adds a hub");
     }
     return status;
@@ -298,11 +353,11 @@ static bool was_unknown(struct question *question, struct error *error)
     return is_found;
 }
 
-// Only when every hub said so: one that was not reached may know it.
+// Only when every hub said so, and has all logs: one that was not reached may know it.
 static void note_unknown(struct question *question, const struct error *said)
 {
     struct resolver *resolver = question->resolver;
-    if (question->unasked.length > 0 || question->lied_count > 0) {
+    if (question->unasked.length > 0 || question->lied_count > 0 || question->catching_up > 0) {
         return;
     }
     int64_t until_us = clock_steady_us() + (int64_t)RESOLVE_UNKNOWN_TTL_SECONDS * 1000000;
@@ -324,8 +379,8 @@ static enum status answer_without_hubs(struct question *question, struct buffer 
                                        struct error *error)
 {
     bool has_own = question->resolution.count > 0;
-    // A hub that says that there is none is believed, unlike one that is silent or lies.
-    bool is_denied = question->answered_count > question->lied_count;
+    // A hub that says that there is none is believed, unlike one that is silent, lies, or has a part of the logs only.
+    bool is_denied = question->answered_count > question->lied_count && question->catching_up == 0;
     if (!is_denied && answer_from_memory(question, true, out)) {
         return OK;
     }
@@ -384,6 +439,8 @@ static enum status answer(struct question *question, struct buffer *out, struct 
     struct resolver *resolver = question->resolver;
     TRY(gather_own(question, error));
     if (resolver->options.mirror) {
+        question->lacking_here = mirror_lacking(resolver->options.mirror);
+        question->catching_up = question->lacking_here;
         gather_index(resolver, question->name, &question->resolution, question);
     }
     bool has_some = question->resolution.count > 0;
@@ -392,8 +449,7 @@ static enum status answer(struct question *question, struct buffer *out, struct 
         return OK;
     }
     if (question->reach == RESOLVE_HERE) {
-        struct text name = text_slice(question->name, 0, SAID_NAME_MAX);
-        return error_set(error, NOT_FOUND, "no dataset %.*s is known here", TEXT_ARGS(name));
+        return say_unknown(question, error);
     }
     load_remembered(question);
     if (question->reach == RESOLVE_ASKS && is_fresh(question) &&
@@ -426,16 +482,18 @@ enum status resolver_ask(struct resolver *resolver, struct text name, enum resol
     return ask(&question, out, error);
 }
 
-enum status resolver_ask_measuring(struct resolver *resolver, struct text name,
-                                   enum resolve_reach reach, int64_t wait_us, struct buffer *out,
-                                   struct error *error)
+enum status resolver_ask_wish(struct resolver *resolver, struct text name,
+                              const struct resolve_wish *wish, struct buffer *out,
+                              int64_t *catching_up, struct error *error)
 {
     struct question question = {.resolver = resolver,
                                 .name = name,
-                                .reach = reach,
-                                .is_measuring = true,
-                                .measuring_us = wait_us};
-    return ask(&question, out, error);
+                                .reach = wish->reach,
+                                .is_measuring = wish->is_measuring,
+                                .measuring_us = wish->wait_us};
+    enum status status = ask(&question, out, error);
+    *catching_up = question.catching_up;
+    return status;
 }
 
 void resolver_write_hubs(struct resolver *resolver, struct buffer *out)

@@ -12,7 +12,7 @@ struct resolver;
 enum {
     RESOLVE_LOCATIONS_MAX = 100,
     RESOLVE_TTL_SECONDS = 300,
-    RESOLVE_UNKNOWN_TTL_SECONDS = 30,
+    RESOLVE_UNKNOWN_TTL_SECONDS = 30, // Of an answer that may be incomplete, too.
     RESOLVE_ANSWER_SIZE_MAX = 4 << 20,
     RESOLVE_WAIT_US = 3000000,      // For all hubs together.
     RESOLVE_HUBS_MAX = 8,           // Asked for one answer.
@@ -98,11 +98,18 @@ enum resolve_reach {
 enum status resolver_ask(struct resolver *resolver, struct text name, enum resolve_reach reach,
                          struct buffer *out, struct error *error);
 
-// The same, and has the sites measured whose distance is not known, some of the best, each at most once in ten minutes. The answer waits up to `wait_us` for that; 0, or while
-// others wait already: not at all.
-enum status resolver_ask_measuring(struct resolver *resolver, struct text name,
-                                   enum resolve_reach reach, int64_t wait_us, struct buffer *out,
-                                   struct error *error);
+// The same for whoever wants more of it.
+struct resolve_wish {
+    enum resolve_reach reach;
+    // Have the sites measured whose distance is not known, some of the best, each at most once in ten minutes. The answer waits up to `wait_us` for that; 0, or while
+    // others wait already: not at all.
+    bool is_measuring;
+    int64_t wait_us;
+};
+// *catching_up, also after a failure: of how many sites' logs whoever knows most of this lacks entries, so that the answer, or that there is none, may be incomplete; 0: of none.
+enum status resolver_ask_wish(struct resolver *resolver, struct text name,
+                              const struct resolve_wish *wish, struct buffer *out,
+                              int64_t *catching_up, struct error *error);
 
 // Appends [{"site", "name", "url"}, ...]: the hubs that are asked, for clients to remember.
 void resolver_write_hubs(struct resolver *resolver, struct buffer *out);
@@ -138,6 +145,9 @@ struct location {
 enum status resolve_read_answer(struct text document, struct text name, struct arena *arena,
                                 struct location **out, size_t *count, struct error *problem,
                                 struct error *error);
+
+// Of how many sites' logs whoever gave the answer, or the problem, lacks entries by its own word; 0 when it does not say.
+int64_t resolve_read_catching_up(struct text document);
 
 // Is one of `now` older than what the same site had said before (a smaller serial of the same epoch, or a smaller epoch)? CORRUPT, naming the entry.
 enum status resolve_check_newer(const struct location *now, size_t count,

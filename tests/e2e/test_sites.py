@@ -65,8 +65,8 @@ def test_a_site_shows_the_federation_as_its_hub_sees_it(sites):
     itself = await_up(desk, "hub")
     assert itself["by_hub"] is None and abs(itself["clock_offset_seconds"]) < 30 and not itself["is_vouched"]
     assert "desk" not in desk.sites()
-    assert overview(desk) == {"source": "hub", "hub": "hub", "age_seconds": 0, "is_complete": True, "problems": []}
-    assert overview(hub) == {"source": "own", "hub": None, "age_seconds": 0, "is_complete": True, "problems": []}
+    assert overview(desk) == {"source": "hub", "hub": "hub", "age_seconds": 0, "is_complete": True, "catching_up": 0, "problems": []}
+    assert overview(hub) == {"source": "own", "hub": None, "age_seconds": 0, "is_complete": True, "catching_up": 0, "problems": []}
     shown = desk("sites")
     row = next(line for line in shown.stdout.splitlines() if line.startswith("ocean"))
     assert shown.stdout.split()[:8] == ["SITE", "STATE", "IN", "LOAD", "CPUS", "HEARD", "CLOCK", "BY"] and shown.stderr == ""

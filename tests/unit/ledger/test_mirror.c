@@ -279,6 +279,100 @@ static void what_comes_while_the_index_catches_up_is_found(void **state)
     hub_close(&hub);
 }
 
+#define assert_lacking(hub, talker, is_lacking)                                                    \
+    do {                                                                                           \
+        const struct fingerprint *said_by = signing_key_fingerprint((talker)->key);                \
+        assert_int_equal(mirror_lacking((hub)->mirror), is_lacking);                               \
+        assert_int_equal(mirror_lacks((hub)->mirror, said_by), is_lacking);                        \
+    } while (0)
+
+static void it_is_counted_of_how_many_sites_something_is_lacking(void **state)
+{
+    struct hub hub = {0};
+    struct talker talker;
+    AUTO_FREE char *index = memory_format("%s/index", (const char *)*state);
+    hub_open(&hub, *state);
+    talker_open(&talker, *state, "site");
+    const struct fingerprint *site = signing_key_fingerprint(talker.key);
+    assert_int_equal(mirror_lacking(hub.mirror), 0);
+    assert_false(mirror_lacks(hub.mirror, site));
+    talker_say_many(&talker, 0, 100);
+    hub_follow(&hub, &talker);
+    assert_lacking(&hub, &talker, false);
+    // It says that it has more; then that comes.
+    talker_say_many(&talker, 100, 110);
+    struct ledger_position said = mirror_position(hub.mirror, site);
+    said.serial = 110;
+    mirror_expect(hub.mirror, site, &said);
+    mirror_expect(hub.mirror, site, &said);
+    assert_lacking(&hub, &talker, true);
+    hub_follow(&hub, &talker);
+    assert_lacking(&hub, &talker, false);
+    // It is to say how much it has.
+    mirror_expect(hub.mirror, site, NULL);
+    assert_lacking(&hub, &talker, true);
+    hub_follow(&hub, &talker);
+    assert_lacking(&hub, &talker, true);
+    mirror_expect(hub.mirror, site, &said);
+    assert_lacking(&hub, &talker, false);
+    // A new epoch, of which nothing is here; and nothing is expected any more.
+    said.epoch++;
+    said.serial = 1;
+    mirror_expect(hub.mirror, site, &said);
+    assert_lacking(&hub, &talker, true);
+    mirror_expect_nothing(hub.mirror, site);
+    assert_lacking(&hub, &talker, false);
+    // Of a site that nobody knows nothing is expected.
+    mirror_expect(hub.mirror, (const struct fingerprint *)FIXTURE_SITE, NULL);
+    assert_lacking(&hub, &talker, false);
+    hub_close(&hub);
+    // An index that is made anew lacks it until it has all of the store.
+    talker_close(&talker);
+    assert_int_equal(file_remove_tree(index, NULL), OK);
+    hub_start(&hub, *state);
+    hub_await_index(&hub);
+    while (mirror_lacking(hub.mirror) > 0) { // The catcher lets the site go after that.
+        assert_int_equal(mirror_lacking(hub.mirror), 1);
+    }
+    assert_int_equal(hub_count(&hub, "s:109"), 1);
+    hub_close(&hub);
+}
+
+static void an_index_that_is_behind_is_lacking_from_the_start(void **state)
+{
+    enum { TALKERS = 3 };
+    struct hub hub = {0};
+    struct talker talkers[TALKERS];
+    AUTO_FREE char *index = memory_format("%s/index", (const char *)*state);
+    hub_open(&hub, *state);
+    for (int i = 0; i < TALKERS; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "site-%d", i);
+        talker_open(&talkers[i], *state, name);
+        talker_say_many(&talkers[i], 0, 3000);
+        hub_follow(&hub, &talkers[i]);
+    }
+    hub_close(&hub);
+    assert_int_equal(file_remove_tree(index, NULL), OK);
+    hub_start(&hub, *state);
+    // Whoever finds nothing lacking finds everything: asked in this order.
+    bool was_lacking = false;
+    bool is_whole = false;
+    while (!is_whole) {
+        int64_t lacking = mirror_lacking(hub.mirror);
+        size_t count = hub_count(&hub, "s:2999");
+        was_lacking = was_lacking || lacking > 0;
+        is_whole = lacking == 0;
+        assert_in_range(lacking, 0, TALKERS);
+        assert_true(!is_whole || count == TALKERS);
+    }
+    assert_true(was_lacking);
+    for (int i = 0; i < TALKERS; i++) {
+        talker_close(&talkers[i]);
+    }
+    hub_close(&hub);
+}
+
 static void damage_all_files(const char *index)
 {
     AUTO_FREE char *path = memory_format("%s/CURRENT", index);
@@ -401,6 +495,8 @@ int main(void)
         IN_A_FOLDER(the_index_catches_up_after_a_crash),
         IN_A_FOLDER(what_comes_while_the_index_catches_up_is_found),
         IN_A_FOLDER(a_damaged_index_is_made_anew),
+        IN_A_FOLDER(it_is_counted_of_how_many_sites_something_is_lacking),
+        IN_A_FOLDER(an_index_that_is_behind_is_lacking_from_the_start),
         IN_A_FOLDER(a_hub_restored_from_an_old_backup_takes_the_rest_again),
         IN_A_FOLDER(logs_of_several_sites_come_at_once),
     };

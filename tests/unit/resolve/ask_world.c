@@ -8,6 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+int64_t mirror_lacking(const struct mirror *mirror)
+{
+    return mirror->lacking;
+}
+
 size_t mirror_find(struct mirror *mirror, struct text name, size_t max,
                    void (*visit)(void *context, const struct mirror_entry *entry), void *context)
 {
@@ -192,6 +197,20 @@ static enum status nothing(struct sql *sql, void *context, struct error *error)
     (void)context;
     (void)error;
     return OK;
+}
+
+void hub_knows_two(struct world *world, size_t at)
+{
+    AUTO_BUFFER struct buffer first = {0};
+    AUTO_BUFFER struct buffer second = {0};
+    AUTO_BUFFER struct buffer locations = {0};
+    AUTO_BUFFER struct buffer document = {0};
+    write_entry(&world->ocean, &(struct entry_fields){.serial = 2}, &first);
+    write_entry(&world->ice, &(struct entry_fields){.serial = 4}, &second);
+    write_location(&world->ocean, "ocean", buffer_text(&first), &locations);
+    write_location(&world->ice, "ice", buffer_text(&second), &locations);
+    write_document(buffer_text(&locations), &document);
+    fake_hub_says(&world->hubs[at], HUB_ANSWERS, 200, buffer_text(&document));
 }
 
 json_t *resolved(struct world *world, const char *name, enum resolve_reach reach)

@@ -31,6 +31,7 @@ struct mirror {
     struct fingerprint site;
     struct buffer entry;
     const struct buffer *own; // Ours, under OWN_NUMBER; NULL or empty: none.
+    int64_t lacking;
 };
 
 // For cmocka's setup and teardown: a site with all its hubs, which know nothing.
@@ -42,6 +43,8 @@ void close_resolver(struct world *world);
 
 // The hub answers that ocean has it, with this serial.
 void hub_knows(struct world *world, size_t at, int64_t serial);
+// The hub answers that ocean, and ice too, has it.
+void hub_knows_two(struct world *world, size_t at);
 
 // The answer, parsed; ends the test when there is none. What is to be remembered of it is in the store afterwards: that takes one write of this function.
 json_t *resolved(struct world *world, const char *name, enum resolve_reach reach);

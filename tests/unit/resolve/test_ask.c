@@ -65,21 +65,6 @@ static void all_hubs_dead_the_remembered_answer_counts_with_its_age(void **state
     assert_non_null(strstr(error.detail, "second ("));
 }
 
-// The hub answers that ocean, and ice too, has it.
-static void hub_knows_two(struct world *world, size_t at)
-{
-    AUTO_BUFFER struct buffer first = {0};
-    AUTO_BUFFER struct buffer second = {0};
-    AUTO_BUFFER struct buffer locations = {0};
-    AUTO_BUFFER struct buffer document = {0};
-    write_entry(&world->ocean, &(struct entry_fields){.serial = 2}, &first);
-    write_entry(&world->ice, &(struct entry_fields){.serial = 4}, &second);
-    write_location(&world->ocean, "ocean", buffer_text(&first), &locations);
-    write_location(&world->ice, "ice", buffer_text(&second), &locations);
-    write_document(buffer_text(&locations), &document);
-    fake_hub_says(&world->hubs[at], HUB_ANSWERS, 200, buffer_text(&document));
-}
-
 static void a_hub_with_a_part_of_the_logs_does_not_hide_what_another_one_has(void **state)
 {
     struct world *world = *state;

@@ -34,9 +34,13 @@ static json_t *measured(struct world *world, int64_t wait_us)
 {
     AUTO_BUFFER struct buffer out = {0};
     json_t *document = NULL;
-    assert_int_equal(resolver_ask_measuring(world->resolver, TEXT("doi:10.1/a"), RESOLVE_ASKS_ANEW,
-                                            wait_us, &out, NULL),
-                     OK);
+    int64_t catching_up = -1;
+    const struct resolve_wish wish = {
+        .reach = RESOLVE_ASKS_ANEW, .is_measuring = true, .wait_us = wait_us};
+    assert_int_equal(
+        resolver_ask_wish(world->resolver, TEXT("doi:10.1/a"), &wish, &out, &catching_up, NULL),
+        OK);
+    assert_int_equal(catching_up, 0);
     assert_int_equal(json_parse(buffer_text(&out), &document, NULL), OK);
     return document;
 }

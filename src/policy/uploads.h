@@ -20,6 +20,7 @@
 enum {
     UPLOAD_TASKS_AHEAD = 8,        // Of one lease, whose outputs are here before their results.
     UPLOAD_FILES_A_TASK = 100000,  // More than one result can name.
+    UPLOAD_FILE_BYTES = 4096,      // A file counts as so much at least: it takes room on the disk.
     UPLOAD_LOG_BYTES = 1 << 20,    // Of a task beside what it may have on disk.
     UPLOAD_ANSWER_BYTES = 1 << 20, // Of one item of a streamed job.
 };

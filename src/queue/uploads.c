@@ -242,8 +242,9 @@ static enum status spend(struct queue *queue, struct text owner, int64_t files, 
 enum status worker_upload_begin(struct queue *queue, struct worker_upload *upload,
                                 struct text owner, int64_t bytes, struct error *error)
 {
-    TRY(spend(queue, owner, 1, bytes, error));
-    *upload = (struct worker_upload){owner, bytes};
+    int64_t counted = bytes > UPLOAD_FILE_BYTES ? bytes : UPLOAD_FILE_BYTES;
+    TRY(spend(queue, owner, 1, counted, error));
+    *upload = (struct worker_upload){owner, counted};
     return OK;
 }
 

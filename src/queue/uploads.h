@@ -18,8 +18,8 @@ struct worker_upload {
 
 // Did it send this file a moment ago, so that it comes once more as its answer was lost? That counts for nothing.
 bool worker_upload_was_sent(struct queue *queue, struct text owner, const struct digest *blob);
-// `bytes`: that are to come, as far as is known. CONFLICT: the principal has no lease. QUOTA: it would be more than its leases let it send. Any thread; does not
-// block, as the others.
+// `bytes`: that are to come, as far as is known; a file counts as UPLOAD_FILE_BYTES at least. CONFLICT: the principal has no lease. QUOTA: it would be more than its leases
+// let it send. Any thread; does not block, as the others.
 enum status worker_upload_begin(struct queue *queue, struct worker_upload *upload,
                                 struct text owner, int64_t bytes, struct error *error);
 // So many have come; the same errors.

@@ -13,6 +13,8 @@ static const int64_t TASK = INT64_C(21) << 20;
 
 static const char OWNER[] = "workers";
 
+enum { NAMED_SIZE = 1024 };
+
 struct held {
     int64_t worker;
     int64_t job;
@@ -100,6 +102,19 @@ static void what_comes_twice_counts_once_and_what_breaks_off_not_at_all(void **s
     assert_int_equal(send(site, 1, "full"), QUOTA);
 }
 
+// Each takes a block of the disk, a row of the database, and memory.
+static void many_files_of_no_size_are_as_much_as_they_take(void **state)
+{
+    struct site *site = *state;
+    char content[NAMED_SIZE];
+    int64_t sent = 0;
+    (void)take(site, "desk");
+    do {
+        (void)snprintf(content, sizeof content, "%d", (int)sent);
+    } while (send(site, sent % 2, content) == OK && ++sent <= TASK);
+    assert_int_equal(sent, TASK / UPLOAD_FILE_BYTES);
+}
+
 static void a_lost_worker_may_send_what_it_did_and_report_it(void **state)
 {
     struct site *site = *state;
@@ -153,7 +168,7 @@ static void a_result_that_was_taken_before_gives_nothing_back(void **state)
 // A task of it may send 8 GiB and a little: eight of them are more than may stray.
 static const char WIDE[] =
     "{\"command\": [\"sleep\", \"1\"], \"cache\": \"off\", \"disk_bytes\": 4294967296}";
-enum { WIDE_TASKS = 20, NAMED_SIZE = 1024 };
+enum { WIDE_TASKS = 20 };
 static const int64_t WIDE_TASK = INT64_C(8) << 30;
 
 // Sends a file for each of many tasks, whose results name what `name` says; returns how many were taken.
@@ -232,6 +247,8 @@ int main(void)
                                         site_teardown),
         cmocka_unit_test_setup_teardown(what_comes_twice_counts_once_and_what_breaks_off_not_at_all,
                                         site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(many_files_of_no_size_are_as_much_as_they_take, site_setup,
+                                        site_teardown),
         cmocka_unit_test_setup_teardown(a_lost_worker_may_send_what_it_did_and_report_it,
                                         site_setup, site_teardown),
         cmocka_unit_test_setup_teardown(after_a_restart_a_worker_says_its_leases_before_it_sends,

@@ -2,6 +2,7 @@
 #include "api/upload_count.h"
 
 #include "base/memory.h"
+#include "os/clock.h"
 #include "queue/queue.h"
 #include "store/blobs.h"
 
@@ -51,7 +52,8 @@ static bool is_spared(const struct upload *upload)
     const struct api_call *call = upload->call;
     bool may_know = !call->task && call->principal.runner == RUNNER_SITE;
     bool has_sent = !may_know && !call->task &&
-                    worker_upload_was_sent(call->api->queue, call->principal.name, &upload->digest);
+                    worker_upload_was_sent(call->api->queue, call->principal.name, &upload->digest,
+                                           clock_steady_us());
     return (may_know || has_sent) && blob_claim(call->api->blobs, &upload->digest);
 }
 

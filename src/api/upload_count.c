@@ -56,7 +56,7 @@ void upload_count_end(struct upload_count *count, const struct digest *blob)
 {
     const struct api_call *call = count->call;
     if (is_of_worker(call)) {
-        worker_upload_end(call->api->queue, &count->of_worker, blob);
+        worker_upload_end(call->api->queue, &count->of_worker, blob, clock_steady_us());
     } else if (!blob && call->task) {
         task_access_give_back(call->api->queue, call->task, 1, count->bytes);
     } else if (!blob) {

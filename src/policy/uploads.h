@@ -6,7 +6,8 @@
 // is what checkpoints need, which may still be on their way. What was spent beyond all grants after that has strayed too: no result will name it. Strays count for a day,
 // when the store may remove such bytes, and with more than upload_stray_max of them nothing more is taken.
 //
-// So a principal has at any time at most what is granted, and strays, in the store beside what results and checkpoints name.
+// What strayed can be kept for a day more than it counts, by a report that names it and comes to nothing, and the store is swept once a day. So of a principal that may not ask
+// what the store has there is at any time at most what is granted, and what may stray within some three days, beside what results and checkpoints name.
 #ifndef LODE_POLICY_UPLOADS_H
 #define LODE_POLICY_UPLOADS_H
 

@@ -15,10 +15,15 @@ enum {
 #define SWEEP_US INT64_C(60000000)
 #define UNNAMED_US (DAY_SUM_US / 2)
 
+struct recent_upload {
+    struct digest digest;
+    int64_t counted_us;
+};
+
 struct principal_uploads {
     char *owner;
     struct upload_account account;
-    struct digest recent[RECENT_MAX];
+    struct recent_upload recent[RECENT_MAX];
     size_t recent_count; // Ever.
     // Bytes that were counted, by the digests of files that no result has named: those of late, and those before, which strayed and are forgotten with that.
     struct map *unnamed[2];
@@ -258,35 +263,39 @@ enum status worker_upload_grow(struct queue *queue, struct worker_upload *upload
     return OK;
 }
 
-static bool is_known(const struct principal_uploads *principal, const struct digest *blob)
+static bool is_known(const struct principal_uploads *principal, const struct digest *blob,
+                     int64_t now_us)
 {
     size_t count = principal->recent_count < RECENT_MAX ? principal->recent_count : RECENT_MAX;
     for (size_t i = 0; i < count; i++) {
-        if (digest_equal(&principal->recent[i], blob)) {
+        const struct recent_upload *recent = &principal->recent[i];
+        if (digest_equal(&recent->digest, blob) && now_us - recent->counted_us < UPLOAD_AGAIN_US) {
             return true;
         }
     }
     return false;
 }
 
-bool worker_upload_was_sent(struct queue *queue, struct text owner, const struct digest *blob)
+bool worker_upload_was_sent(struct queue *queue, struct text owner, const struct digest *blob,
+                            int64_t now_us)
 {
     (void)pthread_mutex_lock(&queue->uploads->lock);
     const struct principal_uploads *principal = find(queue->uploads, owner);
-    bool was_sent = principal && is_known(principal, blob);
+    bool was_sent = principal && is_known(principal, blob, now_us);
     (void)pthread_mutex_unlock(&queue->uploads->lock);
     return was_sent;
 }
 
 void worker_upload_end(struct queue *queue, const struct worker_upload *upload,
-                       const struct digest *blob)
+                       const struct digest *blob, int64_t now_us)
 {
     (void)pthread_mutex_lock(&queue->uploads->lock);
     struct principal_uploads *principal = find(queue->uploads, upload->owner);
-    if (principal && (!blob || is_known(principal, blob))) {
-        upload_give_back(&principal->account, 1, upload->bytes, clock_steady_us());
+    if (principal && (!blob || is_known(principal, blob, now_us))) {
+        upload_give_back(&principal->account, 1, upload->bytes, now_us);
     } else if (principal) {
-        principal->recent[principal->recent_count++ % RECENT_MAX] = *blob;
+        principal->recent[principal->recent_count++ % RECENT_MAX] =
+            (struct recent_upload){*blob, now_us};
         count_unnamed(principal, blob, upload->bytes);
     }
     (void)pthread_mutex_unlock(&queue->uploads->lock);

@@ -44,7 +44,7 @@ static enum status send(struct site *site, int64_t bytes, const char *content)
     enum status status = worker_upload_begin(site->queue, &upload, text_of(OWNER), bytes, NULL);
     if (status == OK) {
         const struct digest digest = digest_of(content, strlen(content));
-        worker_upload_end(site->queue, &upload, &digest);
+        worker_upload_end(site->queue, &upload, &digest, 0);
     }
     return status;
 }
@@ -91,15 +91,35 @@ static void what_comes_twice_counts_once_and_what_breaks_off_not_at_all(void **s
     assert_int_equal(worker_upload_grow(site->queue, &first, TASK / 2, NULL), OK);
     assert_int_equal(worker_upload_begin(site->queue, &second, text_of(OWNER), TASK / 2, NULL), OK);
     assert_int_equal(send(site, 1, "full"), QUOTA);
-    worker_upload_end(site->queue, &first, &digest);
+    worker_upload_end(site->queue, &first, &digest, 0);
     assert_int_equal(send(site, 1, "full"), QUOTA);
-    worker_upload_end(site->queue, &second, &digest);
-    assert_true(worker_upload_was_sent(site->queue, text_of(OWNER), &digest));
-    assert_false(worker_upload_was_sent(site->queue, TEXT("others"), &digest));
+    worker_upload_end(site->queue, &second, &digest, 0);
+    assert_true(worker_upload_was_sent(site->queue, text_of(OWNER), &digest, 0));
+    assert_false(worker_upload_was_sent(site->queue, TEXT("others"), &digest, 0));
     assert_int_equal(worker_upload_begin(site->queue, &second, text_of(OWNER), TASK / 2, NULL), OK);
-    worker_upload_end(site->queue, &second, NULL);
+    worker_upload_end(site->queue, &second, NULL, 0);
     assert_int_equal(send(site, TASK / 2, "rest"), OK);
     assert_int_equal(send(site, 1, "full"), QUOTA);
+}
+
+// Being sent keeps it in the store for a day: else what strayed would be there for good, and count for one.
+static void what_comes_once_more_after_a_while_counts_again(void **state)
+{
+    struct site *site = *state;
+    const struct digest digest = digest_of("x", 1);
+    (void)take(site, "desk");
+    const int64_t at_us[] = {0, UPLOAD_AGAIN_US - 1, UPLOAD_AGAIN_US};
+    for (size_t i = 0; i < sizeof at_us / sizeof at_us[0]; i++) {
+        struct worker_upload upload;
+        assert_int_equal(worker_upload_was_sent(site->queue, text_of(OWNER), &digest, at_us[i]),
+                         i == 1);
+        assert_int_equal(worker_upload_begin(site->queue, &upload, text_of(OWNER), TASK / 2, NULL),
+                         OK);
+        worker_upload_end(site->queue, &upload, &digest, at_us[i]);
+    }
+    assert_int_equal(send(site, 1, "full"), QUOTA);
+    assert_true(
+        worker_upload_was_sent(site->queue, text_of(OWNER), &digest, 2 * UPLOAD_AGAIN_US - 1));
 }
 
 // Each takes a block of the disk, a row of the database, and memory.
@@ -247,6 +267,8 @@ int main(void)
                                         site_teardown),
         cmocka_unit_test_setup_teardown(what_comes_twice_counts_once_and_what_breaks_off_not_at_all,
                                         site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(what_comes_once_more_after_a_while_counts_again, site_setup,
+                                        site_teardown),
         cmocka_unit_test_setup_teardown(many_files_of_no_size_are_as_much_as_they_take, site_setup,
                                         site_teardown),
         cmocka_unit_test_setup_teardown(a_lost_worker_may_send_what_it_did_and_report_it,

@@ -328,10 +328,10 @@ bool blob_remove_unclaimed(struct blobs *blobs, const struct digest *digest, int
     return is_gone;
 }
 
-void blob_keep(struct blobs *blobs, const struct digest *digest)
+bool blob_keep(struct blobs *blobs, const struct digest *digest)
 {
     AUTO_FREE char *path = blob_path(blobs, digest);
-    (void)chmod(path, 0444); // When this fails it is found named once more.
+    return chmod(path, 0444) == 0;
 }
 
 static bool digest_from_names(unsigned char first, const char *name, struct digest *out)

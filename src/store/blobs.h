@@ -56,8 +56,8 @@ int64_t blobs_now_us(const struct blobs *blobs);
 enum status blobs_each_unclaimed(struct blobs *blobs, unsigned char first, int64_t before_us,
                                  bool (*visit)(void *context, const struct digest *digest),
                                  void *context, struct error *error);
-// It is named, and not to be looked at again.
-void blob_keep(struct blobs *blobs, const struct digest *digest);
+// It is named, and not to be looked at again. False: that failed, so that it is.
+bool blob_keep(struct blobs *blobs, const struct digest *digest);
 // Removes it unless it was claimed since, or is kept. True: it is gone, *size bytes. By one thread at a time.
 bool blob_remove_unclaimed(struct blobs *blobs, const struct digest *digest, int64_t before_us,
                            int64_t *size);

@@ -22,9 +22,11 @@ struct sweep {
     bool is_full;
     bool is_first;
     int64_t before_us;
+    size_t batch_max;
     struct candidate *batch; // In order once it is read for.
     size_t count;
-    size_t at; // The next one to be judged.
+    size_t at;      // The next one to be judged.
+    size_t settled; // That will not be gathered again.
     struct sweep_figures figures;
 };
 
@@ -33,7 +35,8 @@ struct sweep *sweep_new(struct blobs *blobs, const struct sweep_ops *ops)
     struct sweep *sweep = NEW(struct sweep);
     sweep->blobs = blobs;
     sweep->ops = *ops;
-    sweep->batch = memory_new(SWEEP_BATCH_MAX, sizeof *sweep->batch);
+    sweep->batch_max = ops->batch_max > 0 ? ops->batch_max : SWEEP_BATCH_MAX;
+    sweep->batch = memory_new(sweep->batch_max, sizeof *sweep->batch);
     return sweep;
 }
 
@@ -48,7 +51,7 @@ void sweep_free(struct sweep *sweep)
 static bool gather(void *context, const struct digest *digest)
 {
     struct sweep *sweep = context;
-    sweep->is_full = sweep->count == SWEEP_BATCH_MAX;
+    sweep->is_full = sweep->count == sweep->batch_max;
     if (!sweep->is_full) {
         sweep->batch[sweep->count++] = (struct candidate){.digest = *digest};
     }
@@ -66,11 +69,12 @@ static void begin_batch(struct sweep *sweep)
 {
     sweep->count = 0;
     sweep->at = 0;
+    sweep->settled = 0;
     sweep->is_full = false;
     sweep->before_us = blobs_now_us(sweep->blobs) - BLOB_UNCLAIMED_US;
 }
 
-// One folder a turn. What the batch has no room for waits for the next sweep.
+// One folder a turn. What the batch has no room for comes with the next one.
 static enum status gather_turn(struct sweep *sweep, bool *is_over, struct error *error)
 {
     if (sweep->count == 0) {
@@ -78,7 +82,7 @@ static enum status gather_turn(struct sweep *sweep, bool *is_over, struct error 
     }
     enum status status = blobs_each_unclaimed(sweep->blobs, (unsigned char)sweep->folder,
                                               sweep->before_us, gather, sweep, error);
-    sweep->folder++;
+    sweep->folder += !sweep->is_full;
     if (sweep->is_full || sweep->folder == FOLDERS) {
         qsort(sweep->batch, sweep->count, sizeof *sweep->batch, compare);
         sweep->step = sweep->count > 0 ? SWEEP_READS : SWEEP_GATHERS;
@@ -106,11 +110,12 @@ static void judge(struct sweep *sweep, const struct candidate *candidate)
 {
     int64_t bytes = 0;
     if (candidate->is_named) {
-        blob_keep(sweep->blobs, &candidate->digest);
+        sweep->settled += blob_keep(sweep->blobs, &candidate->digest);
     } else if (!candidate->is_named_for_now &&
                blob_remove_unclaimed(sweep->blobs, &candidate->digest, sweep->before_us, &bytes)) {
         sweep->figures.removed++;
         sweep->figures.removed_bytes += bytes;
+        sweep->settled++;
     }
 }
 
@@ -120,6 +125,8 @@ static void remove_turn(struct sweep *sweep, bool *is_over)
         judge(sweep, &sweep->batch[sweep->at++]);
     }
     if (sweep->at == sweep->count) {
+        // What stays would come first again.
+        sweep->folder += sweep->is_full && sweep->settled <= sweep->count / 2;
         sweep->step = SWEEP_GATHERS;
         sweep->count = 0;
         *is_over = sweep->folder == FOLDERS;

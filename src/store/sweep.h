@@ -1,7 +1,8 @@
 // Removes blobs that nobody has named: uploads that led to nothing, and what was named by checkpoints alone that are over. See store/blobs.h for why nothing else goes.
 //
 // A sweep goes through the store in batches: it gathers blobs that were not claimed for a day, has all names read, and removes those of its batch that have none. What it finds named
-// for good it marks, so that each blob is looked at a few times in its life. It works in turns, on one thread: one gathers from one of the 256 folders, reading it whole and looking at
+// for good it marks, so that each blob is looked at a few times in its life. So a folder that fills a batch is gathered from again, until nothing old is left; but when most of the
+// batch stays as it is, the rest of that folder waits for the next sweep. It works in turns, on one thread: one gathers from one of the 256 folders, reading it whole and looking at
 // each of its files, however many these are; one has some of the names read; one judges some blobs.
 #ifndef LODE_STORE_SWEEP_H
 #define LODE_STORE_SWEEP_H
@@ -28,6 +29,7 @@ struct sweep_ops {
     enum status (*read_names)(void *context, struct sweep *sweep, bool is_first, bool *is_over,
                               struct error *error);
     void *context;
+    size_t batch_max; // 0: SWEEP_BATCH_MAX.
 };
 
 struct sweep_figures {

@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "base/memory.h"
+#include "os/file.h"
 #include "os/thread.h"
 #include "store/sweep.h"
 
@@ -20,6 +21,7 @@ struct world {
     const struct digest *sent;
     bool fails;
     int reads;
+    size_t batch_max;
 };
 
 static enum status read_names(void *context, struct sweep *sweep, bool is_first, bool *is_over,
@@ -76,7 +78,8 @@ static struct digest put(struct world *world, const char *content, int64_t age_u
 
 static int64_t sweep_all(struct world *world, enum status expected)
 {
-    const struct sweep_ops ops = {.read_names = read_names, .context = world};
+    const struct sweep_ops ops = {
+        .read_names = read_names, .context = world, .batch_max = world->batch_max};
     struct sweep *sweep = sweep_new(world->blobs, &ops);
     enum status worst = OK;
     for (bool is_over = false; !is_over;) {
@@ -157,6 +160,49 @@ static void nothing_goes_when_the_names_cannot_be_read(void **state)
     assert_true(blob_exists(world.blobs, &old));
     world.fails = false;
     assert_int_equal(sweep_all(&world, OK), 1);
+    close_world(&world);
+}
+
+enum { FEW = 10, CROWD = 3 * FEW + 5 };
+
+// Old blobs of one folder, of no size; `names` gets their digests.
+static void put_crowd(struct world *world, struct buffer *names)
+{
+    for (int i = 0; i < CROWD; i++) {
+        struct digest digest = {.bytes = {7}};
+        char text[DIGEST_TEXT_SIZE];
+        memcpy(digest.bytes + 1, &i, sizeof i);
+        AUTO_FREE char *path = blob_path(world->blobs, &digest);
+        AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+        assert_true(fd >= 0);
+        set_age(world, &digest, OLD);
+        buffer_append_string(names, digest_to_text(&digest, text));
+    }
+}
+
+static void what_is_more_than_a_batch_goes_in_the_same_sweep(void **state)
+{
+    struct world world = open_world(*state);
+    AUTO_BUFFER struct buffer names = {0};
+    const struct digest beside = put(&world, "beside", OLD);
+    world.batch_max = FEW;
+    put_crowd(&world, &names);
+    assert_int_equal(sweep_all(&world, OK), CROWD + 1);
+    assert_false(blob_exists(world.blobs, &beside));
+    close_world(&world);
+}
+
+// They fill each batch anew: what is behind them waits, lest the sweep never end.
+static void a_sweep_ends_however_much_is_named_for_now(void **state)
+{
+    struct world world = open_world(*state);
+    AUTO_BUFFER struct buffer names = {0};
+    world.batch_max = FEW;
+    put_crowd(&world, &names);
+    world.named_for_now = buffer_text(&names);
+    assert_int_equal(sweep_all(&world, OK), 0);
+    world.fails = true;
+    assert_int_equal(sweep_all(&world, UNAVAILABLE), 0);
     close_world(&world);
 }
 
@@ -330,6 +376,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_named_for_now_stays_until_it_is_not,
                                         fixture_folder_new, fixture_folder_free),
         cmocka_unit_test_setup_teardown(nothing_goes_when_the_names_cannot_be_read,
+                                        fixture_folder_new, fixture_folder_free),
+        cmocka_unit_test_setup_teardown(what_is_more_than_a_batch_goes_in_the_same_sweep,
+                                        fixture_folder_new, fixture_folder_free),
+        cmocka_unit_test_setup_teardown(a_sweep_ends_however_much_is_named_for_now,
                                         fixture_folder_new, fixture_folder_free),
         cmocka_unit_test_setup_teardown(what_is_claimed_or_sent_while_names_are_read_stays,
                                         fixture_folder_new, fixture_folder_free),

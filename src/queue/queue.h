@@ -21,8 +21,9 @@ struct runner;
 
 enum {
     QUEUE_OWNER_MAX = 64,
-    QUEUE_RUNNERS_MAX = 1000, // Workers of one credential of another class than site.
-    QUEUE_LIVE_MAX = 1 << 20, // Bytes of live output kept of one running task.
+    QUEUE_RUNNERS_MAX = 1000,        // Workers of one credential of another class than site.
+    QUEUE_RUNNERS_LISTED_MAX = 2000, // The same, with those that are lost or gone and still listed.
+    QUEUE_LIVE_MAX = 1 << 20,        // Bytes of live output kept of one running task.
 };
 
 // What the program knows of places. All functions may be called on the writer's thread, and must not block.
@@ -237,7 +238,8 @@ bool queue_is_stopping(const struct queue *queue);
 // --- workers
 
 // A worker registers: the document of POST /v1/workers, which is taken in every case. `runner`: the class that its credential says (policy/runner.h),
-// copied; NULL: of the site. DENIED when it asks for more than its class has, or its job has ended; QUOTA when its credential has QUEUE_RUNNERS_MAX workers already.
+// copied; NULL: of the site. DENIED when it asks for more than its class has, or its job has ended; QUOTA when its credential has QUEUE_RUNNERS_MAX workers already,
+// or QUEUE_RUNNERS_LISTED_MAX with those that are over.
 void queue_register_worker(struct queue *queue, json_t *document, struct text owner,
                            const struct runner *runner, struct queue_witness witness,
                            struct queue_answer answer);

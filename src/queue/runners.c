@@ -98,13 +98,23 @@ static enum status check_job(const struct queue *queue, const struct worker *wor
 static enum status check_count(const struct queue *queue, const struct worker *worker,
                                struct error *error)
 {
-    int count = 0;
+    int listed = 0;
+    int here = 0;
     size_t at = 0;
     for (const struct worker *other; (other = map_next(queue->workers, &at)) != NULL;) {
-        count += !other->is_over && strcmp(other->owner, worker->owner) == 0;
+        bool is_its_own = strcmp(other->owner, worker->owner) == 0;
+        listed += is_its_own;
+        here += is_its_own && !other->is_over;
     }
-    if (count < QUEUE_RUNNERS_MAX) {
+    if (here < QUEUE_RUNNERS_MAX && listed < QUEUE_RUNNERS_LISTED_MAX) {
         return OK;
+    }
+    if (here < QUEUE_RUNNERS_MAX) {
+        (void)error_set(error, QUOTA,
+                        "%d workers are listed here that %s has or had, as many as may be", listed,
+                        worker->owner);
+        error_fix(error, "try again in ten minutes, when those that are gone are forgotten");
+        return QUOTA;
     }
     (void)error_set(error, QUOTA, "%s has %d workers here already, as many as it may",
                     worker->owner, QUEUE_RUNNERS_MAX);

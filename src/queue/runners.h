@@ -9,7 +9,7 @@ enum { RUNNERS_UPLOADS_FORGOTTEN_MAX = 1000 }; // At once.
 #define RUNNERS_UPLOAD_KEPT_US INT64_C(86400000000)
 
 // A worker that registers gets the class of its credential. DENIED, saying why: it asks for groups that are not its class's, or brings jobs to another
-// site; its job has ended. QUOTA: its credential has QUEUE_RUNNERS_MAX workers. An anonymous one gets a name that says nothing of it.
+// site; its job has ended. QUOTA: its credential has QUEUE_RUNNERS_MAX workers, or QUEUE_RUNNERS_LISTED_MAX are listed. An anonymous one gets a name that says nothing of it.
 enum status worker_take_class(struct queue *queue, struct worker *worker,
                               const struct runner *runner, const struct worker_hello *hello,
                               struct error *error);

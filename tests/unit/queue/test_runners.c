@@ -155,6 +155,21 @@ static void a_credential_has_so_many_workers_at_most(void **state)
     (void)come(site, "runner:1", &SPARES);
 }
 
+// As long as they are listed. Else one that comes and goes in a loop fills it all the same.
+static void workers_that_are_gone_count_as_well(void **state)
+{
+    struct site *site = *state;
+    for (int i = 0; i < QUEUE_RUNNERS_LISTED_MAX; i++) {
+        struct reply reply =
+            site_poll(site, come(site, "runner:1", &SPARES), "{\"leaving\":true,\"gone\":true}");
+        assert_int_equal(reply.status, OK);
+        reply_done(&reply);
+    }
+    expect_refused(come_with(site, "runner:1", &SPARES, "[]"), QUOTA,
+                   "2000 workers are listed here");
+    (void)come(site, "runner:2", &SPARES);
+}
+
 // --- groups
 
 static void groups_are_those_of_the_class(void **state)
@@ -450,6 +465,7 @@ int main(void)
         TEST(what_is_said_of_jobs_that_a_class_may_not_have_is_refused_whole),
         TEST(anonymous_ones_of_one_token_are_not_taken_for_each_other),
         TEST(a_credential_has_so_many_workers_at_most),
+        TEST(workers_that_are_gone_count_as_well),
         TEST(groups_are_those_of_the_class),
         TEST(a_move_from_before_it_had_its_class_is_forgotten),
         TEST(a_runner_of_a_job_leaves_with_it_and_does_not_come_back),

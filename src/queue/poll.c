@@ -246,6 +246,11 @@ static void note_readiness(struct queue *queue, struct worker *worker, const str
     scheduler_drain_worker(queue->scheduler, worker->id, worker->is_draining || worker->is_full);
 }
 
+static bool has_reports(const struct poll_body *body)
+{
+    return body->result_count + body->setup_count + body->checkpoint_count > 0;
+}
+
 static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct queue *queue = op->queue;
@@ -265,6 +270,7 @@ static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *
         worker_succeed_former(
             queue, worker); // First, so that results and leases are of tasks that nobody has.
     }
+    worker->may_be_named = worker->may_be_named || has_reports(poll->body);
     TRY(results_commit(queue, sql, worker, poll->body, error));
     worker_note_end(queue, worker, poll->body->leaves_in_us);
     note_readiness(queue, worker, poll->body);

@@ -114,6 +114,7 @@ struct worker {
     int64_t gone_us;  // Since when it has left its waiting poll and not been heard; 0: it has not.
     bool is_silent;   // It has not closed that poll: its machine or network is gone.
     int64_t tasks_done;
+    bool may_be_named; // By rows: it was given a lease, or reported something.
     struct last_report last_report;
     bool is_draining;   // It has begun to leave.
     bool is_full;       // Its disk is full: it gets nothing.

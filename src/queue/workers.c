@@ -105,6 +105,7 @@ static void add_lease(struct queue *queue, struct worker *worker, const struct g
             memory_resize(worker->leases, worker->lease_capacity, sizeof *worker->leases);
     }
     worker->leases[worker->lease_count++] = *lease;
+    worker->may_be_named = true;
     task_leases_add(queue, worker, lease);
     uploads_lease_given(queue, worker, lease);
 }
@@ -417,8 +418,9 @@ static bool is_lenient(struct queue *queue, int64_t now_us)
     return now_us < queue->lenient_until_us;
 }
 
-// Those that have been listed long enough as lost or gone.
-static void forget_over(struct queue *queue, int64_t now_us)
+// Those that have been listed long enough as lost or gone; of who did nothing no row stays either.
+static enum status forget_over(struct queue *queue, struct sql *sql, int64_t now_us,
+                               struct error *error)
 {
     struct worker *over[FORGOTTEN_AT_ONCE];
     size_t count = 0;
@@ -430,9 +432,13 @@ static void forget_over(struct queue *queue, int64_t now_us)
         }
     }
     for (size_t i = 0; i < count; i++) {
+        if (!over[i]->may_be_named) {
+            TRY(sql_run(sql, SQL_FORGET_WORKER, SQL_VALUES(sql_int64(over[i]->id)), NULL, error));
+        }
         (void)map_set_int64(queue->workers, over[i]->id, NULL);
         worker_free(over[i]);
     }
+    return OK;
 }
 
 enum status workers_expire(struct queue *queue, struct sql *sql, struct error *error)
@@ -454,8 +460,7 @@ enum status workers_expire(struct queue *queue, struct sql *sql, struct error *e
         TRY(worker_lose(queue, sql, worker, "nothing was heard of it for the time of a lease",
                         error));
     }
-    forget_over(queue, now_us);
-    return OK;
+    return forget_over(queue, sql, now_us, error);
 }
 
 struct ended_op {

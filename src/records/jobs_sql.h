@@ -264,5 +264,8 @@ static const char SQL_FORGET_OLD_UPLOADS[] =
 static const char SQL_INSERT_WORKER[] =
     "INSERT INTO workers (id, name, owner, version, cpu_millis, memory_bytes, disk_bytes, sandbox,"
     " registered_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+// The last one tells which numbers were given.
+static const char SQL_FORGET_WORKER[] =
+    "DELETE FROM workers WHERE id = $1 AND id < (SELECT MAX(id) FROM workers)";
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "store/store.h"
 
 // Keeps what a drain was answered.
 struct drained {
@@ -181,6 +182,58 @@ static void those_that_are_gone_are_listed_as_long_as_they_are_to_be(void **stat
     assert_int_equal(left, 1);
 }
 
+static enum status list_rows(struct sql *sql, void *context, struct error *error)
+{
+    struct buffer *out = context;
+    enum status status = OK;
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    TRY(sql_query(sql, "SELECT name FROM workers ORDER BY id", SQL_NO_VALUES, &rows, error));
+    while (sql_next(rows, &status, error)) {
+        buffer_append_string(out, " ");
+        buffer_append_text(out, sql_column_text(rows, 0));
+    }
+    return status;
+}
+
+static void come_and_go(struct site *site, const char *name, const char *said)
+{
+    struct reply reply = site_poll(site, site_worker(site, name, 1), said);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+}
+
+// Records of tasks lead to workers, and numbers are never given twice: what is left of others goes with them.
+static void nothing_stays_of_workers_that_did_nothing(void **state)
+{
+    struct site *site = *state;
+    double order = 0;
+    site->over_kept_us = 1;
+    site_restart(site);
+    (void)site_job(site, "{\"command\": [\"true\"]}");
+    int64_t leased = site_worker(site, "leased", 1);
+    assert_int_equal(leases_of(site, leased, "{}", &order), 1);
+    assert_int_equal(leases_of(site, leased, "{\"gone\": true}", &order), 0);
+    come_and_go(site, "said", "{\"setups\":[{\"job\":1,\"executable\":\"p\"}],\"gone\":true}");
+    come_and_go(site, "idle", "{\"gone\":true}");
+    come_and_go(site, "idle", "{\"gone\":true}");
+    int64_t stays = site_worker(site, "stays", 1);
+    come_and_go(site, "last", "{\"gone\":true}");
+    AUTO_FREE char *rows = NULL;
+    int64_t deadline_us = clock_steady_us() + INT64_C(20000000);
+    do {
+        AUTO_BUFFER struct buffer out = {0};
+        struct reply reply = site_poll(site, stays, "{\"wait_seconds\": 0.05}");
+        reply_done(&reply);
+        assert_int_equal(store_write_wait(site->store, list_rows, &out, NULL), OK);
+        free(rows);
+        rows = buffer_take_string(&out);
+    } while (strstr(rows, "idle") && clock_steady_us() < deadline_us);
+    assert_string_equal(rows, " leased said stays last");
+    int64_t next = site_worker(site, "next", 1);
+    site_restart(site);
+    assert_true(site_worker(site, "again", 1) > next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +248,8 @@ int main(void)
                                         site_setup, site_teardown),
         cmocka_unit_test_setup_teardown(those_that_are_gone_are_listed_as_long_as_they_are_to_be,
                                         site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(nothing_stays_of_workers_that_did_nothing, site_setup,
+                                        site_teardown),
         cmocka_unit_test_setup_teardown(an_end_of_its_own_counts_and_says_why_jobs_wait, site_setup,
                                         site_teardown),
     };

@@ -173,7 +173,6 @@ int queue_silence_seconds(const struct queue *queue)
 struct poll_op {
     struct queue_op op;
     struct queue_poll *poll;
-    size_t missing; // The first of the blobs that it names which is not here; their number: none.
 };
 
 static void answer_poll(struct queue_poll *poll, struct text document)
@@ -254,12 +253,11 @@ static bool has_reports(const struct poll_body *body)
 static enum status run_poll(struct queue_op *op, struct sql *sql, struct error *error)
 {
     struct queue *queue = op->queue;
-    const struct poll_op *self = (const struct poll_op *)op;
-    const struct queue_poll *poll = self->poll;
+    const struct queue_poll *poll = ((struct poll_op *)op)->poll;
     struct worker *worker = NULL;
     TRY(find_poller(queue, poll, &worker, error));
     TRY(worker_check_words(queue, worker, poll->body, error));
-    TRY(worker_check_uploads(queue, sql, worker, poll->body, self->missing, error));
+    TRY(worker_check_uploads(queue, worker, poll->body, error));
     worker->runner.until_us = poll->runner ? poll->runner->until_us : 0;
     worker->heard_us = clock_real_us();
     worker->gone_us = 0;
@@ -338,47 +336,28 @@ static void done_poll(struct queue_op *op, enum status status, const struct erro
     ask_again(queue, worker);
 }
 
-// Each is looked up on the writer's thread.
-static enum status check_blob_count(const struct poll_body *body, struct error *error)
+// Somebody has to have uploaded what a result names: a record must never lead to nothing.
+static enum status claim_blobs(struct queue *queue, const struct poll_body *body,
+                               struct error *error)
 {
-    if (body->blob_count <= POLL_RUNNER_BLOBS_MAX) {
-        return OK;
-    }
-    (void)error_set(error, INVALID, "a poll of a runner names at most %d blobs, this one %zu",
-                    POLL_RUNNER_BLOBS_MAX, body->blob_count);
-    error_fix(error, "report the results of one lease at a time");
-    return INVALID;
-}
-
-// Somebody has to have uploaded what a result names: a record must never lead to nothing. What is here a runner does not learn, neither by what is answered
-// (worker_check_uploads) nor by how long that takes.
-static enum status claim_blobs(struct queue *queue, const struct poll_body *body, bool is_runner,
-                               size_t *missing, struct error *error)
-{
-    *missing = body->blob_count;
     for (size_t i = 0; i < body->blob_count; i++) {
-        bool is_here = blob_claim(queue->blobs, &body->blobs[i]);
-        *missing = !is_here && *missing > i ? i : *missing;
+        if (!blob_claim(queue->blobs, &body->blobs[i])) {
+            char text[DIGEST_TEXT_SIZE];
+            (void)error_set(error, CONFLICT, "a result names the blob %s, which is not here",
+                            digest_to_text(&body->blobs[i], text));
+            error_fix(error, "upload it with PUT /v1/blobs/{digest} before the poll");
+            return CONFLICT;
+        }
     }
-    if (is_runner || *missing == body->blob_count) {
-        return OK;
-    }
-    char text[DIGEST_TEXT_SIZE];
-    (void)error_set(error, CONFLICT, "a result names the blob %s, which is not here",
-                    digest_to_text(&body->blobs[*missing], text));
-    error_fix(error, "upload it with PUT /v1/blobs/{digest} before the poll");
-    return CONFLICT;
+    return OK;
 }
 
 void queue_poll(struct queue *queue, struct queue_poll *poll)
 {
     struct error error = {0};
-    size_t missing = 0;
     bool is_runner = poll->runner && poll->runner->kind != RUNNER_SITE;
-    enum status status = is_runner ? check_blob_count(poll->body, &error) : OK;
-    if (status == OK) {
-        status = claim_blobs(queue, poll->body, is_runner, &missing, &error);
-    }
+    enum status status = is_runner ? runner_claim_uploads(queue, poll->owner, poll->body, &error)
+                                   : claim_blobs(queue, poll->body, &error);
     if (status != OK) {
         poll_free(TAKE(poll->body));
         queue_answer_error(poll->answer, status, &error);
@@ -388,7 +367,6 @@ void queue_poll(struct queue *queue, struct queue_poll *poll)
     op->op.run = run_poll;
     op->op.done = done_poll;
     op->poll = poll;
-    op->missing = missing;
     queue_enqueue(queue, &op->op);
 }
 

@@ -353,25 +353,69 @@ static bool has_blob(const struct queue *queue, const struct worker *worker, str
     return false;
 }
 
-enum status worker_check_uploads(const struct queue *queue, struct sql *sql,
-                                 const struct worker *worker, const struct poll_body *body,
-                                 size_t missing, struct error *error)
+static enum status check_blob_count(const struct poll_body *body, struct error *error)
+{
+    if (body->blob_count <= POLL_RUNNER_BLOBS_MAX) {
+        return OK;
+    }
+    (void)error_set(error, INVALID, "a poll of a runner names at most %d blobs, this one %zu",
+                    POLL_RUNNER_BLOBS_MAX, body->blob_count);
+    error_fix(error, "report the results of one lease at a time");
+    return INVALID;
+}
+
+static enum status find_upload(struct sql *sql, struct text owner, const struct digest *digest,
+                               bool *out, struct error *error)
+{
+    AUTO_ROWS struct sql_rows *rows = NULL;
+    enum status status =
+        sql_first(sql, SQL_FIND_UPLOAD,
+                  SQL_VALUES(sql_text(owner), sql_blob(digest->bytes, DIGEST_SIZE)), &rows, error);
+    *out = status == OK;
+    return status == NOT_FOUND ? OK : status;
+}
+
+static enum status find_uploads(struct queue *queue, struct text owner,
+                                const struct poll_body *body, bool *are_uploads,
+                                struct error *error)
+{
+    struct sql *sql = NULL;
+    TRY(store_read_begin(queue->store, &sql, error));
+    enum status status = OK;
+    for (size_t i = 0; status == OK && i < body->blob_count; i++) {
+        status = find_upload(sql, owner, &body->blobs[i], &are_uploads[i], error);
+    }
+    store_read_end(queue->store, sql);
+    return status;
+}
+
+enum status runner_claim_uploads(struct queue *queue, struct text owner, struct poll_body *body,
+                                 struct error *error)
+{
+    if (body->blob_count == 0) {
+        return OK;
+    }
+    TRY(check_blob_count(body, error));
+    AUTO_FREE bool *are_uploads = memory_new(body->blob_count, sizeof *are_uploads);
+    TRY(find_uploads(queue, owner, body, are_uploads, error));
+    size_t left = 0;
+    for (size_t i = 0; i < body->blob_count; i++) {
+        // What it uploaded long ago may have gone.
+        if (!are_uploads[i] || !blob_claim(queue->blobs, &body->blobs[i])) {
+            body->blobs[left++] = body->blobs[i];
+        }
+    }
+    body->blob_count = left;
+    return OK;
+}
+
+enum status worker_check_uploads(const struct queue *queue, const struct worker *worker,
+                                 const struct poll_body *body, struct error *error)
 {
     for (size_t i = 0; i < body->blob_count && worker->runner.kind != RUNNER_SITE; i++) {
-        const struct digest *digest = &body->blobs[i];
         char text[DIGEST_TEXT_SIZE];
-        AUTO_ROWS struct sql_rows *rows = NULL;
-        enum status status = sql_first(
-            sql, SQL_FIND_UPLOAD,
-            SQL_VALUES(sql_text(text_of(worker->owner)), sql_blob(digest->bytes, DIGEST_SIZE)),
-            &rows, error);
-        (void)digest_to_text(digest, text);
-        if (status != OK && status != NOT_FOUND) {
-            return status;
-        }
-        bool may_name = status == OK || has_blob(queue, worker, text_of(text));
-        // What it uploaded long ago may have gone.
-        if (!may_name || i == missing) {
+        (void)digest_to_text(&body->blobs[i], text);
+        if (!has_blob(queue, worker, text_of(text)) || !blob_claim(queue->blobs, &body->blobs[i])) {
             (void)error_set(error, CONFLICT,
                             "a report names the blob %s, which this runner has not uploaded", text);
             error_fix(error, "upload it with PUT /v1/blobs/{digest} before the poll");

@@ -25,11 +25,13 @@ bool worker_is_as_said(const struct worker *worker, const struct runner *runner)
 enum status worker_check_words(const struct queue *queue, const struct worker *worker,
                                const struct poll_body *body, struct error *error);
 
-// Has it uploaded all blobs that it names, or may it read them? `missing` is the first of them that is not here. CONFLICT when not, whether they are here or
-// not: that is not told.
-enum status worker_check_uploads(const struct queue *queue, struct sql *sql,
-                                 const struct worker *worker, const struct poll_body *body,
-                                 size_t missing, struct error *error);
+// Claims what it names and has uploaded, and takes that out of body->blobs: what is left it may read, or may not name. Nothing else is claimed: that would keep for
+// another day whatever a runner names. INVALID: it names too much. Blocks for the disk; not on the writer's thread.
+enum status runner_claim_uploads(struct queue *queue, struct text owner, struct poll_body *body,
+                                 struct error *error);
+// May it read what is left of the blobs that it names? CONFLICT when not, whether they are here or not: that is not told.
+enum status worker_check_uploads(const struct queue *queue, const struct worker *worker,
+                                 const struct poll_body *body, struct error *error);
 
 // The job has ended: workers that were for it alone leave.
 void runners_end_job(struct queue *queue, int64_t job);

@@ -189,6 +189,30 @@ static void what_a_runner_names_is_claimed_on_the_thread_of_its_poll(void **stat
     expect_calls(&claims, 1);
 }
 
+// Else one that names it every day would keep it for ever.
+static void what_a_runner_may_not_name_is_not_claimed(void **state)
+{
+    struct site *site = *state;
+    char text[2][DIGEST_TEXT_SIZE];
+    const struct digest others = store_blob(site, TEXT("others"));
+    const struct digest own = store_blob(site, TEXT("own"));
+    int64_t worker = come(site, "runner:1", &ALICES);
+    int64_t job = submit_as(site, "alice", ONE);
+    AUTO_FREE char *named = memory_format(
+        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0,1,1,1,1,null,null,"
+        "[[\"a\",\"%s\",1,420],[\"b\",\"%s\",1,420]]]]}]}",
+        (long long)take_lease(site, worker), (long long)job, digest_to_text(&others, text[0]),
+        digest_to_text(&own, text[1]));
+    assert_int_equal(queue_runner_uploaded(site->queue, TEXT("runner:1"), &own, NULL), OK);
+    age(site, &others);
+    age(site, &own);
+    struct reply reply = site_poll(site, worker, named);
+    assert_int_equal(reply.status, CONFLICT);
+    assert_non_null(strstr(reply.error.detail, text[0]));
+    reply_done(&reply);
+    expect_calls(&claims, 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, site_teardown)
 
 int main(void)
@@ -197,6 +221,7 @@ int main(void)
         TEST(the_last_line_of_a_failed_task_is_read_on_the_thread_of_who_asks),
         TEST(what_checkpoints_that_are_over_named_is_claimed_behind_the_writers_back),
         TEST(what_a_runner_names_is_claimed_on_the_thread_of_its_poll),
+        TEST(what_a_runner_may_not_name_is_not_claimed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -274,17 +274,19 @@ int64_t blobs_now_us(const struct blobs *blobs)
     return blobs->real_us + clock_steady_us() - blobs->steady_us;
 }
 
-// Once this was called, a removal that saw the blob as it was before has ended.
-static void await_removal(struct blobs *blobs, const struct digest *digest)
+// True: a removal that saw the blob as it was before this was called has ended.
+static bool await_removal(struct blobs *blobs, const struct digest *digest, bool waits)
 {
+    bool is_removing = false;
     (void)pthread_mutex_lock(&blobs->lock);
-    while (blobs->is_removing && digest_equal(&blobs->removing, digest)) {
+    while ((is_removing = blobs->is_removing && digest_equal(&blobs->removing, digest)) && waits) {
         (void)pthread_cond_wait(&blobs->removed, &blobs->lock);
     }
     (void)pthread_mutex_unlock(&blobs->lock);
+    return !is_removing;
 }
 
-bool blob_claim(struct blobs *blobs, const struct digest *digest)
+static bool claim(struct blobs *blobs, const struct digest *digest, bool waits)
 {
     AUTO_FREE char *path = blob_path(blobs, digest);
     int64_t now_us = blobs_now_us(blobs);
@@ -299,8 +301,17 @@ bool blob_claim(struct blobs *blobs, const struct digest *digest)
     const struct timespec times[] = {now, now};
     bool is_claimed =
         now_us - claimed_us(&info) < CLAIM_AGAIN_US || utimensat(AT_FDCWD, path, times, 0) == 0;
-    await_removal(blobs, digest);
-    return is_claimed && access(path, F_OK) == 0;
+    return await_removal(blobs, digest, waits) && is_claimed && access(path, F_OK) == 0;
+}
+
+bool blob_claim(struct blobs *blobs, const struct digest *digest)
+{
+    return claim(blobs, digest, true);
+}
+
+bool blob_try_claim(struct blobs *blobs, const struct digest *digest)
+{
+    return claim(blobs, digest, false);
 }
 
 static void set_removing(struct blobs *blobs, const struct digest *digest)

@@ -45,6 +45,8 @@ enum status blob_open(struct blobs *blobs, const struct digest *digest, int *fd,
 bool blob_exists(struct blobs *blobs, const struct digest *digest);
 // Is it here? Then it stays for BLOB_CLAIM_US. Looks at the disk; may wait for the removal of that very blob.
 bool blob_claim(struct blobs *blobs, const struct digest *digest);
+// The same, for who must not wait: false as well while that very blob is being removed.
+bool blob_try_claim(struct blobs *blobs, const struct digest *digest);
 // The path of a blob, for binding it into a sandbox; heap string; the file may not exist.
 char *blob_path(struct blobs *blobs, const struct digest *digest);
 

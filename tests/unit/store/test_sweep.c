@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 // A store, the names that its database would have, and what happens while they are read.
 struct world {
@@ -271,6 +273,34 @@ static void what_is_to_stay_stays_though_nobody_names_it(void **state)
     close_world(&world);
 }
 
+// In place of the system's: what happens while a blob is being removed.
+static struct world *being_removed;
+static struct digest claimed_meanwhile;
+
+int unlink(const char *path)
+{
+    if (being_removed) {
+        assert_false(blob_try_claim(being_removed->blobs, &claimed_meanwhile));
+    }
+    return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+static void
+who_must_not_wait_is_told_that_a_blob_is_not_here_while_it_is_being_removed(void **state)
+{
+    struct world world = open_world(*state);
+    const struct digest blob = put(&world, "blob", YOUNG);
+    assert_true(blob_try_claim(world.blobs, &blob));
+    set_age(&world, &blob, OLD);
+    being_removed = &world;
+    claimed_meanwhile = blob;
+    int64_t removed = sweep_all(&world, OK);
+    being_removed = NULL;
+    assert_int_equal(removed, 1);
+    assert_false(blob_try_claim(world.blobs, &blob));
+    close_world(&world);
+}
+
 enum { RACES = 3000, CLAIMERS = 2 };
 
 // One remover and some who claim or send the same blob at the same moment, over and over.
@@ -389,6 +419,9 @@ int main(void)
                                         fixture_folder_new, fixture_folder_free),
         cmocka_unit_test_setup_teardown(what_is_to_stay_stays_though_nobody_names_it,
                                         fixture_folder_new, fixture_folder_free),
+        cmocka_unit_test_setup_teardown(
+            who_must_not_wait_is_told_that_a_blob_is_not_here_while_it_is_being_removed,
+            fixture_folder_new, fixture_folder_free),
         cmocka_unit_test_setup_teardown(
             who_is_told_that_a_blob_is_here_finds_it_though_it_was_being_removed,
             fixture_folder_new, fixture_folder_free),

@@ -230,6 +230,10 @@ void worker_reconcile(struct queue *queue, struct worker *worker, const struct p
     drop_again(queue, worker, body);
     for (size_t i = 0; i < body->lease_count; i++) {
         struct given_lease *lease = worker_find_lease(worker, body->leases[i].lease);
+        if (lease && !queue_find_job(queue, lease->job)) {
+            remove_lease(queue, worker, lease); // Reattached, so it was not told of the job's end.
+            lease = NULL;
+        }
         if (lease) {
             lease->seen_us = now_us;
         } else if (body->leases[i].lease <= worker->lease_first) {

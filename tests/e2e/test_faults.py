@@ -133,6 +133,18 @@ def test_a_running_task_survives_the_restart_of_its_site(site):
     assert pids
 
 
+def test_a_task_that_ran_before_the_restart_of_its_site_can_be_cancelled(site):
+    job = submit(site, command=["sleep", "600"], cache="off")
+    eventually(lambda: site.api("GET", f"/v1/jobs/{job}").json["tasks"]["running"] == 1)
+    before = eventually(lambda: runners(site))
+    site.kill()
+    site.start()
+    eventually(lambda: site.api("GET", f"/v1/jobs/{job}").json["tasks"]["running"] == 1, about="the return of its worker")
+    assert runners(site) == before
+    assert site.api("POST", f"/v1/jobs/{job}/cancel").code == 200
+    eventually(lambda: not runners(site), 20, "the end of the cancelled task")
+
+
 def test_lode_run_goes_on_over_a_restart_of_the_site(site, lode):
     running = lode.start("run", "--cache", "off", "--", "sh", "-c", "echo one; sleep 2; echo two; exit 3")
     eventually(lambda: any(j["tasks"]["running"] for j in site.api("GET", "/v1/jobs").json["jobs"]))

@@ -64,6 +64,31 @@ static void a_cancellation_that_was_not_heard_is_said_again(void **state)
     }
 }
 
+// Leases of an earlier life of the site are of a job of which this life has told the worker nothing.
+static void a_cancellation_reaches_what_ran_before_the_site_was_started_again(void **state)
+{
+    struct site *site = *state;
+    int64_t job = site_job(site, "{\"command\": [\"sleep\", \"100000\"]}");
+    long long number = 0;
+    (void)take_lease(site, site_worker(site, "desk", 1), &number);
+    site_restart(site);
+    int64_t worker = site_worker(site, "desk", 1);
+    AUTO_FREE char *held = memory_format("{\"leases\":[[%lld,%lld,0,1]]}", number, (long long)job);
+    struct reply reply = site_poll(site, worker, held);
+    assert_int_equal(json_array_size(json_object_get(reply.document, "cancel")), 0);
+    reply_done(&reply);
+    reply = site_cancel(site, job);
+    assert_int_equal(reply.status, OK);
+    reply_done(&reply);
+    for (int i = 0; i < 2; i++) { // The first answer is lost on its way.
+        reply = site_poll(site, worker, held);
+        const json_t *cancel = json_object_get(reply.document, "cancel");
+        assert_int_equal(json_array_size(cancel), 1);
+        assert_int_equal(json_integer_value(json_array_get(cancel, 0)), number);
+        reply_done(&reply);
+    }
+}
+
 static int64_t live_bytes(struct site *site, int64_t job, int64_t index)
 {
     struct queue_output output = {.fd = -1};
@@ -358,6 +383,7 @@ int main(void)
         TEST(what_is_reported_twice_leaves_the_rest_of_the_lease_in_the_books),
         TEST(a_job_began_when_its_first_task_did),
         TEST(a_cancellation_that_was_not_heard_is_said_again),
+        TEST(a_cancellation_reaches_what_ran_before_the_site_was_started_again),
         TEST(a_worker_that_registers_again_keeps_its_leases),
         TEST(what_a_worker_still_holds_of_an_ended_job_is_dropped_again),
         TEST(so_many_jobs_are_dropped_at_once),

@@ -381,6 +381,15 @@ void live_pass_on(struct queue *queue, const struct worker *former, const struct
     }
 }
 
+void live_give_back(struct queue *queue, const struct worker *worker, int64_t job, int64_t from,
+                    int64_t to)
+{
+    for (struct live_task *task = map_find_int64(queue->live, job); task; task = task->next) {
+        bool is_meant = task->worker == worker->id && task->index >= from && task->index < to;
+        task->worker = is_meant ? 0 : task->worker;
+    }
+}
+
 void live_drop_task(struct queue *queue, int64_t job, int64_t index)
 {
     struct live_task *first = map_find_int64(queue->live, job);

@@ -231,6 +231,7 @@ static void give_back(struct queue *queue, struct worker *worker, const struct p
                 .what = UPLOAD_RETURNED, .lease = part->lease, .tasks = part->to - part->from};
             scheduler_return(queue->scheduler, lease->scheduled, part->from, part->to);
             uploads_note(queue, worker, &news);
+            live_give_back(queue, worker, lease->job, part->from, part->to);
             worker_lease_reported(queue, worker, lease);
         }
     }

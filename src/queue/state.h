@@ -173,7 +173,7 @@ struct live_task {
     struct live_task *next; // Of the same job.
     int64_t job;
     int64_t index;
-    int64_t worker;
+    int64_t worker;  // 0: it has given the task back.
     int64_t attempt; // Behind the last one that came to nothing here, from 1.
     struct live_stream streams[2];
 };
@@ -566,6 +566,9 @@ int64_t live_times(struct queue *queue, const struct worker *worker, struct task
                    int64_t said);
 // What one had is the other's: it is the same process.
 void live_pass_on(struct queue *queue, const struct worker *former, const struct worker *worker);
+// The worker has given tasks [from, to) back: what it prints of them from now on is another attempt's.
+void live_give_back(struct queue *queue, const struct worker *worker, int64_t job, int64_t from,
+                    int64_t to);
 void live_free(struct queue *queue);
 
 // --- document.c

@@ -134,6 +134,24 @@ static void what_is_given_back_begins_anew_at_the_next_worker(void **state)
     assert_prints(site, job, &at, 2, 11, "Lg==");
 }
 
+static void what_is_given_back_begins_anew_at_the_same_worker_too(void **state)
+{
+    struct site *site = *state;
+    int64_t job = site_job(site, "{\"command\": [\"p\"]}");
+    int64_t worker = site_worker(site, "desk", 1);
+    struct event_position at = {.version = -1};
+    int64_t lease = lease_of(site, worker);
+    print(site, worker, job, 0, "Zmlyc3Qg", "");
+    assert_prints(site, job, &at, 1, 0, "Zmlyc3Qg");
+    int64_t again =
+        say(site, worker, memory_format("{\"returned\":[[%lld,0,1]]}", (long long)lease));
+    assert_true(again > lease);
+    print(site, worker, job, 0, "c2Vjb25kIHRpbWU=", "");
+    assert_prints(site, job, &at, 2, 0, "c2Vjb25kIHRpbWU=");
+    print(site, worker, job, 11, "Lg==", "");
+    assert_prints(site, job, &at, 2, 11, "Lg==");
+}
+
 static void what_prints_only_at_its_end_is_told_apart_too(void **state)
 {
     struct site *site = *state;
@@ -155,6 +173,7 @@ int main(void)
         TEST(an_attempt_at_another_site_begins_anew),
         TEST(attempts_there_and_here_are_counted_together),
         TEST(what_is_given_back_begins_anew_at_the_next_worker),
+        TEST(what_is_given_back_begins_anew_at_the_same_worker_too),
         TEST(what_prints_only_at_its_end_is_told_apart_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,6 +181,8 @@ static void on_cancelled(void *context, int64_t lease_id)
         lease_leave_seat(lease);
         if (lease->is_unfed) {
             lease_end_rest(lease, lease->job->fault_outcome, lease->job->fault.detail);
+        } else if (lease->job->is_distrusted && !lease->is_dead && lease->done < lease->to) {
+            lease_return(lease); // What was put back for it, and what it has printed, is gone.
         }
     }
 }

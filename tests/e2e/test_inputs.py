@@ -197,6 +197,25 @@ def test_nobody_computes_with_another_file_of_the_same_size_and_time(site, lode,
     assert "event=data-differs" in worker.log and 0 < sent(site)["files_sent"] <= 12
 
 
+def test_a_checkpoint_is_put_back_again_where_other_data_interrupts_its_task(site, lode, data, blind, tmp_path):
+    add(lode, data, it="the data\n")
+    for name, text in (("same", "the data\n"), ("other", "the lies\n")):
+        shutil.copytree(data, tmp_path / name)
+        (tmp_path / name / "it").write_text(text)
+        os.utime(tmp_path / name / "it", ns=((data / "it").stat().st_atime_ns, (data / "it").stat().st_mtime_ns))
+    script = 'test -z "$LODE_CHECKPOINT" || exec cat state "$1"; echo of the first > state; exec sleep 600'
+    first = blind("first", prepare=f'cp -p {tmp_path}/same/* "$HERE"')
+    job = site.api("POST", "/v1/jobs", {"command": ["sh", "-c", script, "sh", "{file}"], "over": "t:data", "cache": "off",
+                                        "checkpoint": {"files": ["state"], "interval_seconds": 1}}).json["id"]
+    eventually(lambda: [task for task in site.api("GET", f"/v1/jobs/{job}/tasks?state=running").json["tasks"] if task.get("checkpoint_at")])
+    first.kill()
+    second = blind("second", prepare=f'cp -p {tmp_path}/other/* "$HERE"')
+    done = eventually(lambda: (it := site.api("GET", f"/v1/jobs/{job}?wait=10").json)["state"] not in ("waiting", "running") and it)
+    assert "event=data-differs" in second.log
+    assert done["state"] == "succeeded", done
+    assert site.api("GET", f"/v1/jobs/{job}/tasks/0/stdout").body == b"of the first\nthe data\n"
+
+
 @pytest.mark.parametrize("sandbox", ("bubblewrap", "none"))
 def test_a_file_far_behind_in_an_index_set_is_looked_at_too(site, lode, data, blind, tmp_path, sandbox):
     """A copy from before the last files were written: these are fetched, and no task fails."""

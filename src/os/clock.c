@@ -18,3 +18,8 @@ int64_t clock_steady_us(void)
 {
     return read_clock(CLOCK_MONOTONIC);
 }
+
+int64_t clock_boot_us(void)
+{
+    return read_clock(CLOCK_BOOTTIME);
+}

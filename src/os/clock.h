@@ -10,4 +10,7 @@ int64_t clock_real_us(void);
 // Time that never jumps, in microseconds since some moment; for time-outs and durations.
 int64_t clock_steady_us(void);
 
+// The same from another moment, but it also goes on while the machine is asleep, as the wall clock does.
+int64_t clock_boot_us(void);
+
 #endif

@@ -25,7 +25,7 @@ struct blobs {
     char *incoming;
     _Atomic uint64_t next_name; // Of a file in incoming/.
     int64_t real_us;            // Both clocks when it was opened.
-    int64_t steady_us;
+    int64_t boot_us;
     pthread_mutex_t lock; // Guards what follows.
     pthread_cond_t removed;
     bool is_removing;
@@ -58,7 +58,7 @@ enum status blobs_open(const char *folder, struct blobs **out, struct error *err
     struct blobs *blobs = NEW(struct blobs);
     blobs->folder = memory_copy_string(folder);
     blobs->real_us = clock_real_us();
-    blobs->steady_us = clock_steady_us();
+    blobs->boot_us = clock_boot_us();
     (void)pthread_mutex_init(&blobs->lock, NULL);
     (void)pthread_cond_init(&blobs->removed, NULL);
     blobs->incoming = TAKE(incoming);
@@ -271,7 +271,7 @@ bool blob_exists(struct blobs *blobs, const struct digest *digest)
 
 int64_t blobs_now_us(const struct blobs *blobs)
 {
-    return blobs->real_us + clock_steady_us() - blobs->steady_us;
+    return blobs->real_us + clock_boot_us() - blobs->boot_us;
 }
 
 // True: a removal that saw the blob as it was before this was called has ended.

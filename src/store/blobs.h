@@ -7,8 +7,8 @@
 //   all names, and removes what has none and was last claimed before S - BLOB_UNCLAIMED_US. A name that it did not see was written after S, so the claim for it is younger than that.
 //   The time that a site is down counts, so the first sweep leaves those that come back time to report (programs/site/sweeper.h).
 //
-// The time of the last claim is the file's time of modification, by a clock of the store's own that starts with the wall clock and does not jump. A claim and a removal of the same
-// blob exclude each other. Blobs that a sweep found named, or that are to stay, have the mode 0444 and are not looked at again, others 0400.
+// The time of the last claim is the file's time of modification, by a clock of the store's own that starts with the wall clock, goes on with it while the machine is asleep, and does
+// not jump with it. A claim and a removal of the same blob exclude each other. Blobs that a sweep found named, or that are to stay, have the mode 0444 and are not looked at again, others 0400.
 #ifndef LODE_STORE_BLOBS_H
 #define LODE_STORE_BLOBS_H
 

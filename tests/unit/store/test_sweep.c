@@ -11,7 +11,18 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+// So long the machine was asleep. All clocks are read here, as the kernel would tell them then.
+static _Atomic time_t slept_seconds;
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    long result = syscall(SYS_clock_gettime, clock, now);
+    now->tv_sec += clock == CLOCK_MONOTONIC ? 0 : slept_seconds;
+    return (int)result;
+}
 
 // A store, the names that its database would have, and what happens while they are read.
 struct world {
@@ -241,6 +252,24 @@ static void a_claim_holds_for_a_day_and_over_a_restart(void **state)
     close_world(&world);
 }
 
+// The clock of the wall has gone on then, and the next start takes the time from there.
+static void a_claim_holds_over_a_restart_though_the_machine_was_asleep_before_it(void **state)
+{
+    struct world world = open_world(*state);
+    struct digest sent;
+    const struct digest found = put(&world, "found", OLD);
+    slept_seconds = 2 * OLD / 1000000;
+    assert_int_equal(blob_put(world.blobs, TEXT("sent"), &sent, NULL), OK);
+    assert_true(blob_claim(world.blobs, &found));
+    close_world(&world);
+    world = open_world(*state);
+    assert_int_equal(sweep_all(&world, OK), 0);
+    assert_true(blob_exists(world.blobs, &sent));
+    assert_true(blob_exists(world.blobs, &found));
+    close_world(&world);
+    slept_seconds = 0;
+}
+
 static void what_was_there_before_there_were_sweeps_stays(void **state)
 {
     struct world world = open_world(*state);
@@ -415,6 +444,9 @@ int main(void)
                                         fixture_folder_new, fixture_folder_free),
         cmocka_unit_test_setup_teardown(a_claim_holds_for_a_day_and_over_a_restart,
                                         fixture_folder_new, fixture_folder_free),
+        cmocka_unit_test_setup_teardown(
+            a_claim_holds_over_a_restart_though_the_machine_was_asleep_before_it,
+            fixture_folder_new, fixture_folder_free),
         cmocka_unit_test_setup_teardown(what_was_there_before_there_were_sweeps_stays,
                                         fixture_folder_new, fixture_folder_free),
         cmocka_unit_test_setup_teardown(what_is_to_stay_stays_though_nobody_names_it,

@@ -18,11 +18,6 @@ struct part {
 
 static void say_lines(const struct part *part, struct text rest)
 {
-    if (rest.length > SHOWN_SIZE_MAX) {
-        (void)fprintf(stderr, "[%s] ... (lode logs %lld shows all)\n", part->name.bytes,
-                      (long long)part->job);
-        rest = text_slice(rest, rest.length - SHOWN_SIZE_MAX, rest.length);
-    }
     while (rest.length > 0) {
         AUTO_BUFFER struct buffer words = {0};
         size_t end = text_find_byte(rest, 0, '\n');
@@ -32,14 +27,25 @@ static void say_lines(const struct part *part, struct text rest)
     }
 }
 
+// The site's absence is an end of it all; what else is wrong with one task's output leaves that of the others.
 static enum status say_task(void *context, json_t *task, struct error *error)
 {
     const struct part *part = context;
     AUTO_BUFFER struct buffer bytes = {0};
-    AUTO_FREE char *path = memory_format("/v1/jobs/%lld/tasks/%lld/stderr", (long long)part->job,
-                                         (long long)field_int64(task, "index"));
+    int64_t size = field_int64(json_object_get(task, "stderr"), "size_bytes");
+    int64_t from = size > SHOWN_SIZE_MAX ? size - SHOWN_SIZE_MAX : 0;
+    AUTO_FREE char *path =
+        memory_format("/v1/jobs/%lld/tasks/%lld/stderr?offset=%lld", (long long)part->job,
+                      (long long)field_int64(task, "index"), (long long)from);
     const struct http_ask ask = {.method = "GET", .path = path};
-    TRY(contact_ask(part->contact, &ask, &bytes, error));
+    enum status status = contact_ask(part->contact, &ask, &bytes, error);
+    if (status != OK) {
+        return contact_is_absence(status) ? status : OK;
+    }
+    if (from > 0) {
+        (void)fprintf(stderr, "[%s] ... (lode logs %lld shows all)\n", part->name.bytes,
+                      (long long)part->job);
+    }
     say_lines(part, buffer_text(&bytes));
     return OK;
 }

@@ -158,6 +158,28 @@ def test_a_run_in_parts_names_the_jobs(lode, scripted):
     assert lode("run", "--merge", "cat", "--", "x").stderr == "lode: runs over the outputs of jobs 15 and 16, when they have succeeded\n"
 
 
+def test_of_what_tasks_of_a_part_wrote_each_end_is_shown_whatever_becomes_of_the_others(lode, scripted):
+    """One has written more than fits into memory, one's bytes cannot be had, one has written nothing."""
+    sizes = [70 << 20, 5, 0, 10]
+
+    def end_of(request):
+        index, offset = int(request.match[1]), int(request.match[2] or 0)
+        left = sizes[index] - offset
+        return (404, b"") if index == 1 else (200, b"x" * (left - 10) + b"\nthe end%d\n" % index if left else b"")
+
+    merged = {"spec": {"input_from": [15]}}
+    scripted.on("POST", "/v1/jobs", lambda request: (201, job(**merged)))
+    scripted.on("GET", "/v1/jobs/17/events", lambda request: (request.begin_events(), request.event("end", {**ENDED, **merged}, "1.2.0"))[0])
+    scripted.on("GET", "/v1/jobs/15", job("succeeded", 15, at="ocean"))
+    scripted.on("GET", r"/v1/jobs/15/tasks\?.*", {"next": None, "tasks": [{"index": i, "stderr": {"size_bytes": sizes[i]}} for i in range(4)]})
+    scripted.on("GET", r"/v1/jobs/15/tasks/(\d)/stderr(?:\?offset=(\d+))?", end_of)
+    said = lode("run", "--merge", "cat", "--", "x").stderr
+    assert said.count("lode logs 15 shows all") == 1 and len(said) < 1 << 17
+    ends = [line for line in said.splitlines() if "the end" in line]
+    assert ends == [f"[ocean, job 15] the end{i}" for i in (0, 3)]
+    assert scripted.count("GET", f"/v1/jobs/15/tasks/0/stderr?offset={(70 << 20) - 65536}") == 1
+
+
 def test_a_job_at_a_site_that_is_down_does_not_wait_without_a_word(lode, scripted):
     down = {"why": "it waits for site ocean: it does not answer since 3 s", "change": "it is tried again by itself"}
     state = held_events(scripted)

@@ -31,6 +31,7 @@ struct need {
     int64_t transfer; // Its number where the data is to be; 0: not ordered yet.
     bool is_done;
     bool has_failed;
+    bool is_taken_back; // Once: the other orders of that transfer are of others.
     char reason[REASON_MAX];
 };
 
@@ -243,12 +244,13 @@ static void settle(struct staging *staging, int64_t job, const char *failure)
 }
 
 // What was ordered for a job that was cancelled is not brought any more, unless somebody else wants it. A site that does not answer now goes on: nothing depends on it.
-static void take_back(struct staging *staging, const struct need *need)
+static void take_back(struct staging *staging, struct need *need)
 {
     struct broker *broker = staging->broker;
-    if (need->transfer == 0 || need->is_done || need->has_failed) {
+    if (need->transfer == 0 || need->is_done || need->has_failed || need->is_taken_back) {
         return;
     }
+    need->is_taken_back = true;
     if (need->site[0] == '\0') {
         (void)transfers_take_back(broker->transfers, need->transfer, NULL);
         return;
@@ -264,7 +266,7 @@ static void take_back(struct staging *staging, const struct need *need)
 
 static void take_back_all(struct staging *staging, int64_t job)
 {
-    for (const struct need *need = staging->needs; need; need = need->next) {
+    for (struct need *need = staging->needs; need; need = need->next) {
         if (need->job == job) {
             take_back(staging, need);
         }

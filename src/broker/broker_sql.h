@@ -6,7 +6,10 @@ static const char SQL_STAGING_INSERT[] =
     "INSERT INTO broker_staging (job, dataset, site, owner, content) VALUES ($1, $2, $3, $4, $5)"
     " ON CONFLICT (job, dataset) DO NOTHING";
 static const char SQL_STAGING_ALL[] =
-    "SELECT job, dataset, site, owner, content FROM broker_staging ORDER BY job, dataset";
+    "SELECT job, dataset, site, owner, content, transfer FROM broker_staging"
+    " ORDER BY job, dataset";
+static const char SQL_STAGING_ORDERED[] =
+    "UPDATE broker_staging SET transfer = $3 WHERE job = $1 AND dataset = $2";
 static const char SQL_STAGING_DELETE[] = "DELETE FROM broker_staging WHERE job = $1";
 
 static const char SQL_REPLAN_COUNT[] =

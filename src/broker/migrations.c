@@ -11,5 +11,7 @@ const struct store_migration BROKER_MIGRATIONS[] = {
      " is_pending BIGINT NOT NULL, reason TEXT NOT NULL)"},
     // The content that the job is for; '': whatever the dataset has.
     {"broker", 3, "ALTER TABLE broker_staging ADD COLUMN content TEXT NOT NULL DEFAULT ''"},
+    // What was ordered for it, by its number where the data is to be; 0: nothing that is known.
+    {"broker", 4, "ALTER TABLE broker_staging ADD COLUMN transfer BIGINT NOT NULL DEFAULT 0"},
 };
 const size_t BROKER_MIGRATION_COUNT = sizeof BROKER_MIGRATIONS / sizeof BROKER_MIGRATIONS[0];

@@ -1,7 +1,7 @@
 // Jobs that are held until data is where they run: one thread orders the transfers, here or at the other site, and follows them.
 //
-// Ordering a dataset again gives the transfer that is under way, so after a restart nothing but the need itself has to be remembered. One that has failed is no more
-// under way: so what was ordered is asked after by its number.
+// What was ordered is asked after by its number, also after a restart. Ordering a dataset again gives the transfer that is under way, so when this site died before it
+// heard the number nothing is brought twice; but then it is not cancelled with its job, as it counts as ordered by somebody else too.
 #include "broker/heard.h"
 #include "broker/state.h"
 
@@ -94,6 +94,15 @@ static enum status judge(struct need *need, struct text document, const char *wh
     return OK;
 }
 
+static enum status run_note(struct sql *sql, void *context, struct error *error)
+{
+    const struct need *need = context;
+    return sql_run(sql, SQL_STAGING_ORDERED,
+                   SQL_VALUES(sql_int64(need->job), sql_blob(need->dataset, strlen(need->dataset)),
+                              sql_int64(need->transfer)),
+                   NULL, error);
+}
+
 static void note_problem(struct need *need, const struct error *error)
 {
     (void)snprintf(need->reason, sizeof need->reason, "%.200s cannot be ordered: %s%s%s",
@@ -147,12 +156,16 @@ static void look(struct staging *staging, struct need *need)
     AUTO_BUFFER struct buffer document = {0};
     struct error error = {0};
     bool is_here = need->site[0] == '\0';
+    int64_t asked = need->transfer;
     (void)snprintf(site.text, sizeof site.text, "%s", need->site);
     (void)peers_find(staging->broker->peers, &site, &peer);
     enum status status = is_here ? ask_here(staging, need, &document, &error)
                                  : ask_there(staging, need, &site, &document, &error);
     if (status == OK) {
         status = judge(need, buffer_text(&document), is_here ? "this site" : peer.name, &error);
+    }
+    if (need->transfer != asked) {
+        (void)store_write_wait(staging->broker->store, run_note, need, NULL);
     }
     if (status == NOT_FOUND && need->transfer > 0) {
         need->transfer = 0; // That site was restored from an old backup: it is ordered anew.
@@ -361,6 +374,7 @@ static struct need *read_need(const struct sql_rows *rows)
     need->site = text_copy(sql_column_text(rows, 2));
     need->owner = text_copy(sql_column_text(rows, 3));
     need->content = text_copy(sql_column_text(rows, 4));
+    need->transfer = sql_column_int64(rows, 5);
     return need;
 }
 

@@ -29,6 +29,7 @@ struct world {
     struct transfers there;
     _Atomic bool is_cancelled; // The job.
     _Atomic int asked;         // How often, what becomes of the job.
+    _Atomic int told;          // How often, what it waits for.
     struct broker broker;
 };
 
@@ -89,6 +90,7 @@ bool held_job_tell(const struct broker *broker, int64_t job, const struct queue_
     struct world *world = broker->context;
     (void)hold;
     assert_int_equal(job, JOB);
+    (void)atomic_fetch_add(&world->told, 1);
     return !atomic_load(&world->is_cancelled);
 }
 
@@ -229,6 +231,20 @@ static void what_a_cancelled_job_ordered_elsewhere_is_taken_back_there_once(void
     assert_int_equal(world->here.orders, 0);
 }
 
+// Else its own order would look like somebody else's, and be brought though nobody wants it any more.
+static void what_was_ordered_is_not_ordered_again_after_a_restart(void **state)
+{
+    struct world *world = *state;
+    const struct fingerprint there = {"sha256:there"};
+    add_job(world, &there);
+    await_at_least(&world->told, 1);
+    staging_free(world->broker.staging);
+    atomic_store(&world->told, 0);
+    assert_int_equal(staging_new(&world->broker, &world->broker.staging, NULL), OK);
+    await_at_least(&world->told, 1);
+    assert_int_equal(world->there.orders, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 
 int main(void)
@@ -236,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_a_cancelled_job_ordered_here_is_taken_back_once),
         TEST(what_a_cancelled_job_ordered_elsewhere_is_taken_back_there_once),
+        TEST(what_was_ordered_is_not_ordered_again_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,25 @@ static enum status check_lease(const struct lease_state *lease, struct error *er
     return OK;
 }
 
+// What is asked of a worker's leases and held for others, as the worker counts it.
+static enum status check_yields(const struct worker_state *worker, struct error *error)
+{
+    int64_t yielding = 0;
+    int64_t resumable = 0;
+    for (const struct lease_state *lease = worker->started.first; lease; lease = lease->next) {
+        yielding += lease->is_yielding;
+        resumable += lease->job->plan.checkpoint_us > 0 && worker->place->number == 0;
+    }
+    if (yielding != worker->yielding_count || resumable != worker->resumable_count ||
+        (resumable > 0) != (worker->ring_next != NULL) ||
+        (worker->promised_to && worker->reserved_count <= 0)) {
+        return error_set(error, CORRUPT, "worker %lld: %lld of %lld leases are given up, not %lld",
+                         (long long)worker->id, (long long)yielding, (long long)resumable,
+                         (long long)worker->yielding_count);
+    }
+    return OK;
+}
+
 // Checks one of a worker's lists; adds its needs to those of all groups.
 static enum status check_list(const struct worker_state *worker, const struct lease_list *list,
                               struct load *running, struct error *error)
@@ -144,6 +163,7 @@ static enum status check_worker(const struct worker_state *worker, struct load *
 {
     TRY(check_list(worker, &worker->started, running, error));
     TRY(check_list(worker, &worker->waiting, running, error));
+    TRY(check_yields(worker, error));
     if (!worker->is_strained && (!resources_fit(&worker->started.need, &worker->capacity) ||
                                  !resources_fit(&worker->waiting.need, &worker->capacity))) {
         return error_set(error, CORRUPT, "worker %lld has more than its capacity",
@@ -201,6 +221,41 @@ static enum status check_all_of_place(const struct scheduler *scheduler,
     return check_place(place, &running, error);
 }
 
+// Are the sums of what is given up what its leases and workers say?
+static enum status check_given_up(const struct scheduler *scheduler, struct error *error)
+{
+    double yielding = 0;
+    double promised = 0;
+    int64_t tasks = 0;
+    size_t at = 0;
+    for (const struct lease_state *lease; (lease = map_next(scheduler->leases, &at));) {
+        yielding += lease->is_yielding ? (double)lease->job->plan.need.cpu_millis : 0;
+    }
+    at = 0;
+    for (const struct worker_state *worker; (worker = map_next(scheduler->workers, &at));) {
+        int64_t count = worker->promised_to ? worker->reserved_count : 0;
+        promised += (double)(count * worker->promised_need.cpu_millis);
+        tasks += count;
+    }
+    at = 0;
+    for (const struct job_state *job; (job = map_next(scheduler->jobs, &at));) {
+        tasks -= job->promised;
+    }
+    const struct place_state *here = map_find_int64(scheduler->places, 0);
+    at = 0;
+    for (const struct group_state *group; here && (group = map_next(here->groups, &at));) {
+        yielding -= group->yielding.cpu_millis;
+        promised -= group->promised.cpu_millis;
+    }
+    if (fabs(yielding) > 0.5 || fabs(promised) > 0.5 || tasks != 0) {
+        return error_set(error, CORRUPT,
+                         "what is given up is off by %.0f cpu_millis, what for by %.0f, of %lld "
+                         "tasks",
+                         yielding, promised, (long long)tasks);
+    }
+    return OK;
+}
+
 enum status scheduler_check(const struct scheduler *scheduler, struct error *error)
 {
     size_t at = 0;
@@ -211,5 +266,5 @@ enum status scheduler_check(const struct scheduler *scheduler, struct error *err
     for (const struct place_state *place; (place = map_next(scheduler->places, &at));) {
         TRY(check_all_of_place(scheduler, place, error));
     }
-    return OK;
+    return check_given_up(scheduler, error);
 }

@@ -66,6 +66,9 @@ void lease_close(struct scheduler *scheduler, struct lease_state *lease)
     heard_follow_leases(scheduler, worker);
     worker->alone_count -= lease->is_alone;
     job->started_count -= lease->is_started;
+    if (lease->is_started && job->plan.checkpoint_us > 0) {
+        yield_note_end(scheduler, lease);
+    }
     (void)map_set_int64(scheduler->leases, lease->lease.id, NULL);
     load_add(&job->group->running, &job->plan.need, -1);
     group_refresh(job->group);
@@ -82,6 +85,9 @@ static void start_if_it_fits(struct scheduler *scheduler, struct lease_state *le
         lease->is_started = true;
         lease->job->started_count++;
         lease->heard_us = scheduler->now_us;
+        if (lease->job->plan.checkpoint_us > 0) {
+            yield_note_start(scheduler, lease);
+        }
     }
 }
 
@@ -105,6 +111,14 @@ int64_t lease_left_us(const struct lease_state *lease, int64_t now_us)
     return left_us > 0 ? (int64_t)fmin(left_us, 1e18) : 0;
 }
 
+bool lease_is_nearly_done(const struct scheduler *scheduler, const struct lease_state *lease,
+                          int64_t now_us)
+{
+    int64_t left_us = lease_left_us(lease, now_us);
+    return left_us >= 0 && left_us < scheduler->options.ahead_us &&
+           lease->job->plan.checkpoint_us == 0;
+}
+
 // Notes when a lease that is not nearly done will be.
 static void note_due(const struct scheduler *scheduler, const struct lease_state *lease,
                      int64_t now_us)
@@ -124,8 +138,7 @@ static struct resources room_of(const struct scheduler *scheduler, struct worker
     struct resources room = resources_rest(&worker->capacity, &held);
     worker->due_us = INT64_MAX;
     for (const struct lease_state *lease = worker->started.first; lease; lease = lease->next) {
-        int64_t left_us = lease_left_us(lease, now_us);
-        if (left_us >= 0 && left_us < scheduler->options.ahead_us) {
+        if (lease_is_nearly_done(scheduler, lease, now_us)) {
             room = resources_sum(&room, &lease->job->plan.need);
         } else {
             note_due(scheduler, lease, now_us);
@@ -198,8 +211,7 @@ static bool is_equal_choice(const struct job_state *first, const struct job_stat
            job->plan.submitted_us - first->plan.submitted_us <= LOCALITY_WINDOW_US;
 }
 
-// The best job of a group's tree, or of the pool that the worker is limited to, that fits into the room; NULL when none does.
-static struct job_state *choose_in(const struct scheduler *scheduler, const struct fit_tree *ready,
+struct job_state *worker_choose_in(const struct scheduler *scheduler, const struct fit_tree *ready,
                                    struct worker_state *worker, const struct resources *room)
 {
     int64_t now_us = scheduler->now_us;
@@ -253,7 +265,7 @@ static struct job_state *choose_of_own(const struct scheduler *scheduler,
     for (size_t i = 0; i < worker->group_count && !job; i++) {
         const struct group_state *group = map_find_int64(worker->place->groups, worker->groups[i]);
         if (group && group->node.is_in) {
-            job = choose_in(scheduler, &group->ready, worker, room);
+            job = worker_choose_in(scheduler, &group->ready, worker, room);
         }
     }
     return job;
@@ -263,7 +275,7 @@ static struct job_state *choose(const struct scheduler *scheduler, struct worker
                                 const struct resources *room)
 {
     if (worker->pool) {
-        return choose_in(scheduler, &worker->pool->ready, worker, room);
+        return worker_choose_in(scheduler, &worker->pool->ready, worker, room);
     }
     if (worker->group_count > 0) {
         return choose_of_own(scheduler, worker, room);
@@ -271,7 +283,7 @@ static struct job_state *choose(const struct scheduler *scheduler, struct worker
     struct fit_node *node = fit_tree_first_fit(&worker->place->groups_ready, room);
     for (; node; node = fit_node_next_fit(node, room)) {
         const struct group_state *group = (const struct group_state *)node;
-        struct job_state *job = choose_in(scheduler, &group->ready, worker, room);
+        struct job_state *job = worker_choose_in(scheduler, &group->ready, worker, room);
         if (job) {
             return job;
         }
@@ -285,6 +297,8 @@ void worker_end_reservation(struct scheduler *scheduler, struct worker_state *wo
     if (job && job->reserved == worker->id) {
         job->reserved = 0;
     }
+    promise_less(worker, job, worker->reserved_count);
+    worker->promised_to = NULL;
     worker->reserved_for = 0;
 }
 
@@ -349,7 +363,9 @@ static void grant(struct scheduler *scheduler, struct worker_state *worker, stru
                      lease); // Those that wait did not fit before, so it is the only one that may.
     note_due(scheduler, lease, scheduler->now_us);
     job->passed_over_us = 0;
-    if (worker->reserved_for == job->plan.id) {
+    if (worker->reserved_for == job->plan.id && worker->reserved_count > 1) {
+        promise_less(worker, job, 1);
+    } else if (worker->reserved_for == job->plan.id) {
         worker_end_reservation(scheduler, worker);
     }
     worker_remember_inputs(scheduler, worker, job->plan.inputs);

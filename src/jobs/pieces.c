@@ -66,6 +66,8 @@ bool job_take(struct lease_state *lease, int64_t count_max)
     }
     (void)add_piece(lease, NULL, taken.from, taken.to);
     count_in(lease, taken.to - taken.from);
+    lease->has_yielded =
+        job->yielded.count > 0 && ranges_remove(&job->yielded, taken.from, taken.to) > 0;
     lease->lease.from = taken.from;
     lease->lease.to = taken.to;
     return true;
@@ -288,15 +290,20 @@ static double part_of(double part, double whole)
     return whole > 0 ? part / whole : part;
 }
 
-double group_share(const struct group_state *group)
+double load_share(const struct group_state *group, const struct load *load)
 {
     const struct load *whole = &group->place->keyed;
-    double share = part_of(group->running.cpu_millis, whole->cpu_millis);
-    double memory = part_of(group->running.memory_bytes, whole->memory_bytes);
-    double disk = part_of(group->running.disk_bytes, whole->disk_bytes);
+    double share = part_of(load->cpu_millis, whole->cpu_millis);
+    double memory = part_of(load->memory_bytes, whole->memory_bytes);
+    double disk = part_of(load->disk_bytes, whole->disk_bytes);
     share = memory > share ? memory : share;
     share = disk > share ? disk : share;
     return share / group->weight;
+}
+
+double group_share(const struct group_state *group)
+{
+    return load_share(group, &group->running);
 }
 
 void group_refresh(struct group_state *group)
@@ -307,6 +314,7 @@ void group_refresh(struct group_state *group)
         fit_tree_remove(&group->place->groups_ready, &group->node);
     }
     if (!jobs) {
+        group->looked_us = 0;
         return;
     }
     if (group->node.is_in) {

@@ -55,6 +55,7 @@ static void free_job(struct scheduler *scheduler, struct job_state *job)
     ranges_done(&job->again);
     ranges_done(&job->held);
     ranges_done(&job->alone);
+    ranges_done(&job->yielded);
     ranges_done(&job->refused);
     size_t at = 0;
     for (void *attempts; job->attempts && (attempts = map_next(job->attempts, &at));) {
@@ -176,6 +177,7 @@ void scheduler_remove_job(struct scheduler *scheduler, int64_t id)
     job->is_held = true;
     job_refresh(job);
     (void)job_cut(scheduler, job, 0, job->plan.count, false);
+    job_end_promises(scheduler, job);
     (void)map_set_int64(scheduler->jobs, id, NULL);
     free_job(scheduler, job);
 }
@@ -203,6 +205,7 @@ void scheduler_move_job(struct scheduler *scheduler, int64_t id, int64_t place)
     if (reserved) {
         worker_end_reservation(scheduler, reserved);
     }
+    job_end_promises(scheduler, job);
     job->plan.place = place;
     job->group = group_get(scheduler, place, job->plan.group);
     job->is_held = was_held;

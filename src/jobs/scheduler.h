@@ -138,6 +138,18 @@ struct lease {
 size_t scheduler_lease(struct scheduler *scheduler, int64_t worker, int64_t now_us,
                        struct lease *out, size_t max);
 
+// Which leases their workers are to give up now, so that a group that waits gets its share: returns how many of `out`. To be called a few
+// times a second; costs nothing while no job waits or none with checkpoints runs, else the look at 256 workers, one after another in
+// turn, and for each the choice of a lease for 4 groups.
+//
+// Given up are leases of this site's own place (0) that were started and whose jobs have checkpoints, for a job of another group that may
+// run on that very worker and finds no room there, once its group has waited for two seconds. Its group's share with that task (once and
+// a half, while room comes to it by itself) is no larger than what is left of the others' without theirs, each by its weight; on workers
+// with groups of their own these come in their order instead. A lease has run for ten seconds then; one whose task gave up its cores
+// before for two of its checkpoints' intervals (at most ten minutes). Each is named once. Of a worker come all that the waiting task
+// needs, or none; what is freed is held for that job, for a minute. The worker gives them back with scheduler_return, or ends them after all.
+size_t scheduler_yields(struct scheduler *scheduler, int64_t now_us, struct lease *out, size_t max);
+
 // When asking again for leases of this worker may succeed although nothing else happens (a lease will be nearly done); INT64_MAX:
 // only after an event (a result, a new job). As estimated by its last scheduler_lease; for the timer of a waiting poll.
 int64_t scheduler_lease_again_us(const struct scheduler *scheduler, int64_t worker, int64_t now_us);

@@ -51,6 +51,9 @@ struct lease_state {
     struct piece *pieces; // Ascending; never empty but inside one change.
     bool is_alone;        // It is of one task, on its last chance.
     bool is_started;      // As far as the worker's capacity says; the others wait at the worker.
+    bool is_asked;        // Its worker has been asked to give it up.
+    bool is_yielding;     // It is probable to do so.
+    bool has_yielded;     // Its task has given up its cores before.
     struct lease lease;
 };
 
@@ -86,6 +89,8 @@ struct job_state {
     struct ranges again;
     struct ranges alone; // All before the cursor, as those held.
     struct ranges held;
+    struct ranges
+        yielded; // Of tasks that wait: those that gave up their cores for another group. Others may be in it.
     char **labels; // That a worker must have.
     size_t label_count;
     struct ranges refused;      // Numbers of workers that cannot run it.
@@ -105,6 +110,7 @@ struct job_state {
     int64_t
         passed_over_us; // Since when smaller jobs are preferred only because this one does not fit; 0: not.
     int64_t reserved;     // The worker that is being emptied for it; 0: none.
+    int64_t promised;     // Of its tasks: those for which others give up their cores.
     int64_t held_back_us; // Since when it waits for a worker that has its inputs; 0: it does not.
     bool is_held;
 };
@@ -116,7 +122,14 @@ struct group_state {
     struct place_state *place;
     double weight;
     struct load running;
-    char *name; // NULL: it has none for people.
+    struct load yielding; // Of that: what is being given up for others.
+    struct load promised; // What others give up for it.
+    int64_t
+        looked_us; // When others last might have given up some for it; 0: since then nothing of it waited.
+    int64_t window_us;   // While they might, its time is cut into windows: since when this one is,
+    int64_t served_then; // and what `served` was then,
+    int64_t served_before; // and when the one before began; -1: there is none.
+    char *name;            // NULL: it has none for people.
     struct fit_tree ready;
     int64_t served; // The number of the last lease: who waits longest is first among equal shares.
 };
@@ -157,7 +170,16 @@ struct worker_state {
     int64_t heard_us;
     int64_t end_us; // Leases are given that end until then; INT64_MAX: whatever they take.
     int64_t due_us; // When the first of its leases will be nearly done, as seen when it last asked.
-    int64_t reserved_for;              // The only job that it gets; 0: any.
+    int64_t reserved_for; // The only job that it gets; 0: any.
+    int64_t
+        reserved_count; // So many leases of it, for which others are given up; 0: one, as it comes.
+    struct group_state *promised_to; // The group of that job, when others are given up for it.
+    struct resources promised_need;  // Of each of those leases.
+    int64_t yielding_count;          // Of its leases.
+    int64_t asked_us;                // When it was last asked to give up some.
+    int64_t resumable_count;         // Of the started ones: those of jobs with checkpoints.
+    struct worker_state *ring_next;  // While it has some: in the ring of yield.c.
+    struct worker_state *ring_previous;
     int64_t groups[WORKER_GROUPS_MAX]; // That it works for, in order.
     size_t group_count;                // 0: for all.
     struct pool *pool;                 // That it is limited to; NULL: it is not.
@@ -191,6 +213,9 @@ struct scheduler {
     struct map *pools;   // Lists of them, by owner.
     struct map *holders; // By the hash of inputs: how many workers remember them, an int64_t each.
     struct label_bit labels[LABEL_BITS];
+    struct worker_state
+        *yield_hand; // In the ring of workers that run tasks with checkpoints: the next to look at.
+    int64_t ring_count;
     int64_t leases_given;
     int64_t now_us; // The latest time that was told.
 };
@@ -235,6 +260,8 @@ void job_refresh(struct job_state *job);
 void group_refresh(struct group_state *group);
 // Running need over weight, as a part of all there is at its place of the resource of which it takes the largest part.
 double group_share(const struct group_state *group);
+// The same if it ran this.
+double load_share(const struct group_state *group, const struct load *load);
 // Called when the total has changed: puts the groups in order again once it has changed by more than an eighth.
 void place_follow_total(struct place_state *place);
 
@@ -243,6 +270,13 @@ struct lease_state *lease_open(struct scheduler *scheduler, struct job_state *jo
                                struct worker_state *worker);
 // Ends a lease without pieces; frees it. Does not start what waits at the worker.
 void lease_close(struct scheduler *scheduler, struct lease_state *lease);
+// The best of these ready jobs of one group or pool that the worker may have and that fits into the room; NULL: none does.
+struct job_state *worker_choose_in(const struct scheduler *scheduler, const struct fit_tree *ready,
+                                   struct worker_state *worker, const struct resources *room);
+// May its worker get the next lease ahead? Not in place of one with checkpoints: that may take hours more than the mean, and what waits
+// behind it could go nowhere else.
+bool lease_is_nearly_done(const struct scheduler *scheduler, const struct lease_state *lease,
+                          int64_t now_us);
 // The worker is no longer emptied for a job.
 void worker_end_reservation(struct scheduler *scheduler, struct worker_state *worker);
 // Starts the leases for which the worker has room, in order.
@@ -259,6 +293,24 @@ double place_slots(const struct place_state *place, const struct resources *need
 // Where the group stands in the worker's list, -1 when it is not there; 0 for all groups when it has none.
 int worker_rank(const struct worker_state *worker, int64_t group);
 bool worker_avoids(const struct worker_state *worker, int64_t job, int64_t now_us);
+
+// yield.c
+// A lease of a job with checkpoints was started, and such a one ends.
+void yield_note_start(struct scheduler *scheduler, struct lease_state *lease);
+void yield_note_end(struct scheduler *scheduler, struct lease_state *lease);
+// So many of the leases for which the worker is reserved were given, or will not be. `job` is NULL when it is gone, with all promises ended.
+void promise_less(struct worker_state *worker, struct job_state *job, int64_t count);
+// The job is going, here or from here.
+void job_end_promises(struct scheduler *scheduler, const struct job_state *job);
+// Says what is being given up for the job; false: nothing.
+bool yield_explain(const struct scheduler *scheduler, const struct job_state *job,
+                   struct buffer *why);
+// That a lease is one of these, or a waiting task was; nothing otherwise.
+void yield_explain_lease(const struct lease_state *lease, struct buffer *why);
+void yield_explain_waiting(const struct job_state *job, int64_t index, struct buffer *why);
+
+// why.c
+void group_write_name(const struct group_state *group, struct buffer *out);
 
 // heard.c
 void heard_link(struct scheduler *scheduler, struct worker_state *worker);

@@ -72,7 +72,7 @@ static const char *format_bytes(int64_t bytes, char out[AMOUNT_SIZE])
     return out;
 }
 
-static void append_group(struct buffer *out, const struct group_state *group)
+void group_write_name(const struct group_state *group, struct buffer *out)
 {
     if (group->name) {
         buffer_printf(out, "\"%s\"", group->name);
@@ -294,7 +294,7 @@ static bool say_no_worker(const struct answer *answer, const struct survey *surv
     }
     if (survey->serving == 0) {
         buffer_append_string(answer->why, "no worker works for its group, ");
-        append_group(answer->why, answer->job->group);
+        group_write_name(answer->job->group, answer->why);
         buffer_append_string(answer->change, "move one to it (lode worker move WORKER GROUP), or "
                                              "start one that works for it or for all");
         return true;
@@ -332,7 +332,7 @@ static void say_who_is_first(const struct answer *answer)
     const struct group_state *group = ahead.group;
     if (group) {
         buffer_append_string(answer->why, "; group ");
-        append_group(answer->why, group);
+        group_write_name(group, answer->why);
         buffer_printf(answer->why,
                       " comes first: it uses %.1f %% of the site, this job's group "
                       "%.1f %% (each divided by its weight)",
@@ -350,6 +350,10 @@ static void say_who_is_first(const struct answer *answer)
 static void say_busy(const struct answer *answer, const struct survey *survey)
 {
     const struct job_state *job = answer->job;
+    if (job->promised > 0 && yield_explain(answer->scheduler, job, answer->why)) {
+        buffer_append_string(answer->change, "nothing needs to be done");
+        return;
+    }
     if (job->reserved != 0) {
         buffer_printf(answer->why,
                       "it is first in line, and worker %lld is being emptied for it; smaller jobs "
@@ -513,6 +517,7 @@ static void say_leased(const struct answer *answer, const struct piece *found, i
     } else {
         buffer_printf(answer->why, "it is running on worker %lld", worker);
     }
+    yield_explain_lease(lease, answer->why);
     double mean_us = answer->job->mean_wall_us;
     if (answer->job->walls_seen > 0 && before > 0) {
         buffer_append_string(answer->why, "; its turn is ");
@@ -575,6 +580,7 @@ static void say_task(const struct answer *answer, int64_t index)
     if (piece && !answer->words) {
         say_leased(answer, piece, index);
     } else {
+        yield_explain_waiting(job, index, answer->why);
         say_job(answer);
     }
 }

@@ -13,6 +13,7 @@ struct model {
     int64_t places[JOBS];
     struct lease given[GIVEN_MAX]; // The latest leases, alive or not.
     size_t given_count;
+    size_t yields; // Leases that were to be given up.
 };
 
 static int64_t below(struct model *model, int64_t end)
@@ -37,6 +38,7 @@ static void add_or_remove_job(struct model *model)
         plan.fails_when_lost = job == 2;
         plan.place = job == 3; // Worker 3 is of that place too.
         plan.need.cpu_millis = 1000 * (1 + below(model, 3));
+        plan.checkpoint_us = job == 1 ? SECOND : 0;
         site_add(&model->site, plan);
         model->is_there[job] = true;
         model->places[job] = plan.place;
@@ -159,6 +161,25 @@ static void move_job(struct model *model, int64_t job)
     }
 }
 
+// Some of them do as they are told, and some do not.
+static void give_up(struct model *model)
+{
+    struct lease leases[2];
+    struct scheduler *scheduler = model->site.scheduler;
+    model->site.now_us += 10 * SECOND;
+    size_t count = scheduler_yields(scheduler, model->site.now_us, leases, 2);
+    model->site.now_us += 2 * SECOND;
+    count = count > 0 ? count : scheduler_yields(scheduler, model->site.now_us, leases, 2);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(leases[i].job, 1);
+        assert_int_equal(leases[i].to - leases[i].from, 1);
+        if (below(model, 4) > 0) {
+            scheduler_return(scheduler, leases[i].id, leases[i].from, leases[i].to);
+        }
+    }
+    model->yields += count;
+}
+
 static void change_tasks(struct model *model)
 {
     const struct lease *lease = any_given(model);
@@ -167,9 +188,13 @@ static void change_tasks(struct model *model)
     int64_t to = from + below(model, 8);
     int64_t job = below(model, JOBS);
     struct lease again;
-    switch (below(model, 6)) {
+    switch (below(model, 8)) {
     case 4:
         release_some(model);
+        break;
+    case 5:
+    case 6:
+        give_up(model);
         break;
     case 0:
         scheduler_hold(scheduler, job, below(model, 2) == 0);
@@ -218,8 +243,11 @@ static void compare(const struct model *model)
 static void random_operations_agree_with_a_plain_model(void **state)
 {
     (void)state;
+    size_t yields = 0;
     for (unsigned seed = 1; seed <= 20; seed++) {
         struct model model = {.site = site_start(), .seed = seed};
+        scheduler_set_group_weight(model.site.scheduler, 0,
+                                   20); // What others give up, it may have.
         for (int step = 0; step < 1500; step++) {
             model.site.now_us += below(&model, 100000);
             switch (below(&model, 8)) {
@@ -244,8 +272,10 @@ static void random_operations_agree_with_a_plain_model(void **state)
             }
             compare(&model);
         }
+        yields += model.yields;
         site_stop(&model.site);
     }
+    assert_true(yields > 10);
 }
 
 int main(void)

@@ -39,6 +39,9 @@ static void check_answer(const struct poll_answer *answer)
     for (size_t i = 0; i < answer->cancelled_count; i++) {
         FUZZ_CHECK(answer->cancelled[i] > 0);
     }
+    for (size_t i = 0; i < answer->yield_count; i++) {
+        FUZZ_CHECK(answer->yields[i] > 0);
+    }
     for (size_t i = 0; i < answer->dropped_count; i++) {
         FUZZ_CHECK(answer->dropped[i] > 0);
     }

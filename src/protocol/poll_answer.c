@@ -153,6 +153,7 @@ enum status poll_answer_read(struct text body, struct arena *arena, struct poll_
     TRY(read_leases(document, arena, &read, error));
     TRY(read_attempts(document, &read, error));
     TRY(read_numbers(document, "cancel", arena, &read.cancelled, &read.cancelled_count, error));
+    TRY(read_numbers(document, "yield", arena, &read.yields, &read.yield_count, error));
     TRY(read_numbers(document, "drop_jobs", arena, &read.dropped, &read.dropped_count, error));
     TRY(json_field_bool(document, "drain", JSON_OPTIONAL, &read.is_draining, error));
     TRY(json_field_double(document, "drain_in_seconds", JSON_OPTIONAL, 0,

@@ -50,6 +50,8 @@ struct poll_answer {
     size_t lease_count;
     int64_t *cancelled; // Leases.
     size_t cancelled_count;
+    int64_t *yields; // Leases that are to be given up for others.
+    size_t yield_count;
     int64_t *dropped; // Jobs.
     size_t dropped_count;
     bool is_draining;

@@ -267,10 +267,10 @@ static void work(struct seat *seat, int64_t now_us)
 int64_t checkpoints_work(struct worker *worker, int64_t now_us)
 {
     int64_t next_us = INT64_MAX;
-    for (size_t i = 0; i < worker->seat_count && !worker->is_stopping; i++) {
+    for (size_t i = 0; i < worker->seat_count; i++) {
         struct seat *seat = worker->seats[i];
         if (seat->job->spec->checkpoint_count == 0 || seat->lease_count == 0 || seat->is_broken ||
-            seat->leases[0]->attempt == 0) {
+            seat->is_interrupted || seat->leases[0]->attempt == 0) {
             continue;
         }
         work(seat, now_us);

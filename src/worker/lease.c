@@ -179,7 +179,8 @@ static struct seat *find_seat(const struct worker *worker, const struct worker_j
 {
     for (size_t i = 0; i < worker->seat_count; i++) {
         struct seat *seat = worker->seats[i];
-        if (seat->job == job && seat->lease_count == lease_count && !seat->is_broken) {
+        bool is_fit = !seat->is_broken && !seat->is_interrupted;
+        if (seat->job == job && seat->lease_count == lease_count && is_fit) {
             return seat;
         }
     }
@@ -235,7 +236,7 @@ void leases_start(struct worker *worker)
     int64_t now_us = clock_steady_us();
     for (size_t i = 0; i < worker->lease_count && !worker->is_stopping; i++) {
         struct task_lease *lease = worker->leases[i];
-        if (lease->seat || lease->is_dead || lease->is_returned || lease->done >= lease->to) {
+        if (lease->seat || lease->is_yielding || !lease_is_to_return(lease)) {
             continue;
         }
         if (room_has_run_out(worker, now_us)) {
@@ -259,7 +260,7 @@ void lease_return(struct task_lease *lease)
     report_mark(worker, true);
 }
 
-static bool is_to_return(const struct task_lease *lease)
+bool lease_is_to_return(const struct task_lease *lease)
 {
     return !lease->is_dead && !lease->is_returned && lease->done < lease->to;
 }
@@ -267,7 +268,7 @@ static bool is_to_return(const struct task_lease *lease)
 void leases_return_all(struct worker *worker)
 {
     for (size_t i = 0; i < worker->lease_count; i++) {
-        if (is_to_return(worker->leases[i])) {
+        if (lease_is_to_return(worker->leases[i])) {
             lease_return(worker->leases[i]);
         }
     }
@@ -278,9 +279,9 @@ bool leases_return_stored(struct worker *worker)
     bool is_storing = false;
     for (size_t i = 0; i < worker->lease_count; i++) {
         struct task_lease *lease = worker->leases[i];
-        if (is_to_return(lease) && checkpoint_is_under_way(worker, lease)) {
+        if (lease_is_to_return(lease) && checkpoint_is_under_way(worker, lease)) {
             is_storing = true;
-        } else if (is_to_return(lease)) {
+        } else if (lease_is_to_return(lease)) {
             lease_return(lease);
         }
     }

@@ -1,5 +1,5 @@
-// The worker's end, announced or sudden: running tasks are warned, have their notice, and are ended; what has not run to its end goes
-// back to the site, which has it run elsewhere.
+// The worker's end, announced or sudden: running tasks are interrupted (interrupt.c); what has not run to its end goes back to the site,
+// which has it run elsewhere.
 #include "worker/state.h"
 
 #include "os/clock.h"
@@ -9,9 +9,6 @@
 
 #define REPORT_TIME_US INT64_C(2500000) // For the last reports, behind the tasks' notice.
 #define LOOK_US INT64_C(20000)
-// For checkpoints on a slow way, when nobody has said when the worker is ended.
-#define STORE_TIME_MAX_US INT64_C(600000000)
-#define AWAY_TIME_US INT64_C(5000000) // A site that is away for so long gets none of them.
 
 int64_t leaving_notice_us(const struct worker *worker)
 {
@@ -52,17 +49,6 @@ void leaving_take_signal(struct worker *worker, int number, int64_t now_us)
     }
 }
 
-static void signal_seats(struct worker *worker, bool is_killing)
-{
-    for (size_t i = 0; i < worker->seat_count; i++) {
-        const struct seat *seat = worker->seats[i];
-        if (seat->lease_count > 0 && !seat->is_broken) {
-            int asked = seat->job->spec->checkpoint_signal;
-            slot_send_signal(seat->slot, is_killing ? SIGKILL : asked ? asked : SIGTERM, true);
-        }
-    }
-}
-
 // Neither an order for now nor SIGTERM says when the worker is ended if it has not gone by itself.
 static int64_t store_until_us(const struct worker *worker, int64_t now_us)
 {
@@ -71,7 +57,7 @@ static int64_t store_until_us(const struct worker *worker, int64_t now_us)
         end_us = worker->ordered_end_us;
     }
     int64_t least_us = worker->kill_us + REPORT_TIME_US / 2;
-    int64_t until_us = worker->kill_us + STORE_TIME_MAX_US;
+    int64_t until_us = interrupt_store_until_us(worker->kill_us);
     until_us = end_us - REPORT_TIME_US / 2 < until_us ? end_us - REPORT_TIME_US / 2 : until_us;
     return until_us > least_us ? until_us : least_us;
 }
@@ -84,7 +70,9 @@ static void begin(struct worker *worker, int64_t now_us)
     worker->kill_us = kill_us > least_us ? kill_us : least_us;
     worker->store_until_us = store_until_us(worker, now_us);
     report_mark(worker, true);
-    signal_seats(worker, false);
+    for (size_t i = 0; i < worker->seat_count; i++) {
+        seat_interrupt(worker->seats[i], worker->kill_us);
+    }
     log_line(LOG_LEVEL_INFO, "event=stopping");
 }
 
@@ -97,25 +85,14 @@ static bool has_running(const struct worker *worker, int64_t now_us)
     return is_any && now_us < worker->kill_us + REPORT_TIME_US / 2;
 }
 
-// May the site still get last checkpoints?
-static bool can_store(const struct worker *worker, int64_t now_us)
-{
-    bool is_site_there =
-        worker->away_since_us == 0 || now_us - worker->away_since_us < AWAY_TIME_US;
-    return is_site_there && now_us < worker->store_until_us;
-}
-
 // One step of the end: tasks end, what did not run goes back, the last results are reported.
 static void go_on(struct worker *worker, int64_t now_us)
 {
     if (has_running(worker, now_us)) {
-        if (now_us >= worker->kill_us && !worker->is_killing) {
-            worker->is_killing = true;
-            signal_seats(worker, true);
-        }
         return;
     }
-    if (can_store(worker, now_us) && leases_return_stored(worker)) {
+    if (interrupt_can_store(worker, worker->store_until_us, now_us) &&
+        leases_return_stored(worker)) {
         return; // The rest goes back meanwhile.
     }
     leases_return_all(worker);

@@ -107,6 +107,9 @@ static enum status take_answer(struct worker *worker, struct text body, struct e
     for (size_t i = 0; i < answer.cancelled_count; i++) {
         lease_cancel(worker, answer.cancelled[i]);
     }
+    for (size_t i = 0; i < answer.yield_count; i++) {
+        lease_yield(worker, answer.yields[i]);
+    }
     return OK;
 }
 

@@ -306,15 +306,15 @@ static void blame(struct seat *seat, struct task_lease *lease)
 
 static void settle_broken(struct seat *seat)
 {
-    bool is_stopping = seat->worker->is_stopping;
-    if (!is_stopping) {
+    bool is_blameless = seat->worker->is_stopping || seat->is_interrupted;
+    if (!is_blameless) {
         log_line(LOG_LEVEL_WARNING, "event=sandbox-ended job=%" PRId64 " detail=\"%s\"",
                  seat->job->spec->id, seat->fault.detail);
     }
     for (bool is_first = true; seat->lease_count > 0; is_first = false) {
         struct task_lease *lease = seat->leases[0];
         lease_leave_seat(lease);
-        if (is_stopping || lease->is_dead || !is_first) {
+        if (is_blameless || lease->is_dead || !is_first) {
             continue;
         }
         if (seat->is_proven) {

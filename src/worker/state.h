@@ -7,7 +7,7 @@
 //     gather.c   answers of streamed programs   live.c     output of tasks while they run
 //     spare.c    sandboxes ready for a job      ready.c    results in parts that a poll can hold
 //     entries.c  what else waits for the next poll    admission.c  not accepted yet, or refused
-//     leaving.c  its end: warned tasks, what goes back
+//     leaving.c  its end: what goes back        interrupt.c  warned tasks, and what gives way to others
 //     software.c what a job brings instead of the machine's programs
 //     checkpoint.c, restore.c  files of tasks, stored while they run and put back where they go on
 //     supply.c   data that is not here: proof of what is, and what is fetched before a job's tasks can run
@@ -196,7 +196,9 @@ struct task_lease {
     struct held_result *held_last;
     bool is_dead; // Cancelled, or returned: not reported; freed when nothing points to it.
     bool is_returned;
-    int64_t attempt; // Of a job with checkpoints, from 1; else 0.
+    bool is_yielding;       // It goes back as soon as its seat is interrupted,
+    int64_t store_until_us; // and its last checkpoint is stored, steady time at most.
+    int64_t attempt;        // Of a job with checkpoints, from 1; else 0.
     struct restore
         *restore; // The checkpoint that it goes on from; NULL: it begins anew, or it was put there.
     bool is_restored;
@@ -227,7 +229,10 @@ struct seat {
     size_t lease_count;
     bool is_proven; // It has reported something.
     bool is_broken;
-    int64_t live_job; // Of the task whose output is followed; -1: none
+    bool is_interrupted; // Its task was warned; it takes no other one.
+    bool is_killed;      // That task did not heed it.
+    int64_t kill_us;     // Steady time when it is.
+    int64_t live_job;    // Of the task whose output is followed; -1: none
     int64_t live_index;
     struct live_file live_out;
     struct live_file live_err;
@@ -316,9 +321,8 @@ struct worker {
         hard_end_us; // When somebody ends it, if it is not gone: by its lifetime or a batch system's warning; INT64_MAX: nobody has said so.
     int64_t ordered_end_us; // As the site has ordered it.
     bool is_stopping;       // It leaves: tasks were warned, and nothing is started.
-    bool is_killing;        // Those that did not heed that were killed.
     bool is_parting;        // It has reported all: its last word is on its way.
-    int64_t kill_us;        // Steady time when they are.
+    int64_t kill_us;        // Steady time when those that do not heed it are killed.
     int64_t store_until_us; // Their last checkpoints are uploaded until then.
     int64_t last_us;    // The last reports wait for the site until then; 0: they are not due yet.
     struct error fault; // Why it ends.
@@ -412,7 +416,8 @@ struct executable_view software_view(const struct worker_job *job);
 // lease.c
 struct task_lease *lease_add(struct worker *worker, int64_t id, struct worker_job *job,
                              int64_t from, int64_t to);
-void lease_return(struct task_lease *lease); // What of it has not run goes back.
+void lease_return(struct task_lease *lease);             // What of it has not run goes back.
+bool lease_is_to_return(const struct task_lease *lease); // Has it tasks that have not ended?
 void lease_cancel(struct worker *worker, int64_t id);
 void leases_start(struct worker *worker); // Gives waiting leases to seats, as resources allow.
 void lease_feed_items(struct task_lease *lease); // Sends as many items as the runner may have.
@@ -464,16 +469,27 @@ void live_start(struct seat *seat, int64_t index, int64_t out_file, int64_t err_
 void live_stop(struct seat *seat);
 void live_read(struct worker *worker, int64_t now_us);
 
+// interrupt.c
+// Warns the seat's task by its job's signal or SIGTERM, and kills it at `kill_us`. For the last time: an interrupted seat stays so.
+void seat_interrupt(struct seat *seat, int64_t kill_us);
+// The site asks for the lease, if this worker still has it: it goes back when its task is interrupted, and its checkpoint stored.
+void lease_yield(struct worker *worker, int64_t id);
+// Kills, gives back, and ends seats, as the time for it has come; microseconds until it wants to be called again, -1: never.
+int64_t interruptions_work(struct worker *worker, int64_t now_us);
+// How long a last checkpoint may take to be stored, when nobody has said when the worker is ended; and whether it still may.
+int64_t interrupt_store_until_us(int64_t kill_us);
+bool interrupt_can_store(const struct worker *worker, int64_t until_us, int64_t now_us);
+
 // leaving.c
 int64_t leaving_notice_us(const struct worker *worker); // From the warning to the end.
 // A signal to the worker has come.
 void leaving_take_signal(struct worker *worker, int number, int64_t now_us);
-// Warns tasks, ends them, gives back, as the time for it has come.
+// Has tasks interrupted, gives back, reports and ends, as the time for it has come.
 void leaving_work(struct worker *worker, int64_t now_us);
 // How long it is until then, as a member of a document; nothing for INT64_MAX.
 void leaving_write_left(struct buffer *out, const char *name, int64_t at_us);
 int64_t leaving_delay_us(const struct worker *worker, int64_t now_us); // -1: never.
-// Has the task that ended as the worker leaves reached its own end, so that it counts? Else it goes on elsewhere.
+// Has the task that ended after it was interrupted reached its own end, so that it counts? Else it goes on elsewhere.
 bool leaving_accepts(const struct worker_job *job, const struct runner_result *result);
 
 // checkpoint.c

@@ -287,6 +287,7 @@ static void serve(struct worker *worker, int signal_fd)
         seats_free_retired(worker, false);
         spares_refill(worker, now_us);
         trim_when_idle(worker, now_us);
+        delay_us = earlier(delay_us, interruptions_work(worker, now_us));
         leaving_work(worker, now_us);
         if (worker->is_out_of_room) {
             (void)room_has_run_out(worker, now_us);

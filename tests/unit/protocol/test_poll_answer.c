@@ -9,7 +9,8 @@ static void an_answer_is_read_whole(void **state)
     AUTO_ARENA struct arena arena = {0};
     AUTO_POLL_ANSWER struct poll_answer answer = {0};
     assert_int_equal(poll_answer_read(TEXT("{\"leases\":[[1,17,0,1],[2,18,5,1000]],\"jobs\":[{}],"
-                                           "\"cancel\":[3],\"drop_jobs\":[4,5],\"drain\":true}"),
+                                           "\"cancel\":[3],\"yield\":[6,7],\"drop_jobs\":[4,5],"
+                                           "\"drain\":true}"),
                                       &arena, &answer, NULL),
                      OK);
     assert_int_equal(answer.lease_count, 2);
@@ -20,6 +21,8 @@ static void an_answer_is_read_whole(void **state)
     assert_int_equal(json_array_size(answer.jobs), 1);
     assert_int_equal(answer.cancelled_count, 1);
     assert_int_equal(answer.cancelled[0], 3);
+    assert_int_equal(answer.yield_count, 2);
+    assert_int_equal(answer.yields[1], 7);
     assert_int_equal(answer.dropped_count, 2);
     assert_int_equal(answer.dropped[1], 5);
     assert_true(answer.is_draining);
@@ -32,6 +35,7 @@ static void what_is_left_out_is_empty(void **state)
     AUTO_POLL_ANSWER struct poll_answer answer = {0};
     assert_int_equal(poll_answer_read(TEXT("{}"), &arena, &answer, NULL), OK);
     assert_int_equal(answer.lease_count + answer.cancelled_count + answer.dropped_count, 0);
+    assert_int_equal(answer.yield_count, 0);
     assert_int_equal(json_array_size(answer.jobs), 0);
     assert_false(answer.is_draining);
 }
@@ -56,6 +60,7 @@ static void nothing_of_a_wrong_answer_is_taken(void **state)
         "{\"jobs\":7}",
         "{\"cancel\":[\"3\"]}",
         "{\"cancel\":[0]}",
+        "{\"yield\":[0]}",
         "{\"drop_jobs\":[null]}",
         "{\"drain\":1}",
     };

@@ -14,6 +14,7 @@ enum event_kind {
     EVENT_BREAK,     // A worker crashes or falls silent.
     EVENT_COME_BACK, // It is there again.
     EVENT_LEAVE,     // Its life ends, as the site knows.
+    EVENT_YIELD,     // It gives up a lease, as the site has asked.
     EVENT_SWEEP,     // The site looks for workers whose time is up.
     EVENT_AUDIT,     // The books are checked.
     EVENT_RESTART,   // The site forgets what is not durable, and is told of leases again.
@@ -22,7 +23,7 @@ enum event_kind {
 struct event {
     int64_t time_us;
     int64_t sequence;
-    int64_t run;    // Of the lease that an EVENT_CHUNK is about.
+    int64_t run;    // Of the lease that an EVENT_CHUNK or EVENT_YIELD is about.
     uint32_t epoch; // Of the worker, when the event was made: events of an earlier life are void.
     uint32_t subject;
     enum event_kind kind;

@@ -18,7 +18,7 @@ static const char usage[] =
     "held\n"
     "task is leased, a worker gets tasks of a group out of turn or what it cannot end before it "
     "leaves,\n"
-    "or competing groups do not get their shares.\n"
+    "what has no checkpoints is to give way, or competing groups do not get their shares.\n"
     "\n"
     "  --workers N            workers (default 200)\n"
     "  --jobs N               jobs (50)\n"
@@ -32,6 +32,7 @@ static const char usage[] =
     "  --poison PART          part of the tasks whose worker dies of them: they must be held (0)\n"
     "  --limited PART         part of the workers that are for one owner's jobs, or spare ones "
     "(0)\n"
+    "  --checkpoints PART     part of the jobs that have some: their tasks give way to others (0)\n"
     "  --dedicated PART       part of the workers that work for two of the groups, in order (0.1)\n"
     "  --json                 one JSON object\n"
     "\n"
@@ -84,6 +85,8 @@ static bool read_part(int letter, struct world_settings *settings)
         return read_rate(optarg, 0.5, &settings->poison);
     case 'd':
         return read_rate(optarg, 1, &settings->dedicated);
+    case 'c':
+        return read_rate(optarg, 1, &settings->checkpoints);
     case 'L':
         return read_rate(optarg, 1, &settings->limited);
     default:
@@ -106,6 +109,7 @@ static bool read_options(int argc, char **argv, struct options *out)
         {"poison", required_argument, NULL, 'p'},
         {"dedicated", required_argument, NULL, 'd'},
         {"limited", required_argument, NULL, 'L'},
+        {"checkpoints", required_argument, NULL, 'c'},
         {"json", no_argument, NULL, 'J'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -189,6 +193,7 @@ static json_t *describe(const struct world *world, double real_s)
     (void)json_object_set_new(object, "released", json_integer(figures->released));
     (void)json_object_set_new(object, "leases_dedicated", json_integer(figures->dedicated));
     (void)json_object_set_new(object, "leases_limited", json_integer(figures->limited));
+    (void)json_object_set_new(object, "leases_given_up", json_integer(figures->yields));
     (void)json_object_set_new(object, "worker_moves", json_integer(figures->moves));
     json_decref(more);
     (void)json_object_set_new(object, "decisions_per_second",

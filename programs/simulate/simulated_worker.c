@@ -191,6 +191,8 @@ static void rejoin(struct world *world, uint32_t at)
         }
         held->lease.id = again.id;
         held->lease.worker = again.worker;
+        held->is_asked = false;
+        held->given_us = world->now_us;
         world->figures.reattached++;
         i++;
     }
@@ -379,6 +381,22 @@ static enum status on_chunk(struct world *world, const struct event *event, stru
     return ask(world, event->subject, error);
 }
 
+// What it has not ended of the lease goes back; one that cannot reach the site keeps it.
+static enum status on_yield(struct world *world, const struct event *event, struct error *error)
+{
+    struct sim_worker *worker = &world->workers[event->subject];
+    for (size_t i = 0; i < worker->lease_count && worker->state == SIM_UP; i++) {
+        const struct sim_lease lease = worker->leases[i];
+        if (lease.run == event->run) {
+            drop_lease(world, worker, i);
+            scheduler_return(world->scheduler, lease.lease.id, lease.next, lease.lease.to);
+            start_leases(world, event->subject);
+            return ask(world, event->subject, error);
+        }
+    }
+    return OK;
+}
+
 static enum status on_heartbeat(struct world *world, const struct event *event, struct error *error)
 {
     struct sim_worker *worker = &world->workers[event->subject];
@@ -452,6 +470,8 @@ enum status worker_on_event(struct world *world, const struct event *event, stru
         return on_come_back(world, event, error);
     case EVENT_LEAVE:
         return lifetime_end(world, event->subject, error);
+    case EVENT_YIELD:
+        return on_yield(world, event, error);
     case EVENT_SUBMIT:
     case EVENT_SWEEP:
     case EVENT_AUDIT:

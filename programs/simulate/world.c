@@ -92,6 +92,7 @@ static void make_job(struct world *world, uint32_t at, int64_t count)
     job->losses = map_new();
     job->committed = memory_new((size_t)(count / 64 + 1), sizeof *job->committed);
     limits_choose_job(&job->plan, world->settings.seed);
+    yields_choose_job(world, job);
     add_event(world, EVENT_SUBMIT, at, job->plan.submitted_us);
 }
 
@@ -180,6 +181,7 @@ static enum status sweep(struct world *world, struct error *error)
         worker->is_forgotten = true;
         TRY(world_lose_worker(world, id, error));
     }
+    TRY(yields_sweep(world, error));
     return poison_sweep(world, error);
 }
 
@@ -243,6 +245,7 @@ static enum status take_step(struct world *world, const struct event *event, str
     case EVENT_BREAK:
     case EVENT_COME_BACK:
     case EVENT_LEAVE:
+    case EVENT_YIELD:
         break;
     }
     return worker_on_event(world, event, error);

@@ -14,6 +14,8 @@ enum {
     SIM_WORKER_GROUPS = 2,
 };
 #define SIM_GIBIBYTE (INT64_C(1) << 30)
+#define LEASE_KEPT_US                                                                              \
+    INT64_C(10000000) // A task is asked to give way after so long at the earliest.
 #define SIM_MEMORY_BYTES_MIN                                                                       \
     (2 * SIM_GIBIBYTE) // With SIM_CPU_MILLIS_MIN: what the smallest worker has.
 
@@ -29,6 +31,7 @@ struct world_settings {
     double lifetimes;               // Part of the workers whose end is known from their start.
     double poison;                  // Part of the tasks whose worker dies of them.
     double dedicated;               // Part of the workers that work for some groups only.
+    double checkpoints;             // Part of the jobs that have some, and long tasks.
     double limited; // Part of the workers that are for some owner's jobs, or spare ones.
 };
 
@@ -59,6 +62,7 @@ struct sim_lease {
     int64_t given_us;
     bool was_known; // How long its tasks take, when it was given.
     bool is_started;
+    bool is_asked; // To be given up.
 };
 
 // A part of a lease that has run.
@@ -117,6 +121,7 @@ struct world_figures {
     int64_t moves;     // Of such workers, to other groups.
     int64_t limited;   // Leases of workers that are limited.
     int64_t elsewhere; // Leases of other places.
+    int64_t yields;    // Leases that were to be given up.
     int64_t crashes;
     int64_t silences;
     int64_t lives;       // That ended when they were to.
@@ -219,6 +224,11 @@ void worker_register(struct world *world, uint32_t at);
 // How long this attempt takes.
 double worker_attempt_us(const struct world *world, int64_t job, int64_t run, int64_t index);
 enum status worker_on_event(struct world *world, const struct event *event, struct error *error);
+
+// yields.c: tasks that give way.
+void yields_choose_job(const struct world *world, struct sim_job *job);
+// CORRUPT when a lease is asked for that may not be.
+enum status yields_sweep(struct world *world, struct error *error);
 
 // lifetimes.c: workers that leave.
 bool lifetime_has(const struct world *world, uint32_t at);

@@ -94,6 +94,7 @@ static void done_tick(struct queue_op *op, enum status status, const struct erro
     (void)error;
     follow_tick(op->queue);
     figures_count(op->queue);
+    workers_ask_to_yield(op->queue);
     op->queue->has_work = true;
     free(op);
 }

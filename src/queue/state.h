@@ -133,6 +133,7 @@ struct worker {
     struct ranges drops; // Jobs that ended and that it has been told of.
     int64_t drops_since_us;
     struct ranges cancels; // Numbers of leases to stop.
+    struct ranges yields;  // And of those to give up for others.
     struct queue_poll *waiting;
     int64_t waiting_until_us;
     char **labels;
@@ -372,6 +373,8 @@ void workers_drop_job(struct queue *queue, const struct active_job *job);
 void workers_take_back(struct queue *queue, struct active_job *job);
 // Puts the workers back into a new scheduler.
 void workers_reload(struct queue *queue);
+// Tells workers which leases to give up now, so that others get their share.
+void workers_ask_to_yield(struct queue *queue);
 enum status workers_expire(struct queue *queue, struct sql *sql, struct error *error);
 // Its first task was leased.
 void job_start(struct queue *queue, struct active_job *job);

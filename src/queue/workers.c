@@ -31,6 +31,7 @@ void worker_free(struct worker *worker)
     free(worker->leases);
     ranges_done(&worker->drops);
     ranges_done(&worker->cancels);
+    ranges_done(&worker->yields);
     notes_free(worker);
     worker_drop_labels(worker);
     free(worker->serve_url);
@@ -95,6 +96,7 @@ void worker_forget_leases(struct queue *queue, struct worker *worker)
         close_lease(queue, worker, worker->leases[i].number);
     }
     worker->lease_count = 0;
+    ranges_done(&worker->yields);
 }
 
 static void add_lease(struct queue *queue, struct worker *worker, const struct given_lease *lease)
@@ -333,7 +335,8 @@ bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
     }
     bool has_drops =
         worker->drops.count > 0 && clock_steady_us() - worker->drops_since_us > DROP_DELAY_US;
-    bool is_something = count > 0 || worker->cancels.count > 0 || has_drops || worker->has_order;
+    bool is_something = count > 0 || worker->cancels.count > 0 || worker->yields.count > 0 ||
+                        has_drops || worker->has_order;
     buffer_printf(out, "{\"leases\":[%s],\"jobs\":[", given.leases.bytes ? given.leases.bytes : "");
     buffer_append_text(out, buffer_text(&given.jobs));
     if (given.attempts.length > 0) {
@@ -343,6 +346,10 @@ bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
     given_done(&given);
     buffer_append_string(out, "],\"cancel\":[");
     write_numbers(&worker->cancels, out);
+    if (worker->yields.count > 0) {
+        buffer_append_string(out, "],\"yield\":[");
+        write_numbers(&worker->yields, out);
+    }
     buffer_append_string(out, "],\"drop_jobs\":[");
     if (is_something) {
         write_numbers(&worker->drops, out);
@@ -351,6 +358,24 @@ bool worker_answer(struct queue *queue, struct worker *worker, bool with_leases,
     worker_write_order(worker, out);
     buffer_append_string(out, "}\n");
     return is_something;
+}
+
+void workers_ask_to_yield(struct queue *queue)
+{
+    struct lease leases[LEASES_A_POLL_MAX];
+    size_t count = 0;
+    if (!queue->is_stopping && !queue->needs_reload) {
+        count = scheduler_yields(queue->scheduler, clock_steady_us(), leases, LEASES_A_POLL_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct worker *worker = queue_find_worker(queue, leases[i].worker);
+        for (size_t k = 0; worker && k < worker->lease_count; k++) {
+            if (worker->leases[k].scheduled == leases[i].id) {
+                int64_t number = worker->leases[k].number;
+                (void)ranges_add(&worker->yields, number, number + 1);
+            }
+        }
+    }
 }
 
 static const char *own_name(const struct worker *worker)

@@ -3,8 +3,8 @@
 import hashlib
 import time
 
-import pytest
 from conftest import eventually
+from test_leaving import pool  # noqa: F401  (a fixture)
 from test_workers import Polls, answer, described, hello, scripted, start_worker  # noqa: F401  (fixtures)
 
 # Says where it begins and what it was left, and goes on until there is a file `go`; stores 42 when it is asked.
@@ -112,3 +112,69 @@ def test_a_worker_that_leaves_while_a_task_gives_way_gives_back_all(scripted, st
     assert asked.worker.wait(30) == 0
     assert sorted(asked.said("returned")) == [[1, 0, 1], [2, 0, 1]]
     assert asked.polls.bodies[-1].get("gone")
+
+
+STEPS = 2000
+
+# Does steps, a tenth of a second each until there is a file `hurry`, says each in a file that all attempts share, and replaces its state by
+# rename. When it is told to end it waits until there is a file `heed`.
+PROGRAM = """
+import os, signal, sys, time
+folder, index = sys.argv[1:]
+done = int(open("state").read()) if os.environ.get("LODE_CHECKPOINT") else 0
+
+def end(*_):
+    while not os.path.exists(folder + "/heed"):
+        time.sleep(0.05)
+    sys.exit(75)
+
+signal.signal(signal.SIGTERM, end)
+with open(f"{folder}/steps-{index}", "a", buffering=1) as log:
+    while done < %d:
+        time.sleep(0 if os.path.exists(folder + "/hurry") else 0.1)
+        log.write(f"{os.environ['LODE_ATTEMPT']} {done}\\n")
+        done += 1
+        with open("state.new", "w") as file:
+            file.write(str(done))
+        os.rename("state.new", "state")
+""" % STEPS
+
+
+def steps(folder, index):
+    path = folder / f"steps-{index}"
+    return [tuple(map(int, line.split())) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_a_group_that_waits_gets_its_share_of_what_checkpointed_tasks_hold_for_minutes(pool, lode, tmp_path):  # noqa: F811
+    for group in ("physics", "biology"):
+        lode("group", "create", group)
+    (tmp_path / "steps.py").write_text(PROGRAM)
+    small = {"memory_bytes": 64 << 20, "disk_bytes": 1 << 20, "retries": 0}
+    pool.start("desk", "--cpus", "2")
+    long = pool.submit("/usr/bin/python3", str(tmp_path / "steps.py"), str(tmp_path), "{index}", group="physics", count=2,
+                       checkpoint={"files": ["state"], "interval_seconds": 2}, **small)
+    # They have had their ten seconds.
+    eventually(lambda: all(len(steps(tmp_path, index)) > 100 for index in (0, 1)), about="both tasks at work")
+    began = time.monotonic()
+    brief = pool.submit("sh", "-c", f"touch {tmp_path}/brief; until [ -e {tmp_path}/end ]; do sleep 0.05; done", group="biology", **small)
+    reason = '1 task of group "physics", which has more than its share, is giving up its cores for it'
+    eventually(lambda: lode.json("why", str(brief))["why"].startswith(reason), about="the reason")
+    (tmp_path / "heed").touch()
+    eventually(lambda: (tmp_path / "brief").exists(), about="the brief job")
+    assert time.monotonic() - began < 15
+    # One of the two goes on beside it, and nothing of the other is to blame.
+    assert pool.job(long)["tasks"]["running"] == 1 and pool.job(long)["tasks"]["waiting"] == 1
+    (index,) = [index for index in (0, 1) if "it gave up its cores for another group" in lode.json("why", f"{long}/{index}")["why"]]
+    assert pool.site.api("GET", f"/v1/jobs/{long}/tasks?state=running").json["tasks"][0]["index"] == 1 - index
+    (tmp_path / "end").touch()
+    assert pool.ended(brief)["state"] == "succeeded"
+    eventually(lambda: steps(tmp_path, index)[-1][0] == 2, about="the task that gave way")
+    (tmp_path / "hurry").touch()
+    ended = pool.ended(long)
+    assert ended["state"] == "succeeded" and not any(ended["failures"].values()), ended
+    for each in (0, 1):
+        done = steps(tmp_path, each)
+        assert {step for _, step in done} == set(range(STEPS)) and len(done) <= STEPS + 1, len(done)
+        assert {attempt for attempt, _ in done} == ({1, 2} if each == index else {1})
+        record = pool.site.api("GET", f"/v1/jobs/{long}/tasks/{each}").json
+        assert record["failed_attempts"] == [] and record["attempts"] == 1, record

@@ -406,6 +406,7 @@ static enum status on_heartbeat(struct world *world, const struct event *event, 
     }
     scheduler_touch_worker(world->scheduler, worker->id, world->now_us);
     cancel_leases(world, event->subject);
+    yields_store(world, worker);
     return ask(world, event->subject, error);
 }
 

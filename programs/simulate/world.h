@@ -227,6 +227,8 @@ enum status worker_on_event(struct world *world, const struct event *event, stru
 
 // yields.c: tasks that give way.
 void yields_choose_job(const struct world *world, struct sim_job *job);
+// What the worker runs stores checkpoints.
+void yields_store(struct world *world, const struct sim_worker *worker);
 // CORRUPT when a lease is asked for that may not be.
 enum status yields_sweep(struct world *world, struct error *error);
 

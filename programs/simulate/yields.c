@@ -23,6 +23,17 @@ void yields_choose_job(const struct world *world, struct sim_job *job)
     }
 }
 
+void yields_store(struct world *world, const struct sim_worker *worker)
+{
+    for (size_t i = 0; i < worker->lease_count; i++) {
+        const struct sim_lease *lease = &worker->leases[i];
+        if (lease->is_started && world->jobs[lease->lease.job - 1].plan.checkpoint_us > 0) {
+            scheduler_note_checkpoint(world->scheduler,
+                                      (struct task_id){lease->lease.job, lease->next});
+        }
+    }
+}
+
 static struct sim_lease *find_lease(const struct sim_worker *worker, int64_t id)
 {
     for (size_t i = 0; worker && i < worker->lease_count; i++) {

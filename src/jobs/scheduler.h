@@ -145,10 +145,12 @@ size_t scheduler_lease(struct scheduler *scheduler, int64_t worker, int64_t now_
 // Given up are leases of this site's own place (0) that were started and whose jobs have checkpoints, for a job of another group that may
 // run on that very worker and finds no room there, once its group has waited for two seconds. Its group's share with that task (once and
 // a half, while room comes to it by itself) is no larger than what is left of the others' without theirs, each by its weight; on workers
-// with groups of their own these come in their order instead. A lease has run for ten seconds then; one whose task gave up its cores
-// before for two of its checkpoints' intervals (at most ten minutes). Each is named once. Of a worker come all that the waiting task
-// needs, or none; what is freed is held for that job, for a minute. The worker gives them back with scheduler_return, or ends them after all.
+// with groups of their own these come in their order instead. A lease has run for ten seconds then, and one of two of its checkpoints'
+// intervals or more has stored one; one whose task gave up its cores before has run for as long (ten minutes are enough) and stored one
+// in any case. Each is named once. Of a worker come all that the waiting task needs, or none; what is freed is held for that job, for a minute. The worker gives them back with scheduler_return, or ends them after all.
 size_t scheduler_yields(struct scheduler *scheduler, int64_t now_us, struct lease *out, size_t max);
+// The task that runs has stored a checkpoint that is another one than it began with. Ignored for one that does not.
+void scheduler_note_checkpoint(struct scheduler *scheduler, struct task_id task);
 
 // When asking again for leases of this worker may succeed although nothing else happens (a lease will be nearly done); INT64_MAX:
 // only after an event (a result, a new job). As estimated by its last scheduler_lease; for the timer of a waiting poll.

@@ -54,6 +54,7 @@ struct lease_state {
     bool is_asked;        // Its worker has been asked to give it up.
     bool is_yielding;     // It is probable to do so.
     bool has_yielded;     // Its task has given up its cores before.
+    bool has_stored;      // Its task has got further than the checkpoint from which it began.
     struct lease lease;
 };
 

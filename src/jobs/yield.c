@@ -11,12 +11,13 @@ enum {
     WORKERS_A_LOOK = 256,  // In one call.
     GROUPS_A_WORKER = 4,   // That wait, from the poorest on: one choice among the jobs of each.
     LEASES_A_WORKER = 64,  // The newest of a worker that may be given up.
-    CHECKPOINTS_LEAST = 2, // A task that gave up its cores before keeps them for so many intervals,
+    CHECKPOINTS_LEAST = 2, // A task is to have stored one after so many intervals.
 };
-#define AGAIN_MAX_US INT64_C(600000000) // at most so long.
-#define RAN_LEAST_US INT64_C(10000000)  // Any other task keeps them for so long.
+// A task that gave up its cores before keeps them as long, or for AGAIN_MAX_US; any other one for RAN_LEAST_US.
+#define AGAIN_MAX_US INT64_C(600000000)
+#define RAN_LEAST_US INT64_C(10000000)
 #define WAIT_US INT64_C(2000000) // A group waits at least so long for room that comes by itself.
-#define SERVED_WEIGHT 1.5
+#define SERVED_WEIGHT 1.5        // Of the share of one to which it does.
 #define LOOK_GAP_US INT64_C(15000000) // Behind such a gap it waits anew.
 // A worker that has not done what it was asked for so long does not know how, or was not reached.
 #define OPEN_US INT64_C(60000000)
@@ -105,18 +106,31 @@ static double share_with(const struct group_state *group, const struct resources
     return load_share(group, &load);
 }
 
+// Whatever is given up, the task gets further each time that it runs; and what has stored nothing when it should have is not trusted to.
 static bool may_yield(const struct lease_state *lease, int64_t now_us)
 {
     const struct job_plan *plan = &lease->job->plan;
-    int64_t least_us = RAN_LEAST_US;
-    if (lease->has_yielded) { // It is to get further than the checkpoint from which it goes on.
-        int64_t interval_us =
-            plan->checkpoint_us < AGAIN_MAX_US ? plan->checkpoint_us : AGAIN_MAX_US;
-        int64_t again_us = CHECKPOINTS_LEAST * interval_us;
-        again_us = again_us < AGAIN_MAX_US ? again_us : AGAIN_MAX_US;
-        least_us = again_us > least_us ? again_us : least_us;
+    int64_t most_us = INT64_MAX / CHECKPOINTS_LEAST;
+    int64_t some_us =
+        CHECKPOINTS_LEAST * (plan->checkpoint_us < most_us ? plan->checkpoint_us : most_us);
+    int64_t again_us = some_us < AGAIN_MAX_US ? some_us : AGAIN_MAX_US;
+    int64_t ran_us = now_us - lease->heard_us;
+    if (plan->checkpoint_us == 0 || lease->is_asked || ran_us < RAN_LEAST_US) {
+        return false;
     }
-    return plan->checkpoint_us > 0 && !lease->is_asked && now_us - lease->heard_us >= least_us;
+    if (lease->has_yielded) {
+        return lease->has_stored && ran_us >= again_us;
+    }
+    return lease->has_stored || ran_us < some_us;
+}
+
+void scheduler_note_checkpoint(struct scheduler *scheduler, struct task_id task)
+{
+    const struct job_state *job = map_find_int64(scheduler->jobs, task.job);
+    const struct piece *piece = job ? job_find_piece(job, task.index) : NULL;
+    if (piece) {
+        piece->lease->has_stored = true;
+    }
 }
 
 // Is the worker at it still, with what it was asked before?

@@ -110,6 +110,10 @@ enum status checkpoints_commit(struct queue *queue, struct sql *sql, const struc
                                sql_int64(checkpoint.taken_us), sql_text(said->files),
                                sql_int64(checkpoint.kind)),
                     NULL, error));
+        const struct checkpoint *known = find(job, said->index);
+        if (!known || !text_equal(text_of(known->files), said->files)) {
+            scheduler_note_checkpoint(queue->scheduler, (struct task_id){job->row.id, said->index});
+        }
         checkpoint.files = text_copy(said->files);
         release(queue, find(job, said->index));
         remember(job, said->index, &checkpoint);

@@ -167,6 +167,9 @@ static void give_up(struct model *model)
     struct lease leases[2];
     struct scheduler *scheduler = model->site.scheduler;
     model->site.now_us += 10 * SECOND;
+    for (int64_t index = 0; index < COUNT; index++) {
+        scheduler_note_checkpoint(scheduler, (struct task_id){1, index});
+    }
     size_t count = scheduler_yields(scheduler, model->site.now_us, leases, 2);
     model->site.now_us += 2 * SECOND;
     count = count > 0 ? count : scheduler_yields(scheduler, model->site.now_us, leases, 2);

@@ -11,8 +11,19 @@ static struct job_plan resumable(int64_t id, int64_t group, int64_t count)
     return plan;
 }
 
+// All that runs has just stored a checkpoint.
+static void store(struct site *site)
+{
+    for (int64_t job = 1; job <= 4; job++) {
+        for (int64_t index = 0; index < 20; index++) {
+            scheduler_note_checkpoint(site->scheduler, (struct task_id){job, index});
+        }
+    }
+}
+
 static size_t yields(struct site *site)
 {
+    store(site);
     site->count = scheduler_yields(site->scheduler, site->now_us, site->leases, LEASES_MAX);
     site_check(site);
     return site->count;
@@ -116,12 +127,25 @@ static void a_held_job_gets_nothing(void **state)
     site_stop(&site);
 }
 
-// Another job of biology with one task waits, and gets the cores of a task of job 1 within so long; then its task ends, and the other one
+// How many leases are to be given up in so long, of tasks that store nothing.
+static size_t yields_unstored(struct site *site, int64_t duration_us)
+{
+    size_t count = 0;
+    for (int64_t until_us = site->now_us + duration_us; site->now_us < until_us;) {
+        site->now_us += TICK_US;
+        count += scheduler_yields(site->scheduler, site->now_us, site->leases, LEASES_MAX);
+        site_check(site);
+    }
+    return count;
+}
+
+// Another job of biology with one task waits, and gets the cores of a task of job 1 within seconds; then its task ends, and the other one
 // goes on. Returns that one's lease from before.
-static struct lease give_way_once(struct site *site, int64_t job, int64_t seconds)
+static struct lease give_way_once(struct site *site, int64_t job,
+                                  size_t (*wait)(struct site *site, int64_t duration_us))
 {
     site_add(site, plan_of(job, BIOLOGY, 1));
-    assert_int_equal(yields_within(site, seconds * SECOND), 1);
+    assert_int_equal(wait(site, 4 * SECOND), 1);
     struct lease given = site->leases[0];
     assert_int_equal(given.job, 1);
     give_back(site, &given);
@@ -143,13 +167,46 @@ static void a_task_runs_for_ten_seconds_and_two_intervals_once_it_gave_way(void 
     site_add(&site, plan_of(2, BIOLOGY, 1));
     assert_int_equal(yields_within(&site, 9 * SECOND), 0);
     scheduler_remove_job(site.scheduler, 2);
-    struct lease first = give_way_once(&site, 3, 4);
-    struct lease second = give_way_once(&site, 4, 4);
+    struct lease first = give_way_once(&site, 3, yields_within);
+    struct lease second = give_way_once(&site, 4, yields_within);
     assert_int_not_equal(first.from, second.from);
     site_add(&site, plan_of(5, BIOLOGY, 1));
     assert_int_equal(yields_within(&site, 30 * SECOND), 0);
     assert_int_equal(yields_within(&site, 10 * SECOND), 1);
     assert_int_equal(site.leases[0].from, first.from);
+    site_stop(&site);
+}
+
+static void a_task_that_has_stored_nothing_when_it_should_have_keeps_its_cores(void **state)
+{
+    (void)state;
+    struct job_plan plan = resumable(1, PHYSICS, 2);
+    plan.checkpoint_us = 20 * SECOND;
+    struct site site = full_site(plan, 2);
+    site.now_us += 30 * SECOND;
+    site_add(&site, plan_of(2, BIOLOGY, 1));
+    assert_int_equal(yields_unstored(&site, 300 * (int64_t)SECOND), 0);
+    assert_int_equal(yields_within(&site, 3 * SECOND), 1);
+    site_stop(&site);
+    // One that is younger loses little.
+    site = full_site(plan, 2);
+    site_add(&site, plan_of(2, BIOLOGY, 1));
+    assert_int_equal(yields_unstored(&site, 3 * SECOND), 1);
+    site_stop(&site);
+}
+
+static void a_task_that_gave_way_does_not_again_before_it_got_further(void **state)
+{
+    (void)state;
+    struct job_plan plan = resumable(1, PHYSICS, 2);
+    plan.checkpoint_us = 20 * SECOND;
+    struct site site = full_site(plan, 2);
+    struct lease first = give_way_once(&site, 2, yields_within);
+    struct lease second = give_way_once(&site, 3, yields_unstored);
+    assert_int_not_equal(first.from, second.from);
+    site_add(&site, plan_of(4, BIOLOGY, 1));
+    assert_int_equal(yields_unstored(&site, 600 * (int64_t)SECOND), 0);
+    assert_int_equal(yields_within(&site, 3 * SECOND), 1);
     site_stop(&site);
 }
 
@@ -424,6 +481,8 @@ static void step(struct flow *flow)
         }
     }
     for (size_t i = site_lease(&flow->site, 1); i-- > 0;) {
+        const struct lease *lease = &flow->site.leases[i];
+        scheduler_note_checkpoint(flow->site.scheduler, (struct task_id){lease->job, lease->from});
         int64_t most_us = flow->site.leases[i].job == 1 ? 60 * SECOND : 2 * SECOND;
         flow->held[flow->count] = flow->site.leases[i];
         flow->ends_us[flow->count++] = flow->site.now_us + rand_r(&flow->seed) % most_us;
@@ -506,6 +565,8 @@ int main(void)
         cmocka_unit_test(jobs_of_one_group_yield_nothing_to_each_other),
         cmocka_unit_test(a_held_job_gets_nothing),
         cmocka_unit_test(a_task_runs_for_ten_seconds_and_two_intervals_once_it_gave_way),
+        cmocka_unit_test(a_task_that_has_stored_nothing_when_it_should_have_keeps_its_cores),
+        cmocka_unit_test(a_task_that_gave_way_does_not_again_before_it_got_further),
         cmocka_unit_test(nothing_is_given_up_while_there_is_room),
         cmocka_unit_test(each_lease_is_asked_for_once),
         cmocka_unit_test(a_big_task_gets_several_leases_of_one_worker_or_none),

@@ -3,12 +3,14 @@
 #include "fixture.h"
 
 #include "base/memory.h"
+#include "os/clock.h"
 #include "records/blob_names.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
-enum { BLOBS_MAX = 16 };
+enum { BLOBS_MAX = 16, LONG_AGO_SECONDS = 1000, CLAIMED_US_MAX = 30000000 };
 
 // A site with blobs that are old enough to go.
 struct old_blobs {
@@ -61,7 +63,7 @@ static void sweep_all(struct old_blobs *blobs)
     for (size_t i = 0; i < blobs->count; i++) {
         const struct digest digest = digest_at(blobs, i);
         AUTO_FREE char *path = blob_path(blobs->site->blobs, &digest);
-        const struct timespec long_ago[] = {{1000, 0}, {1000, 0}};
+        const struct timespec long_ago[] = {{LONG_AGO_SECONDS, 0}, {LONG_AGO_SECONDS, 0}};
         (void)utimensat(AT_FDCWD, path, long_ago, 0);
     }
     for (bool is_over = false; !is_over;) {
@@ -74,6 +76,20 @@ static bool is_here(const struct old_blobs *blobs, size_t at)
 {
     const struct digest digest = digest_at(blobs, at);
     return blob_exists(blobs->site->blobs, &digest);
+}
+
+// What sweep_all has made old loses its name, and another thread claims it then.
+static void await_claim(const struct old_blobs *blobs, size_t at)
+{
+    const struct digest digest = digest_at(blobs, at);
+    AUTO_FREE char *path = blob_path(blobs->site->blobs, &digest);
+    int64_t until_us = clock_steady_us() + CLAIMED_US_MAX;
+    struct stat info = {0};
+    do {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        assert_int_equal(stat(path, &info), 0);
+        assert_true(clock_steady_us() < until_us);
+    } while (info.st_mtim.tv_sec == LONG_AGO_SECONDS);
 }
 
 static long long lease_of(struct site *site, int64_t worker, int64_t job)
@@ -162,11 +178,15 @@ static void a_checkpoint_stays_until_its_task_has_another_one_or_has_ended(void 
     for (int i = 0; i < 2; i++) {
         char content[] = {'c', (char)('0' + i), '\0'};
         say_checkpoint(site, worker, job, add(&blobs, content));
+        if (i > 0) {
+            await_claim(&blobs, 0);
+        }
         sweep_all(&blobs);
         assert_true(is_here(&blobs, (size_t)i));
         assert_int_equal(is_here(&blobs, 0), i == 0);
     }
     say_end(site, worker, job, lease);
+    await_claim(&blobs, 1);
     sweep_all(&blobs);
     assert_false(is_here(&blobs, 1));
     done(&blobs);
@@ -182,6 +202,7 @@ static void what_lost_its_last_name_stays_for_a_day(void **state)
     say_checkpoint(site, worker, job, add(&blobs, "state"));
     sweep_all(&blobs); // Makes it old.
     say_end(site, worker, job, lease);
+    await_claim(&blobs, 0);
     const struct digest digest = digest_at(&blobs, 0);
     int64_t size = 0;
     assert_false(blob_remove_unclaimed(site->blobs, &digest,

@@ -2,7 +2,6 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "peers/expected.h"
-#include "peers/pace.h"
 
 json_t *peers_position_json(const struct ledger_position *position)
 {
@@ -45,6 +44,7 @@ static void take_heartbeat(struct peers *peers, struct site *site,
 void site_answered(struct peers *peers, struct site *site)
 {
     site->heard_us = clock_steady_us();
+    site->away_us = 0;
     site->is_heard_by_hub = false;
     site->ttl_us = site->ttl_us > 0 ? site->ttl_us : 3 * peers->heartbeat_us;
 }
@@ -61,10 +61,10 @@ void site_heard(struct peers *peers, struct site *site, const struct said_heartb
 // A hub has heard the site when this one has not: only then is its word on how the site is worth more than our own.
 static void take_hub_word(struct site *site, int64_t heard_us, int64_t now_us)
 {
-    bool is_up = site->heard_us != 0 && !site->is_heard_by_hub &&
-                 pace_liveness(now_us - site->heard_us, site->ttl_us) == LIVENESS_UP;
+    bool is_up = !site->is_heard_by_hub && site_liveness(site, now_us) == LIVENESS_UP;
     if (!is_up && (site->heard_us == 0 || heard_us > site->heard_us)) {
         site->heard_us = heard_us != 0 ? heard_us : -1;
+        site->away_us = 0;
         site->is_heard_by_hub = true;
     }
 }

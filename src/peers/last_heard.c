@@ -10,7 +10,8 @@
 // One row on its way to the writer or from the store.
 struct row {
     struct fingerprint site;
-    int64_t heard_us; // Wall clock.
+    int64_t heard_us;  // Wall clock.
+    int64_t silent_us; // While this site was there to hear it.
     int64_t ttl_us;
     struct fingerprint by; // The hub by whose word; empty: the site was heard itself.
     char *heartbeat;       // "": none.
@@ -30,13 +31,14 @@ static void free_batch(struct batch *batch)
     free(batch);
 }
 
-static void gather_site(struct batch *batch, struct site *site)
+static void gather_site(struct batch *batch, struct site *site, int64_t now_us)
 {
-    int64_t silent_us = clock_steady_us() - site->heard_us;
+    int64_t silent_us = now_us - site->heard_us;
     struct row *row = &batch->rows[batch->count++];
     *row = (struct row){
         .site = site->fingerprint,
         .heard_us = clock_real_us() - silent_us,
+        .silent_us = silent_us - site->away_us,
         .ttl_us = site->ttl_us,
         .heartbeat = memory_copy_string(site->heartbeat ? site->heartbeat : ""),
     };
@@ -44,23 +46,26 @@ static void gather_site(struct batch *batch, struct site *site)
         row->by = site->told_by->fingerprint;
     }
     site->kept_heard_us = site->heard_us;
+    site->kept_liveness = site_liveness(site, now_us);
 }
 
-// Those that were heard since they were last written, from by_name[*from] on; NULL: there are no more.
+// Those that were heard since they were last written, or have fallen silent, from by_name[*from] on; NULL: there are no more.
 static struct batch *gather(struct peers *peers, size_t *from)
 {
     struct batch *batch = NULL;
     (void)pthread_rwlock_wrlock(&peers->lock);
+    int64_t now_us = clock_steady_us();
     for (; *from < peers->count && (!batch || batch->count < LAST_HEARD_BATCH_MAX); (*from)++) {
         struct site *site = peers->by_name[*from];
-        if (site->heard_us == site->kept_heard_us) {
+        if (site->heard_us == site->kept_heard_us &&
+            site_liveness(site, now_us) == site->kept_liveness) {
             continue;
         }
         if (!batch) {
             batch = NEW(struct batch);
             batch->peers = peers;
         }
-        gather_site(batch, site);
+        gather_site(batch, site, now_us);
     }
     (void)pthread_rwlock_unlock(&peers->lock);
     return batch;
@@ -74,7 +79,7 @@ static enum status write_batch(struct sql *sql, void *context, struct error *err
         TRY(sql_run(sql, SQL_HEARD_SET,
                     SQL_VALUES(sql_text(text_of(row->site.text)), sql_int64(row->heard_us),
                                sql_int64(row->ttl_us), sql_text(text_of(row->by.text)),
-                               sql_text(text_of(row->heartbeat))),
+                               sql_text(text_of(row->heartbeat)), sql_int64(row->silent_us)),
                     NULL, error));
     }
     return OK;
@@ -139,19 +144,25 @@ static void load_heartbeat(struct site *site, struct text text)
     }
 }
 
+// How long ago it was heard is by the wall clock; how alive it is, by the silence that this site was there for.
 static void load_row(struct peers *peers, const struct sql_rows *rows)
 {
-    int64_t silent_us = clock_real_us() - sql_column_int64(rows, 1);
-    int64_t heard_us = clock_steady_us() - (silent_us > 0 ? silent_us : 0);
+    int64_t now_us = clock_steady_us();
+    int64_t silent_us = sql_column_int64(rows, 5);
+    int64_t away_us = clock_real_us() - sql_column_int64(rows, 1) - silent_us;
+    away_us = away_us > 0 ? away_us : 0;
+    int64_t heard_us = now_us - silent_us - away_us;
     struct text by = sql_column_text(rows, 3);
     (void)pthread_rwlock_wrlock(&peers->lock);
     struct site *site = sites_find_text(peers, sql_column_text(rows, 0));
     if (site) {
         site->heard_us = heard_us != 0 ? heard_us : -1;
+        site->away_us = away_us;
         site->kept_heard_us = site->heard_us;
         site->ttl_us = sql_column_int64(rows, 2);
         site->told_by = by.length > 0 ? sites_find_text(peers, by) : NULL;
         site->is_heard_by_hub = by.length > 0;
+        site->kept_liveness = site_liveness(site, now_us);
         load_heartbeat(site, sql_column_text(rows, 4));
     }
     (void)pthread_rwlock_unlock(&peers->lock);

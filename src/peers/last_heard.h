@@ -1,4 +1,4 @@
-// When each site was last heard, kept over restarts: nothing is written on a heartbeat, but now and then for all that were heard since, and at a stop.
+// When each site was last heard, kept over restarts: nothing is written on a heartbeat, but now and then for all that were heard since or have fallen silent, and at a stop.
 #ifndef LODE_PEERS_LAST_HEARD_H
 #define LODE_PEERS_LAST_HEARD_H
 

@@ -21,5 +21,7 @@ const struct store_migration PEERS_MIGRATIONS[] = {
      "    heard_by TEXT NOT NULL,\n"
      "    heartbeat TEXT NOT NULL\n"
      ")"},
+    // For how long it had been silent when that was written, while this site was there to hear it.
+    {"peers", 3, "ALTER TABLE peers_heard ADD COLUMN silent_us BIGINT NOT NULL DEFAULT 0"},
 };
 const size_t PEERS_MIGRATION_COUNT = sizeof PEERS_MIGRATIONS / sizeof PEERS_MIGRATIONS[0];

@@ -68,8 +68,10 @@ struct site {
     enum peer_standing standing;
     enum peers_mode mode; // How it announced to be kept in step with; 0: it never announced here.
     bool is_hub;
-    int64_t heard_us;      // Steady clock, before the machine's start also negative; 0: never.
-    int64_t kept_heard_us; // As `heard_us` was last written to the store.
+    int64_t heard_us; // Steady clock, before the machine's start also negative; 0: never.
+    int64_t away_us;  // Since then, how long this site was not there to hear it: no silence of its.
+    int64_t kept_heard_us;            // As `heard_us` was last written to the store,
+    enum peer_liveness kept_liveness; // and how it was then.
     int64_t ttl_us;
     int64_t heartbeat_time_us; // By its own clock.
     enum { CLOCK_UNKNOWN, CLOCK_TOLD, CLOCK_MEASURED } clock;
@@ -176,6 +178,8 @@ const char *site_call_url(const struct site *site);
 void site_describe_briefly(const struct site *site, int64_t now_us, struct peer *out);
 // As others see it; with the lock not needed for the position, which comes from the mirror.
 void site_describe(struct peers *peers, const struct site *site, int64_t now_us, struct peer *out);
+// How alive it is: the time that this site was away is no silence of it.
+enum peer_liveness site_liveness(const struct site *site, int64_t now_us);
 // It has changed for those who read the feed; wakes them.
 void site_touch(struct peers *peers, struct site *site);
 // Puts tasks in and out as its standing, mode and URL ask for.

@@ -234,6 +234,13 @@ static void copy_text(const char *text, char *out, size_t size)
     out[length] = '\0';
 }
 
+enum peer_liveness site_liveness(const struct site *site, int64_t now_us)
+{
+    return site->heard_us == 0
+               ? LIVENESS_NEVER
+               : pace_liveness(now_us - site->heard_us - site->away_us, site->ttl_us);
+}
+
 void site_describe_briefly(const struct site *site, int64_t now_us, struct peer *out)
 {
     int64_t silent_us = site->heard_us != 0 ? now_us - site->heard_us : -1;
@@ -248,7 +255,7 @@ void site_describe_briefly(const struct site *site, int64_t now_us, struct peer 
         .is_vouched = site->vouched_us > 0,
         .is_hub = site->is_hub,
         .is_our_hub = site_is_our_hub(site),
-        .liveness = pace_liveness(silent_us, site->ttl_us),
+        .liveness = site_liveness(site, now_us),
         .heard_seconds = silent_us < 0 ? -1 : silent_us / 1000000,
         .has_clock_offset = site->clock != CLOCK_UNKNOWN,
         .clock_offset_us = site->clock_offset_us,

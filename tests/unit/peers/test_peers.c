@@ -5,12 +5,15 @@
 #include "os/clock.h"
 #include "peers/last_heard.h"
 #include "peers/peers.h"
+#include "peers/state.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 enum { AWAIT_US = 30000000, NAP_NS = 2000000 };
+
+#define MINUTES_US INT64_C(60000000)
 
 static json_t *parsed(char *text)
 {
@@ -163,6 +166,54 @@ static void how_a_site_is_survives_a_restart(void **state)
     assert_int_equal(peers_describe(fixture->peers, signing_key_fingerprint(ocean), &out, NULL),
                      OK);
     assert_non_null(strstr(out.bytes, "\"heartbeat\":{"));
+}
+
+// What was written becomes so much older, as when nothing runs here for so long.
+static enum status age_rows(struct sql *sql, void *context, struct error *error)
+{
+    const int64_t *away_us = context;
+    return sql_run(sql, "UPDATE peers_heard SET heard_us = heard_us - $1",
+                   SQL_VALUES(sql_int64(*away_us)), NULL, error);
+}
+
+static void a_site_is_not_silent_while_nobody_is_there_to_hear_it(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct signing_key *ocean = fixture->ocean;
+    const struct signing_key *lake = fixture->lake;
+    int64_t away_us = 60 * MINUTES_US;
+    struct peer peer;
+    assert_int_equal(announce(fixture, ocean, "ocean", NULL), OK);
+    assert_int_equal(announce(fixture, lake, "lake", NULL), OK);
+    hear(fixture, ocean);
+    hear(fixture, lake);
+    assert_int_equal(last_heard_save(fixture->peers, NULL), OK);
+    // The lake says nothing for as long as makes it down, while this site is there; then this site is away for longer.
+    (void)pthread_rwlock_wrlock(&fixture->peers->lock);
+    struct site *site = sites_find(fixture->peers, signing_key_fingerprint(lake));
+    site->heard_us -= 10 * MINUTES_US;
+    site->kept_heard_us -= 10 * MINUTES_US;
+    (void)pthread_rwlock_unlock(&fixture->peers->lock);
+    assert_int_equal(last_heard_save(fixture->peers, NULL), OK);
+    assert_int_equal(store_write_wait(fixture->store, age_rows, &away_us, NULL), OK);
+    close_all(fixture);
+    open_all(fixture, false);
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(ocean), &peer));
+    assert_int_equal(peer.liveness, LIVENESS_UP);
+    assert_in_range(peer.heard_seconds, 60 * 60, 61 * 60);
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(lake), &peer));
+    assert_int_equal(peer.liveness, LIVENESS_DOWN);
+    assert_in_range(peer.heard_seconds, 70 * 60, 71 * 60);
+    // What is heard from now on counts as ever.
+    hear(fixture, lake);
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(lake), &peer));
+    assert_int_equal(peer.liveness, LIVENESS_UP);
+    assert_in_range(peer.heard_seconds, 0, 59);
+    (void)pthread_rwlock_wrlock(&fixture->peers->lock);
+    sites_find(fixture->peers, signing_key_fingerprint(lake))->heard_us -= 10 * MINUTES_US;
+    (void)pthread_rwlock_unlock(&fixture->peers->lock);
+    assert_true(peers_find(fixture->peers, signing_key_fingerprint(lake), &peer));
+    assert_int_equal(peer.liveness, LIVENESS_DOWN);
 }
 
 static void a_site_is_found_by_what_people_call_it(void **state)
@@ -339,6 +390,7 @@ int main(void)
         TEST(a_heartbeat_is_heard_in_memory_only),
         TEST(who_was_heard_is_written_now_and_then_in_one_commit),
         TEST(how_a_site_is_survives_a_restart),
+        TEST(a_site_is_not_silent_while_nobody_is_there_to_hear_it),
         TEST(a_site_is_found_by_what_people_call_it),
         TEST(the_name_of_a_member_is_not_for_another_key),
         TEST(guests_are_let_in_by_the_site_s_own_policy),

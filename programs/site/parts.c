@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "catalog/migrations.h"
 #include "crypto/seal.h"
+#include "http/server.h"
 #include "identity/groups.h"
 #include "identity/known_workers.h"
 #include "identity/migrations.h"
@@ -33,6 +34,8 @@ enum {
     WORKER_GRACE_US = 8000000,
     LINK_GRACE_US = 2000000,
     SERVER_GRACE_US = 3000000,
+    // One for each thread that may block for the database, lest those that stand back keep the others waiting; the last are for threads of the parts.
+    READERS = HTTP_POOL_THREADS + HTTP_BACKGROUND_THREADS_MAX + 8,
 };
 
 static enum status open_store(struct site_parts *parts, struct error *error)
@@ -59,7 +62,8 @@ static enum status open_store(struct site_parts *parts, struct error *error)
     }
     AUTO_FREE char *path = memory_format("%s/lode.db", parts->settings->directory);
     AUTO_FREE char *blobs = memory_format("%s/blobs", parts->settings->directory);
-    struct store_options options = {.url = path, .migrations = all, .migration_count = count};
+    const struct store_options options = {
+        .url = path, .migrations = all, .migration_count = count, .readers = READERS};
     TRY(store_open(&options, &parts->store, error));
     return blobs_open(blobs, &parts->blobs, error);
 }

@@ -20,10 +20,7 @@
 
 enum {
     ACCEPTS_MAX = 16, // New connections at once, before others have their turn.
-    // They wait for the disk more than they work: as many as may be slow (submissions, syncs) before quick ones have to wait.
-    OFFLOAD_THREADS = 8,
-    // These work more than they wait. With as many steps back, a loop gets ten times the share of one of them.
-    BACKGROUND_THREADS_MAX = 8,
+    // A loop gets ten times the share of a thread that stands back so far.
     BACKGROUND_STEPS_BACK = 10,
     LOOPS_MAX = 256,
     CONNECTIONS_MAX = 20000,
@@ -179,9 +176,9 @@ static unsigned one_each(unsigned max)
 
 static enum status make_pools(struct http_server *server, struct error *error)
 {
-    const struct offload_options pool = {.name = "http-offload", .threads = OFFLOAD_THREADS};
+    const struct offload_options pool = {.name = "http-offload", .threads = HTTP_POOL_THREADS};
     const struct offload_options background = {.name = "http-background",
-                                               .threads = one_each(BACKGROUND_THREADS_MAX),
+                                               .threads = one_each(HTTP_BACKGROUND_THREADS_MAX),
                                                .steps_back = BACKGROUND_STEPS_BACK};
     TRY(offload_new(&pool, &server->offload, error));
     return offload_new(&background, &server->background, error);

@@ -21,6 +21,9 @@ enum {
     HTTP_HEADER_SIZE_MAX = 32768,
     HTTP_PARAMETERS_MAX = 4, // {names} in a pattern.
     HTTP_BODY_SMALL_MAX = 16 << 20,
+    // They wait for the disk more than they work: as many as may be slow (submissions, syncs) before quick ones have to wait.
+    HTTP_POOL_THREADS = 8,
+    HTTP_BACKGROUND_THREADS_MAX = 8, // One a core. These work more than they wait.
 };
 
 // A request whose head (and body, for a small-body route) is complete. Everything lives in `arena` until the answer.

@@ -1,8 +1,11 @@
 """What one machine with nothing configured gives: the defaults of `lode site`, every option of a job, JSON from every command, and clients without manners."""
 
+import concurrent.futures
 import contextlib
+import fcntl
 import json
 import os
+import pathlib
 import signal
 import socket
 import ssl
@@ -155,3 +158,33 @@ def test_a_reader_that_stops_half_way_holds_nobody_up_and_costs_no_memory(make_s
             assert site.api("GET", f"/v1/jobs?limit={i + 1}").code == 200
         # All are served from where they lie: what is sent ahead of a reader is bounded for each.
         assert resident_mib() < 60, "what nobody reads is held in memory"
+
+
+POOL_THREADS = 8
+BACKGROUND_THREADS_MAX = 8
+READ_LOCKS = (123, 5)  # Of a database in WAL mode: https://sqlite.org/walformat.html, "WAL Locks".
+
+
+def test_who_may_block_for_the_database_never_waits_for_somebody_else_s_connection(make_site):
+    site = make_site(options=["--workers", "0"])
+    database = site.directory / "lode.db"
+    background = min(BACKGROUND_THREADS_MAX, os.cpu_count())
+    asked = ["/v1/datasets"] * POOL_THREADS + [f"/v1/federation/logs/{site.fingerprint}?epoch=1&after=0"] * background
+
+    def connections():
+        return sum(os.path.realpath(link) == str(database) for link in pathlib.Path(f"/proc/{site.pid}/fd").iterdir())
+
+    def is_held():
+        with contextlib.suppress(BlockingIOError):
+            fcntl.lockf(shared, fcntl.LOCK_EX | fcntl.LOCK_NB, READ_LOCKS[1], READ_LOCKS[0])
+            return True
+
+    with open(f"{database}-shm", "r+b") as shared, concurrent.futures.ThreadPoolExecutor(len(asked)) as askers:
+        eventually(is_held, about="a moment without readers")
+        try:
+            answers = [askers.submit(site.api, "GET", path) for path in asked]
+            # One of them is the writer's.
+            eventually(lambda: connections() >= 1 + len(asked), 5, "a connection for each")
+        finally:
+            fcntl.lockf(shared, fcntl.LOCK_UN, READ_LOCKS[1], READ_LOCKS[0])
+        assert {answer.result().code for answer in answers} == {200}

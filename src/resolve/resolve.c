@@ -297,8 +297,13 @@ static bool ask_hubs(struct question *question, const struct resolve_hub *hubs,
         }
     }
     if (*answerer) {
+        // What is missing may be with a hub that did not answer: it is asked again the next time.
+        bool is_partial =
+            question->unasked.length > 0 && kept_omits(&question->found, &question->before);
         gather_locations(question, question->found.now, question->found.now_count, true);
-        remember(question);
+        if (!is_partial) {
+            remember(question);
+        }
     }
     return *answerer != NULL;
 }

@@ -84,6 +84,22 @@ static void a_hub_with_a_part_of_the_logs_does_not_hide_what_another_one_has(voi
     }
 }
 
+static void a_hub_that_does_not_answer_omits_nothing(void **state)
+{
+    struct world *world = *state;
+    hub_knows_two(world, 0);
+    json_decref(resolved(world, "doi:10.1/a", RESOLVE_ASKS));
+    // The first one has a part of the logs from now on, and the second one, which has all, is out of order just then.
+    hub_knows(world, 0, 2);
+    fake_hub_says(&world->hubs[1], HUB_ANSWERS, 503, TEXT("{}"));
+    AUTO_JSON json_t *fewer = resolved(world, "doi:10.1/a", RESOLVE_ASKS_ANEW);
+    assert_int_equal(location_count(fewer), 1);
+    hub_knows_two(world, 1);
+    AUTO_JSON json_t *both = resolved(world, "doi:10.1/a", RESOLVE_ASKS_ANEW);
+    assert_int_equal(location_count(both), 2);
+    assert_int_equal(fake_hub_asked(&world->hubs[1]), 2);
+}
+
 static void what_newer_answers_omit_counts_with_its_age_when_nobody_answers(void **state)
 {
     struct world *world = *state;
@@ -217,6 +233,7 @@ int main(void)
         TEST(the_second_hub_is_asked_when_the_first_is_dead),
         TEST(all_hubs_dead_the_remembered_answer_counts_with_its_age),
         TEST(a_hub_with_a_part_of_the_logs_does_not_hide_what_another_one_has),
+        TEST(a_hub_that_does_not_answer_omits_nothing),
         TEST(what_newer_answers_omit_counts_with_its_age_when_nobody_answers),
         TEST(the_own_replica_alone_comes_with_the_hubs_that_did_not_answer),
         TEST(the_own_replica_is_there_whatever_hubs_say),

@@ -303,7 +303,9 @@ void site_took_log(struct peers *peers, const struct fingerprint *fingerprint,
     // Most logs are good and were before: no news, for which no answer need wait.
     (void)pthread_rwlock_rdlock(&peers->lock);
     const struct site *before = sites_find(peers, fingerprint);
-    bool is_news = status != OK || (before && before->log_problem);
+    const struct site *teller = sites_find(peers, from);
+    bool is_heeded = teller && (teller == before || site_is_followed_hub(teller));
+    bool is_news = status == OK ? before && before->log_problem : is_heeded;
     (void)pthread_rwlock_unlock(&peers->lock);
     if (!is_news) {
         return;

@@ -172,6 +172,8 @@ void site_set_problem(char **field, const char *text);
 enum { SITE_LABEL_SIZE = PEER_NAME_MAX + 32 };
 const char *site_label(struct peers *peers, const struct site *site, char out[SITE_LABEL_SIZE]);
 bool site_is_our_hub(const struct site *site);
+// Is its word on others read, by a hub?
+bool site_is_followed_hub(const struct site *site);
 // Where calls to it go; "" when that is not known.
 const char *site_call_url(const struct site *site);
 // All but the position of our copy of its log; hot.
@@ -197,7 +199,7 @@ void site_told(struct peers *peers, struct site *site, struct site *hub,
 // A hub tells of itself, just now. With the lock held.
 void site_told_itself(struct peers *peers, struct site *site, const struct said_news *news);
 // Its log was taken, or refused: that is its problem until it fits again. Without the lock. In incoming.c.
-// `from`: who showed it, which may be a hub whose copy it is, and who lied then.
+// `from`: who showed it, which may be a hub whose copy it is, and who lied then. Of anybody else a forged log says nothing about the site.
 void site_took_log(struct peers *peers, const struct fingerprint *fingerprint,
                    const struct fingerprint *from, enum status status, const struct error *error);
 // Does the end of its log as it says it is fit our copy? CORRUPT when an older log or another one is shown. Without the lock.

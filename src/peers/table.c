@@ -292,6 +292,12 @@ void site_touch(struct peers *peers, struct site *site)
     }
 }
 
+bool site_is_followed_hub(const struct site *site)
+{
+    return site->hub && site->is_hub && site->standing != STANDING_DENIED &&
+           (site->hub->added > 0 || site->standing == STANDING_MEMBER);
+}
+
 static void arrange_hub(struct peers *peers, struct site *site, int64_t now_us)
 {
     struct hub *hub = site->hub;
@@ -301,8 +307,7 @@ static void arrange_hub(struct peers *peers, struct site *site, int64_t now_us)
     if (hub->added == 0) {
         schedule_drop(&peers->exchanges, &hub->exchange);
     }
-    bool is_read = peers->mirror && site->is_hub && site->standing != STANDING_DENIED &&
-                   (hub->added > 0 || site->standing == STANDING_MEMBER) && site_call_url(site)[0];
+    bool is_read = peers->mirror && site_is_followed_hub(site) && site_call_url(site)[0];
     if (!is_read && peers->overview.asked != site) {
         schedule_drop(&peers->changes, &hub->changes);
     } else if (is_read && hub->changes.at == 0 && !hub->changes.is_running) {

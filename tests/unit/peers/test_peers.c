@@ -314,6 +314,51 @@ static void guests_are_let_in_by_the_site_s_own_policy(void **state)
     }
 }
 
+static void announce_hub(struct fixture *fixture, const struct signing_key *key, const char *name)
+{
+    AUTO_BUFFER struct buffer out = {0};
+    json_t *statement = announcement_of(key, name);
+    (void)json_object_set_new(statement, "is_hub", json_true());
+    (void)json_object_del(statement, "signature");
+    AUTO_JSON json_t *body = parsed(sign(statement, key));
+    assert_int_equal(
+        peers_heard_announcement(fixture->peers, caller_of(key), PEERS_PUSH, body, &out, NULL), OK);
+}
+
+// Shows a log of ocean that ocean has not signed; returns what the problem of ocean is then.
+static struct peer show_forged_log(struct fixture *fixture, const struct signing_key *by)
+{
+    struct peer peer;
+    struct error error = {0};
+    struct ledger_position position;
+    AUTO_FREE char *head =
+        sign(json_pack("{s:s, s:s, s:i, s:i, s:s}", "kind", "head", "time", "2026-01-01T00:00:00Z",
+                       "epoch", 1, "serial", 1, "head",
+                       "sha256:1111111111111111111111111111111111111111111111111111111111111111"),
+             fixture->lake);
+    const struct fingerprint *ocean = signing_key_fingerprint(fixture->ocean);
+    assert_int_equal(
+        peers_heard_batches(fixture->peers, caller_of(by), ocean, text_of(head), &position, &error),
+        CORRUPT);
+    assert_true(error.detail[0]);
+    assert_true(peers_find(fixture->peers, ocean, &peer));
+    return peer;
+}
+
+static void nobody_gives_another_site_a_problem_but_a_hub_that_is_followed(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct signing_key *lake = fixture->lake;
+    assert_int_equal(announce(fixture, fixture->ocean, "ocean", NULL), OK);
+    announce_hub(fixture, lake, "lake");
+    assert_string_equal(show_forged_log(fixture, lake).problem, "");
+    assert_string_not_equal(show_forged_log(fixture, fixture->ocean).problem, "");
+    assert_int_equal(peers_set_standing(fixture->peers, signing_key_fingerprint(lake),
+                                        STANDING_MEMBER, NULL, NULL),
+                     OK);
+    assert_non_null(strstr(show_forged_log(fixture, lake).problem, "by way of lake ("));
+}
+
 static enum status refuse_to_witness(struct sql *sql, void *context, const struct peer *peer,
                                      struct error *error)
 {
@@ -394,6 +439,7 @@ int main(void)
         TEST(a_site_is_found_by_what_people_call_it),
         TEST(the_name_of_a_member_is_not_for_another_key),
         TEST(guests_are_let_in_by_the_site_s_own_policy),
+        TEST(nobody_gives_another_site_a_problem_but_a_hub_that_is_followed),
         TEST(what_cannot_be_audited_does_not_happen),
         TEST(who_waits_for_the_feed_is_woken_once),
     };

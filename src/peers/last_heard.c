@@ -110,11 +110,13 @@ int64_t last_heard_run(struct peers *peers, int64_t now_us)
     if (now_us < peers->next_kept_us) {
         return peers->next_kept_us;
     }
-    size_t from = 0;
-    for (struct batch *batch = gather(peers, &from); batch; batch = gather(peers, &from)) {
+    struct batch *batch = gather(peers, &peers->next_kept);
+    bool is_more = batch && batch->count == LAST_HEARD_BATCH_MAX;
+    if (batch) {
         store_write(peers->store, write_batch, end_batch, batch);
     }
-    peers->next_kept_us = now_us + LAST_HEARD_EVERY_US;
+    peers->next_kept = is_more ? peers->next_kept : 0;
+    peers->next_kept_us = now_us + (is_more ? LAST_HEARD_BETWEEN_US : LAST_HEARD_EVERY_US);
     return peers->next_kept_us;
 }
 

@@ -145,6 +145,7 @@ struct peers {
     struct crew *crew;
     int64_t
         next_kept_us; // The thread's: when it is next written who was heard; 0: before the first time.
+    size_t next_kept; // The thread's: from where in by_name on.
 };
 
 // --- peers.c

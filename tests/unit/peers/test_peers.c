@@ -8,6 +8,7 @@
 #include "peers/state.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -145,6 +146,32 @@ static void who_was_heard_is_written_now_and_then_in_one_commit(void **state)
     (void)last_heard_run(fixture->peers, now_us);
     assert_int_equal(last_heard_save(fixture->peers, NULL), OK);
     assert_int_equal(store_figures(fixture->store).commits, commits + 1);
+}
+
+static void many_that_were_heard_are_written_in_several_commits(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peers *peers = fixture->peers;
+    int64_t commits = store_figures(fixture->store).commits;
+    int64_t now_us = clock_steady_us();
+    (void)pthread_rwlock_wrlock(&peers->lock);
+    for (int i = 0; i < 2 * LAST_HEARD_BATCH_MAX + 1; i++) {
+        struct fingerprint fingerprint = {{0}};
+        (void)snprintf(fingerprint.text, sizeof fingerprint.text, "sha256:%064d", i);
+        sites_add(peers, &fingerprint)->heard_us = now_us;
+    }
+    (void)pthread_rwlock_unlock(&peers->lock);
+    (void)last_heard_run(peers, now_us);
+    now_us += LAST_HEARD_FIRST_US;
+    // So that other writes have their turn in between.
+    for (int i = 1; i <= 2; i++) {
+        int64_t next_us = last_heard_run(peers, now_us);
+        assert_true(next_us == now_us + LAST_HEARD_BETWEEN_US);
+        await_commits(fixture, commits + i);
+        now_us = next_us;
+    }
+    assert_true(last_heard_run(peers, now_us) == now_us + LAST_HEARD_EVERY_US);
+    await_commits(fixture, commits + 3);
 }
 
 static void how_a_site_is_survives_a_restart(void **state)
@@ -434,6 +461,7 @@ int main(void)
         TEST(an_announced_site_is_known_and_survives_a_restart),
         TEST(a_heartbeat_is_heard_in_memory_only),
         TEST(who_was_heard_is_written_now_and_then_in_one_commit),
+        TEST(many_that_were_heard_are_written_in_several_commits),
         TEST(how_a_site_is_survives_a_restart),
         TEST(a_site_is_not_silent_while_nobody_is_there_to_hear_it),
         TEST(a_site_is_found_by_what_people_call_it),

@@ -29,7 +29,7 @@ void transport_init(struct transport *transport, int fd, SSL_CTX *context)
 // Half of the time passes before the first question; the other half is for the answers.
 void transport_watch(struct transport *transport, int seconds)
 {
-    const int count = ASKED_COUNT;
+    const int count = seconds > 2 ? ASKED_COUNT : 1; // The shortest interval is a second.
     const int idle = seconds >= 2 ? seconds / 2 : 1;
     const int interval = seconds >= 2 * (ASKED_COUNT) ? seconds / 2 / ASKED_COUNT : 1;
     const int on = 1;

@@ -27,7 +27,7 @@ def drip(request):
 
 
 OFFER_WORDS = {"garbage": "cannot be read", "deep": "cannot be read", "other JSON": "cannot be read", "endless": "larger than", "silent": "in time",
-               "drip": "in time", "broken off": ""}
+               "drip": "in time", "broken off": "cannot reach"}
 STRANGE = {**MANNERS, "drip": drip}
 ODD = {manner: "t:" + manner.replace(" ", "-") for manner in STRANGE}  # A dataset for each, and t:odd.
 

@@ -4,14 +4,15 @@
 #include "base/memory.h"
 #include "os/clock.h"
 
-static bool is_target(const struct question *question, const struct fingerprint *site)
+static const struct distance_target *find_target(const struct question *question,
+                                                 const struct fingerprint *site)
 {
     for (size_t i = 0; i < question->target_count; i++) {
         if (strcmp(question->targets[i].site.text, site->text) == 0) {
-            return true;
+            return &question->targets[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 static void note_target(struct question *question, const struct resolve_site *site)
@@ -19,7 +20,7 @@ static void note_target(struct question *question, const struct resolve_site *si
     size_t length = strlen(site->url);
     bool is_down = site->liveness_rank >= resolve_liveness_rank(TEXT("down"));
     if (is_down || length == 0 || length >= RESOLVE_URL_SIZE ||
-        question->target_count == DISTANCES_WANTED_MAX || is_target(question, &site->site)) {
+        question->target_count == RESOLVE_LOCATIONS_MAX || find_target(question, &site->site)) {
         return;
     }
     struct distance_target *target = &question->targets[question->target_count++];
@@ -75,16 +76,37 @@ void gather_index(const struct resolver *resolver, struct text name, struct reso
     (void)mirror_find(resolver->options.mirror, name, RESOLVE_LOCATIONS_MAX, visit_entry, &visited);
 }
 
+// The best of those whose distance is not known; what is left is for measuring others again.
+static size_t choose_targets(const struct question *question, struct distance_target *out)
+{
+    const struct resolution *resolution = &question->resolution;
+    size_t count = 0;
+    for (int again = 0; again < 2; again++) {
+        for (size_t i = 0; i < resolution->count && count < DISTANCES_WANTED_MAX; i++) {
+            const struct resolution_location *each = &resolution->locations[i];
+            bool is_known = each->rank.distance_class != DISTANCE_UNKNOWN;
+            const struct distance_target *target =
+                is_known == (again > 0) ? find_target(question, &each->site) : NULL;
+            if (target) {
+                out[count++] = *target;
+            }
+        }
+    }
+    return count;
+}
+
 void gather_distances(struct question *question)
 {
     struct distances *distances = question->resolver->distances;
+    struct distance_target targets[DISTANCES_WANTED_MAX];
     int64_t until_us = question->measuring_us > 0 ? clock_steady_us() + question->measuring_us : 0;
-    if (question->target_count == 0) {
+    size_t count = choose_targets(question, targets);
+    if (count == 0) {
         return;
     }
-    distances_want(distances, question->targets, question->target_count, until_us);
-    for (size_t i = 0; i < question->target_count; i++) {
-        const struct fingerprint *site = &question->targets[i].site;
+    distances_want(distances, targets, count, until_us);
+    for (size_t i = 0; i < count; i++) {
+        const struct fingerprint *site = &targets[i].site;
         resolution_set_distance(&question->resolution, site, distances_find(distances, site));
     }
 }

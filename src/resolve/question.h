@@ -47,8 +47,8 @@ struct question {
     const char *rest_hub; // and who gave it.
     bool is_measuring;    // What is far is to be measured,
     int64_t measuring_us; // waiting for so long.
-    struct distance_target targets[DISTANCES_WANTED_MAX];
-    size_t target_count;
+    size_t target_count;  // Of those that may be measured.
+    struct distance_target targets[RESOLVE_LOCATIONS_MAX];
 };
 
 // --- gather.c: what is known goes into the resolution.

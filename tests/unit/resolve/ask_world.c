@@ -101,10 +101,22 @@ static enum status own_entry(void *context, struct text name, struct buffer *out
     return OK;
 }
 
+static bool is_other(const struct world *world, const struct fingerprint *site)
+{
+    for (size_t i = 0; i < world->other_count; i++) {
+        if (strcmp(world->others[i].signer.site.text, site->text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void note_distance(void *context, const struct fingerprint *site, int64_t rtt_us)
 {
     struct world *world = context;
-    assert_string_equal(site->text, world->hubs[1].signer.site.text);
+    if (!is_other(world, site)) {
+        assert_string_equal(site->text, world->hubs[1].signer.site.text);
+    }
     assert_true(rtt_us > 0);
     atomic_fetch_add(&world->distances_noted, 1);
 }

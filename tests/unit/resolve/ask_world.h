@@ -21,6 +21,8 @@ struct world {
     bool own_is_indexed; // Does index_has_own say so?
     bool knows_ocean;
     _Atomic int distances_noted;
+    struct fake_hub *others; // Sites that may be measured besides the second hub.
+    size_t other_count;
     struct fake_hub hubs[HUBS];
     size_t hub_count;
     struct mirror *mirror;

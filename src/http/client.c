@@ -15,6 +15,7 @@
 enum {
     CONNECT_TIMEOUT_US = 10000000,
     WAIT_US = 60000000,
+    GIVE_UP_LOOK_US = 200000,
     CONNECTIONS_KEPT = 8,
     WATCHED_MAX = 256, // Descriptors of the caller in one wait.
 };
@@ -317,9 +318,14 @@ enum status http_client_ask(struct http_client *client, const struct http_ask *a
                             struct buffer *keep, struct http_answer *answer, struct error *error)
 {
     struct outcome outcome = {.keep = keep, .answer = answer};
-    (void)start(client, ask, keep_answer, &outcome);
+    struct http_call *call = start(client, ask, keep_answer, &outcome);
     while (!outcome.is_done) {
-        (void)http_client_wait(client, NULL, 0, WAIT_US);
+        if (ask->is_given_up && ask->is_given_up(ask->context)) {
+            http_client_cancel(client, call);
+            *answer = (struct http_answer){.status = CONFLICT};
+            return error_set(error, CONFLICT, "the answer is not wanted any more");
+        }
+        (void)http_client_wait(client, NULL, 0, ask->is_given_up ? GIVE_UP_LOOK_US : WAIT_US);
     }
     if (answer->status != OK && error) {
         *error = answer->error;

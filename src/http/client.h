@@ -82,6 +82,8 @@ struct http_ask {
     void (*on_header)(void *context, struct text name, struct text value);
     // Called about four times a second with bytes moved so far and in all (-1 unknown), up or down; NULL: not.
     void (*on_progress)(void *context, int64_t done, int64_t total);
+    // For http_client_ask alone: asked several times a second, true ends the call (status CONFLICT). NULL: it is waited for.
+    bool (*is_given_up)(void *context);
     void *context;
 };
 

@@ -24,6 +24,12 @@ struct listing {
     int64_t bytes;
 };
 
+static bool is_given_up(void *context)
+{
+    const struct listing *listing = context;
+    return copying_is_over(listing->copying);
+}
+
 static enum status add_line(void *context, const struct listed_file *file, struct error *error)
 {
     struct listing *listing = context;
@@ -51,7 +57,9 @@ static enum status add_page(struct listing *listing, char **cursor, struct error
     const struct http_ask ask = {.method = "GET",
                                  .path = path,
                                  .timeout_us = PAGE_TIMEOUT_US,
-                                 .answer_size_max = PAGE_SIZE_MAX};
+                                 .answer_size_max = PAGE_SIZE_MAX,
+                                 .is_given_up = is_given_up,
+                                 .context = listing};
     enum status status = http_client_ask(listing->copying->client, &ask, &body, &answer, error);
     if (status == OK) {
         status = file_page_read(answer.body, &listing->left, add_line, listing, &next, error);

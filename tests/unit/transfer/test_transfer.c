@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 static void a_replica_is_copied_verified_and_registered(void **state)
 {
@@ -152,6 +153,39 @@ static void a_cancelled_one_ends(void **state)
     assert_non_null(strstr(error.detail, "no transfer 99"));
 }
 
+// That list may take a minute.
+static int64_t waits_for_list(struct world *world)
+{
+    world->mischief = SILENT_ABOUT_LIST;
+    int64_t number = order(world, "s:sea");
+    int64_t until_us = clock_steady_us() + PATIENCE_US;
+    while (world->lists_asked == 0) {
+        assert_true(clock_steady_us() < until_us);
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return number;
+}
+
+static void one_that_waits_for_a_list_is_cancelled_at_once(void **state)
+{
+    struct world *world = *state;
+    int64_t number = waits_for_list(world);
+    int64_t begun_us = clock_steady_us();
+    assert_int_equal(transfers_cancel(world->transfers, number, NULL), OK);
+    await_text(world, number, "state", "cancelled");
+    assert_true(clock_steady_us() - begun_us < PATIENCE_US / 2);
+}
+
+static void a_site_that_waits_for_a_list_stops_at_once(void **state)
+{
+    struct world *world = *state;
+    (void)waits_for_list(world);
+    int64_t begun_us = clock_steady_us();
+    close_site(world);
+    assert_true(clock_steady_us() - begun_us < PATIENCE_US / 2);
+    open_site(world);
+}
+
 static void one_that_others_ordered_too_goes_on_when_it_is_taken_back(void **state)
 {
     struct world *world = *state;
@@ -230,6 +264,8 @@ int main(void)
         IN_A_WORLD(a_source_that_is_gone_is_passed_over),
         IN_A_WORLD(data_that_nobody_has_is_tried_again_with_the_reason),
         IN_A_WORLD(a_cancelled_one_ends),
+        IN_A_WORLD(one_that_waits_for_a_list_is_cancelled_at_once),
+        IN_A_WORLD(a_site_that_waits_for_a_list_stops_at_once),
         IN_A_WORLD(one_that_others_ordered_too_goes_on_when_it_is_taken_back),
         IN_A_WORLD(a_restart_takes_it_up),
         IN_A_WORLD(those_who_wait_hear_of_the_end),

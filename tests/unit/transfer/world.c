@@ -20,6 +20,10 @@ static void list_files(struct http_request *request, void *context)
     struct world *world = context;
     AUTO_BUFFER struct buffer body = {0};
     char text[DIGEST_TEXT_SIZE];
+    atomic_fetch_add(&world->lists_asked, 1);
+    if (world->mischief == SILENT_ABOUT_LIST) {
+        return; // Answered by the end of the server alone.
+    }
     buffer_append_string(&body, "{\"files\":[");
     for (size_t i = 0; i < FILE_COUNT; i++) {
         struct digest digest = digest_of(world->bytes, SIZES[i]);

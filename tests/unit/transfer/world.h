@@ -15,7 +15,16 @@ extern const char *const PATHS[FILE_COUNT];
 extern const size_t SIZES[FILE_COUNT];
 
 // What the source does wrong.
-enum mischief { HONEST, OTHER_BYTES, OTHER_LIST, ENDLESS_LIST, HUGE_SIZES, CUTS_ONCE, SILENT };
+enum mischief {
+    HONEST,
+    OTHER_BYTES,
+    OTHER_LIST,
+    ENDLESS_LIST,
+    HUGE_SIZES,
+    CUTS_ONCE,
+    SILENT,
+    SILENT_ABOUT_LIST
+};
 
 struct world {
     char *folder;
@@ -26,7 +35,8 @@ struct world {
     struct digest digest;
     _Atomic int mischief;
     _Atomic int64_t served_bytes;
-    _Atomic int requests;
+    _Atomic int requests; // For content.
+    _Atomic int lists_asked;
     struct store *store;
     struct transfers *transfers;
     _Atomic bool is_registered;

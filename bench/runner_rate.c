@@ -6,7 +6,7 @@
 // as many as fit into the time, one after another.
 #include "base/memory.h"
 #include "os/clock.h"
-#include "worker/slot.h"
+#include "sandbox/slot.h"
 
 #include <poll.h>
 #include <stdio.h>

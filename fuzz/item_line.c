@@ -1,6 +1,6 @@
 // item_line_parse of the worker: any bytes as the line of a file that a task is about. What is accepted leads below its folder.
 #include "fuzz.h"
-#include "worker/items.h"
+#include "sandbox/items.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

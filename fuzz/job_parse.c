@@ -2,7 +2,7 @@
 #include "base/json.h"
 #include "crypto/digest.h"
 #include "fuzz.h"
-#include "worker/job.h"
+#include "sandbox/job.h"
 
 static bool is_name(const char *name)
 {

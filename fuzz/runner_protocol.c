@@ -1,7 +1,7 @@
 // What a runner says to its worker: a sandbox must not be able to confuse what is outside it.
 #include "fuzz.h"
 
-#include "worker/runner_protocol.h"
+#include "sandbox/runner_protocol.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {

@@ -1,4 +1,4 @@
-// The first process of a task's sandbox; see runner/runner.h and src/worker/runner_protocol.h.
+// The first process of a task's sandbox; see runner/runner.h and src/sandbox/runner_protocol.h.
 //
 //     lode-runner CONTROL LOGS MEMORY PIDS FOLDER...
 //

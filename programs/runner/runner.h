@@ -5,7 +5,7 @@
 #ifndef LODE_PROGRAMS_RUNNER_RUNNER_H
 #define LODE_PROGRAMS_RUNNER_RUNNER_H
 
-#include "worker/runner_protocol.h"
+#include "sandbox/runner_protocol.h"
 
 #include <sys/resource.h>
 #include <sys/types.h>

@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "os/file.h"
-#include "worker/inputs.h"
+#include "sandbox/inputs.h"
 
 #include <inttypes.h>
 #include <stdio.h>

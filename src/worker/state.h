@@ -19,16 +19,16 @@
 #define LODE_WORKER_STATE_H
 
 #include "http/client.h"
+#include "sandbox/executable.h"
+#include "sandbox/items.h"
+#include "sandbox/outputs.h"
+#include "sandbox/proving.h"
+#include "sandbox/slot.h"
 #include "worker/entries.h"
-#include "worker/executable.h"
 #include "worker/fetch.h"
-#include "worker/items.h"
-#include "worker/outputs.h"
-#include "worker/proving.h"
 #include "worker/ready.h"
 #include "worker/serve.h"
 #include "worker/shelf.h"
-#include "worker/slot.h"
 #include "worker/transfer.h"
 #include "worker/worker.h"
 

@@ -8,7 +8,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/log.h"
-#include "worker/inputs.h"
+#include "sandbox/inputs.h"
 
 #include <inttypes.h>
 #include <stdio.h>

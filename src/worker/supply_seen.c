@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "os/file.h"
 #include "os/log.h"
-#include "worker/inputs.h"
+#include "sandbox/inputs.h"
 
 #include <inttypes.h>
 

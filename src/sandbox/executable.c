@@ -1,4 +1,4 @@
-#include "worker/executable.h"
+#include "sandbox/executable.h"
 
 #include "base/map.h"
 #include "base/memory.h"

@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "os/file.h"
-#include "worker/proofs.h"
+#include "sandbox/proofs.h"
 
 static struct file_mark mark_of(int64_t inode)
 {

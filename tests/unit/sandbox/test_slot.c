@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/file.h"
-#include "worker/slot.h"
+#include "sandbox/slot.h"
 
 #include <poll.h>
 #include <signal.h>

@@ -2,12 +2,12 @@
 //
 // The worker's side of runner_protocol.h. Nothing here blocks: what cannot be sent yet is kept, what has come is handed to
 // the events. A slot that breaks (its runner died or spoke nonsense) says so once, and is then only good for slot_free.
-#ifndef LODE_WORKER_SLOT_H
-#define LODE_WORKER_SLOT_H
+#ifndef LODE_SANDBOX_SLOT_H
+#define LODE_SANDBOX_SLOT_H
 
 #include "os/cgroup.h"
 #include "os/sandbox.h"
-#include "worker/runner_protocol.h"
+#include "sandbox/runner_protocol.h"
 
 struct slot;
 

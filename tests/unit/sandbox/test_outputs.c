@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "os/file.h"
-#include "worker/outputs.h"
+#include "sandbox/outputs.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // What the files of this machine were found to be: their digests, by what the system says of them. So a file is read once to prove
 // that it is a registered one, and again only when it was touched.
-#ifndef LODE_WORKER_PROOFS_H
-#define LODE_WORKER_PROOFS_H
+#ifndef LODE_SANDBOX_PROOFS_H
+#define LODE_SANDBOX_PROOFS_H
 
 #include "crypto/digest.h"
 

@@ -1,4 +1,4 @@
-#include "worker/proofs.h"
+#include "sandbox/proofs.h"
 
 #include "base/map.h"
 #include "base/memory.h"

@@ -1,6 +1,6 @@
 #include "../cmocka_all.h"
 
-#include "worker/runner_protocol.h"
+#include "sandbox/runner_protocol.h"
 
 static struct runner_result example(void)
 {

@@ -1,4 +1,4 @@
-#include "worker/job.h"
+#include "sandbox/job.h"
 
 #include "base/memory.h"
 #include "crypto/digest.h"

@@ -1,6 +1,6 @@
 #include "../cmocka_all.h"
 
-#include "worker/job.h"
+#include "sandbox/job.h"
 
 #define BLOB "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

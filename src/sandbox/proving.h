@@ -1,8 +1,8 @@
 // A file of this machine that is read for its digest, some of it at a time, so that others are served in between.
-#ifndef LODE_WORKER_PROVING_H
-#define LODE_WORKER_PROVING_H
+#ifndef LODE_SANDBOX_PROVING_H
+#define LODE_SANDBOX_PROVING_H
 
-#include "worker/proofs.h"
+#include "sandbox/proofs.h"
 
 // All zero: nothing is read.
 struct proving {

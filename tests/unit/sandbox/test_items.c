@@ -2,8 +2,8 @@
 
 #include "base/memory.h"
 #include "os/file.h"
-#include "worker/items.h"
-#include "worker/runner_protocol.h"
+#include "sandbox/items.h"
+#include "sandbox/runner_protocol.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
-#include "worker/items.h"
+#include "sandbox/items.h"
 
 #include "base/memory.h"
 #include "os/file.h"
-#include "worker/runner_protocol.h"
+#include "sandbox/runner_protocol.h"
 
 #include <errno.h>
 #include <fcntl.h>

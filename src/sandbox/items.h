@@ -1,6 +1,6 @@
 // The items of a job: a file with one item a line, read from any index on without keeping it in memory.
-#ifndef LODE_WORKER_ITEMS_H
-#define LODE_WORKER_ITEMS_H
+#ifndef LODE_SANDBOX_ITEMS_H
+#define LODE_SANDBOX_ITEMS_H
 
 #include "base/buffer.h"
 #include "crypto/digest.h"

@@ -1,4 +1,4 @@
-#include "worker/runner_protocol.h"
+#include "sandbox/runner_protocol.h"
 
 #include "base/memory.h"
 

@@ -1,12 +1,12 @@
 // A job as the site tells a worker of it (docs/protocols/worker.md), checked and flat, with what the worker finds out about its data.
-#ifndef LODE_WORKER_JOB_H
-#define LODE_WORKER_JOB_H
+#ifndef LODE_SANDBOX_JOB_H
+#define LODE_SANDBOX_JOB_H
 
 #include "base/arena.h"
 #include "base/json.h"
 #include "crypto/digest.h"
-#include "worker/proofs.h"
-#include "worker/runner_protocol.h"
+#include "sandbox/proofs.h"
+#include "sandbox/runner_protocol.h"
 
 enum {
     JOB_FILES_MAX = 4096,

@@ -4,8 +4,8 @@
 
 #include "base/memory.h"
 #include "os/file.h"
-#include "worker/inputs.h"
-#include "worker/outputs.h"
+#include "sandbox/inputs.h"
+#include "sandbox/outputs.h"
 
 #include <fcntl.h>
 #include <stdio.h>

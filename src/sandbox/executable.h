@@ -1,8 +1,8 @@
 // Which program a job runs, and its digest: part of the record of every task.
-#ifndef LODE_WORKER_EXECUTABLE_H
-#define LODE_WORKER_EXECUTABLE_H
+#ifndef LODE_SANDBOX_EXECUTABLE_H
+#define LODE_SANDBOX_EXECUTABLE_H
 
-#include "worker/job.h"
+#include "sandbox/job.h"
 
 struct executable_cache; // Digests by (device, inode, size, time of change).
 

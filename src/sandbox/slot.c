@@ -1,4 +1,4 @@
-#include "worker/slot.h"
+#include "sandbox/slot.h"
 
 #include "base/memory.h"
 #include "os/file.h"

@@ -1,6 +1,6 @@
 // The files that a task leaves for its user: found by patterns below its working folder, and opened.
-#ifndef LODE_WORKER_OUTPUTS_H
-#define LODE_WORKER_OUTPUTS_H
+#ifndef LODE_SANDBOX_OUTPUTS_H
+#define LODE_SANDBOX_OUTPUTS_H
 
 #include "base/arena.h"
 #include "base/status.h"

@@ -1,4 +1,4 @@
-#include "worker/inputs.h"
+#include "sandbox/inputs.h"
 
 #include "base/memory.h"
 #include "os/file.h"

@@ -1,4 +1,4 @@
-#include "worker/outputs.h"
+#include "sandbox/outputs.h"
 
 #include "base/memory.h"
 #include "os/file.h"

@@ -22,8 +22,8 @@
 // when it has nothing else to do. The worker sends items ahead of the results by at most RUNNER_ITEMS_AHEAD bytes (but
 // at least one item). What tasks print goes to numbered files in the log folder, "out-<n>" and "err-<n>": small content
 // comes inside the result, larger as the file's number; the file is then the worker's.
-#ifndef LODE_WORKER_RUNNER_PROTOCOL_H
-#define LODE_WORKER_RUNNER_PROTOCOL_H
+#ifndef LODE_SANDBOX_RUNNER_PROTOCOL_H
+#define LODE_SANDBOX_RUNNER_PROTOCOL_H
 
 #include "base/buffer.h"
 

@@ -1,9 +1,9 @@
 // Registered data beside which tasks run: looked at, and bound read-only.
-#ifndef LODE_WORKER_INPUTS_H
-#define LODE_WORKER_INPUTS_H
+#ifndef LODE_SANDBOX_INPUTS_H
+#define LODE_SANDBOX_INPUTS_H
 
 #include "os/sandbox.h"
-#include "worker/job.h"
+#include "sandbox/job.h"
 
 // The folder in a job's folder with the files of data that is not seen here by path.
 #define INPUTS_FETCHED "fetched"

@@ -1,4 +1,4 @@
-#include "worker/proving.h"
+#include "sandbox/proving.h"
 
 #include "base/memory.h"
 #include "os/file.h"

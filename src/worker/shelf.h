@@ -5,9 +5,9 @@
 #ifndef LODE_WORKER_SHELF_H
 #define LODE_WORKER_SHELF_H
 
+#include "fetch/transfer.h"
 #include "os/cgroup.h"
 #include "software/tree.h"
-#include "worker/transfer.h"
 
 struct shelf;
 struct shelf_item; // One bundle or image.

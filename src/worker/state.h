@@ -18,6 +18,9 @@
 #ifndef LODE_WORKER_STATE_H
 #define LODE_WORKER_STATE_H
 
+#include "fetch/fetch.h"
+#include "fetch/serve.h"
+#include "fetch/transfer.h"
 #include "http/client.h"
 #include "sandbox/executable.h"
 #include "sandbox/items.h"
@@ -25,11 +28,8 @@
 #include "sandbox/proving.h"
 #include "sandbox/slot.h"
 #include "worker/entries.h"
-#include "worker/fetch.h"
 #include "worker/ready.h"
-#include "worker/serve.h"
 #include "worker/shelf.h"
-#include "worker/transfer.h"
 #include "worker/worker.h"
 
 #include "base/map.h"

@@ -1,11 +1,11 @@
-// The inside of fetch.h: orders and the bytes on their way (fetch.c), and of whom these are asked (fetch_source.c).
-#ifndef LODE_WORKER_FETCH_STATE_H
-#define LODE_WORKER_FETCH_STATE_H
+// The inside of fetch.h: orders and the bytes on their way (fetch.c), and of whom these are asked (source.c).
+#ifndef LODE_FETCH_STATE_H
+#define LODE_FETCH_STATE_H
 
+#include "fetch/fetch.h"
+#include "fetch/part.h"
+#include "fetch/unreached.h"
 #include "protocol/source_answer.h"
-#include "worker/fetch.h"
-#include "worker/part.h"
-#include "worker/unreached.h"
 
 enum { FAILED_MAX = 16 };
 #define SILENCE_MAX_US                                                                             \

@@ -1,4 +1,4 @@
-#include "worker/input_cache.h"
+#include "fetch/input_cache.h"
 
 #include "base/hex.h"
 #include "base/map.h"

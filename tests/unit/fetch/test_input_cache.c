@@ -2,8 +2,8 @@
 #include "../folder.h"
 
 #include "base/memory.h"
+#include "fetch/input_cache.h"
 #include "os/file.h"
-#include "worker/input_cache.h"
 
 #include <fcntl.h>
 

@@ -1,5 +1,5 @@
 // Of whom a file is asked, in which words, and who is not to be named for it again.
-#include "worker/fetch_state.h"
+#include "fetch/state.h"
 
 #include "base/hex.h"
 #include "base/memory.h"

@@ -1,11 +1,11 @@
 // A file on its way into the input cache: how much of it is here, and the digest over that.
 //
 // It is read on in turns, so that a large file does not hold up the worker's loop.
-#ifndef LODE_WORKER_PART_H
-#define LODE_WORKER_PART_H
+#ifndef LODE_FETCH_PART_H
+#define LODE_FETCH_PART_H
 
 #include "base/text.h"
-#include "worker/input_cache.h"
+#include "fetch/input_cache.h"
 
 // Embedded in what fetches it.
 struct part {

@@ -1,6 +1,6 @@
 // Blobs on their way between the worker and its site: several at once, each repeated until it is through or refused.
-#ifndef LODE_WORKER_TRANSFER_H
-#define LODE_WORKER_TRANSFER_H
+#ifndef LODE_FETCH_TRANSFER_H
+#define LODE_FETCH_TRANSFER_H
 
 #include "crypto/digest.h"
 #include "http/client.h"

@@ -1,8 +1,8 @@
 // The files of a worker's cache for other workers of its site: by HTTPS with a key of its own, each to who has a pass for it.
 //
 // The server has threads of its own; what it shares with the worker is the folder, whose files never change, and the key for passes.
-#ifndef LODE_WORKER_SERVE_H
-#define LODE_WORKER_SERVE_H
+#ifndef LODE_FETCH_SERVE_H
+#define LODE_FETCH_SERVE_H
 
 #include "crypto/key.h"
 #include "crypto/pass.h"

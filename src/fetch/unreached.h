@@ -1,6 +1,6 @@
 // Other workers that this one could not reach lately: each is left alone for a while, as every file would wait for it.
-#ifndef LODE_WORKER_UNREACHED_H
-#define LODE_WORKER_UNREACHED_H
+#ifndef LODE_FETCH_UNREACHED_H
+#define LODE_FETCH_UNREACHED_H
 
 #include "base/buffer.h"
 

@@ -1,6 +1,6 @@
 #include "../cmocka_all.h"
 
-#include "worker/unreached.h"
+#include "fetch/unreached.h"
 
 static void expect(const struct unreached *unreached, int64_t now_us, const char *text)
 {

@@ -1,4 +1,4 @@
-#include "worker/fetch_state.h"
+#include "fetch/state.h"
 
 #include "base/memory.h"
 #include "os/clock.h"

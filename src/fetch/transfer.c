@@ -1,4 +1,4 @@
-#include "worker/transfer.h"
+#include "fetch/transfer.h"
 
 #include "base/memory.h"
 #include "os/clock.h"

@@ -1,4 +1,4 @@
-#include "worker/part.h"
+#include "fetch/part.h"
 
 #include "base/memory.h"
 #include "os/file.h"

@@ -3,8 +3,8 @@
 #include "../folder.h"
 
 #include "base/memory.h"
+#include "fetch/part.h"
 #include "os/file.h"
-#include "worker/part.h"
 
 static const struct text CONTENT = TEXT("the bytes of a file");
 

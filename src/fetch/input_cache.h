@@ -3,8 +3,8 @@
 // FOLDER/<64 digits> is a whole file, verified when it came; FOLDER/parts/<64 digits> is what has come of one. A file that something
 // links to is in use and stays. What the folder has from an earlier life, and what was touched since, is doubtful until its content was
 // looked at again.
-#ifndef LODE_WORKER_INPUT_CACHE_H
-#define LODE_WORKER_INPUT_CACHE_H
+#ifndef LODE_FETCH_INPUT_CACHE_H
+#define LODE_FETCH_INPUT_CACHE_H
 
 #include "base/status.h"
 #include "crypto/digest.h"

@@ -1,4 +1,4 @@
-#include "worker/unreached.h"
+#include "fetch/unreached.h"
 
 #include <inttypes.h>
 

@@ -1,4 +1,4 @@
-#include "worker/serve.h"
+#include "fetch/serve.h"
 
 #include "base/hex.h"
 #include "base/memory.h"

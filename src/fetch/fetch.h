@@ -2,11 +2,11 @@
 //
 // A file that is in the cache already is only looked at. One that another order fetches just now is waited for. A broken connection, a site
 // that is away, a worker that was killed: what had come stays, and only the rest is asked for.
-#ifndef LODE_WORKER_FETCH_H
-#define LODE_WORKER_FETCH_H
+#ifndef LODE_FETCH_FETCH_H
+#define LODE_FETCH_FETCH_H
 
+#include "fetch/input_cache.h"
 #include "http/client.h"
-#include "worker/input_cache.h"
 
 struct fetches;
 struct fetch;

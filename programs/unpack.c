@@ -8,7 +8,7 @@
 #include <dirent.h>
 #include <stdio.h>
 
-// Workers tell by the statuses what became of it (src/worker/unpacker.c).
+// Workers tell by the statuses what became of it (src/shelf/unpacker.c).
 enum {
     ABOUT_SIZE_MAX = 1 << 20,
     EXIT_REFUSED = 4,  // The archive is to blame.

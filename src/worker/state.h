@@ -27,9 +27,9 @@
 #include "sandbox/outputs.h"
 #include "sandbox/proving.h"
 #include "sandbox/slot.h"
+#include "shelf/shelf.h"
 #include "worker/entries.h"
 #include "worker/ready.h"
-#include "worker/shelf.h"
 #include "worker/worker.h"
 
 #include "base/map.h"

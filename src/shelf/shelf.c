@@ -1,12 +1,12 @@
-#include "worker/shelf.h"
+#include "shelf/shelf.h"
 
 #include "base/map.h"
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/log.h"
-#include "worker/remover.h"
-#include "worker/unpacker.h"
+#include "shelf/remover.h"
+#include "shelf/unpacker.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -2,8 +2,8 @@
 //
 // It stays when its last job has gone, and over restarts of the worker, until the disk is short of space: then what was used
 // longest ago goes.
-#ifndef LODE_WORKER_SHELF_H
-#define LODE_WORKER_SHELF_H
+#ifndef LODE_SHELF_SHELF_H
+#define LODE_SHELF_SHELF_H
 
 #include "fetch/transfer.h"
 #include "os/cgroup.h"

@@ -1,6 +1,6 @@
 // `lode unpack` at work on one archive, in a sandbox that sees the archive and its target only.
-#ifndef LODE_WORKER_UNPACKER_H
-#define LODE_WORKER_UNPACKER_H
+#ifndef LODE_SHELF_UNPACKER_H
+#define LODE_SHELF_UNPACKER_H
 
 #include "base/status.h"
 #include "os/cgroup.h"

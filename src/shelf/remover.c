@@ -1,4 +1,4 @@
-#include "worker/remover.h"
+#include "shelf/remover.h"
 
 #include "base/memory.h"
 #include "os/crew.h"

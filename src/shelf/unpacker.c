@@ -1,4 +1,4 @@
-#include "worker/unpacker.h"
+#include "shelf/unpacker.h"
 
 #include "base/arena.h"
 #include "base/memory.h"

@@ -5,9 +5,9 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "shelf/remover.h"
+#include "shelf/shelf.h"
 #include "software/tree.h"
-#include "worker/remover.h"
-#include "worker/shelf.h"
 
 #include <fcntl.h>
 

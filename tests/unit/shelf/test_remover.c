@@ -6,7 +6,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/thread.h"
-#include "worker/remover.h"
+#include "shelf/remover.h"
 
 #include <dirent.h>
 #include <sys/stat.h>

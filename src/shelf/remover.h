@@ -1,6 +1,6 @@
 // Trees on their way off the disk, beside the worker's loop: a tree of software has a hundred thousand files.
-#ifndef LODE_WORKER_REMOVER_H
-#define LODE_WORKER_REMOVER_H
+#ifndef LODE_SHELF_REMOVER_H
+#define LODE_SHELF_REMOVER_H
 
 #include "base/status.h"
 

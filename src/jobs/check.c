@@ -179,7 +179,8 @@ static enum status check_place(const struct place_state *place, struct load *run
     for (const struct group_state *group; (group = map_next(place->groups, &at));) {
         bool is_ready = group->ready.root != NULL;
         bool is_in_order =
-            !is_ready || (group->node.key.first == group_share(group) &&
+            !is_ready || (group->node.key.first == group->share + group->had &&
+                          group->share == group_share(group) &&
                           group->node.need.cpu_millis == group->ready.root->least.cpu_millis);
         if (group->place != place || group->node.is_in != is_ready ||
             !fit_tree_is_sound(&group->ready) || !is_in_order) {

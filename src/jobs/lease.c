@@ -348,6 +348,7 @@ static struct job_state *next_job(struct scheduler *scheduler, struct worker_sta
         }
         worker_end_reservation(scheduler, worker);
     }
+    place_settle(worker->place);
     struct job_state *job = choose(scheduler, worker, room);
     return job && !reserves(scheduler, worker, job, now_us) ? job : NULL;
 }

@@ -26,6 +26,7 @@ static struct place_state *place_get(struct scheduler *scheduler, int64_t number
     if (!place) {
         place = NEW(struct place_state);
         place->number = number;
+        place->scheduler = scheduler;
         place->groups = map_new();
         (void)map_set_int64(scheduler->places, number, place);
     }

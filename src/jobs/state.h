@@ -122,6 +122,11 @@ struct group_state {
     int64_t id;
     struct place_state *place;
     double weight;
+    double share;         // Its group_share, as it is in the order;
+    double had;           // that over the time it waits, in seconds of all there is,
+    int64_t had_us;       // until then.
+    double counted_share; // What of it is in its place's sums.
+    double counted_weight;
     struct load running;
     struct load yielding; // Of that: what is being given up for others.
     struct load promised; // What others give up for it.
@@ -140,6 +145,11 @@ struct place_state {
     int64_t number;
     struct map *groups;
     struct fit_tree groups_ready;
+    const struct scheduler *scheduler;
+    double ready_share; // Of groups_ready together, not divided by weights,
+    double ready_weight;
+    double level; // What of these a group has had that had its share all the time; as `had`.
+    int64_t level_us;
     struct load total; // Of all its workers that are not draining.
     struct load keyed; // The total by which groups_ready is ordered now.
     int64_t worker_count;
@@ -257,8 +267,12 @@ int64_t job_hold_tasks(struct job_state *job, int64_t from, int64_t to);
 void job_forget_attempts(struct job_state *job, int64_t from, int64_t to);
 // Brings the trees of ready jobs and groups into line with the job's state.
 void job_refresh(struct job_state *job);
-// The same for a group whose share has changed.
+
+// shares.c
+// Brings the tree of ready groups into line with a group whose share or ready jobs have changed.
 void group_refresh(struct group_state *group);
+// The first group in order is the one that should be: called before it is looked for.
+void place_settle(struct place_state *place);
 // Running need over weight, as a part of all there is at its place of the resource of which it takes the largest part.
 double group_share(const struct group_state *group);
 // The same if it ran this.

@@ -333,8 +333,12 @@ static void say_who_is_first(const struct answer *answer)
     if (group) {
         buffer_append_string(answer->why, "; group ");
         group_write_name(group, answer->why);
+        buffer_append_string(answer->why, " comes first: ");
+        buffer_append_string(answer->why, group_share(group) > group_share(job->group)
+                                              ? "it had less than its share of late, and "
+                                              : "it ");
         buffer_printf(answer->why,
-                      " comes first: it uses %.1f %% of the site, this job's group "
+                      "uses %.1f %% of the site, this job's group "
                       "%.1f %% (each divided by its weight)",
                       100 * group_share(group), 100 * group_share(job->group));
     }

@@ -337,8 +337,9 @@ static void yield_of_worker(struct look *look)
     const struct fit_node *node =
         worker->group_count > 0 ? NULL
                                 : fit_tree_first_fit(&worker->place->groups_ready, &look->all);
-    for (int i = 0; i < GROUPS_A_WORKER && node && node->key.first < look->richest; i++) {
-        if (yield_for(look, &((const struct group_state *)node)->ready)) {
+    for (int i = 0; i < GROUPS_A_WORKER && node; i++) {
+        const struct group_state *group = (const struct group_state *)node;
+        if (group_share(group) < look->richest && yield_for(look, &group->ready)) {
             return;
         }
         node = fit_node_next_fit(node, &look->all);

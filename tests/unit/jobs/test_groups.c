@@ -161,6 +161,7 @@ enum { LOADED_WORKERS = 40, STEP_US = 50000, TASK_US = 20000 };
 
 struct load_state {
     struct site site;
+    int workers;
     struct lease held[LOADED_WORKERS + 1];
     int64_t ends_us[LOADED_WORKERS + 1];
 };
@@ -170,7 +171,7 @@ static void run_for(struct load_state *load, int64_t duration_us)
     int64_t until_us = load->site.now_us + duration_us;
     while (load->site.now_us < until_us) {
         load->site.now_us += STEP_US;
-        for (int64_t worker = 1; worker <= LOADED_WORKERS; worker++) {
+        for (int64_t worker = 1; worker <= load->workers; worker++) {
             struct lease *lease = &load->held[worker];
             if (lease->id != 0 && load->ends_us[worker] > load->site.now_us) {
                 continue;
@@ -202,10 +203,10 @@ static int running_of(const struct load_state *load, int64_t job)
     return count;
 }
 
-static struct load_state load_start(void)
+static struct load_state load_start(int workers)
 {
-    struct load_state load = {.site = site_start()};
-    for (int64_t worker = 1; worker <= LOADED_WORKERS; worker++) {
+    struct load_state load = {.site = site_start(), .workers = workers};
+    for (int64_t worker = 1; worker <= workers; worker++) {
         site_add_worker(&load.site, worker, 1);
     }
     return load;
@@ -222,7 +223,7 @@ static void expect_split(const struct load_state *load, int first)
 static void a_new_competitor_gets_its_share_within_seconds(void **state)
 {
     (void)state;
-    struct load_state load = load_start();
+    struct load_state load = load_start(LOADED_WORKERS);
     site_add(&load.site, plan_of(1, PHYSICS, 10000000));
     run_for(&load, 10 * SECOND);
     assert_int_equal(running_of(&load, 1), LOADED_WORKERS);
@@ -241,7 +242,7 @@ static void a_new_competitor_gets_its_share_within_seconds(void **state)
 static void shares_follow_a_changed_weight_within_seconds(void **state)
 {
     (void)state;
-    struct load_state load = load_start();
+    struct load_state load = load_start(LOADED_WORKERS);
     site_add(&load.site, plan_of(1, PHYSICS, 10000000));
     site_add(&load.site, plan_of(2, BIOLOGY, 10000000));
     run_for(&load, 10 * SECOND);
@@ -255,6 +256,33 @@ static void shares_follow_a_changed_weight_within_seconds(void **state)
     site_stop(&load.site);
 }
 
+// How often as many tasks of the first job as of the second end in 30 s, when its group has so much weight and these share so many slots.
+static double ratio_with(int workers, double weight)
+{
+    struct load_state load = load_start(workers);
+    struct job_figures first;
+    struct job_figures second;
+    scheduler_set_group_weight(load.site.scheduler, PHYSICS, weight);
+    site_add(&load.site, plan_of(1, PHYSICS, 10000000));
+    site_add(&load.site, plan_of(2, BIOLOGY, 10000000));
+    run_for(&load, 30 * SECOND);
+    assert_true(scheduler_figures(load.site.scheduler, 1, &first));
+    assert_true(scheduler_figures(load.site.scheduler, 2, &second));
+    site_stop(&load.site);
+    return (double)first.done / (double)second.done;
+}
+
+static void few_slots_are_shared_by_weight_over_the_time(void **state)
+{
+    (void)state;
+    assert_float_equal((float)ratio_with(1, 1), 1, 0.1F);
+    assert_float_equal((float)ratio_with(1, 4), 4, 0.5F);
+    assert_float_equal((float)ratio_with(2, 9), 9, 1);
+    assert_float_equal((float)ratio_with(3, 1), 1, 0.1F);
+    assert_float_equal((float)ratio_with(6, 3), 3, 0.3F);
+    assert_float_equal((float)ratio_with(6, 1.0 / 3), 1.0F / 3, 0.04F);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +294,7 @@ int main(void)
         cmocka_unit_test(why_says_when_no_worker_works_for_the_group),
         cmocka_unit_test(a_new_competitor_gets_its_share_within_seconds),
         cmocka_unit_test(shares_follow_a_changed_weight_within_seconds),
+        cmocka_unit_test(few_slots_are_shared_by_weight_over_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

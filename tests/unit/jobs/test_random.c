@@ -211,6 +211,7 @@ static void change_tasks(struct model *model)
         }
         break;
     case 2:
+        to = job == 1 && to > from ? from + 1 : to; // As its leases are: it has checkpoints.
         if (scheduler_reattach(scheduler, 1 + below(model, WORKERS), job, from, to,
                                model->site.now_us, &again, NULL) == OK) {
             model->given[model->given_count++ % GIVEN_MAX] = again;

@@ -70,7 +70,9 @@ static void a_worker_gets_tasks_of_its_groups_in_their_order(void **state)
     int64_t worker = worker_of(site, "desk", 4, "[\"physics\", \"spare\"]");
     expect_jobs(site, worker, "3322");
     int64_t any = worker_of(site, "rack", 8, "[]");
-    expect_jobs(site, any, "11212121"); // The other group has two tasks with the first worker.
+    expect_jobs(
+        site, any,
+        "11121212"); // The other group has two tasks with the first worker, and had them before.
 }
 
 static void a_job_without_a_group_is_for_its_owners_own(void **state)

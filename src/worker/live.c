@@ -8,7 +8,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { LIVE_BLOCK = 32 << 10 };
+enum {
+    LIVE_BLOCK = 32 << 10,
+    LIVE_AGAIN_MAX = 512 << 10, // Bytes of one stream; as many as a site leaves of a long one.
+};
 #define LIVE_US INT64_C(100000)
 
 static int open_log(const struct seat *seat, const char *prefix, int64_t number)
@@ -35,6 +38,20 @@ void live_stop(struct seat *seat)
     seat->live_out = (struct live_file){.fd = -1};
     seat->live_err = (struct live_file){.fd = -1};
     seat->live_job = -1;
+}
+
+// Another life of the site has nothing of what was sent before. Followers that have it tell it by its offsets.
+void live_send_again(struct worker *worker)
+{
+    entries_done(&worker->logs);
+    for (size_t i = 0; i < worker->seat_count; i++) {
+        struct live_file *files[2] = {&worker->seats[i]->live_out, &worker->seats[i]->live_err};
+        for (int k = 0; k < 2; k++) {
+            int64_t left_out = files[k]->offset - LIVE_AGAIN_MAX;
+            files[k]->offset = left_out > 0 ? left_out : 0;
+        }
+    }
+    worker->live_next_us = 0;
 }
 
 static void read_file(struct seat *seat, struct live_file *file, const char *stream)

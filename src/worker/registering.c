@@ -76,6 +76,7 @@ static void on_registered(void *context, const struct http_answer *answer)
         sharing_set_key(worker->sharing, registration.serve_key);
     }
     fetches_set_site(worker->fetches, worker->client, worker->id);
+    live_send_again(worker);
     if (worker->is_new || notes_are_due(worker)) {
         report_mark(worker, true);
     }

@@ -467,6 +467,8 @@ void spares_free(struct worker *worker);
 // live.c
 void live_start(struct seat *seat, int64_t index, int64_t out_file, int64_t err_file);
 void live_stop(struct seat *seat);
+// To a site that has registered the worker; as much as a site keeps.
+void live_send_again(struct worker *worker);
 void live_read(struct worker *worker, int64_t now_us);
 
 // interrupt.c

@@ -133,6 +133,21 @@ def test_a_running_task_survives_the_restart_of_its_site(site):
     assert pids
 
 
+def test_what_a_task_wrote_before_the_restart_of_its_site_is_followed_after_it(site, lode):
+    """From its beginning by who comes after the restart, and once by who was there before."""
+    job = submit(site, command=["sh", "-c", "echo early; sleep 600"], cache="off")
+    path = f"/v1/jobs/{job}/tasks/0/stdout"
+    before = lode.start("logs", "-f", str(job))
+    assert before.stdout.readline() == "early\n"
+    site.kill()
+    site.start()
+    eventually(lambda: site.api("GET", path).body == b"early\n", 20, "what the task wrote before")
+    after = lode.start("logs", "-f", str(job))
+    assert after.stdout.readline() == "early\n"
+    assert site.api("POST", f"/v1/jobs/{job}/cancel").code == 200
+    assert before.communicate(timeout=30)[0] == after.communicate(timeout=30)[0] == ""
+
+
 def test_a_task_that_ran_before_the_restart_of_its_site_can_be_cancelled(site):
     job = submit(site, command=["sleep", "600"], cache="off")
     eventually(lambda: site.api("GET", f"/v1/jobs/{job}").json["tasks"]["running"] == 1)

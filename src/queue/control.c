@@ -11,7 +11,10 @@
 
 #include <stdio.h>
 
-enum { COLUMN_DESCRIPTION = JOB_COLUMN_COUNT };
+enum {
+    COLUMN_DESCRIPTION = JOB_COLUMN_COUNT,
+    RETURN_US = 5000000, // So long workers may take to come back to a site that was started again.
+};
 
 struct control_op {
     struct queue_op op;
@@ -356,6 +359,12 @@ static void explain_waiting(const struct queue *queue, const struct active_job *
         return;
     }
     (void)scheduler_figures(queue->scheduler, job->row.id, &figures);
+    bool is_old = job->row.id <= queue->last_old_job && figures.leased == 0 && figures.waiting > 0;
+    if (is_old && clock_steady_us() < queue->opened_us + RETURN_US) {
+        buffer_append_string(why, "the site was started a moment ago, and its workers come back; "
+                                  "of those that are here already: ");
+        buffer_append_string(change, "wait some seconds, as what they run goes on; then: ");
+    }
     if (figures.leased == 0 && figures.waiting > 0 &&
         (runners_say_unserved(queue, job, why, change) ||
          groups_say_unserved(queue, job, why, change))) {

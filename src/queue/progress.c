@@ -43,20 +43,21 @@ void job_touch(struct queue *queue, struct active_job *job)
 void job_began(struct active_job *job, int64_t started_us)
 {
     struct job_progress *progress = &job->row.progress;
-    if (started_us >= job->row.submitted_us && started_us < progress->started_us) {
+    bool is_earlier = progress->started_us == 0 || started_us < progress->started_us;
+    if (started_us >= job->row.submitted_us && is_earlier) {
         progress->started_us = started_us;
     }
 }
 
 // In memory only: a poll that leases writes nothing. It is written with the job's next change.
-void job_start(struct queue *queue, struct active_job *job)
+void job_start(struct queue *queue, struct active_job *job, int64_t started_us)
 {
     struct job_progress *progress = &job->row.progress;
     if (progress->state != JOB_WAITING) {
         return;
     }
     progress->state = JOB_RUNNING;
-    progress->started_us = clock_real_us();
+    progress->started_us = started_us;
     progress->version++;
     if (!job->is_changed) {
         job->is_changed = true;

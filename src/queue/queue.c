@@ -126,6 +126,8 @@ static enum status begin_life(struct sql *sql, void *context, struct error *erro
     queue->lease_last = queue->lease_base;
     queue->places_version = sql_column_int64(rows, 0) << PLACES_VERSION_SHIFT;
     queue->last_job = sql_column_int64(rows, 1);
+    queue->last_old_job = queue->last_job;
+    queue->opened_us = clock_steady_us();
     queue->last_worker = sql_column_int64(rows, 2);
     sql_end(TAKE(rows));
     return queue_load(queue, sql, error);

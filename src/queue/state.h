@@ -212,6 +212,8 @@ struct queue {
     int64_t live_count;
     size_t live_bytes; // Of their output.
     int64_t last_job;
+    int64_t last_old_job; // Of earlier lives of the site.
+    int64_t opened_us;    // Steady time when this one began.
     int64_t last_worker;
     int64_t lease_base;        // Number on the wire minus the scheduler's.
     int64_t lease_last;        // The largest number given.
@@ -376,8 +378,8 @@ void workers_reload(struct queue *queue);
 // Tells workers which leases to give up now, so that others get their share.
 void workers_ask_to_yield(struct queue *queue);
 enum status workers_expire(struct queue *queue, struct sql *sql, struct error *error);
-// Its first task was leased.
-void job_start(struct queue *queue, struct active_job *job);
+// Its first task was leased; `started_us` 0: before the site's own start, and when is known with its first result.
+void job_start(struct queue *queue, struct active_job *job, int64_t started_us);
 struct given_lease *worker_find_lease(struct worker *worker, int64_t number);
 // Something of the lease was reported or returned, perhaps for the second time: the lease goes when nothing of it is left.
 void worker_lease_reported(struct queue *queue, struct worker *worker, struct given_lease *lease);

@@ -201,7 +201,7 @@ static void reattach(struct queue *queue, struct worker *worker, const struct po
         (void)ranges_add(&worker->cancels, said->lease, said->lease + 1);
         return;
     }
-    job_start(queue, job);
+    job_start(queue, job, job->row.progress.started_us);
     twins_note_class(queue, job, worker->runner.kind);
     add_lease(queue, worker,
               &(struct given_lease){.number = said->lease,
@@ -298,7 +298,7 @@ static void write_lease(struct queue *queue, struct worker *worker, const struct
                       (long long)given.job, job->description);
     }
     checkpoint_write_attempt(queue, job, &given, &out->attempts);
-    job_start(queue, job);
+    job_start(queue, job, clock_real_us());
     twins_note_class(queue, job, worker->runner.kind);
 }
 

@@ -352,6 +352,50 @@ static void a_job_began_when_its_first_task_did(void **state)
     reply_done(&reply);
 }
 
+// The time at which its worker came back is not when it began; that is not said until it is known.
+static void when_a_job_began_that_outlived_its_site_is_said_with_its_first_result(void **state)
+{
+    struct site *site = *state;
+    int64_t job = site_job(site, "{\"command\": [\"true\"]}");
+    int64_t began_us = clock_real_us();
+    long long lease = 0;
+    (void)take_lease(site, site_worker(site, "desk", 1), &lease);
+    site_restart(site);
+    int64_t worker = site_worker(site, "desk", 1);
+    AUTO_FREE char *held = memory_format("{\"leases\":[[%lld,%lld,0,1]]}", lease, (long long)job);
+    site_say(site, worker, held);
+    struct reply reply = site_show(site, job, 0);
+    assert_string_equal(json_string_value(json_object_get(reply.document, "state")), "running");
+    assert_true(json_is_null(json_object_get(reply.document, "started_at")));
+    reply_done(&reply);
+    AUTO_FREE char *result = memory_format(
+        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0,%lld,1000,0,0]]}]}", lease,
+        (long long)job, (long long)began_us);
+    site_say(site, worker, result);
+    reply = site_show(site, job, 0);
+    char text[CALENDAR_TEXT_SIZE];
+    assert_string_equal(json_string_value(json_object_get(reply.document, "started_at")),
+                        calendar_format(began_us, text));
+    reply_done(&reply);
+}
+
+// A job that came from an earlier life may be run by a worker that has not come back yet.
+static void what_is_missing_is_not_final_while_workers_come_back(void **state)
+{
+    struct site *site = *state;
+    int64_t old = site_job(site, "{\"command\": [\"true\"], \"require\": [\"zone=far\"]}");
+    AUTO_FREE char *before = site_why(site, old);
+    assert_non_null(strstr(before, "no worker"));
+    site_restart(site);
+    (void)site_worker(site, "desk", 1);
+    AUTO_FREE char *after = site_why(site, old);
+    assert_non_null(strstr(after, "the site was started a moment ago"));
+    int64_t job = site_job(site, "{\"command\": [\"false\"], \"require\": [\"zone=far\"]}");
+    AUTO_FREE char *why = site_why(site, job);
+    assert_non_null(strstr(why, "no worker"));
+    assert_null(strstr(why, "started a moment ago"));
+}
+
 // Whom the site does not trust any more has no leases, and its tasks are not to blame however often that happens.
 static void dropped_workers_give_their_tasks_to_others_without_blame(void **state)
 {
@@ -382,6 +426,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_reported_twice_leaves_the_rest_of_the_lease_in_the_books),
         TEST(a_job_began_when_its_first_task_did),
+        TEST(when_a_job_began_that_outlived_its_site_is_said_with_its_first_result),
+        TEST(what_is_missing_is_not_final_while_workers_come_back),
         TEST(a_cancellation_that_was_not_heard_is_said_again),
         TEST(a_cancellation_reaches_what_ran_before_the_site_was_started_again),
         TEST(a_worker_that_registers_again_keeps_its_leases),

@@ -93,12 +93,38 @@ static enum status follow_task(struct logs *logs, int64_t task, struct error *er
     return OK;
 }
 
+// Of tasks that were cancelled nothing is kept, and silence would look like tasks that wrote nothing.
+static enum status say_unkept(struct logs *logs, int64_t task, struct error *error)
+{
+    AUTO_JSON json_t *found = NULL;
+    AUTO_FREE char *path =
+        task < 0 ? memory_format("/v1/jobs/%lld", (long long)logs->job)
+                 : memory_format("/v1/jobs/%lld/tasks/%lld", (long long)logs->job, (long long)task);
+    TRY(contact_json(logs->contact, "GET", path, NULL, &found, error));
+    int64_t cancelled = field_int64(json_object_get(found, "tasks"), "cancelled");
+    if (task >= 0 && text_equal(field_text(found, "state"), TEXT("cancelled"))) {
+        (void)fprintf(stderr,
+                      "lode: task %lld/%lld was cancelled: what it had written is not kept\n",
+                      (long long)logs->job, (long long)task);
+    } else if (task < 0 && cancelled > 0) {
+        (void)fprintf(stderr,
+                      "lode: %lld task%s of job %lld %s cancelled: what %s had written is not "
+                      "kept\n",
+                      (long long)cancelled, cancelled == 1 ? "" : "s", (long long)logs->job,
+                      cancelled == 1 ? "was" : "were", cancelled == 1 ? "it" : "they");
+    }
+    return OK;
+}
+
 static enum status follow_whole(struct logs *logs, struct error *error)
 {
     AUTO_JSON json_t *job = NULL;
     AUTO_JSON json_t *end = NULL;
     AUTO_FREE char *path = memory_format("/v1/jobs/%lld", (long long)logs->job);
     TRY(contact_json(logs->contact, "GET", path, NULL, &job, error));
+    if (job_has_ended(job)) {
+        TRY(say_unkept(logs, -1, error));
+    }
     const struct follow_options follow = {
         .job = logs->job,
         .task_count = field_int64(json_object_get(job, "tasks"), "total"),
@@ -114,13 +140,15 @@ static enum status show_logs(struct logs *logs, int64_t task, bool is_followed, 
     }
     if (task >= 0) {
         TRY(print_log(logs, task, 0, error));
-        return print_log(logs, task, 1, error);
+        TRY(print_log(logs, task, 1, error));
+        return say_unkept(logs, task, error);
     }
     if (is_followed) {
         return follow_whole(logs, error);
     }
     AUTO_FREE char *path = memory_format("/v1/jobs/%lld/tasks?limit=1000", (long long)logs->job);
-    return contact_list(logs->contact, path, "tasks", 0, print_task, logs, error);
+    TRY(contact_list(logs->contact, path, "tasks", 0, print_task, logs, error));
+    return say_unkept(logs, -1, error);
 }
 
 static int run_logs(const struct command *command, const struct options *options)

@@ -191,6 +191,16 @@ def test_logs_can_be_followed_while_a_task_runs(site, lode):
     assert following.wait(30) == 0
 
 
+def test_logs_say_that_nothing_is_kept_of_cancelled_tasks(site, lode):
+    job = lode.json("submit", "--cache", "off", "--", "sh", "-c", "echo early; sleep 600")["id"]
+    eventually(lambda: lode("logs", f"{job}/0").stdout == "early\n")
+    assert "not kept" not in lode("logs", f"{job}/0").stderr
+    lode("cancel", str(job))
+    for words in ((str(job),), (f"{job}/0",), ("-f", str(job))):
+        said = lode("logs", *words)
+        assert said.stdout == "" and "cancelled: what it had written is not kept" in said.stderr, (words, said)
+
+
 def test_large_output_comes_back_whole(site, lode):
     done = lode("run", "--cache", "off", "--", "sh", "-c", "seq 1 300000; seq 1 5 >&2")
     assert done.stdout == "".join(f"{i}\n" for i in range(1, 300001))

@@ -205,12 +205,6 @@ static void empty_part(struct fetch *fetch)
     }
 }
 
-static void take_nothing(void *context, const struct http_answer *answer)
-{
-    (void)context;
-    (void)answer;
-}
-
 // Other bytes came than those that the file was registered with.
 static void take_wrong(struct fetch *fetch)
 {
@@ -246,7 +240,7 @@ static void take_whole(struct fetch *fetch)
                  fetch->data, fetch->path, fetch->order.size, fetch->source.worker);
         if (fetch_is_shared(fetch) && fetch->all->client) {
             fetch->all->on_shared(fetch->all->context);
-            (void)fetch_ask_site(fetch, true, take_nothing);
+            (void)fetches_tell(fetch->all, &fetch->order);
         }
     }
     finish(fetch, status, &error);

@@ -32,6 +32,9 @@ void fetches_free(struct fetches *fetches);
 // The client to use from now on, and this worker's number at its site; what was under way goes on with it. NULL: none at present.
 void fetches_set_site(struct fetches *fetches, struct http_client *client, int64_t worker);
 
+// Tells the site that the file is here, for other workers to get it; false: it is too small for that, or there is no site at present.
+bool fetches_tell(struct fetches *fetches, const struct fetch_order *order);
+
 struct fetch *fetches_order(struct fetches *fetches, const struct fetch_order *order,
                             fetch_done done, void *context);
 // Ends it without its `done`; what has come of it stays for a while.

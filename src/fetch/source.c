@@ -54,6 +54,22 @@ struct http_call *fetch_ask_site(struct fetch *fetch, bool has_it,
     return http_client_start(fetch->all->client, &ask, done);
 }
 
+static void take_nothing(void *context, const struct http_answer *answer)
+{
+    (void)context;
+    (void)answer;
+}
+
+bool fetches_tell(struct fetches *fetches, const struct fetch_order *order)
+{
+    struct fetch told = {.all = fetches, .order = *order};
+    bool is_wanted = fetch_is_shared(&told) && fetches->client && fetches->worker != 0;
+    if (is_wanted) {
+        (void)fetch_ask_site(&told, true, take_nothing);
+    }
+    return is_wanted;
+}
+
 void fetch_write_target(const struct fetch *fetch, struct buffer *out)
 {
     char digest[DIGEST_TEXT_SIZE];

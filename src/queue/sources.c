@@ -1,7 +1,7 @@
 // Where workers get a file from: from each other as soon as one of them has it, so that the site sends it twice at most.
 //
 // A file spreads as a tree: the site sends it to at most SENDS_MAX workers at a time, each of these to as many, and so on. Who asks while
-// all are busy waits. Nothing of this is written: after a restart workers say anew what they have when they next ask. Who serves only
+// all are busy waits. Nothing of this is written: after a restart workers say anew what they have for what they run. Who serves only
 // those near it gives the file to these; the others have it from the site, still by twos, or from others.
 #include "queue/reach.h"
 

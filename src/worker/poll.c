@@ -204,7 +204,10 @@ static void on_reported(void *context, const struct http_answer *answer)
         site_note_return(worker);
         take_refusal(worker, answer);
     } else if (finish_poll(worker, answer)) {
-        worker->is_new = false;
+        if (worker->is_new) {
+            worker->is_new = false;
+            supplies_tell_again(worker);
+        }
         settle_sent(worker);
     } else {
         unsend(worker);

@@ -359,6 +359,8 @@ void supply_end(struct worker_job *job); // It needs its data no more, or not fo
 void supply_renew(struct worker_job *job);
 // Moves all jobs' data on. Returns microseconds until it wants to be called again; -1: when there is news only.
 int64_t supplies_work(struct worker *worker, int64_t now_us);
+// A site that knows the worker's leases again is told what is here for them, as other workers may want it.
+void supplies_tell_again(struct worker *worker);
 
 // supply_items.c
 void supply_feed_items(

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+enum { TOLD_MAX = 64 }; // Files of a job that a site is told of again.
 #define NOTE_PAUSE_US INT64_C(1000000)
 #define MEGABYTE 1e6
 
@@ -343,6 +344,42 @@ static const struct job_data_file *next_file(struct worker_job *job, const struc
     return NULL;
 }
 
+static struct fetch_order order_of(const struct worker_job *job, const struct job_data *data,
+                                   const struct job_data_file *file)
+{
+    return (struct fetch_order){.digest = file->digest,
+                                .size = file->size,
+                                .modified_us = file->modified_us,
+                                .job = job->spec->id,
+                                .data = data->name,
+                                .path = file->path};
+}
+
+static void tell_again(const struct worker_job *job)
+{
+    int told = 0;
+    for (size_t i = 0; i < job->spec->data_count; i++) {
+        const struct job_data *data = &job->spec->data[i];
+        for (size_t k = 0; data->is_fetched && k < data->file_count && told < TOLD_MAX; k++) {
+            const struct fetch_order order = order_of(job, data, &data->files[k]);
+            told += fetches_tell(job->worker->fetches, &order);
+        }
+    }
+    if (told > 0) {
+        log_line(LOG_LEVEL_INFO, "event=inputs-told job=%" PRId64 " files=%d", job->spec->id, told);
+    }
+}
+
+void supplies_tell_again(struct worker *worker)
+{
+    size_t at = 0;
+    for (const struct worker_job *job; (job = map_next(worker->jobs, &at)) != NULL;) {
+        if (job->lease_count > 0 && job->supply.step == SUPPLY_READY) {
+            tell_again(job);
+        }
+    }
+}
+
 static void order_files(struct worker_job *job)
 {
     struct supply *supply = &job->supply;
@@ -354,12 +391,7 @@ static void order_files(struct worker_job *job)
             continue;
         }
         *order = (struct file_order){.job = job, .data = data, .file = file};
-        const struct fetch_order wanted = {.digest = file->digest,
-                                           .size = file->size,
-                                           .modified_us = file->modified_us,
-                                           .job = job->spec->id,
-                                           .data = data->name,
-                                           .path = file->path};
+        const struct fetch_order wanted = order_of(job, data, file);
         order->fetch = fetches_order(job->worker->fetches, &wanted, on_file, order);
     }
 }

@@ -194,6 +194,17 @@ def test_a_worker_that_cannot_be_reached_is_passed_over_and_remembered(apart, fo
     assert second.count("worker-failed") == 1 and sent(site) == 4 * size
 
 
+def test_a_worker_gives_what_it_has_to_others_after_a_restart_of_the_site(apart, folder):
+    site, job, gate, first = one_has_it(apart, folder, 2 * MIB)
+    site.kill()
+    site.start()
+    eventually(lambda: first.count("inputs-told") == 1, about="the site is told again")
+    second = add_worker(apart, site, "second")
+    has_fetched(second)
+    assert sent(site) == 0 and "worker=0" not in second.log.split("event=input-fetched")[1].split("\n")[0]
+    finish(site, job, gate)
+
+
 def test_who_serves_nobody_does_not_listen(apart, folder):
     size = 2 * MIB
     site, job, gate, first = one_has_it(apart, folder, size, ("--serve", "none"))

@@ -71,21 +71,33 @@ static enum status find_token(struct login *login, struct error *error)
     return status;
 }
 
-// A first meeting: is this key the site's?
-static enum status confirm_key(struct login *login, struct error *error)
+// The fingerprint of --pin, "sha256:" or not before it, must be one; NULL without --pin.
+static enum status read_pin(const struct options *options, char **out, struct error *error)
 {
-    const char *wanted = options_text(login->options, "pin", NULL);
-    const char *shown = login->site.pin.text;
-    if (wanted) {
-        if (strcmp(wanted, shown) == 0 || strcmp(wanted, shown + strlen("sha256:")) == 0) {
-            return OK;
-        }
-        (void)error_set(error, DENIED, "%s has the key %s, not the one of --pin", login->site.url,
-                        shown);
-        error_fix(error, "ask its operator for the fingerprint (\"lode status\" there shows it)");
-        return DENIED;
+    const char *said = options_text(options, "pin", NULL);
+    char checked[PIN_SIZE];
+    if (!said) {
+        return OK;
     }
-    return ask_leap_of_faith("site", login->site.url, shown, "--pin", error);
+    AUTO_FREE char *wanted = memory_format("%s%s", strchr(said, ':') ? "" : "sha256:", said);
+    TRY(fingerprint_to_pin(wanted, checked, error));
+    *out = TAKE(wanted);
+    return OK;
+}
+
+// The site's key must be that of --pin, whatever is known of the site.
+static enum status check_pin(const struct login *login, const char *wanted, const char *shown,
+                             struct error *error)
+{
+    if (!wanted || strcmp(wanted, shown) == 0) {
+        return OK;
+    }
+    (void)error_set(error, DENIED, "%s has the key %s, not %s of --pin", login->site.url, shown,
+                    wanted);
+    error_fix(error,
+              "ask its operator for the fingerprint (\"lode status\" there shows it); when it "
+              "is that of --pin, somebody is in between");
+    return DENIED;
 }
 
 // The key of another's site: as it was at the first meeting, or confirmed now.
@@ -96,7 +108,9 @@ static enum status meet(struct login *login, struct error *error)
     if (status != NOT_FOUND) {
         return status;
     }
-    TRY(confirm_key(login, error));
+    if (!options_has(login->options, "pin")) {
+        TRY(ask_leap_of_faith("site", login->site.url, login->site.pin.text, "--pin", error));
+    }
     return known_sites_add(login->folder, &login->site.address, &login->site.pin, clock_real_us(),
                            error);
 }
@@ -169,8 +183,11 @@ static enum status enter(struct login *login, json_t **who, struct error *error)
 static enum status log_in(struct login *login, json_t **who, struct error *error)
 {
     char fingerprint[FINGERPRINT_SIZE];
+    AUTO_FREE char *wanted = NULL;
+    TRY(read_pin(login->options, &wanted, error));
     TRY(choose(login, error));
     TRY(http_client_fingerprint(login->site.url, fingerprint, error));
+    TRY(check_pin(login, wanted, fingerprint, error));
     if (login->is_local && strcmp(login->site.pin.text, fingerprint) == 0) {
         TRY(meet_own(login, error));
         bool has_token_option =

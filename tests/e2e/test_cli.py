@@ -162,6 +162,26 @@ def test_a_wrong_fingerprint_is_refused(lode, foreign):
     assert foreign.fingerprint in said
 
 
+@pytest.mark.parametrize("is_known", (False, True))
+def test_a_pin_is_looked_at_whether_the_site_is_known_or_not(lode, foreign, is_known):
+    if is_known:
+        lode("login", foreign.url, "--pin", foreign.fingerprint, "--token", "-", input=TOKEN)
+    other = "sha256:" + "0" * 64
+    said = lode("login", foreign.url, "--pin", other, "--token", "-", input=TOKEN, status=1).stderr
+    assert foreign.fingerprint in said and other in said and "ask its operator" in said
+    before = len(foreign.seen)
+    for rubbish in ("garbage", "sha256:00", foreign.fingerprint + "0", ""):
+        assert "is not a SHA-256 digest" in lode("login", foreign.url, "--pin", rubbish, "--token", "-", input=TOKEN, status=1).stderr
+    assert len(foreign.seen) == before
+    lode("login", foreign.url, "--pin", foreign.fingerprint.removeprefix("sha256:"), "--token", "-", input=TOKEN)
+
+
+def test_a_pin_of_ones_own_site_is_looked_at(lode, scripted):
+    scripted.on("GET", "/v1/whoami", {"principal": "alice", "role": "user", "token": 1})
+    assert scripted.fingerprint in lode("login", "--pin", "sha256:" + "0" * 64, status=1).stderr
+    lode("login", "--pin", scripted.fingerprint)
+
+
 def test_a_changed_key_is_refused_with_the_way_out(lode, foreign, tmp_path):
     lode("login", foreign.url, "--pin", foreign.fingerprint, "--token", "-", input=TOKEN)
     foreign.stop()

@@ -162,26 +162,33 @@ static void say_failures(struct buffer *out, const json_t *object)
     append_property(out, "Attempts:", buffer_text(&words));
 }
 
+// "78 succeeded, 0 failed, 0 running, 0 waiting of 3000; 2922 cancelled"
+static void say_tasks(struct buffer *out, const json_t *tasks)
+{
+    static const char *const RARE[][2] = {
+        {"cancelled", "cancelled"}, {"held", "held"}, {"cached", "from the cache"}};
+    buffer_printf(out, "%-14s%lld succeeded, %lld failed, %lld running, %lld waiting of %lld",
+                  "Tasks:", (long long)field_int64(tasks, "succeeded"),
+                  (long long)field_int64(tasks, "failed"), (long long)field_int64(tasks, "running"),
+                  (long long)field_int64(tasks, "waiting"), (long long)field_int64(tasks, "total"));
+    for (size_t i = 0; i < sizeof RARE / sizeof RARE[0]; i++) {
+        int64_t count = field_int64(tasks, RARE[i][0]);
+        if (count > 0) {
+            buffer_printf(out, "; %lld %s", (long long)count, RARE[i][1]);
+        }
+    }
+    buffer_append_byte(out, '\n');
+}
+
 static void show_job(const json_t *job, struct buffer *out)
 {
-    const json_t *tasks = json_object_get(job, "tasks");
     const json_t *code = json_object_get(job, "exit_code");
     buffer_printf(out, "%-14s%lld\n", "Job:", (long long)field_int64(job, "id"));
     append_property(out, "Name:", field_text(job, "name"));
     append_property(out, "State:", field_text(job, "state"));
     append_property(out, "Message:", field_text(job, "message"));
     say_command(out, json_object_get(json_object_get(job, "spec"), "command"));
-    buffer_printf(out, "%-14s%lld succeeded, %lld failed, %lld running, %lld waiting of %lld",
-                  "Tasks:", (long long)field_int64(tasks, "succeeded"),
-                  (long long)field_int64(tasks, "failed"), (long long)field_int64(tasks, "running"),
-                  (long long)field_int64(tasks, "waiting"), (long long)field_int64(tasks, "total"));
-    if (field_int64(tasks, "held") > 0) {
-        buffer_printf(out, "; %lld held", (long long)field_int64(tasks, "held"));
-    }
-    if (field_int64(tasks, "cached") > 0) {
-        buffer_printf(out, "; %lld from the cache", (long long)field_int64(tasks, "cached"));
-    }
-    buffer_append_byte(out, '\n');
+    say_tasks(out, json_object_get(job, "tasks"));
     say_failures(out, job);
     if (json_is_integer(code)) {
         buffer_printf(out, "%-14s%lld\n", "Exit status:", (long long)json_integer_value(code));
@@ -501,7 +508,8 @@ const struct command COMMAND_CANCEL = {
 static int run_retry(const struct command *command, const struct options *options)
 {
     (void)command;
-    return change_jobs(options, "retry", true, "runs again what has failed or is held");
+    return change_jobs(options, "retry", true,
+                       "runs again what has failed, was cancelled or is held");
 }
 
 static const struct command_example RETRY_EXAMPLES[] = {

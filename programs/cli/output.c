@@ -178,8 +178,7 @@ void job_say_held(const json_t *job)
 int64_t job_tasks_ended(const json_t *job)
 {
     const json_t *tasks = json_object_get(job, "tasks");
-    return field_int64(tasks, "succeeded") + field_int64(tasks, "failed") +
-           field_int64(tasks, "cancelled");
+    return field_int64(tasks, "succeeded") + field_int64(tasks, "failed");
 }
 
 int job_exit_status(const json_t *job)

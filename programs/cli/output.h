@@ -65,7 +65,7 @@ bool job_has_ended(const json_t *job);
 bool job_is_held(const json_t *job);
 // Says so on standard error, and what can be done.
 void job_say_held(const json_t *job);
-// How many tasks of the job have ended, in whatever way.
+// How many tasks of the job have ended by themselves: those that were cancelled are not among them.
 int64_t job_tasks_ended(const json_t *job);
 
 // The exit status of `lode run` and `lode wait` for a job that ended: what the site says of its first failed task (the command's

@@ -94,7 +94,8 @@ static void write_job(const struct queue *queue, const struct job_row *row,
                   (long long)figures->held, (long long)progress->cancelled,
                   (long long)progress->cached);
     record_write_failures(progress->failures, out);
-    if (!has_ended(progress->state)) {
+    // What was cancelled ended by nobody's program.
+    if (!has_ended(progress->state) || progress->state == JOB_CANCELLED) {
         buffer_append_string(out, ",\"exit_code\":null");
     } else {
         buffer_printf(out, ",\"exit_code\":%lld", (long long)progress->exit_code);

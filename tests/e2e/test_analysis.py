@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import sqlite3
 import subprocess
 
@@ -134,6 +135,22 @@ def test_job_show_names_what_runs(site, lode):
     assert said[0].split(None, 1)[1] == f"{job}/0 on {worker}"
     lode("cancel", job)
     assert "Running:" not in lode("job", "show", job).stdout
+
+
+def test_a_cancelled_job_says_what_did_not_run(site, lode):
+    job = lode.json("submit", "--cache", "off", "--count", "500", "--", "sh", "-c", "[ {index} -lt 2 ] || sleep 600")["id"]
+    eventually(lambda: lode.json("job", "show", job)["tasks"]["succeeded"] == 2, 60, "the first two tasks")
+    lode("cancel", job)
+    shown = lode.json("job", "show", job)
+    assert shown["state"] == "cancelled" and shown["exit_code"] is None and shown["tasks"]["cancelled"] == 498, shown
+    said = lode("job", "show", job).stdout
+    assert "2 succeeded, 0 failed, 0 running, 0 waiting of 500; 498 cancelled\n" in said and "Exit status" not in said, said
+    assert re.search(r"\bcancelled +2/500\b", lode("jobs").stdout)
+    lode("wait", job, status=143)
+    assert lode("retry", job).stdout == f"job {job} runs again what has failed, was cancelled or is held\n"
+    again = lode.json("job", "show", job)["tasks"]
+    assert again["succeeded"] == 2 and again["cancelled"] == 0 and again["waiting"] + again["running"] == 498, again
+    lode("cancel", job)
 
 
 def test_who_changed_a_job_is_in_the_audit_log(site, lode):

@@ -24,6 +24,7 @@ enum {
     NOTICE_SECONDS = 5,
     WARNING_SECONDS = 60, // As Slurm's.
     HOST_MAX = 256,
+    TOKEN_FILE_MAX = 4096,
 };
 enum { WORKER_LABELS_MAX = 64 };
 
@@ -107,10 +108,25 @@ static enum status read_options(const struct options *given, struct worker_optio
     return OK;
 }
 
+// A file that goes later may come back, and is awaited; one that is not there at the start is a mistake.
+static enum status check_token_file(const char *path, struct error *error)
+{
+    AUTO_BUFFER struct buffer token = {0};
+    enum status status = file_read(path, TOKEN_FILE_MAX, &token, error);
+    if (status != OK) {
+        error_fix(error, "--token-file names a file with a token of the site, which `lode token "
+                         "create --role worker` makes there");
+    }
+    return status;
+}
+
 // Who the worker is to the site, and who the site is to the worker.
 static enum status settle_trust(const struct options *given, struct worker_options *options,
                                 struct meeting *meeting, struct error *error)
 {
+    if (options->token_file) {
+        TRY(check_token_file(options->token_file, error));
+    }
     if (!options->token_file && !options->key_path) {
         TRY(worker_key_ensure(options->directory, options->name, &meeting->own, error));
         options->key_path = meeting->own.key_path;

@@ -129,6 +129,14 @@ def test_a_wrong_command_line_is_refused_with_the_way_out(lode, scripted, words,
     assert says in lode(*words, status=2).stderr
 
 
+@pytest.mark.parametrize("words", ((), ("--json",)))
+def test_a_worker_whose_token_file_is_not_there_ends_at_the_start(lode, tmp_path, words):
+    given = ["--site", "https://127.0.0.1:1", "--pin", "sha256:" + "0" * 64, "--directory", tmp_path / "worker"]
+    said = lode("worker", *given, "--token-file", tmp_path / "missing", *words, status=1)
+    assert f"cannot open {tmp_path}/missing" in said.stderr and "lode token create --role worker" in said.stderr
+    assert not words or json.loads(said.stdout)["state"] == "failed"
+
+
 # Meeting sites.
 
 

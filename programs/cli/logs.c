@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { LIVE_WAIT_SECONDS = 1 };
 
@@ -19,6 +20,7 @@ struct logs {
     struct contact *contact;
     int64_t job;
     bool is_json;
+    bool has_printed;
 };
 
 // One output of a task as JSON: {"index", "stream", "base64"}; nothing when it is empty.
@@ -47,7 +49,9 @@ static enum status print_log(struct logs *logs, int64_t task, int which, struct 
         return print_log_json(logs, task, STREAMS[which], error);
     }
     struct printed printed = {0};
-    return follow_copy_output(logs->contact, logs->job, task, which, &printed, error);
+    enum status status = follow_copy_output(logs->contact, logs->job, task, which, &printed, error);
+    logs->has_printed = logs->has_printed || printed.bytes[which] > 0;
+    return status;
 }
 
 // A task of the list: what it has written, if anything.
@@ -151,6 +155,20 @@ static enum status show_logs(struct logs *logs, int64_t task, bool is_followed, 
     return say_unkept(logs, -1, error);
 }
 
+// Nothing has come of what runs still: who reads along is told of the way to see it.
+static void say_running(const struct logs *logs)
+{
+    AUTO_JSON json_t *job = NULL;
+    AUTO_FREE char *path = memory_format("/v1/jobs/%lld", (long long)logs->job);
+    struct error ignored;
+    if (isatty(STDERR_FILENO) &&
+        contact_json(logs->contact, "GET", path, NULL, &job, &ignored) == OK &&
+        field_int64(json_object_get(job, "tasks"), "running") > 0) {
+        (void)fprintf(stderr, "lode: job %lld is running; lode logs -f %lld follows it\n",
+                      (long long)logs->job, (long long)logs->job);
+    }
+}
+
 static int run_logs(const struct command *command, const struct options *options)
 {
     (void)command;
@@ -169,8 +187,11 @@ static int run_logs(const struct command *command, const struct options *options
         contact.is_patient = true;
         contact_catch_interrupts(&contact);
     }
-    struct logs logs = {&contact, job, options_has(options, "json")};
+    struct logs logs = {&contact, job, options_has(options, "json"), false};
     enum status status = show_logs(&logs, task, is_followed, &error);
+    if (status == OK && !is_followed && !logs.is_json && !logs.has_printed) {
+        say_running(&logs);
+    }
     if (contact.is_interrupted) {
         return EXIT_SIGNAL + SIGINT;
     }
@@ -215,31 +236,31 @@ static void say_no_outputs(int64_t job)
                   (long long)job);
 }
 
-static enum status add_output(void *context, json_t *output, struct error *error)
+static bool print_outputs(const json_t *outputs)
 {
-    (void)error;
-    table_addf(context, "%lld", (long long)field_int64(output, "index"));
-    table_add_bytes(context, field_int64(output, "size_bytes"));
-    table_add(context, field_text(output, "path"));
-    return OK;
+    struct table *table = table_new(OUTPUT_COLUMNS, 3);
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        const json_t *output = json_array_get(outputs, i);
+        table_addf(table, "%lld", (long long)field_int64(output, "index"));
+        table_add_bytes(table, field_int64(output, "size_bytes"));
+        table_add(table, field_text(output, "path"));
+    }
+    return print_table(table);
 }
 
 static enum status list_outputs(struct contact *contact, int64_t job, bool is_json,
                                 struct error *error)
 {
     AUTO_FREE char *path = memory_format("/v1/jobs/%lld/outputs?limit=1000", (long long)job);
-    if (is_json) {
-        AUTO_JSON json_t *document = NULL;
-        TRY(contact_list_all(contact, path, "outputs", &document, error));
-        return print_json(document) ? OK : error_set(error, UNSUPPORTED, "nobody reads");
+    AUTO_JSON json_t *document = NULL;
+    TRY(contact_list_all(contact, path, "outputs", &document, error));
+    const json_t *outputs = json_object_get(document, "outputs");
+    if (!is_json && json_array_size(outputs) == 0) {
+        say_no_outputs(job);
+        return OK;
     }
-    struct table *table = table_new(OUTPUT_COLUMNS, 3);
-    enum status status = contact_list(contact, path, "outputs", 0, add_output, table, error);
-    if (status != OK) {
-        table_free(table);
-        return status;
-    }
-    return print_table(table) ? OK : error_set(error, UNSUPPORTED, "nobody reads");
+    bool is_read = is_json ? print_json(document) : print_outputs(outputs);
+    return is_read ? OK : error_set(error, UNSUPPORTED, "nobody reads");
 }
 
 static int run_outputs(const struct command *command, const struct options *options)

@@ -8,6 +8,7 @@
 #include "cli/waiting.h"
 
 #include "base/calendar.h"
+#include "base/memory.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -83,6 +84,20 @@ static void say_counts(const json_t *job)
     (void)fprintf(stderr, " in %s\n", took.bytes);
 }
 
+// How to have the output files, or that there are none.
+static void say_outputs(struct contact *contact, long long job)
+{
+    AUTO_FREE char *path = memory_format("/v1/jobs/%lld/outputs?limit=1", job);
+    AUTO_JSON json_t *page = NULL;
+    struct error ignored;
+    bool is_known = contact_json(contact, "GET", path, NULL, &page, &ignored) == OK;
+    if (is_known && json_array_size(json_object_get(page, "outputs")) == 0) {
+        (void)fprintf(stderr, "lode: no file matched --output: job %lld has kept none\n", job);
+    } else {
+        (void)fprintf(stderr, "lode: lode outputs %lld DIR fetches its output files\n", job);
+    }
+}
+
 // What is worth saying of a job at its end: nothing, of a single command that ended by itself.
 static void say_end(struct contact *contact, const json_t *job, int exit_status, bool will_fetch)
 {
@@ -107,7 +122,7 @@ static void say_end(struct contact *contact, const json_t *job, int exit_status,
     }
     if (!will_fetch &&
         json_array_size(json_object_get(json_object_get(job, "spec"), "outputs")) > 0) {
-        (void)fprintf(stderr, "lode: lode outputs %lld DIR fetches its output files\n", id);
+        say_outputs(contact, id);
     }
 }
 

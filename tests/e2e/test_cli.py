@@ -422,6 +422,32 @@ def test_dropped_live_output_is_said_and_passed_over(lode, scripted):
     assert done.stdout == "late\nlast\n" and "100 bytes" in done.stderr
 
 
+def test_logs_of_what_runs_and_has_written_nothing_name_the_way_to_follow_it(lode, scripted):
+    running = {"succeeded": 0, "running": 1}
+    scripted.on("GET", "/v1/jobs/17", job(tasks=running))
+    scripted.on("GET", r"/v1/jobs/17/tasks\?limit=1000", {"tasks": [], "next": None})
+    scripted.on("GET", r"/v1/jobs/18/tasks\?limit=1000", {"tasks": [task(index=0)], "next": None})
+    scripted.on("GET", r"/v1/jobs/18/tasks/0/std(out|err)\?offset=0", lambda request: (200, b"said\n" if request.match[1] == "out" else b""))
+    scripted.on("GET", "/v1/jobs/18", job(job_id=18, tasks=running))
+
+    def on_terminal(*words):
+        controller, terminal = pty.openpty()
+        with lode.start(*words, stderr=terminal) as process:
+            os.close(terminal)
+            process.stdout.read()
+            assert process.wait(60) == 0
+        try:
+            return os.read(controller, 4096).decode()
+        except OSError:
+            return ""
+        finally:
+            os.close(controller)
+
+    assert "lode logs -f 17 follows it" in on_terminal("logs", "17")
+    assert on_terminal("logs", "18") == "" and on_terminal("logs", "17", "--json") == ""
+    assert lode("logs", "17").stderr == ""
+
+
 # Outputs.
 
 

@@ -131,6 +131,15 @@ def test_why_shows_the_last_line_of_what_failed(site, lode, make_lode):
 def test_a_job_without_outputs_says_so(site, lode):
     lode("run", "--", "true")
     assert "has kept no files" in lode("outputs", newest(lode), "got").stderr
+    assert "has kept no files" in lode("outputs", newest(lode)).stderr
+    assert lode.json("outputs", newest(lode)) ["outputs"] == []
+
+
+def test_a_run_whose_outputs_match_nothing_says_so(site, lode):
+    said = lode("run", "--output", "*.nc", "--", "true").stderr
+    assert "no file matched --output" in said and "fetches its output files" not in said
+    said = lode("run", "--output", "*.nc", "--", "touch", "a.nc").stderr
+    assert "fetches its output files" in said and "no file matched" not in said
 
 
 def test_a_worker_without_a_site_is_awaited_and_why_says_so(make_site, lode):

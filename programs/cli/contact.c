@@ -295,6 +295,10 @@ static enum status explain(const struct contact *contact, enum status status, st
         error_fix(error, "is the site running? It was looked for at %s%s", contact->site.url,
                   contact->site.local_directory ? "; \"lode site\" starts it" : "");
     }
+    // The site's usual words speak to programs.
+    if (status == INVALID && error && strncmp(error->fix, "GET /", strlen("GET /")) == 0) {
+        error_fix(error, "the command's --help says which values it takes");
+    }
     return status;
 }
 

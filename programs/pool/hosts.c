@@ -55,7 +55,7 @@ enum status pool_read_hosts(struct pool *pool, struct error *error)
     }
     if (pool->host_count == 0) {
         (void)error_set(error, INVALID, "no machine was named");
-        error_fix(error, "write lode pool start node1 node2, or --hosts FILE with one in a line");
+        error_fix(error, "name them, such as node1 node2, or give --hosts FILE with one in a line");
         return INVALID;
     }
     return OK;

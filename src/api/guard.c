@@ -194,6 +194,10 @@ static enum status decide(const struct api_call *call, enum action action,
                         ? "a request without a token"
                         : arena_copy(call->request->arena, call->principal.name),
                     action_words(action), answer.reason);
+    if (action == ACTION_WORKER_POLL) {
+        error_fix(error, "a worker needs a token of its own: `lode token create --role worker`, or "
+                         "`--class` for one of its own class");
+    }
     return DENIED;
 }
 

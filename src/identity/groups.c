@@ -58,9 +58,13 @@ enum status groups_create(struct sql *sql, struct text name, int64_t weight_mill
     TRY(sql_run(sql, SQL_GROUP_ADD,
                 SQL_VALUES(sql_text(name), sql_int64(weight_millis), sql_int64(now_us)), &changed,
                 error));
-    return changed > 0
-               ? OK
-               : error_set(error, CONFLICT, "there is a group \"%.*s\" already", TEXT_ARGS(name));
+    if (changed == 0) {
+        (void)error_set(error, CONFLICT, "there is a group \"%.*s\" already", TEXT_ARGS(name));
+        error_fix(error, "`lode group list` shows it; `lode group add` adds members, `lode group "
+                         "weight` changes its share");
+        return CONFLICT;
+    }
+    return OK;
 }
 
 enum status groups_delete(struct sql *sql, struct text name, struct error *error)
@@ -120,9 +124,13 @@ enum status groups_remove_member(struct sql *sql, struct text name, struct text 
     TRY(groups_find(sql, name, &group, error));
     TRY(sql_run(sql, SQL_MEMBER_REMOVE, SQL_VALUES(sql_text(name), sql_text(member)), &changed,
                 error));
-    return changed > 0 ? OK
-                       : error_set(error, NOT_FOUND, "\"%.*s\" is not a member of group \"%s\"",
-                                   TEXT_ARGS(text_slice(member, 0, GROUP_NAME_MAX)), group.name);
+    if (changed == 0) {
+        (void)error_set(error, NOT_FOUND, "\"%.*s\" is not a member of group \"%s\"",
+                        TEXT_ARGS(text_slice(member, 0, GROUP_NAME_MAX)), group.name);
+        error_fix(error, "`lode group list` shows the members of each");
+        return NOT_FOUND;
+    }
+    return OK;
 }
 
 static void say_name(void *context, const struct group *group)

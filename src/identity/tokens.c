@@ -319,6 +319,13 @@ enum status tokens_create(struct tokens *tokens, struct sql *sql,
     return OK;
 }
 
+static enum status no_token(int64_t id, struct error *error)
+{
+    (void)error_set(error, NOT_FOUND, "there is no valid token %lld", (long long)id);
+    error_fix(error, "`lode token list` shows those that there are");
+    return NOT_FOUND;
+}
+
 enum status tokens_revoke(struct tokens *tokens, struct sql *sql, int64_t id, int64_t now_us,
                           struct error *error)
 {
@@ -326,7 +333,7 @@ enum status tokens_revoke(struct tokens *tokens, struct sql *sql, int64_t id, in
     TRY(sql_run(sql, SQL_TOKEN_REVOKE, SQL_VALUES(sql_int64(id), sql_int64(now_us)), &changed,
                 error));
     if (changed == 0) {
-        return error_set(error, NOT_FOUND, "there is no valid token %lld", (long long)id);
+        return no_token(id, error);
     }
     (void)pthread_rwlock_wrlock(&tokens->lock);
     index_remove(&tokens->index, id);
@@ -341,7 +348,7 @@ enum status tokens_get(struct tokens *tokens, int64_t id, struct token *out, str
     struct token found = entry ? entry->token : (struct token){0};
     (void)pthread_rwlock_unlock(&tokens->lock);
     if (found.id == 0) {
-        return error_set(error, NOT_FOUND, "there is no valid token %lld", (long long)id);
+        return no_token(id, error);
     }
     *out = found;
     return OK;

@@ -106,8 +106,11 @@ static void undo_drops(struct queue *queue, int64_t job)
 static enum status check_retry(const struct job_row *row, struct error *error)
 {
     if (row->progress.failed + row->progress.cancelled == 0) {
-        return error_set(error, CONFLICT, "job %lld has no failed or cancelled tasks",
-                         (long long)row->id);
+        (void)error_set(error, CONFLICT, "job %lld has no failed or cancelled tasks",
+                        (long long)row->id);
+        error_fix(error,
+                  "there is nothing to run again; `lode run --cache off` runs a command anew");
+        return CONFLICT;
     }
     return OK;
 }

@@ -262,8 +262,11 @@ static enum status read_job(struct sql *sql, int64_t job, int64_t index, struct 
     TRY(status);
     job_row_read(*rows, out);
     if (index >= out->count) {
-        return error_set(error, NOT_FOUND, "job %lld has no task %lld; it has %lld", (long long)job,
-                         (long long)index, (long long)out->count);
+        (void)error_set(error, NOT_FOUND, "job %lld has no task %lld; it has %lld", (long long)job,
+                        (long long)index, (long long)out->count);
+        error_fix(error, "its tasks are %lld/0 to %lld/%lld", (long long)job, (long long)job,
+                  (long long)out->count - 1);
+        return NOT_FOUND;
     }
     return OK;
 }

@@ -3,6 +3,8 @@
 import signal
 import subprocess
 
+import pytest
+
 from conftest import PROGRAMS
 
 # Prints lines for as long as the file `go` is missing in the registered folder, then a last one.
@@ -140,6 +142,34 @@ def test_a_run_whose_outputs_match_nothing_says_so(site, lode):
     assert "no file matched --output" in said and "fetches its output files" not in said
     said = lode("run", "--output", "*.nc", "--", "touch", "a.nc").stderr
     assert "fetches its output files" in said and "no file matched" not in said
+
+
+@pytest.mark.parametrize(
+    "words, says, fix",
+    [
+        ("run --after 9999 -- true", "names job 9999", "--help says which values"),
+        ("run --priority 1000 -- true", "priority", "--help says which values"),
+        ("token revoke 99", "no valid token 99", "lode token list"),
+        ("group create physics", "already", "lode group list"),
+        ("group remove physics nobodyhere", "is not a member", "lode group list"),
+        ("job show 1/99", "has no task 99", "its tasks are 1/0 to 1/1"),
+        ("logs 1/99", "has no task 99", "its tasks are 1/0 to 1/1"),
+        ("retry 1", "no failed or cancelled tasks", "nothing to run again"),
+        ("pool stop", "no machine was named", "name them, such as"),
+    ],
+)
+def test_the_way_out_fits_what_was_asked(site, lode, words, says, fix):
+    lode("run", "--count", "2", "--", "true")
+    lode("group", "create", "physics")
+    said = lode(*words.split(), status=None)
+    assert said.returncode != 0 and says in said.stderr and fix in said.stderr, said.stderr
+    assert "openapi" not in said.stderr and "lode jobs" not in said.stderr and "lode pool start" not in said.stderr
+
+
+def test_a_worker_with_a_users_token_is_told_which_it_needs(site, lode, tmp_path):
+    (tmp_path / "token").write_text(lode("token", "create", "ada").stdout)
+    said = lode("worker", "--site", site.url, "--pin", site.fingerprint, "--token-file", tmp_path / "token", "--directory", tmp_path / "w", status=1)
+    assert "may not take tasks as a worker" in said.stderr and "lode token create --role worker" in said.stderr
 
 
 def test_a_worker_without_a_site_is_awaited_and_why_says_so(make_site, lode):

@@ -247,7 +247,7 @@ static enum status read_groups(const struct options *options, json_t **out, stru
 }
 
 struct moved {
-    int64_t worker;
+    const char *worker; // As it was named.
     const char *groups;
 };
 
@@ -255,7 +255,7 @@ static void say_moved(const void *context, const json_t *answer, struct buffer *
 {
     (void)answer;
     const struct moved *moved = context;
-    buffer_printf(out, "worker %lld works for %s\n", (long long)moved->worker, moved->groups);
+    buffer_printf(out, "worker %s works for %s\n", moved->worker, moved->groups);
 }
 
 static int run_move(const struct command *command, const struct options *options)
@@ -278,7 +278,7 @@ static int run_move(const struct command *command, const struct options *options
     if (contact_json(&contact, "PUT", path, body, &answer, &error) != OK) {
         return command_fail(&error, EXIT_FAILED);
     }
-    const struct moved moved = {worker,
+    const struct moved moved = {options->operands[0],
                                 options_has(options, "all") ? "all groups" : options->operands[1]};
     return print_answer(options, answer, say_moved, &moved);
 }

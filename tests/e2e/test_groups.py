@@ -85,7 +85,7 @@ def test_a_worker_works_for_its_groups_in_order_and_is_moved_without_a_restart(o
     assert tasks(lode, other)["succeeded"] == 0
     said = lode.json("why", str(other))
     assert "no worker works for its group" in said["why"] and "desk (physics,spare)" in said["why"], said
-    assert "works for biology" in lode("worker", "move", "desk", "biology").stdout
+    assert lode("worker", "move", "desk", "biology").stdout == "worker desk works for biology\n"
     lode("wait", str(other))
     assert worker.poll() is None
     left = tasks(lode, spare)["waiting"]

@@ -2,13 +2,16 @@
 //
 // With few slots what groups run cannot be as their weights: of two slots one of weight 9 has at most nine tenths by turns. So each group that waits has an account of
 // what it has had (its share over the time), and the place one of what a group with its share has had, the level. The order is by the sum of a group's share now and its
-// account, which differs from the level by a task's at most: nobody is given more for what was long ago. An account that is not looked at is too low if anything, so it is
+// account, which differs from the level by a task's at most: nobody is given more for what was long ago. A group whose share is some tasks has no need of turns, and its account is the level. An account that is not looked at is too low if anything, so it is
 // enough to look again at the first in order (place_settle).
 #include "jobs/state.h"
 
 #include <math.h>
 
-enum { SETTLED_AT_ONCE = 4 };
+enum {
+    SETTLED_AT_ONCE = 32,
+    TURNS_TASKS_MAX = 2, // A group takes turns while its share is less than so many tasks.
+};
 #define ACCOUNT_US 1e6 // The account counts as a share would for so long.
 
 static double part_of(double part, double whole)
@@ -59,12 +62,15 @@ static void keep_account(struct group_state *group, const struct resources *leas
     struct load one = {0};
     load_add(&one, least, 1);
     double task = load_share(group, &one);
+    double fair =
+        group->place->ready_weight > 0 ? group->place->ready_share / group->place->ready_weight : 0;
+    double most = fair < TURNS_TASKS_MAX * task ? task : 0;
     if (!group->node.is_in) {
         group->had = level; // It has waited for nothing until now.
         group->had_us = now_us;
     }
     group->had += group->share * (double)(now_us - group->had_us) / ACCOUNT_US;
-    group->had = fmin(fmax(group->had, level - task), level + task);
+    group->had = fmin(fmax(group->had, level - most), level + most);
     group->had_us = now_us;
     group->share = share;
     count_ready(group, share * group->weight, group->weight);

@@ -247,23 +247,30 @@ static void the_index_catches_up_after_a_crash(void **state)
     hub_close(&hub);
 }
 
-static void what_comes_while_the_index_catches_up_is_found(void **state)
+enum { TALKERS = 3 };
+
+// A hub starts that has the logs of TALKERS sites, with `count` datasets each, and no index.
+static void start_behind(struct hub *hub, struct talker talkers[TALKERS], int count, char *folder)
 {
-    enum { TALKERS = 3 };
-    struct hub hub = {0};
-    struct talker talkers[TALKERS];
-    AUTO_FREE char *index = memory_format("%s/index", (const char *)*state);
-    hub_open(&hub, *state);
+    AUTO_FREE char *index = memory_format("%s/index", folder);
+    hub_open(hub, folder);
     for (int i = 0; i < TALKERS; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "site-%d", i);
-        talker_open(&talkers[i], *state, name);
-        talker_say_many(&talkers[i], 0, 1200);
-        hub_follow(&hub, &talkers[i]);
+        talker_open(&talkers[i], folder, name);
+        talker_say_many(&talkers[i], 0, count);
+        hub_follow(hub, &talkers[i]);
     }
-    hub_close(&hub);
+    hub_close(hub);
     assert_int_equal(file_remove_tree(index, NULL), OK);
-    hub_start(&hub, *state);
+    hub_start(hub, folder);
+}
+
+static void what_comes_while_the_index_catches_up_is_found(void **state)
+{
+    struct hub hub = {0};
+    struct talker talkers[TALKERS];
+    start_behind(&hub, talkers, 1200, *state);
     for (int i = 0; i < TALKERS; i++) {
         talker_say_many(&talkers[i], 1200, 1210);
         talker_remove(&talkers[i], "s:7");
@@ -340,21 +347,9 @@ static void it_is_counted_of_how_many_sites_something_is_lacking(void **state)
 
 static void an_index_that_is_behind_is_lacking_from_the_start(void **state)
 {
-    enum { TALKERS = 3 };
     struct hub hub = {0};
     struct talker talkers[TALKERS];
-    AUTO_FREE char *index = memory_format("%s/index", (const char *)*state);
-    hub_open(&hub, *state);
-    for (int i = 0; i < TALKERS; i++) {
-        char name[16];
-        (void)snprintf(name, sizeof name, "site-%d", i);
-        talker_open(&talkers[i], *state, name);
-        talker_say_many(&talkers[i], 0, 3000);
-        hub_follow(&hub, &talkers[i]);
-    }
-    hub_close(&hub);
-    assert_int_equal(file_remove_tree(index, NULL), OK);
-    hub_start(&hub, *state);
+    start_behind(&hub, talkers, 3000, *state);
     // Whoever finds nothing lacking finds everything: asked in this order.
     bool was_lacking = false;
     bool is_whole = false;

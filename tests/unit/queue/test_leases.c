@@ -332,6 +332,21 @@ static void what_waits_at_a_worker_does_not_count_as_running(void **state)
 }
 
 // A killed site has forgotten when the job began; what its task came to says it.
+// The worker reports the only task, and when it began; that is when the job did.
+static void report_start(struct site *site, int64_t worker, long long lease, int64_t job,
+                         int64_t began_us)
+{
+    char text[CALENDAR_TEXT_SIZE];
+    AUTO_FREE char *body = memory_format(
+        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0,%lld,1000,0,0]]}]}", lease,
+        (long long)job, (long long)began_us);
+    site_say(site, worker, body);
+    struct reply reply = site_show(site, job, 0);
+    assert_string_equal(json_string_value(json_object_get(reply.document, "started_at")),
+                        calendar_format(began_us, text));
+    reply_done(&reply);
+}
+
 static void a_job_began_when_its_first_task_did(void **state)
 {
     struct site *site = *state;
@@ -341,15 +356,7 @@ static void a_job_began_when_its_first_task_did(void **state)
         clock_real_us(); // The site takes the lease for the beginning, which is later.
     long long lease = 0;
     (void)take_lease(site, worker, &lease);
-    AUTO_FREE char *body = memory_format(
-        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0,%lld,1000,0,0]]}]}", lease,
-        (long long)job, (long long)began_us);
-    site_say(site, worker, body);
-    struct reply reply = site_show(site, job, 0);
-    char text[CALENDAR_TEXT_SIZE];
-    assert_string_equal(json_string_value(json_object_get(reply.document, "started_at")),
-                        calendar_format(began_us, text));
-    reply_done(&reply);
+    report_start(site, worker, lease, job, began_us);
 }
 
 // The time at which its worker came back is not when it began; that is not said until it is known.
@@ -368,15 +375,7 @@ static void when_a_job_began_that_outlived_its_site_is_said_with_its_first_resul
     assert_string_equal(json_string_value(json_object_get(reply.document, "state")), "running");
     assert_true(json_is_null(json_object_get(reply.document, "started_at")));
     reply_done(&reply);
-    AUTO_FREE char *result = memory_format(
-        "{\"results\":[{\"lease\":%lld,\"job\":%lld,\"tasks\":[[0,0,0,%lld,1000,0,0]]}]}", lease,
-        (long long)job, (long long)began_us);
-    site_say(site, worker, result);
-    reply = site_show(site, job, 0);
-    char text[CALENDAR_TEXT_SIZE];
-    assert_string_equal(json_string_value(json_object_get(reply.document, "started_at")),
-                        calendar_format(began_us, text));
-    reply_done(&reply);
+    report_start(site, worker, lease, job, began_us);
 }
 
 // A job that came from an earlier life may be run by a worker that has not come back yet.
